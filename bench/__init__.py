@@ -1,0 +1,1 @@
+"""Load, throughput and latency of real processes."""

@@ -1,0 +1,1 @@
+"""Who is right: a pure core, the engines on it, and the simulator that tests them."""

@@ -1,0 +1,1 @@
+"""The seeded world that drives engines directly, in virtual time."""

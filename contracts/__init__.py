@@ -1,0 +1,1 @@
+"""What a transaction means: the language, the runtime, the contract library."""

@@ -1,0 +1,1 @@
+"""Clusters of nodes on one machine, and the files that run a node elsewhere."""

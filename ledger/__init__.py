@@ -1,0 +1,1 @@
+"""What is true without a network: types, codec, keys, Merkle trees, state, store, chain."""

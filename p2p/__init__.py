@@ -1,0 +1,1 @@
+"""Bytes between machines: frames, TLS, peers, gossip, sync."""
