@@ -1,0 +1,422 @@
+"""The contract between an engine and the world: one event in, a list of effects out. Read this file first.
+
+An engine is pure: same state, event and `now` give the same effects. It never blocks, reads a clock, draws randomness,
+holds a key, or raises on what a peer sent. The driver (`node/driver.py`) performs effects in order; the simulator does the
+same in virtual time. Slow effects (`Build`, `Check`, `Commit`) answer by a later event that carries what it answers, and an
+answer that no longer fits is ignored.
+
+Rule 0: own signed bytes leave only when durable. An engine marks its vote slot when it emits `Publish`; the driver takes
+all `Publish` effects of one turn, guards each against double signing, signs, appends them to the WAL in the order of the
+effects (bodies to their segment), syncs once, and only then hands each signed message back to the engine as
+`Received(None, message)` and to all peers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import NewType, Protocol, TypeAlias
+
+from consensus.messages import ComplaintReason, Message, Part, Proposal
+from ledger.certificates import Certificate, Vote, VoteKind
+from ledger.crypto import Hash
+from ledger.objects import Header
+from ledger.validators import ValidatorSet
+
+Millis = NewType("Millis", int)
+PeerId = NewType("PeerId", bytes)
+"""Hash of a peer's node key; for a validator's node the driver maps it to the validator (`EpochStart.peers` is not needed:
+votes name their signer themselves)."""
+
+
+class TimerKind(IntEnum):
+    """What a timer is for; a key is (kind, epoch, view), and arming a key again moves it."""
+
+    LEAD = 1
+    VIEW = 2
+    BUILD = 3
+    RESEND = 4
+    STATUS = 5
+    FETCH = 6
+    WAKE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The name of a timer."""
+
+    kind: TimerKind
+    epoch: int
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStart:
+    """Who votes and who leads in an epoch; from the state of its boundary block, fixed for the epoch.
+
+    `leaders`: positions in `validators`, the leader of view v is `leaders[(v - 1) % len(leaders)]`.
+    """
+
+    epoch: int
+    boundary: Header
+    boundary_hash: Hash
+    validators: ValidatorSet
+    leaders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """Header and full body as bytes: what must be durable under the same sync as a NOTARIZE vote for it."""
+
+    hash: Hash
+    header_bytes: bytes
+    body_bytes: bytes
+
+
+# --- what the write-ahead log gives back -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WalRecovery:
+    """Everything of the log that still matters, in the order it was written; views at or below `floor` are left out.
+
+    `floor`: (epoch, view) below and at which nothing may be signed any more. `held`: the amnesia guard is set, the node
+    observes and does not vote.
+    """
+
+    votes: tuple[Vote, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    blocks: tuple[StoredBlock, ...] = ()
+    floor: tuple[int, int] = (0, 0)
+    held: bool = False
+
+
+# --- events ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """First event of a life. `head` is the last committed block; `finalization` proves it (None at genesis);
+    `epoch` is the epoch that the next block belongs to; `next_due_ms` as in `Committed`."""
+
+    head: Header
+    head_hash: Hash
+    finalization: Certificate | None
+    epoch: EpochStart
+    wal: WalRecovery
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded message; `peer` is None for own signed messages, once durable."""
+
+    peer: PeerId | None
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A timer that was armed and not disarmed."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Answer to `Build`. `transaction_ids` and `prefill` as they go into the proposal. `block` None: nothing to build
+    (the application declines), the engine lets the view pass."""
+
+    epoch: int
+    view: int
+    parent: Hash
+    block: StoredBlock | None
+    header: Header | None
+    transaction_ids: tuple[Hash, ...]
+    prefill: tuple[Part, ...]
+    extra: bytes
+    next_due_ms: int | None
+
+
+class Verdict(Enum):
+    """A stable judgement of a block. MISSING is no judgement: data is not there yet."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Answer to `Check`. VALID carries the full block; MISSING the positions nobody here has; INVALID a reason code."""
+
+    epoch: int
+    view: int
+    parent: Hash
+    hash: Hash
+    verdict: Verdict
+    block: StoredBlock | None = None
+    missing: tuple[int, ...] = ()
+    reason: str = ""
+    next_due_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Blocks are durable. Also sent, unasked, when sync has committed ahead of the engine: then `finalization` is news.
+
+    `next_epoch` is set when the head is a boundary block: the epoch that begins. `next_due_ms`: block time of the earliest
+    scheduled call after this block, None if there is none.
+    """
+
+    head: Header
+    head_hash: Hash
+    finalization: Certificate
+    next_epoch: EpochStart | None
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionsReady:
+    """Whether the mempool holds anything to propose; sent on every change from none to some and back."""
+
+    pending: bool
+
+
+class RequestKind(Enum):
+    """What the node asks of its engine."""
+
+    STATUS = "status"
+    PEER_CONNECTED = "peer-connected"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question of the node: its status (answered by `Reply`), or news of a connection (answered by `Send(Status)`)."""
+
+    kind: RequestKind
+    peer: PeerId | None = None
+
+
+Event: TypeAlias = Started | Received | Expired | Built | Checked | Committed | TransactionsReady | Request
+
+
+# --- effects -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTemplate:
+    """What the engine decides of a header; the application adds roots, sizes and `next_validators`."""
+
+    chain_id: str
+    epoch: int
+    view: int
+    height: int
+    time_ms: int
+    parent: Hash
+    parent_view: int
+    closing: bool
+    validators: Hash
+    proposer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Make a block on `template.parent`. `empty`: no transactions and no scheduled calls (closing blocks; too many
+    notarised blocks unfinalised)."""
+
+    template: HeaderTemplate
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Judge a block whose leader, justification, ancestry and time the engine has accepted.
+
+    Exactly one of `proposal` (compact, assemble from the mempool) and `block` (full bytes) is set; `parts` are what
+    `BodyResponse`s have brought so far. The application re-executes on the parent's overlay and compares every root.
+    """
+
+    epoch: int
+    view: int
+    header: Header
+    hash: Hash
+    proposal: Proposal | None
+    block: StoredBlock | None
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignVote:
+    """Sign, log and broadcast a vote. `block` is set for NOTARIZE: its body goes into the log before the vote."""
+
+    kind: VoteKind
+    epoch: int
+    view: int
+    block_hash: Hash
+    block: StoredBlock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignProposal:
+    """Sign (as a NOTARIZE vote), log with its body, and broadcast a proposal."""
+
+    epoch: int
+    view: int
+    block: StoredBlock
+    transaction_ids: tuple[Hash, ...]
+    prefill: tuple[Part, ...]
+    extra: bytes
+    justification: tuple[Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignComplaint:
+    """Sign and broadcast a complaint; it needs no log."""
+
+    epoch: int
+    view: int
+    block_hash: Hash
+    reason: ComplaintReason
+
+
+@dataclass(frozen=True, slots=True)
+class LogCertificate:
+    """Append a certificate to the log (unsynced by itself): no vote is durable without what led to it."""
+
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class LogBlock:
+    """Append a block's bytes to the log without a vote (a notarised block fetched later)."""
+
+    block: StoredBlock
+
+
+@dataclass(frozen=True, slots=True)
+class LiftHold:
+    """The amnesia guard is satisfied: write `floor`, then remove the hold."""
+
+    epoch: int
+    floor_view: int
+
+
+Record: TypeAlias = SignVote | SignProposal | SignComplaint | LogCertificate | LogBlock | LiftHold
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The one dangerous effect; see Rule 0."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send to one peer. A peer that is gone is no error."""
+
+    peer: PeerId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Send to every validator's node, not to oneself."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Start or move a timer; `at` in the clock of `now`."""
+
+    timer: Timer
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Disarm:
+    """Stop a timer; one that is not armed is no error."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make blocks final, ascending, none closing; `closing` are the closing headers between the last block and the
+    certified one, kept as part of the finality proof."""
+
+    hashes: tuple[Hash, ...]
+    finalization: Certificate
+    closing: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Overlays of these abandoned blocks are of no use any more; `floor` goes into the log before it is trimmed."""
+
+    hashes: tuple[Hash, ...]
+    epoch: int
+    floor_view: int
+
+
+class Fault(Enum):
+    """Why somebody is accused."""
+
+    EQUIVOCATION = "equivocation"
+    PEER = "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Accuse:
+    """Evidence against a signer, or a peer that sent what no honest one sends (the driver drops it)."""
+
+    fault: Fault
+    reason: str
+    peer: PeerId | None = None
+    first: Vote | None = None
+    second: Vote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """Where the engine stands, for people and for `Reply`."""
+
+    epoch: int
+    view: int
+    final_height: int
+    final_hash: Hash
+    leader: bytes
+    held: bool
+    backoff: int
+    unfinalised: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The engine has seen proof (a certificate) or a hint (a `Status`) that peers are ahead: sync from `peer` to about
+    `height`. The node fetches certified headers and bodies, commits them, and sends `Committed`."""
+
+    peer: PeerId
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer to a `Request`."""
+
+    status: EngineStatus
+
+
+Effect: TypeAlias = Build | Check | Publish | Send | Broadcast | Arm | Disarm | Commit | Prune | Accuse | Behind | Reply
+
+
+class Engine(Protocol):
+    """Pure: same state, event and now give the same effects. Never blocks, reads a clock, draws randomness, or raises on
+    what a peer sent."""
+
+    def handle(self, event: Event, now: Millis) -> list[Effect]:
+        """Take one event at time `now` (milliseconds of the driver's clock) and return effects in order."""
+        ...
