@@ -36,7 +36,7 @@ demo: install
 	@$(BIN)/gridchain demo
 
 test: install
-	@$(BIN)/python -m pytest -m "not soak" tests
+	@$(BIN)/python -m pytest -m "not soak" $(if $(PYTEST_REPORT),--junitxml=$(PYTEST_REPORT)) tests
 
 check: install
 	@$(BIN)/ruff format --check .
