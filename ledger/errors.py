@@ -41,8 +41,9 @@ class GridchainError(Exception):
 
     def __str__(self) -> str:
         parts = [f"{self.code}: {self.message}"]
-        if self.expected is not None or self.found is not None:
-            parts.append(f"expected {self.expected}, found {self.found}")
+        named = (("expected", self.expected), ("found", self.found))
+        if values := ", ".join(f"{name} {value}" for name, value in named if value is not None):
+            parts.append(values)
         if self.fix:
             parts.append(self.fix)
         return "; ".join(parts)
