@@ -1,0 +1,113 @@
+"""Files that must survive a power cut: the narrow calls the log makes of the operating system."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+
+class LogFile(Protocol):
+    """The four calls a log makes of a file; tests put a file that forgets what was not synced in its place."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset`. Raise `OSError`."""
+
+    def sync(self) -> None:
+        """Make everything written durable. Raise `OSError`."""
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
+
+    def close(self) -> None:
+        """Release the descriptor."""
+
+
+class Opener(Protocol):
+    """Makes the file of a segment."""
+
+    def __call__(self, path: Path) -> LogFile:
+        """Open or create `path` for writing."""
+
+
+class DiskFile:
+    """A file of the operating system."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset`."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[written:], offset + written
+
+    def sync(self) -> None:
+        """Sync data and size."""
+        os.fdatasync(self._descriptor)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file."""
+        os.ftruncate(self._descriptor, size)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+class UnsyncedLost:
+    """A file that keeps in memory what was not synced: a killed process leaves exactly what a power cut would.
+
+    For crash tests of real processes (`[dev] lose_unsynced`): the page cache survives SIGKILL, this does not.
+    """
+
+    __slots__ = ("_file", "_pending")
+
+    def __init__(self, path: Path) -> None:
+        self._file = DiskFile(path)
+        self._pending: list[tuple[int, bytes]] = []
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Remember a write."""
+        self._pending.append((offset, data))
+
+    def sync(self) -> None:
+        """Perform the remembered writes, then sync."""
+        for offset, data in self._pending:
+            self._file.write(offset, data)
+        self._pending.clear()
+        self._file.sync()
+
+    def truncate(self, size: int) -> None:
+        """Cut the file and what was remembered."""
+        self._pending = [(offset, data) for offset, data in self._pending if offset < size]
+        self._file.truncate(size)
+
+    def close(self) -> None:
+        """Forget what was not synced."""
+        self._file.close()
+
+
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`: a new file, synced, renamed over the old one, and the directory synced."""
+    fresh = path.with_name(path.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    fresh.rename(path)
+    sync_directory(path.parent)

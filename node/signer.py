@@ -1,0 +1,126 @@
+"""The only place where the validator key signs, behind a guard with a memory of its own (consensus A.6).
+
+The guard trusts no engine: it refuses another hash for one (epoch, view, kind); FINALIZE with NULLIFY in one view;
+NOTARIZE after NULLIFY; and anything at or below the log's floor. Its memory is rebuilt from the log. A refusal is never
+dropped silently: the signer signs nothing more in this life, and the node says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from consensus.engine import EpochStart, WalRecovery
+from ledger.certificates import Vote, VoteKind, vote_bytes
+from ledger.crypto import DOMAIN_VOTE, SigningKey
+from ledger.errors import GridchainError
+from ledger.objects import decode_header, header_hash
+from ledger.validators import ValidatorSet
+
+_Slot = dict[VoteKind, bytes]
+
+
+class GuardRefused(GridchainError):
+    """An engine asked for a signature that no honest member gives."""
+
+    code = "DOUBLE_SIGN_REFUSED"
+
+
+class Guard:
+    """What was signed, per (epoch, view); nothing else decides whether a vote may be signed."""
+
+    __slots__ = ("_floor", "_slots")
+
+    def __init__(self, recovery: WalRecovery) -> None:
+        self._floor = recovery.floor
+        self._slots: dict[tuple[int, int], _Slot] = {}
+        for vote in recovery.votes:
+            self._slots.setdefault((vote.epoch, vote.view), {})[vote.kind] = vote.block_hash
+        for proposal in recovery.proposals:  # its signature is the leader's NOTARIZE vote
+            header = decode_header(proposal.header)
+            slot = self._slots.setdefault((header.epoch, header.view), {})
+            slot[VoteKind.NOTARIZE] = header_hash(proposal.header)
+
+    def admit(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> None:
+        """Mark the slot as signed. Raise `GuardRefused` if that contradicts what was signed before."""
+        place = (epoch, view)
+        if place <= self._floor:
+            raise GuardRefused("a vote at or below the floor", expected=f"above {self._floor}", found=place)
+        slot = self._slots.setdefault(place, {})
+        before = slot.get(kind)
+        if before is not None and before != block_hash:
+            raise GuardRefused(f"a second {kind.name} in {place}", expected=before.hex(), found=block_hash.hex())
+        conflict = _CONFLICTS[kind]
+        if conflict is not None and conflict in slot:
+            raise GuardRefused(f"{kind.name} after {conflict.name} in {place}")
+        slot[kind] = block_hash
+
+    def raise_floor(self, epoch: int, view: int) -> None:
+        """Refuse everything at or below (epoch, view) from now on, and forget it."""
+        if (epoch, view) > self._floor:
+            self._floor = (epoch, view)
+            self._slots = {place: slot for place, slot in self._slots.items() if place > self._floor}
+
+
+_CONFLICTS: Final[Mapping[VoteKind, VoteKind | None]] = {
+    VoteKind.NOTARIZE: VoteKind.NULLIFY,
+    VoteKind.FINALIZE: VoteKind.NULLIFY,
+    VoteKind.NULLIFY: VoteKind.FINALIZE,
+}
+
+
+class Signer:
+    """Signs votes of one validator on one chain. `stopped` holds the reason once it signs no more."""
+
+    __slots__ = ("_chain_id", "_epochs", "_guard", "_key", "stopped")
+
+    def __init__(self, key: SigningKey | None, chain_id: str, recovery: WalRecovery) -> None:
+        self._key = key
+        self._chain_id = chain_id
+        self._guard = Guard(recovery)
+        self._epochs: dict[int, ValidatorSet] = {}
+        self.stopped = ""
+
+    @property
+    def public_key(self) -> bytes | None:
+        """The key that votes are checked against; None for a node that never votes."""
+        return None if self._key is None else self._key.public
+
+    def begin_epoch(self, start: EpochStart) -> None:
+        """Learn the committee of an epoch; only the newest three are kept."""
+        self._epochs[start.epoch] = start.validators
+        for old in [epoch for epoch in self._epochs if epoch < start.epoch - 2]:
+            del self._epochs[old]
+
+    def stop(self, reason: str) -> None:
+        """Sign nothing more in this life."""
+        self.stopped = self.stopped or reason
+
+    def raise_floor(self, epoch: int, view: int) -> None:
+        """Refuse everything at or below (epoch, view)."""
+        self._guard.raise_floor(epoch, view)
+
+    def vote(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> Vote:
+        """Sign a vote. Raise `GuardRefused`, after which the signer has stopped."""
+        key, validators = self._key, self._epochs.get(epoch)
+        index = None if key is None or validators is None else validators.index_of(key.public)
+        if self.stopped or key is None or validators is None or index is None:
+            raise GuardRefused("this node may not vote", found=self.stopped or f"no seat in epoch {epoch}")
+        try:
+            self._guard.admit(kind, epoch, view, block_hash)
+        except GuardRefused as refused:
+            self.stop(f"double-sign-guard: {refused.message}")
+            raise
+        message = vote_bytes(self._chain_id, validators.hash, kind, epoch, view, block_hash)
+        return Vote(kind, epoch, view, block_hash, index, key.sign(DOMAIN_VOTE, message))
+
+    def raw(self, domain: bytes, message: bytes) -> bytes:
+        """Sign bytes that are no vote (a complaint); `domain` keeps them apart from votes."""
+        if self.stopped or self._key is None or domain == DOMAIN_VOTE:
+            raise GuardRefused("this node may not sign", found=self.stopped or "no key")
+        return self._key.sign(domain, message)
+
+    def seat(self, epoch: int) -> int | None:
+        """Own position in the committee of an epoch."""
+        validators = self._epochs.get(epoch)
+        return None if validators is None or self._key is None else validators.index_of(self._key.public)
