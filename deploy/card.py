@@ -1,0 +1,298 @@
+"""What the day brought, from committed receipts only: one JSON document, and the same as a card for people.
+
+Definitions: sellers' income = trade receipts + feed-in - shortfall bought; buyers' cost = trade payments + grid
+purchases - resale; "grid only" is what the same readings would have brought or cost without neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from deploy.books import Books, Position, amount
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Wh over the run. `local`: use met by generation of the same slot."""
+
+    consumption: int
+    generation: int
+    traded: int
+    grid_import: int
+    grid_export: int
+    local: int
+
+    @property
+    def self_sufficiency_ppm(self) -> int:
+        """Share of the use that the neighbourhood made itself within the same quarter of an hour."""
+        return self.local * 1_000_000 // self.consumption if self.consumption else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Micro-currency over the run."""
+
+    sellers_income: int
+    buyers_cost: int
+    sellers_income_grid_only: int
+    buyers_cost_grid_only: int
+    tokens_minted: int
+    tokens_held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What became of the orders that reached a block."""
+
+    accepted: int = 0
+    rejected: int = 0
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node's own answer about the common height."""
+
+    name: str
+    height: int
+    state_root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is not in any receipt: who ran, on what, how fast. Times in seconds, latencies in milliseconds."""
+
+    chain_id: str
+    engine: str
+    nodes: tuple[NodeRow, ...]
+    day: str
+    first_slot: int
+    slots: int
+    seed: int
+    forecast: str
+    members: int
+    first_trade_s: float | None
+    wall_s: float
+    latencies_ms: tuple[float, ...]
+    incidents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The checked figures of a run."""
+
+    run: Run
+    orders: Orders
+    trades: int
+    estimated: int
+    energy: Energy
+    money: Money
+    blocks: int
+    transactions: int
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def conserved(self) -> bool:
+        """No sentence of complaint from the checker."""
+        return not self.problems
+
+
+def energy_of(books: Books) -> Energy:
+    """Sum the settled positions; import and export are what the grid sold to and bought from members."""
+    slots: dict[int, list[int]] = {}
+    use = made = traded = bought = fed = 0
+    for (slot, _), held in books.positions.items():
+        if not held.settled:
+            continue
+        use, made, traded = use + held.use, made + held.generation, traded + held.bought
+        bought, fed = bought + held.grid_buy, fed + held.grid_sell
+        sums = slots.setdefault(slot, [0, 0])
+        sums[0] += held.use
+        sums[1] += held.generation
+    local = sum(min(used, generated) for used, generated in slots.values())
+    return Energy(use, made, traded, bought, fed, local)
+
+
+def money_of(books: Books) -> Money:
+    """Income of the producers' meters and cost of all others, against the grid alone."""
+    income = cost = income_grid = cost_grid = 0
+    for (_, meter), held in books.positions.items():
+        if not held.settled:
+            continue
+        if meter in books.producers:
+            income += held.net(books.tariffs)
+            income_grid += _grid_only(books, held)
+        else:
+            cost -= held.net(books.tariffs)
+            cost_grid -= _grid_only(books, held)
+    return Money(income, cost, income_grid, cost_grid, books.minted, books.held())
+
+
+def _grid_only(books: Books, held: Position) -> int:
+    return amount(books.tariffs.feed, held.generation) - amount(books.tariffs.retail, held.use)
+
+
+def percentile(values: Sequence[float], share: int) -> float | None:
+    """The nearest-rank percentile of `share` in 1..100; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, -(-share * len(ordered) // 100) - 1)]
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The document that `gridchain demo --json` prints last."""
+    run, energy, money = result.run, result.energy, result.money
+    return {
+        "engine": run.engine,
+        "validators": len(run.nodes),
+        "nodes": [{"name": row.name, "height": row.height, "state_root": row.state_root} for row in run.nodes],
+        "slots": run.slots,
+        "orders": {"accepted": result.orders.accepted, "rejected": result.orders.rejected, "late": result.orders.late},
+        "trades": result.trades,
+        "forecast": run.forecast,
+        "energy_wh": {
+            "consumption": energy.consumption,
+            "generation": energy.generation,
+            "traded": energy.traded,
+            "grid_import": energy.grid_import,
+            "grid_export": energy.grid_export,
+        },
+        "money_micro": {
+            "sellers_income": money.sellers_income,
+            "buyers_cost": money.buyers_cost,
+            "sellers_income_grid_only": money.sellers_income_grid_only,
+            "buyers_cost_grid_only": money.buyers_cost_grid_only,
+            "tokens_minted": money.tokens_minted,
+            "tokens_held": money.tokens_held,
+        },
+        "conserved": result.conserved,
+        "first_trade_s": None if run.first_trade_s is None else round(run.first_trade_s, 3),
+        "wall_s": round(run.wall_s, 3),
+        "latency_ms": {"p50": _rounded(run, 50), "p95": _rounded(run, 95)},
+        **_background(result),
+    }
+
+
+def _background(result: Result) -> dict[str, Any]:
+    """What a reader needs to repeat the run or to follow a complaint."""
+    run = result.run
+    return {
+        "chain_id": run.chain_id,
+        "day": run.day,
+        "first_slot": run.first_slot,
+        "seed": run.seed,
+        "members": run.members,
+        "sealed": False,
+        "estimated_readings": result.estimated,
+        "self_sufficiency_ppm": result.energy.self_sufficiency_ppm,
+        "blocks": result.blocks,
+        "transactions": result.transactions,
+        "incidents": list(run.incidents),
+        "problems": list(result.problems),
+    }
+
+
+def _rounded(run: Run, share: int) -> float | None:
+    value = percentile(run.latencies_ms, share)
+    return None if value is None else round(value, 1)
+
+
+def currency(micro: int) -> str:
+    """Micro-currency as a sum of money with two places, rounded half up on the absolute value."""
+    sign = "-" if micro < 0 else ""
+    cents = (abs(micro) + 5_000) // 10_000
+    return f"{sign}{cents // 100:,}.{cents % 100:02}"
+
+
+def kwh(wh: int) -> str:
+    """Watt-hours as kWh with one place."""
+    tenths = (abs(wh) + 50) // 100
+    return f"{'-' if wh < 0 else ''}{tenths // 10:,}.{tenths % 10} kWh"
+
+
+def change(now: int, before: int) -> str:
+    """The difference to `before` in percent, with its sign."""
+    if before == 0:
+        return "no comparison"
+    tenths = (now - before) * 2000 // abs(before)
+    tenths = (tenths + 1) // 2
+    return f"{'+' if tenths >= 0 else '-'}{abs(tenths) // 10}.{abs(tenths) % 10} %"
+
+
+def render(result: Result) -> RenderableType:
+    """The card."""
+    run, orders = result.run, result.orders
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold")
+    rows.add_column()
+    for name, text in _lines(result):
+        rows.add_row(name, text)
+    roots = {row.state_root for row in run.nodes}
+    nodes = Table("node", "height", "state root", box=None, padding=(0, 2))
+    for row in run.nodes:
+        nodes.add_row(row.name, str(row.height), row.state_root[:18] + "..", style="" if len(roots) == 1 else "red")
+    verdict = Text(
+        "money conserved to the last micro-unit, energy to the last watt-hour"
+        if result.conserved
+        else f"NOT CONSERVED: {len(result.problems)} complaints, first: {result.problems[0]}",
+        style="bold green" if result.conserved else "bold red",
+    )
+    same = Text(
+        "all state roots equal" if len(roots) == 1 else "STATE ROOTS DIFFER",
+        style="green" if len(roots) == 1 else "red",
+    )
+    note = Text(
+        "sealed = false: orders were readable before their window closed. "
+        f"{orders.rejected} orders rejected, {orders.late} late.",
+        style="dim",
+    )
+    title = (
+        f"{run.day}, slots {run.first_slot} to {run.first_slot + run.slots - 1}, {run.members} members, seed {run.seed}"
+    )
+    return Panel(
+        Group(rows, Text(), nodes, same, Text(), verdict, note), title=f"gridchain demo - {title}", expand=False
+    )
+
+
+def _lines(result: Result) -> list[tuple[str, str]]:
+    run, energy, money = result.run, result.energy, result.money
+    latency: Mapping[str, float | None] = {"p50": _rounded(run, 50), "p95": _rounded(run, 95)}
+    first = (
+        "no trade was possible" if run.first_trade_s is None else f"{run.first_trade_s:.1f} s after the network started"
+    )
+    share = energy.self_sufficiency_ppm
+    return [
+        (
+            "sellers earned",
+            f"{currency(money.sellers_income)}  (grid only {currency(money.sellers_income_grid_only)}, "
+            f"{change(money.sellers_income, money.sellers_income_grid_only)})",
+        ),
+        (
+            "buyers paid",
+            f"{currency(money.buyers_cost)}  (grid only {currency(money.buyers_cost_grid_only)}, "
+            f"{change(money.buyers_cost, money.buyers_cost_grid_only)})",
+        ),
+        ("self-sufficiency", f"{share // 10_000}.{share // 1000 % 10} % of {kwh(energy.consumption)} used"),
+        ("traded", f"{kwh(energy.traded)} in {result.trades} trades from {result.orders.accepted} orders"),
+        (
+            "grid",
+            f"{kwh(energy.grid_import)} bought, {kwh(energy.grid_export)} sold; generation {kwh(energy.generation)}",
+        ),
+        ("tokens", f"{money.tokens_minted} minted, {money.tokens_held} held (micro-units)"),
+        ("forecast", f"{run.forecast} ({result.estimated} readings estimated)"),
+        ("chain", f"{run.chain_id}, engine {run.engine}, {result.blocks} blocks, {result.transactions} transactions"),
+        ("first trade", first),
+        (
+            "latency",
+            f"p50 {latency['p50']} ms, p95 {latency['p95']} ms from posting to commit; {run.wall_s:.1f} s in all",
+        ),
+        *(("incident", text) for text in run.incidents),
+    ]

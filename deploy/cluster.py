@@ -1,0 +1,261 @@
+"""A local network as operating-system processes: real `gridchain node run`, one per home, no containers.
+
+    async with Cluster.open(layout) as cluster:      # every node answers /readyz
+        await cluster.kill(0)                        # SIGKILL
+        await cluster.start(0)                       # the same home again
+    # nothing is left, whatever happened; if this process is killed, the kernel ends the nodes
+
+Two ways to own the processes: *attached* (they die with this process) and *detached* (`cluster up --detach`; pid files say
+who they are, `cluster down` ends them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+import deploy
+from deploy.layout import NetworkLayout, NodeLayout
+from ledger.errors import GridchainError
+
+READY_TIMEOUT_S: Final = 45.0
+STOP_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.05
+_LOG_TAIL_LINES: Final = 15
+
+
+class ClusterError(GridchainError):
+    """A node process that does not start, dies, or is in the way."""
+
+    code = "CLUSTER"
+
+
+@dataclass(slots=True)
+class ClusterNode:
+    """One node process, or the place of one that was killed. `lives` counts the starts."""
+
+    layout: NodeLayout
+    process: subprocess.Popen[bytes] | None = None
+    lives: int = 0
+
+    @property
+    def name(self) -> str:
+        """The organisation's name."""
+        return self.layout.name
+
+    @property
+    def url(self) -> str:
+        """Base address of the HTTP API."""
+        return self.layout.url
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, None while it is not running."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.pid is not None
+
+    def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
+        """The last lines the node wrote."""
+        return tail(self.layout.log_file, lines)
+
+
+class Cluster:
+    """The processes of one local network. Made by `open`, which ends them."""
+
+    def __init__(self, layout: NetworkLayout, environment: Mapping[str, str], ready_timeout_s: float) -> None:
+        self.layout = layout
+        self.nodes = [ClusterNode(node) for node in layout.nodes]
+        self._environment = environment
+        self._ready_timeout_s = ready_timeout_s
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        layout: NetworkLayout,
+        *,
+        environment: Mapping[str, str] | None = None,
+        ready_timeout_s: float = READY_TIMEOUT_S,
+        start: bool = True,
+    ) -> AsyncIterator[Cluster]:
+        """Start all nodes (unless `start` is false), wait until each is ready, end them on exit.
+
+        Busy ports are stepped over first. Raise `ClusterError` if a node of this network runs already or one dies early.
+        """
+        refuse_running(layout)
+        layout = layout.with_free_ports()
+        layout.save()
+        cluster = cls(layout, environment or {}, ready_timeout_s)
+        try:
+            if start:
+                await cluster.start_all()
+            yield cluster
+        finally:
+            await asyncio.shield(cluster.stop())
+
+    async def start_all(self) -> None:
+        """Start every node that is not running and wait until all are ready."""
+        for node in self.nodes:
+            if not node.running:
+                self._launch(node)
+        await wait_ready([node for node in self.nodes if node.running], self._ready_timeout_s)
+
+    async def start(self, index: int, *, wait: bool = True) -> None:
+        """Start one node in its home; with `wait` return when its /readyz answers 200."""
+        node = self.nodes[index]
+        if node.running:
+            raise ClusterError(f"{node.name} is running", code="NODE_RUNNING", found=node.pid)
+        self._launch(node)
+        if wait:
+            await wait_ready([node], self._ready_timeout_s)
+
+    async def kill(self, index: int, signal_number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill one node and wait until its process is gone."""
+        await self._end([self.nodes[index]], signal_number)
+
+    async def stop_node(self, index: int) -> None:
+        """End one node in good order (SIGTERM, after a while SIGKILL)."""
+        await self._end([self.nodes[index]], signal.SIGTERM)
+
+    async def stop(self) -> None:
+        """End every node in good order; no process is left when this returns."""
+        await self._end(self.nodes, signal.SIGTERM)
+
+    def dead(self) -> list[ClusterNode]:
+        """Nodes that were started and are not running now."""
+        return [node for node in self.nodes if node.lives and not node.running]
+
+    def _launch(self, node: ClusterNode) -> None:
+        node.process = launch(self.layout, node.layout, self._environment, attached=True)
+        node.lives += 1
+
+    async def _end(self, nodes: Sequence[ClusterNode], signal_number: signal.Signals) -> None:
+        for node in nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.process.send_signal(signal_number)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for node in nodes:
+            if node.process is None:
+                continue
+            while node.process.poll() is None:
+                if time.monotonic() > deadline:
+                    node.process.kill()
+                await asyncio.sleep(0.01)
+            node.layout.pid_file.unlink(missing_ok=True)
+
+
+def launch(
+    network: NetworkLayout, node: NodeLayout, environment: Mapping[str, str], *, attached: bool
+) -> subprocess.Popen[bytes]:
+    """Start one node process with its output in its log file, and write its pid file."""
+    command = [sys.executable, "-m", "deploy.main", "node", "run", str(node.home)]
+    if attached:
+        command += ["--die-with", str(os.getpid())]
+    root = str(Path(deploy.__file__).resolve().parents[1])
+    seeds = ",".join(f'"{other.peer_address}"' for other in network.nodes if other.name != node.name)
+    merged = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "GRIDCHAIN_API__HOST": node.host,
+        "GRIDCHAIN_API__PORT": str(node.api_port),
+        "GRIDCHAIN_P2P__HOST": node.host,
+        "GRIDCHAIN_P2P__PORT": str(node.p2p_port),
+        "GRIDCHAIN_P2P__SEEDS": f"[{seeds}]",
+        **environment,
+    }
+    with node.log_file.open("ab") as log:
+        # Its own session: a Ctrl-C at the terminal reaches the parent only, which then ends the nodes in good order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=merged, start_new_session=True
+        )
+    node.pid_file.write_text(f"{process.pid}\n")
+    return process
+
+
+async def wait_ready(nodes: Sequence[ClusterNode], timeout_s: float) -> None:
+    """Return when every node's /readyz answers 200. Raise `ClusterError` with the log's end if one dies or is late."""
+    deadline = time.monotonic() + timeout_s
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        for node in nodes:
+            while not await is_ready(session, node.url):
+                if not node.running:
+                    code = node.process.returncode if node.process is not None else None
+                    raise ClusterError(
+                        f"{node.name} ended before it was ready",
+                        code="NODE_DIED",
+                        expected="a running process",
+                        found=f"exit code {code}; its last lines:\n{node.log_tail()}",
+                        fix=f"see {node.layout.log_file}",
+                    )
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"{node.name} is not ready",
+                        code="NODE_NOT_READY",
+                        expected=f"200 from {node.url}/readyz within {timeout_s:.0f} s",
+                        found=node.log_tail(),
+                        fix=f"see {node.layout.log_file}",
+                    )
+                await asyncio.sleep(_POLL_S)
+
+
+async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    """Tell whether a node's /readyz answers 200."""
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            await response.read()
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+
+
+def running_pid(node: NodeLayout) -> int | None:
+    """Process id of a node that the pid file names, if that process lives and is this node."""
+    try:
+        pid = int(node.pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes() if sys.platform == "linux" else b""
+        os.kill(pid, 0)
+    except (FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
+        return None
+    # Process ids are used again; only a command line that names this home is this node.
+    if sys.platform == "linux" and str(node.home).encode() not in command.split(b"\0"):
+        return None
+    return pid
+
+
+def refuse_running(layout: NetworkLayout) -> None:
+    """Raise `ClusterError` if a node of this network is running."""
+    for node in layout.nodes:
+        if (pid := running_pid(node)) is not None:
+            raise ClusterError(
+                f"{node.name} of this network is running",
+                code="CLUSTER_RUNNING",
+                expected="no running node",
+                found=f"process {pid}",
+                fix=f"gridchain cluster down {layout.directory}",
+            )
+
+
+def tail(path: Path, lines: int) -> str:
+    """The last lines of a text file; empty if there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 400 * lines))
+            return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return ""

@@ -1,0 +1,237 @@
+"""Where a local network lies: `network.json`, one home per node, the key files. Plain values; nothing here starts anything."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ledger.errors import ConfigError
+
+MANIFEST: Final = "network.json"
+MANIFEST_VERSION: Final = 1
+PORTS_TRIED: Final = 2_000
+
+
+class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of the manifest. Ports are what the node listens on; hex fields name its keys."""
+
+    name: str
+    host: str
+    api_port: int
+    p2p_port: int
+    node_id: str
+    validator_key: str
+
+
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One account whose key was made with the network. `role`: what genesis makes of it, "" for a plain one."""
+
+    name: str
+    address: str
+    role: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of network.json."""
+
+    version: int
+    chain_name: str
+    chain_id: str
+    genesis_hash: str
+    engine: str
+    nodes: tuple[NodeEntry, ...]
+    accounts: tuple[AccountEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLayout:
+    """A node of a local network. `home` holds config.toml, genesis.json, keys/, data/, wal/, node.log."""
+
+    name: str
+    home: Path
+    host: str
+    api_port: int
+    p2p_port: int
+    node_id: str
+    validator_key: str
+
+    @property
+    def url(self) -> str:
+        """Base address of the HTTP API."""
+        return f"http://{self.host}:{self.api_port}"
+
+    @property
+    def peer_address(self) -> str:
+        """`host:port` for other nodes."""
+        return f"{self.host}:{self.p2p_port}"
+
+    @property
+    def log_file(self) -> Path:
+        """Where `cluster` sends the node's output."""
+        return self.home / "node.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Where `cluster` writes the node's process id."""
+        return self.home / "node.pid"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLayout:
+    """A local network in one directory. Keys of institutions and accounts: `key_file(name)`."""
+
+    directory: Path
+    chain_name: str
+    chain_id: str
+    genesis_hash: str
+    engine: str
+    nodes: tuple[NodeLayout, ...]
+    accounts: tuple[AccountEntry, ...]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """API addresses of all nodes, in order."""
+        return tuple(node.url for node in self.nodes)
+
+    def node(self, name: str) -> int:
+        """Position of a node by name. Raise `ConfigError` for a stranger."""
+        for position, node in enumerate(self.nodes):
+            if node.name == name:
+                return position
+        names = ", ".join(node.name for node in self.nodes)
+        raise ConfigError("no such node", code="NODE_UNKNOWN", expected=f"one of {names}", found=name)
+
+    def key_file(self, name: str) -> Path:
+        """Key file of an account, by name or role. Raise `ConfigError` for a stranger."""
+        for account in self.accounts:
+            if name in (account.name, account.role):
+                return self.directory / "keys" / f"{account.name}.key"
+        raise ConfigError("no such account in this network", code="ACCOUNT_UNKNOWN", found=name)
+
+    def account(self, name: str) -> AccountEntry:
+        """An account by name or role. Raise `ConfigError` for a stranger."""
+        for account in self.accounts:
+            if name in (account.name, account.role):
+                return account
+        raise ConfigError("no such account in this network", code="ACCOUNT_UNKNOWN", found=name)
+
+    def save(self) -> None:
+        """Write network.json."""
+        manifest = Manifest(
+            version=MANIFEST_VERSION,
+            chain_name=self.chain_name,
+            chain_id=self.chain_id,
+            genesis_hash=self.genesis_hash,
+            engine=self.engine,
+            nodes=tuple(
+                NodeEntry(
+                    name=node.name,
+                    host=node.host,
+                    api_port=node.api_port,
+                    p2p_port=node.p2p_port,
+                    node_id=node.node_id,
+                    validator_key=node.validator_key,
+                )
+                for node in self.nodes
+            ),
+            accounts=self.accounts,
+        )
+        text = json.dumps(msgspec.to_builtins(manifest), indent=2)
+        partial = self.directory / (MANIFEST + ".new")
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(self.directory / MANIFEST)
+
+    @classmethod
+    def load(cls, directory: Path) -> NetworkLayout:
+        """Read network.json. Raise `ConfigError` with the next step."""
+        try:
+            manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            raise ConfigError(
+                "no network here",
+                code="NETWORK_MISSING",
+                expected=directory / MANIFEST,
+                found="nothing",
+                fix=f"gridchain init {directory}",
+            ) from None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigError("network.json cannot be read", code="NETWORK_MANIFEST", found=error) from None
+        if manifest.version != MANIFEST_VERSION:
+            raise ConfigError(
+                "network.json has another version",
+                code="NETWORK_MANIFEST",
+                expected=MANIFEST_VERSION,
+                found=manifest.version,
+            )
+        nodes = tuple(NodeLayout(home=directory / entry.name, **_fields(entry)) for entry in manifest.nodes)
+        return cls(
+            directory,
+            manifest.chain_name,
+            manifest.chain_id,
+            manifest.genesis_hash,
+            manifest.engine,
+            nodes,
+            manifest.accounts,
+        )
+
+    def with_free_ports(self, *, keep: Iterable[int] = ()) -> NetworkLayout:
+        """The same network with each busy port stepped over; ports in `keep` are taken as free."""
+        kept = set(keep)
+        taken = {port for node in self.nodes for port in (node.api_port, node.p2p_port)}
+        nodes: list[NodeLayout] = []
+        for node in self.nodes:
+            api_port, p2p_port = (
+                port if port in kept or is_free(node.host, port) else next(free_ports(node.host, port + 1, taken))
+                for port in (node.api_port, node.p2p_port)
+            )
+            nodes.append(replace(node, api_port=api_port, p2p_port=p2p_port))
+        return replace(self, nodes=tuple(nodes))
+
+
+def _fields(entry: NodeEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in entry.__struct_fields__}
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether this process could listen on a port now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(host: str, first: int, taken: set[int] | None = None) -> Iterator[int]:
+    """Yield free ports from `first` upwards, stepping over busy ones and those in `taken`, which grows.
+
+    `first` 0 lets the system choose. Raise `ConfigError` after `PORTS_TRIED` busy ones.
+    """
+    used = taken if taken is not None else set()
+    if first == 0:
+        while True:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.bind((host, 0))
+                port = int(probe.getsockname()[1])
+            if port not in used:
+                used.add(port)
+                yield port
+    for port in range(first, min(first + PORTS_TRIED, 65_536)):
+        if port not in used and is_free(host, port):
+            used.add(port)
+            yield port
+    raise ConfigError("no free port", code="PORTS_BUSY", expected=f"a free port from {first} on", found="none")
+
+
+def default_names(count: int) -> Sequence[str]:
+    """Names of `count` organisations: the published four, then numbered ones."""
+    published = ("bureau", "grid", "notary", "trading")
+    return tuple(published[i] if i < len(published) else f"member{i + 1}" for i in range(count))

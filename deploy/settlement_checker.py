@@ -1,0 +1,185 @@
+"""Was anything lost? A check that reads committed blocks and nothing else.
+
+Each block is taken from a node that did not propose it. First the chain: headers hash-linked from genesis, bodies and
+receipts under their roots, transactions signed, a certificate of the genesis committee above every block. Then the
+market: every event of every receipt is booked a second time (`deploy.books`), and money and energy must come out whole.
+The checker never raises on what a node served: whatever is wrong becomes a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from contracts.values import decode_value
+from deploy.books import Books, Tariffs
+from deploy.card import Orders
+from ledger.certificates import Certificate, VoteKind, check_certificate
+from ledger.codec import decode
+from ledger.errors import GridchainError
+from ledger.merkle import merkle_root
+from ledger.objects import Body, Header, Receipt, decode_header, decode_transaction, header_hash, verify_transaction
+from ledger.validators import ValidatorSet
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBlock:
+    """What one node served about one height: bytes as it stores them.
+
+    `certificate` is the finalization of the block at `final_by`, a height not below `height`. `source` names the node.
+    """
+
+    height: int
+    header: bytes
+    body: bytes
+    receipts: tuple[bytes, ...]
+    final_by: int
+    certificate: bytes
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What genesis fixes and the check starts from. `proposers`: each node's name by its validator key."""
+
+    chain_id: str
+    genesis_block: bytes
+    validators: ValidatorSet
+    tariffs: Tariffs
+    grid_account: bytes
+    proposers: dict[bytes, str]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the check found; `problems` empty means conserved."""
+
+    books: Books
+    problems: list[str] = field(default_factory=list)
+    orders: Orders = field(default_factory=Orders)
+    blocks: int = 0
+    transactions: int = 0
+    estimated: int = 0
+
+
+def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int]) -> Verdict:
+    """Check blocks from height 1 on, without a gap, and the settlement of `slots`."""
+    verdict = Verdict(Books(network.tariffs, network.grid_account))
+    chain = _Chain(network, verdict.problems)
+    for block in blocks:
+        try:
+            receipts = chain.extend(block)
+        except GridchainError as error:
+            verdict.problems.append(f"block {block.height} from {block.source}: {error}")
+            break
+        verdict.blocks += 1
+        for receipt in receipts:
+            _book(verdict, receipt)
+    chain.close()
+    verdict.books.close(slots)
+    verdict.estimated = sum(held.estimated for held in verdict.books.positions.values())
+    verdict.problems.extend(verdict.books.problems)
+    return verdict
+
+
+def _book(verdict: Verdict, receipt: Receipt) -> None:
+    verdict.transactions += not receipt.scheduled
+    if (receipt.contract, receipt.entry) == ("double_auction", "submit_order") and not receipt.scheduled:
+        verdict.orders = _counted(verdict.orders, receipt)
+    if receipt.events and not receipt.ok:
+        verdict.problems.append(f"a failed call of {receipt.contract}.{receipt.entry} has events")
+    for event in receipt.events:
+        try:
+            data = decode_value(event.data)
+        except GridchainError as error:
+            verdict.problems.append(f"an event {event.contract}.{event.name} cannot be read: {error}")
+            continue
+        if isinstance(data, dict):
+            verdict.books.apply(event.contract, event.name, {str(name): value for name, value in data.items()})
+
+
+def _counted(orders: Orders, receipt: Receipt) -> Orders:
+    late = receipt.code == "ORDER_LATE"
+    return Orders(
+        orders.accepted + receipt.ok,
+        orders.rejected + (not receipt.ok and not late),
+        orders.late + late,
+    )
+
+
+class _Chain:
+    """The hash chain so far, and which heights a certificate covers."""
+
+    def __init__(self, network: Network, problems: list[str]) -> None:
+        self._network = network
+        self._problems = problems
+        self._parent = header_hash(network.genesis_block)
+        self._height = decode_header(network.genesis_block).height
+        self._claims: list[tuple[int, int, bytes, str]] = []
+        self._headers: dict[int, tuple[bytes, Header]] = {}
+
+    def extend(self, block: ServedBlock) -> list[Receipt]:
+        """Verify the next block; its receipts in order. Raise for a block that does not continue the chain."""
+        header = decode_header(block.header)
+        self._linked(block, header)
+        body = decode(Body, block.body)
+        receipts = [decode(Receipt, raw) for raw in block.receipts]
+        self._equal("transactions root", block, header.transactions_root, merkle_root(list(body.transactions)))
+        self._equal("receipts root", block, header.receipts_root, merkle_root(list(block.receipts)))
+        self._signed(body, receipts)
+        if len(self._network.proposers) > 1 and self._network.proposers.get(header.proposer) == block.source:
+            self._fail("read from a node that did not propose it", "another node", block.source)
+        self._parent = header_hash(block.header)
+        self._height = header.height
+        self._headers[header.height] = (self._parent, header)
+        self._claims.append((block.height, block.final_by, block.certificate, block.source))
+        return receipts
+
+    def close(self) -> None:
+        """Every block needs a valid certificate at or above it, for a block of this very chain."""
+        proven: set[int] = set()
+        for height, final_by, raw, source in self._claims:
+            if not height <= final_by <= self._height:
+                self._problems.append(f"block {height} from {source}: its finality height {final_by} is no height here")
+            elif final_by not in proven:
+                try:
+                    self._finalizes(raw, final_by)
+                    proven.add(final_by)
+                except GridchainError as error:
+                    self._problems.append(f"block {height} from {source}: {error}")
+
+    def _finalizes(self, raw: bytes, height: int) -> None:
+        certificate = decode(Certificate, raw)
+        found, header = self._headers[height]
+        if certificate.kind is not VoteKind.FINALIZE or certificate.block_hash != found:
+            self._fail("certificate", f"a finalization of {found.hex()}", certificate.block_hash.hex())
+        if (certificate.epoch, certificate.view) != (header.epoch, header.view):
+            self._fail("certificate's view", (header.epoch, header.view), (certificate.epoch, certificate.view))
+        check_certificate(certificate, self._network.chain_id, self._network.validators)
+
+    def _linked(self, block: ServedBlock, header: Header) -> None:
+        for what, expected, found in (
+            ("height", (self._height + 1, block.height), (header.height, header.height)),
+            ("chain", self._network.chain_id, header.chain_id),
+            ("parent", self._parent.hex(), header.parent.hex()),
+            ("validators", self._network.validators.hash.hex(), header.validators.hex()),
+        ):
+            if expected != found:
+                self._fail(what, expected, found)
+
+    def _signed(self, body: Body, receipts: list[Receipt]) -> None:
+        """One receipt for each transaction, in order, each transaction signed for this chain."""
+        called = [receipt.subject for receipt in receipts if not receipt.scheduled]
+        transactions = [decode_transaction(raw) for raw in body.transactions]
+        if called != [transaction.id for transaction in transactions]:
+            self._fail("receipts", f"one for each of {len(transactions)} transactions, in order", f"{len(called)}")
+        for transaction in transactions:
+            if transaction.body.chain_id != self._network.chain_id or verify_transaction(transaction) is None:
+                self._fail("transaction", "signed for this chain", transaction.id.hex())
+
+    def _equal(self, what: str, block: ServedBlock, expected: bytes, found: bytes) -> None:
+        if expected != found:
+            self._fail(f"{what} of height {block.height}", expected.hex(), found.hex())
+
+    def _fail(self, what: str, expected: object, found: object) -> None:
+        raise GridchainError(f"{what} is wrong", code="NOT_THIS_CHAIN", expected=expected, found=found)
