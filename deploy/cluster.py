@@ -5,8 +5,8 @@
         await cluster.start(0)                       # the same home again
     # nothing is left, whatever happened; if this process is killed, the kernel ends the nodes
 
-Two ways to own the processes: *attached* (they die with this process) and *detached* (`cluster up --detach`; pid files say
-who they are, `cluster down` ends them).
+Two ways to own the processes: *attached* (they die with this process) and *detached* (`cluster up --detach`; pid files
+say who they are, `cluster down` ends them).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Cluster:
     ) -> AsyncIterator[Cluster]:
         """Start all nodes (unless `start` is false), wait until each is ready, end them on exit.
 
-        Busy ports are stepped over first. Raise `ClusterError` if a node of this network runs already or one dies early.
+        Busy ports are stepped over first. Raise `ClusterError` if a node of this network runs already, or dies early.
         """
         refuse_running(layout)
         layout = layout.with_free_ports()
@@ -106,7 +106,10 @@ class Cluster:
                 await cluster.start_all()
             yield cluster
         finally:
-            await asyncio.shield(cluster.stop())
+            try:
+                await cluster.stop()
+            finally:
+                cluster.kill_all()
 
     async def start_all(self) -> None:
         """Start every node that is not running and wait until all are ready."""
@@ -135,6 +138,13 @@ class Cluster:
     async def stop(self) -> None:
         """End every node in good order; no process is left when this returns."""
         await self._end(self.nodes, signal.SIGTERM)
+
+    def kill_all(self) -> None:
+        """SIGKILL whatever runs, without waiting for the loop: the last resort of an interrupted stop."""
+        for node in self.nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
 
     def dead(self) -> list[ClusterNode]:
         """Nodes that were started and are not running now."""

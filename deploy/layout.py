@@ -1,4 +1,4 @@
-"""Where a local network lies: `network.json`, one home per node, the key files. Plain values; nothing here starts anything."""
+"""Where a local network lies: `network.json`, one home per node, the key files. Nothing here starts anything."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
 """Roles of the contract library, in the order of the default organisations bureau, grid, notary, trading."""
 
