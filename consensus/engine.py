@@ -25,8 +25,7 @@ from ledger.validators import ValidatorSet
 
 Millis = NewType("Millis", int)
 PeerId = NewType("PeerId", bytes)
-"""Hash of a peer's node key; for a validator's node the driver maps it to the validator (`EpochStart.peers` is not needed:
-votes name their signer themselves)."""
+"""Hash of a peer's node key. Votes name their signer themselves; `Request.validator` says whose node a peer is."""
 
 
 class TimerKind(IntEnum):
@@ -164,7 +163,8 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Blocks are durable. Also sent, unasked, when sync has committed ahead of the engine: then `finalization` is news.
+    """Blocks are durable. Also sent, unasked, when sync has committed ahead of the engine: then `finalization` is news,
+    verified by sync; it certifies `head` itself or a closing block on it. Sync sends one for each boundary it passes.
 
     `next_epoch` is set when the head is a boundary block: the epoch that begins. `next_due_ms`: block time of the earliest
     scheduled call after this block, None if there is none.
@@ -189,14 +189,20 @@ class RequestKind(Enum):
 
     STATUS = "status"
     PEER_CONNECTED = "peer-connected"
+    PEER_GONE = "peer-gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question of the node: its status (answered by `Reply`), or news of a connection (answered by `Send(Status)`)."""
+    """A question of the node: its status (answered by `Reply`), or news of a connection (answered by `Send(Status)`).
+
+    `validator`: public key of the validator that the peer's node certificate is bound to, None for a stranger. The
+    amnesia guard believes nobody else about who a peer is; without it a held node stays held.
+    """
 
     kind: RequestKind
     peer: PeerId | None = None
+    validator: bytes | None = None
 
 
 Event: TypeAlias = Started | Received | Expired | Built | Checked | Committed | TransactionsReady | Request
@@ -223,8 +229,9 @@ class HeaderTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Make a block on `template.parent`. `empty`: no transactions and no scheduled calls (closing blocks; too many
-    notarised blocks unfinalised)."""
+    """Make a block on `template.parent`. `empty`: no transactions (too many notarised blocks are unfinalised); due
+    calls run as in every block, since who checks the block cannot know why it is empty. Closing blocks are made and
+    checked by the engine itself and never reach the application."""
 
     template: HeaderTemplate
     empty: bool
@@ -303,7 +310,14 @@ class LiftHold:
     floor_view: int
 
 
-Record: TypeAlias = SignVote | SignProposal | SignComplaint | LogCertificate | LogBlock | LiftHold
+@dataclass(frozen=True, slots=True)
+class SetHold:
+    """A peer showed a vote of ours that our log lacks: write the durable hold marker, sign nothing more."""
+
+    reason: str
+
+
+Record: TypeAlias = SignVote | SignProposal | SignComplaint | LogCertificate | LogBlock | LiftHold | SetHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +424,18 @@ class Reply:
     status: EngineStatus
 
 
-Effect: TypeAlias = Build | Check | Publish | Send | Broadcast | Arm | Disarm | Commit | Prune | Accuse | Behind | Reply
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A block that a quorum made final was judged INVALID here (`state-divergence`): the engine has stopped voting and
+    commits nothing more; the node says so and does not go on."""
+
+    reason: str
+    block_hash: Hash
+
+
+Effect: TypeAlias = (
+    Build | Check | Publish | Send | Broadcast | Arm | Disarm | Commit | Prune | Accuse | Behind | Reply | Halt
+)
 
 
 class Engine(Protocol):
