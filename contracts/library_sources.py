@@ -1,0 +1,173 @@
+"""The contract library: its source texts, and the list of instances that a genesis installs.
+
+The sources are package data, read from the installed distribution. They are contract source, not Python modules of this
+program: nothing here imports them. A source of more than one file is its parts joined in the order given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+
+from contracts.values import Value, encode_value
+from ledger.errors import GenesisError
+
+ONE = 1_000_000
+NO_LAST_SLOT = 2**53
+HOUR_MS = 3_600_000
+SLOT_LENGTHS_MS = (HOUR_MS // 4, HOUR_MS // 2, HOUR_MS)
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "registry": ("registry.py",),
+    "token": ("tokens.py",),
+    "metering": ("metering.py",),
+    "double_auction": ("double_auction.py",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Institutions:
+    """Account addresses (32 bytes) of those with a role, and of the account that lost deposits go to."""
+
+    energy_bureau: bytes
+    grid_company: bytes
+    notary: bytes
+    trading_center: bytes
+    community: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Slots of market time. `slot0_ms` is the start of slot 0; gates are counted in slots before the start of delivery,
+    `grace` and `late` after its end. `last_slot` None: slots go on for ever."""
+
+    slot_ms: int
+    slot0_ms: int
+    first_slot: int = 0
+    last_slot: int | None = None
+    open_slots: int = 4
+    reveal_slots: int = 3
+    t1_slots: int = 2
+    t2_slots: int = 1
+    grace_slots: int = 1
+    late_slots: int = 4
+    horizon_slots: int = 672
+
+
+@dataclass(frozen=True, slots=True)
+class Tariffs:
+    """Prices in micro-currency per kWh, money in micro-currency, ratios in ppm."""
+
+    feed: int = 450_000
+    retail: int = 670_000
+    max_price: int = 100_000_000
+    debt_limit: int = 50_000_000
+    sealed_deposit: int = 100_000
+    rated_margin_ppm: int = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionMode:
+    """Which options of market C run; the defaults are those of a node, except sealed orders, which the caller chooses."""
+
+    sealed: bool
+    two_stages: bool = True
+    hardened_pa: bool = True
+    self_trade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryParameters:
+    """All that the library's contracts need to know at genesis."""
+
+    institutions: Institutions
+    calendar: Calendar
+    mode: AuctionMode
+    tariffs: Tariffs = field(default_factory=Tariffs)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One contract instance of genesis: `arguments` is the encoded list for its `@init`, `calls` whom it may call."""
+
+    name: str
+    source: str
+    arguments: bytes
+    calls: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def library_source(name: str) -> str:
+    """The source text of a library contract by instance name. Raise `GenesisError` if there is none."""
+    if name not in _PARTS:
+        raise GenesisError("no such library contract", expected=", ".join(_PARTS), found=name)
+    folder = files("contracts").joinpath("library")
+    return "\n\n".join(folder.joinpath(part).read_text(encoding="utf-8") for part in _PARTS[name])
+
+
+def library_contracts(parameters: LibraryParameters) -> list[Installation]:
+    """The instances of genesis in the order in which they are installed. Raise `GenesisError` for parameters that no
+    market can run on."""
+    _check(parameters)
+    who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
+    last_slot = NO_LAST_SLOT if when.last_slot is None else when.last_slot
+    slots = [when.slot_ms, when.slot0_ms, when.first_slot, last_slot]
+    mode = parameters.mode
+    registry: list[Value] = [
+        who.energy_bureau, who.grid_company, who.notary, who.trading_center, ["metering", "double_auction"],
+        ["double_auction"],
+    ]  # fmt: skip
+    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, ["double_auction"]]
+    metering: list[Value] = [
+        *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, ["double_auction"],
+    ]  # fmt: skip
+    calendar: list[Value] = [
+        *slots, when.open_slots, when.reveal_slots, when.t1_slots, when.t2_slots, when.grace_slots, when.late_slots,
+    ]  # fmt: skip
+    prices: list[Value] = [
+        tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm, tariffs.sealed_deposit,
+    ]  # fmt: skip
+    auction: list[Value] = [
+        who.grid_company, who.community, calendar, prices, mode.two_stages, mode.hardened_pa, mode.self_trade,
+        mode.sealed,
+    ]  # fmt: skip
+    return [
+        _installation("registry", registry, ("metering", "double_auction")),
+        _installation("token", token, ()),
+        _installation("metering", metering, ("double_auction",)),
+        _installation("double_auction", auction, ("token", "metering")),
+    ]
+
+
+def _installation(name: str, arguments: list[Value], calls: tuple[str, ...]) -> Installation:
+    return Installation(name, library_source(name), encode_value(arguments), calls)
+
+
+def _require(condition: bool, what: str, expected: object, found: object) -> None:
+    if not condition:
+        raise GenesisError(what, expected=expected, found=found, fix="correct the market section of the genesis document")
+
+
+def _check(parameters: LibraryParameters) -> None:
+    who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
+    addresses: Sequence[bytes] = (
+        who.energy_bureau, who.grid_company, who.notary, who.trading_center, who.community,
+    )  # fmt: skip
+    for address in addresses:
+        _require(len(address) == 32, "an institution's address has another size", 32, len(address))
+    _require(when.slot_ms in SLOT_LENGTHS_MS, "slots are of another length", SLOT_LENGTHS_MS, when.slot_ms)
+    gates = (when.open_slots, when.reveal_slots, when.t1_slots, when.t2_slots)
+    ordered = when.open_slots >= when.reveal_slots >= when.t1_slots > when.t2_slots >= 0
+    _require(ordered and when.open_slots > when.t1_slots, "gates out of order", "open >= reveal >= T1 > T2 >= 0", gates)
+    late = (when.grace_slots, when.late_slots)
+    _require(0 <= when.grace_slots <= when.late_slots, "grace out of order", "0 <= grace <= late", late)
+    opening = when.slot0_ms + (when.first_slot - when.open_slots) * when.slot_ms
+    _require(when.first_slot >= 0 and opening >= 0, "the first window opens before time 0", "0 or later", opening)
+    last = when.first_slot if when.last_slot is None else when.last_slot
+    _require(when.first_slot <= last <= NO_LAST_SLOT, "last slot before the first", f">= {when.first_slot}", last)
+    prices = (tariffs.feed, tariffs.retail, tariffs.max_price)
+    _require(0 <= tariffs.feed <= tariffs.retail <= tariffs.max_price < 2**40, "tariffs", "feed <= retail <= max", prices)
+    amounts = (tariffs.debt_limit, tariffs.sealed_deposit, tariffs.rated_margin_ppm)
+    _require(all(0 <= value < 2**63 for value in amounts), "amount out of range", "0 .. 2^63 - 1", amounts)
