@@ -1,0 +1,292 @@
+"""Authenticated state: the committed base, and overlays stacked on it.
+
+`StateBase` is the state at the head, over a store. `Overlay` adds writes on a base or on another overlay: execution of
+a block reads and writes one overlay; dropping it leaves base and store byte-identical. `seal` makes one batched update
+of the bucket tree (`ledger.state_tree`) and yields the root; `delta` is what the commit writes.
+
+One thread owns a base and all overlays on it (the ledger thread). Sealing is plain Python and holds the interpreter
+lock, in turns of the switch interval; `seal_slices` is the same work as a generator that yields after each of at most
+256 parts, for an owner that must not be away for longer. Other threads read a `StateSnapshot`.
+
+Memory: inner nodes of the sectors touched so far stay in memory, at most about 30 bytes a key of state; buckets and
+values are in caches bounded by `cache_bytes` each.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Generator
+
+from ledger.crypto import Hash
+from ledger.errors import InvariantBroken
+from ledger.state_base import (
+    NO_LIMIT,
+    UNSET,
+    StateBase,
+    StateDelta,
+    StateReader,
+    StateRows,
+    StateSnapshot,
+    Unset,
+    decode_undo,
+)
+from ledger.state_proof import StateProof, build_state_proof, verify_state_proof
+from ledger.state_tree import CHILDREN_SIZE, Item, Nodes, TreeUpdate, place, top_root, value_digest
+
+__all__ = [
+    "NO_LIMIT",
+    "Overlay",
+    "StateBase",
+    "StateDelta",
+    "StateProof",
+    "StateReader",
+    "StateRows",
+    "StateSnapshot",
+    "decode_undo",
+    "verify_state_proof",
+]
+
+_INSORT_AT_MOST = 24
+
+
+class Overlay:
+    """Writes over a parent, copied on write. Unsealed it may be written; sealed it has a `root` and never changes."""
+
+    __slots__ = (
+        "_delta",
+        "_index",
+        "_journal",
+        "_new",
+        "_nodes",
+        "_parent",
+        "_parent_root",
+        "_root",
+        "_top",
+        "_writes",
+    )
+
+    def __init__(self, parent: Overlay | StateBase) -> None:
+        self._parent = parent
+        self._writes: dict[bytes, bytes | None] = {}
+        self._journal: list[tuple[bytes, bytes | Unset | None]] = []
+        self._index: list[bytes] = []
+        self._new: list[bytes] = []
+        self._nodes: Nodes = {}
+        self._top = b""
+        self._root: Hash | None = None
+        self._parent_root: Hash | None = None
+        self._delta: StateDelta | None = None
+
+    # -- reading
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, None if it is absent."""
+        layer: Overlay | StateBase = self
+        while isinstance(layer, Overlay):
+            if key in layer._writes:
+                return layer._writes[key]
+            layer = layer._parent
+        return layer.get(key)
+
+    def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:
+        """Entries under `prefix` after `after`, ascending, own writes over the parent's.
+
+        A page costs its own length: written keys are kept in order and merged page by page.
+        """
+        own = self._range(prefix, after)
+        if not own:
+            return self._parent.scan(prefix, after, limit)
+        found: list[tuple[bytes, bytes]] = []
+        cursor, start = after, 0
+        while len(found) < limit:
+            want = limit - len(found)
+            page = self._parent.scan(prefix, cursor, want)
+            last = page[-1][0] if len(page) == want else None
+            stop = len(own) if last is None else bisect_right(own, last, start)
+            found.extend(self._merge(page, own[start:stop]))
+            if last is None:
+                break
+            cursor, start = last, stop
+        return found[:limit]
+
+    def _merge(self, page: list[tuple[bytes, bytes]], own: list[bytes]) -> list[tuple[bytes, bytes]]:
+        if not own:
+            return page
+        merged = dict(page)
+        for key in own:
+            value = self._writes.get(key, UNSET)
+            if value is None:
+                merged.pop(key, None)
+            elif not isinstance(value, Unset):
+                merged[key] = value
+        return sorted(merged.items())
+
+    def _range(self, prefix: bytes, after: bytes | None) -> list[bytes]:
+        """Own written keys under `prefix` after `after`, ascending; a key whose write was rolled back may be there."""
+        self._sort()
+        start = (
+            bisect_left(self._index, prefix) if after is None or after < prefix else bisect_right(self._index, after)
+        )
+        stripped = prefix.rstrip(b"\xff")
+        if not stripped:
+            return self._index[start:]
+        return self._index[start : bisect_left(self._index, stripped[:-1] + bytes((stripped[-1] + 1,)), start)]
+
+    def _sort(self) -> None:
+        index, new = self._index, self._new
+        if not new:
+            return
+        if len(new) <= _INSORT_AT_MOST and len(index) > len(new):
+            for key in new:
+                at = bisect_left(index, key)
+                if at == len(index) or index[at] != key:
+                    index.insert(at, key)
+        else:
+            index.extend(new)
+            index.sort()
+            index[:] = dict.fromkeys(index)
+        new.clear()
+
+    # -- writing
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write a value."""
+        self._write(key, value)
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key; nothing happens if it is absent."""
+        self._write(key, None)
+
+    def _write(self, key: bytes, value: bytes | None) -> None:
+        if self._root is not None:
+            raise InvariantBroken("a sealed overlay was written")
+        writes = self._writes
+        if key in writes:
+            self._journal.append((key, writes[key]))
+        else:
+            self._journal.append((key, UNSET))
+            self._new.append(key)
+        writes[key] = value
+
+    def checkpoint(self) -> int:
+        """A mark to roll back to: one per call frame."""
+        return len(self._journal)
+
+    def rollback(self, mark: int) -> None:
+        """Undo the writes since `mark`, which stays valid."""
+        journal, writes = self._journal, self._writes
+        while len(journal) > mark:
+            key, before = journal.pop()
+            if isinstance(before, Unset):
+                del writes[key]
+            else:
+                writes[key] = before
+
+    # -- sealing
+
+    @property
+    def root(self) -> Hash:
+        """The state root after this overlay; it must be sealed."""
+        if self._root is None:
+            raise InvariantBroken("an overlay has no root before it is sealed")
+        return self._root
+
+    def seal(self) -> Hash:
+        """Freeze, update the tree once for all writes, return the root. Repeated calls return the same."""
+        for _ in self.seal_slices():
+            pass
+        return self.root
+
+    def seal_slices(self) -> Generator[None]:
+        """The work of `seal` in at most 256 slices (one a sector of the tree, after one that hashes the writes)."""
+        if self._root is not None:
+            return
+        layers, base = self._below()
+        parent_top = self._parent._top if isinstance(self._parent, Overlay) else base.top
+        self._parent_root = self._parent.root
+        update = TreeUpdate(layers, base.node)
+        items = self._items()
+        yield
+        top = bytearray(parent_top)
+        groups: set[int] = set()
+        at = 0
+        while at < len(items):
+            sector = items[at][0][:2]
+            end = at + 1
+            while end < len(items) and items[end][0].startswith(sector):
+                end += 1
+            base.load(sector)
+            offset = int(sector, 16) * 32
+            before = bytes(top[offset : offset + 32])
+            after = update.apply(sector, before, items, at, end)
+            if after != before:
+                top[offset : offset + 32] = after
+                groups.add(offset // CHILDREN_SIZE)
+            at = end
+            yield
+        self._finish(update, bytes(top), tuple(sorted(groups)))
+
+    def _items(self) -> list[Item]:
+        items = [
+            ((where := place(key)).hex(), where, None if value is None else value_digest(value), key)
+            for key, value in self._writes.items()
+        ]
+        items.sort()
+        return items
+
+    def _finish(self, update: TreeUpdate, top: bytes, groups: tuple[int, ...]) -> None:
+        """Keep what changed. Old values are read only for keys that the tree knew: a new key costs no read."""
+        self._nodes = update.nodes
+        self._top = top
+        root = top_root(top) if groups else self._parent.root
+        present, same, before = update.present, update.same, self._parent.get
+        writes: dict[bytes, bytes | None] = {}
+        old: dict[bytes, bytes | None] = {}
+        for key, value in self._writes.items():
+            known = key in present
+            if key in same or (value is None and not known):
+                continue
+            writes[key] = value
+            old[key] = before(key) if known else None
+        self._delta = StateDelta(self._parent.root, root, writes, old, update.nodes, top, groups)
+        self._root = root
+        self._journal.clear()
+
+    def _below(self) -> tuple[tuple[Nodes, ...], StateBase]:
+        layers: list[Nodes] = []
+        layer: Overlay | StateBase = self._parent
+        while isinstance(layer, Overlay):
+            if layer._root is None:
+                raise InvariantBroken("an overlay is sealed before its parent")
+            layers.append(layer._nodes)
+            layer = layer._parent
+        return tuple(layers), layer
+
+    def delta(self) -> StateDelta:
+        """What this sealed overlay changes relative to its parent."""
+        if self._delta is None:
+            raise InvariantBroken("an overlay has no delta before it is sealed")
+        return self._delta
+
+    def prove(self, key: bytes) -> StateProof:
+        """Proof of `key` under `root`; the overlay must be sealed."""
+        root = self.root
+        layers, base = self._below()
+        base.load(place(key).hex()[:2])
+
+        def node(path: str) -> bytes | None:
+            for layer in (self._nodes, *layers):
+                if path in layer:
+                    return layer[path]
+            return base.node(path)
+
+        if top_root(self._top) != root:
+            raise InvariantBroken("the top of a sealed overlay does not give its root")
+        return build_state_proof(self._top, node, key)
+
+    def rebase(self, base: StateBase) -> None:
+        """The parent was committed and absorbed: read from `base`, so that the parent's memory is freed."""
+        expected = self._parent_root if self._parent_root is not None else self._parent.root
+        if base.root != expected:
+            raise InvariantBroken("an overlay is rebased onto another state than its parent's")
+        self._parent = base
