@@ -70,16 +70,18 @@ _CONFLICTS: Final[Mapping[VoteKind, VoteKind | None]] = {
 
 
 class Signer:
-    """Signs votes of one validator on one chain. `stopped` holds the reason once it signs no more."""
+    """Signs votes of one validator on one chain. `stopped` is the reason once it signs no more in this life; `held` the
+    reason while the amnesia guard holds, which its engine may lift."""
 
-    __slots__ = ("_chain_id", "_epochs", "_guard", "_key", "stopped")
+    __slots__ = ("_epochs", "_guard", "_key", "chain_id", "held", "stopped")
 
-    def __init__(self, key: SigningKey | None, chain_id: str, recovery: WalRecovery) -> None:
+    def __init__(self, key: SigningKey | None, chain_id: str, recovery: WalRecovery, held: str = "") -> None:
         self._key = key
-        self._chain_id = chain_id
+        self.chain_id = chain_id
         self._guard = Guard(recovery)
         self._epochs: dict[int, ValidatorSet] = {}
         self.stopped = ""
+        self.held = held
 
     @property
     def public_key(self) -> bytes | None:
@@ -104,14 +106,15 @@ class Signer:
         """Sign a vote. Raise `GuardRefused`, after which the signer has stopped."""
         key, validators = self._key, self._epochs.get(epoch)
         index = None if key is None or validators is None else validators.index_of(key.public)
-        if self.stopped or key is None or validators is None or index is None:
-            raise GuardRefused("this node may not vote", found=self.stopped or f"no seat in epoch {epoch}")
+        closed = self.stopped or self.held
+        if closed or key is None or validators is None or index is None:
+            raise GuardRefused("this node may not vote", found=closed or f"no seat in epoch {epoch}")
         try:
             self._guard.admit(kind, epoch, view, block_hash)
         except GuardRefused as refused:
             self.stop(f"double-sign-guard: {refused.message}")
             raise
-        message = vote_bytes(self._chain_id, validators.hash, kind, epoch, view, block_hash)
+        message = vote_bytes(self.chain_id, validators.hash, kind, epoch, view, block_hash)
         return Vote(kind, epoch, view, block_hash, index, key.sign(DOMAIN_VOTE, message))
 
     def raw(self, domain: bytes, message: bytes) -> bytes:
@@ -119,6 +122,10 @@ class Signer:
         if self.stopped or self._key is None or domain == DOMAIN_VOTE:
             raise GuardRefused("this node may not sign", found=self.stopped or "no key")
         return self._key.sign(domain, message)
+
+    def committee(self, epoch: int) -> ValidatorSet | None:
+        """Who votes in an epoch, None if it is not known."""
+        return self._epochs.get(epoch)
 
     def seat(self, epoch: int) -> int | None:
         """Own position in the committee of an epoch."""

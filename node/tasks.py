@@ -22,12 +22,11 @@ class Tasks:
         self._group = group
         self._live: set[asyncio.Task[Any]] = set()
 
-    def spawn(self, work: Coroutine[Any, Any, object], *, name: str) -> asyncio.Task[Any]:
+    def spawn(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
         """Run `work` beside the rest of the scope; its failure ends the scope."""
         task = self._group.create_task(work, name=name)
         self._live.add(task)
         task.add_done_callback(self._live.discard)
-        return task
 
     def __len__(self) -> int:
         return len(self._live)
