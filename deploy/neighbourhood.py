@@ -23,6 +23,7 @@ DEFAULT_DATA = Path(__file__).parent / "data" / "simbench-lv-rural1"
 
 _DECIMAL = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,30}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 _MAX_WH = 10**9
+_PLANTS = {"pv": "pv", "solar": "pv", "wp": "wind", "wind": "wind", "hydro": "hydro"}
 
 
 class DataError(GridchainError):
@@ -223,9 +224,18 @@ def _members(path: Path, side: Side) -> tuple[Member, ...]:
             rated = _scaled(text, 1000, half_up=False)
         except ValueError as error:
             raise row.error("installed power", "p_kw", f"{error} (kW)", repr(text)) from None
-        device = "load" if side is Side.DEMAND else row.cells[columns["type"]].strip().lower()
+        device = "load" if side is Side.DEMAND else _device(row, columns["type"])
         members[name] = Member(name, side, device, rated)
     return tuple(members.values())
+
+
+def _device(row: _Row, position: int) -> str:
+    """The registry's name for a type of plant."""
+    text = row.cells[position]
+    for start, device in _PLANTS.items():
+        if text.strip().lower().startswith(start):
+            return device
+    raise row.error("a plant of unknown type", "type", f"a type that begins with {', '.join(_PLANTS)}", repr(text))
 
 
 def _series(path: Path, names: Sequence[str], owner: str) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -155,6 +155,7 @@ def swap(file: str, line: int, old: str, new: str | None):
         (swap("load_kw.csv", 8, ",0.5", ""), ["load_kw.csv, line 8", "3 cells", "2 cells"]),
         (swap("loads.csv", 3, "house 1", "house 0"), ["loads.csv, line 3", "'name'", "house 0"]),
         (swap("loads.csv", 2, "3.5", "?"), ["loads.csv, line 2", "'p_kw'", "?"]),
+        (swap("generators.csv", 2, "PV", "coal"), ["generators.csv, line 2", "'type'", "coal"]),
         (swap("loads.csv", 1, "p_kw", "power"), ["loads.csv, line 1", "'p_kw'", "power"]),
         (swap("loads.csv", 3, "house 1,1,3.5", ""), ["load_kw.csv, line 1", "house 1"]),
         (swap("generators.csv", 2, "roof 0", "house 0"), ["share a name", "house 0"]),

@@ -1,0 +1,202 @@
+"""What a person sees while the day runs: a live page on a terminal, plain lines anywhere else.
+
+`Progress` is what the demo knows so far and holds no logic of the market; it is filled from committed events and from
+what the nodes say about themselves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from deploy.card import currency, kwh
+
+LAST_TRADES = 6
+LAST_NOTES = 5
+_BAR = 24
+_STATES = {"leader": "cyan", "ok": "green", "behind": "yellow", "down": "red", "starting": "yellow"}
+
+
+@dataclass(slots=True)
+class NodeLine:
+    """One node, in its own words: `latency_ms` is how long its status took to arrive."""
+
+    name: str
+    url: str
+    height: int = 0
+    peers: int = 0
+    latency_ms: float | None = None
+    state: str = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLine:
+    """One trade as shown."""
+
+    slot: int
+    stage: int
+    seller: str
+    buyer: str
+    wh: int
+    price: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """The run so far."""
+
+    chain_id: str
+    engine: str
+    day: str
+    first_slot: int
+    slots: int
+    members: int
+    speed: int
+    nodes: list[NodeLine]
+    opened: int | None = None
+    settled: int = 0
+    trades: int = 0
+    traded_wh: int = 0
+    traded_money: int = 0
+    use_wh: int = 0
+    generation_wh: int = 0
+    grid_sales_wh: int = 0
+    grid_purchases_wh: int = 0
+    on_the_way: int = 0
+    last_trades: deque[TradeLine] = field(default_factory=lambda: deque(maxlen=LAST_TRADES))
+    notes: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_NOTES))
+
+    @property
+    def market_slot(self) -> int:
+        """The slot that is about to be delivered: windows open four slots ahead."""
+        return self.first_slot if self.opened is None else max(self.first_slot, self.opened - 4)
+
+
+def time_of_day(slot: int) -> str:
+    """Start of a slot of 15 minutes, counted from midnight."""
+    return f"{slot // 4 % 24:02}:{slot % 4 * 15:02}"
+
+
+def price(micro: int) -> str:
+    """A price per kWh with three places."""
+    return f"{(micro + 500) // 1_000_000}.{(micro + 500) // 1000 % 1000:03}"
+
+
+def page(progress: Progress) -> RenderableType:
+    """The live page."""
+    done = progress.settled * _BAR // max(1, progress.slots)
+    share = progress.settled * 100 // max(1, progress.slots)
+    average = progress.traded_money * 1000 // progress.traded_wh if progress.traded_wh else None
+    clock = Text.assemble(
+        ("market day ", ""),
+        (f"{progress.day} {time_of_day(progress.market_slot)}  ", "bold"),
+        ("█" * done + "░" * (_BAR - done), "green"),
+        f"  {share} %  x{progress.speed}",
+    )
+    money = Text.assemble(
+        ("traded ", "dim"),
+        f"{kwh(progress.traded_wh)} in {progress.trades} trades",
+        ("   average ", "dim"),
+        price(average) if average is not None else "-",
+        ("   paid to neighbours ", "dim"),
+        currency(progress.traded_money),
+        ("   grid ", "dim"),
+        "0.45/0.67",
+    )
+    energy = Text.assemble(
+        ("used ", "dim"),
+        kwh(progress.use_wh),
+        ("   generated ", "dim"),
+        kwh(progress.generation_wh),
+        ("   from grid ", "dim"),
+        kwh(progress.grid_sales_wh),
+        ("   to grid ", "dim"),
+        kwh(progress.grid_purchases_wh),
+        ("   on the way ", "dim"),
+        f"{progress.on_the_way} transactions",
+    )
+    notes = Text("\n".join(progress.notes), style="yellow")
+    title = f"gridchain demo - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"
+    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress.last_trades), Text(), notes)
+    return Panel(
+        Group(*parts), title=title, subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=110
+    )
+
+
+def _nodes(nodes: Sequence[NodeLine]) -> Table:
+    table = Table("node", "height", "peers", "latency", "state", "api", box=None, padding=(0, 2), header_style="dim")
+    for node in nodes:
+        latency = "-" if node.latency_ms is None else f"{node.latency_ms:.0f} ms"
+        state = Text(node.state, style=_STATES.get(node.state.split()[0], ""))
+        table.add_row(node.name, str(node.height), str(node.peers), latency, state, node.url)
+    return table
+
+
+def _trades(trades: Sequence[TradeLine]) -> Table:
+    table = Table("slot", "stage", "seller", "buyer", "energy", "price", box=None, padding=(0, 2), header_style="dim")
+    for trade in trades:
+        energy = f"{trade.wh} Wh"
+        table.add_row(time_of_day(trade.slot), str(trade.stage), trade.seller, trade.buyer, energy, price(trade.price))
+    return table
+
+
+class Screen:
+    """Where the run is shown. Plain lines unless `live`."""
+
+    def __init__(self, console: Console, *, live: bool) -> None:
+        self.console = console
+        self._wants_live = live
+        self._live: Live | None = None
+        self._progress: Progress | None = None
+        self._told = -1
+
+    def say(self, text: str) -> None:
+        """Tell something once: a note on the live page, a line elsewhere."""
+        if self._progress is not None:
+            self._progress.notes.append(text)
+        if self._live is None:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def following(self, progress: Progress) -> Iterator[None]:
+        """Show `progress` until the end of the block."""
+        self._progress = progress
+        try:
+            if not self._wants_live:
+                yield
+                return
+            with Live(page(progress), console=self.console, refresh_per_second=8, transient=True) as live:
+                self._live = live
+                yield
+        finally:
+            self._live = None
+            self._progress = None
+
+    def update(self) -> None:
+        """Draw again; without a live page a line for each hour of the day."""
+        progress = self._progress
+        if progress is None:
+            return
+        if self._live is not None:
+            self._live.update(page(progress))
+            return
+        hour = progress.market_slot // 4
+        if progress.opened is not None and hour != self._told:
+            self._told = hour
+            self.console.print(_line(progress), markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(progress: Progress) -> str:
+    nodes = " ".join(f"{node.name}:{node.height}{'' if node.state != 'down' else '(down)'}" for node in progress.nodes)
+    slots = f"{progress.settled}/{progress.slots} slots settled"
+    energy = f"used {kwh(progress.use_wh)}, generated {kwh(progress.generation_wh)}"
+    traded = f"{progress.trades} trades, {kwh(progress.traded_wh)} traded"
+    return f"{time_of_day(progress.market_slot)}  {slots}, {traded}, {energy}  [{nodes}]"
