@@ -45,7 +45,7 @@ class NodeSection(Section):
     """None for a full node that does not vote."""
     passphrase_file: Path | None = None
     """For encrypted key files; else GRIDCHAIN_PASSPHRASE; else they must be in clear."""
-    store: Literal["leveldb", "memory"] = "leveldb"
+    store: Literal["auto", "leveldb", "rocksdb"] = "auto"
     uvloop: bool = True
 
 
@@ -60,8 +60,8 @@ class ApiSection(Section):
     read_timeout_ms: Millis = 15_000
     """A client that takes longer to send one request is dropped."""
     max_subscribers: Count = 256
-    max_events_behind: Count = 20_000
-    """An event stream further behind than this is told `lagged` and continues at the head."""
+    max_blocks_behind: Count = 256
+    """A live stream that falls further behind than this is told `lagged` and continues at the head."""
     send_timeout_ms: Millis = 20_000
     """A subscriber that does not read for this long is dropped."""
     ping_ms: Count = 15_000

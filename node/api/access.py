@@ -1,0 +1,124 @@
+"""What the API needs of a node, and nothing more. `node.node.Node` is one; a test may be another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from aiohttp import web
+from contracts.values import Value
+
+from ledger.accounts import NonceWindow
+from ledger.crypto import Hash
+from ledger.objects import Block, Header, Receipt
+from ledger.state_proof import StateProof
+from node.api.feeds import BlockFeed, HeadWatch
+from node.api.limits import RateLimit
+from node.api.streams import Streams
+from node.config import ApiSection
+
+
+class Admission(Protocol):
+    """What became of one submitted transaction (`node.ingress.Submitted`)."""
+
+    @property
+    def id(self) -> Hash | None:
+        """Its id, None if it has none."""
+
+    @property
+    def accepted(self) -> bool:
+        """Verified and waiting, or there already."""
+
+    @property
+    def code(self) -> str:
+        """Why not."""
+
+    @property
+    def expected(self) -> str:
+        """What would have been right."""
+
+    @property
+    def found(self) -> str:
+        """What was there instead."""
+
+    @property
+    def fix(self) -> str:
+        """What to do next."""
+
+
+class Chain(Protocol):
+    """Committed blocks (`ledger.chain.ChainStore`)."""
+
+    @property
+    def height(self) -> int:
+        """Height of the head."""
+
+    def header(self, height: int) -> Header | None:
+        """The header at a height."""
+
+    def header_bytes(self, height: int) -> bytes | None:
+        """The same as bytes."""
+
+    def block(self, height: int) -> Block | None:
+        """Header and body at a height."""
+
+    def height_of(self, block_hash: bytes) -> int | None:
+        """Height of a block by its hash."""
+
+    def receipts(self, height: int) -> Sequence[Receipt] | None:
+        """Receipts in block order."""
+
+    def find_transaction(self, transaction: bytes) -> tuple[int, int] | None:
+        """Height of a committed transaction's block, and the index of its receipt in it."""
+
+    def final_by(self, height: int) -> int | None:
+        """Height of the certified block whose finalization proves this one."""
+
+
+class ApiNode(Protocol):
+    """The node behind the API."""
+
+    @property
+    def chain(self) -> Chain:
+        """Committed blocks."""
+
+    @property
+    def metrics_text(self) -> bytes:
+        """Prometheus exposition."""
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Admission]:
+        """Verify and admit transactions; one answer each, in order."""
+
+    def status(self) -> Any:
+        """`node.node.NodeStatus`."""
+
+    def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
+        """Ask a view."""
+
+    def state(self, key: bytes, height: int | None = None) -> bytes | None:
+        """A value of committed state."""
+
+    def prove(self, key: bytes, height: int | None = None) -> StateProof:
+        """Proof of a key's value or absence."""
+
+    def nonces(self, address: bytes) -> NonceWindow:
+        """Nonce window at the head."""
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        """Committed blocks as they come."""
+
+
+class ApiContext:
+    """What handlers share."""
+
+    def __init__(self, node: ApiNode, settings: ApiSection) -> None:
+        self.node = node
+        self.settings = settings
+        self.head = HeadWatch(node.chain.height)
+        self.feed = BlockFeed(node.chain)
+        self.streams = Streams(settings, self.feed, self.head)
+        self.rate = RateLimit(settings.requests_per_second)
+
+
+CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)

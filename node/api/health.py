@@ -1,0 +1,82 @@
+"""Where the node stands: status, liveness, readiness, metrics."""
+
+from __future__ import annotations
+
+import time
+from importlib import metadata
+
+from aiohttp import web
+
+from node.api.access import CONTEXT, ApiNode
+from node.api.limits import is_loopback
+from node.api.models import Health, PeerView, StatusView
+from node.api.parameters import NoQuery
+from node.api.problems import Refused
+
+
+def version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return metadata.version("gridchain")
+    except metadata.PackageNotFoundError:
+        return "source"
+
+
+def status_view(node: ApiNode) -> StatusView:
+    """The node's status as the API shows it."""
+    now = node.status()
+    header = node.chain.header(now.height)
+    return StatusView(
+        name=now.name,
+        version=version(),
+        chain_id=now.chain_id,
+        genesis_hash="0x" + now.genesis_hash.hex(),
+        engine=now.engine,
+        height=now.height,
+        head_hash="0x" + now.head_hash.hex(),
+        head_time_ms=header.time_ms if header is not None else 0,
+        state_root="0x" + now.state_root.hex(),
+        epoch=now.epoch,
+        view=now.view,
+        leader=now.leader,
+        peers=[
+            PeerView(id="0x" + peer.id.hex(), name=peer.name, address=peer.address, latency_ms=peer.latency_ms)
+            for peer in now.peers
+        ],
+        mempool=now.mempool,
+        held=now.held,
+        stopped_reason=now.stopped_reason,
+        ready=now.ready,
+        clock_ms=time.time_ns() // 1_000_000,
+    )
+
+
+async def status(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /v1/status."""
+    return web.Response(text=status_view(request.app[CONTEXT].node).model_dump_json(), content_type="application/json")
+
+
+async def livez(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /livez: 200 while the process serves."""
+    return web.Response(text=Health(status="ok").model_dump_json(), content_type="application/json")
+
+
+async def readyz(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /readyz: 200 when store and WAL are open, identity is checked and the API listens; waits for no quorum."""
+    if not request.app[CONTEXT].node.status().ready:
+        raise Refused("the node is starting", code="NOT_READY", fix="ask again")
+    return web.Response(text=Health(status="ok").model_dump_json(), content_type="application/json")
+
+
+async def metrics(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /metrics: Prometheus exposition; loopback only unless `[api] metrics_public`."""
+    context = request.app[CONTEXT]
+    if not context.settings.metrics_public and not is_loopback(request.remote):
+        raise Refused(
+            "metrics are for this machine only",
+            code="LOOPBACK_ONLY",
+            expected="a loopback address",
+            found=request.remote,
+            fix="set [api] metrics_public = true",
+        )
+    return web.Response(body=context.node.metrics_text, headers={"Content-Type": "text/plain; version=0.0.4"})

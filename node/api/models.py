@@ -1,0 +1,165 @@
+"""What the API answers, as pydantic models: the OpenAPI document is made from them, and the client reads them.
+
+Bytes are `0x` hex. Contract values are JSON by `contracts.values.to_json`: integers beyond 2^53 are decimal strings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Hex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]*$")]
+Hex32 = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
+
+
+class Model(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Model):
+    """RFC 9457. `code` is stable; the rest is for people."""
+
+    type: str
+    status: int
+    title: str
+    code: str
+    message: str
+    expected: str | None = None
+    found: str | None = None
+    fix: str | None = None
+
+
+class SubmitRequest(Model):
+    """Signed transactions, at most 256."""
+
+    transactions: Annotated[list[Hex], Field(min_length=1, max_length=256)]
+
+
+class Submission(Model):
+    """What became of one submitted transaction: verified and in the mempool, or refused with a code."""
+
+    id: Hex32 | None = None
+    accepted: bool
+    code: str = ""
+    expected: str | None = None
+    found: str | None = None
+    fix: str | None = None
+
+
+class EventView(Model):
+    """One event of a committed receipt. `cursor` resumes a stream right after it."""
+
+    cursor: str
+    height: int
+    index: int
+    subject: Hex32
+    contract: str
+    name: str
+    data: dict[str, Any]
+
+
+class ReceiptView(Model):
+    """What a transaction or scheduled call did."""
+
+    id: Hex32
+    height: int
+    index: int
+    scheduled: bool
+    contract: str
+    entry: str
+    ok: bool
+    code: str
+    line: int
+    gas: int
+    value: Any
+    events: list[EventView]
+
+
+class BlockView(Model):
+    """A committed block. `final_by`: height of the certified block whose finalization proves it."""
+
+    height: int
+    hash: Hex32
+    header: dict[str, Any]
+    final_by: int
+    transactions: list[Hex32]
+    receipts: list[ReceiptView] | None = None
+
+
+class AccountView(Model):
+    """An account as the chain knows it. `next_nonce`: its lowest unused nonce; `used_above`: used ones beyond it."""
+
+    address: Hex32
+    next_nonce: int
+    used_above: list[int]
+    height: int
+
+
+class StateView(Model):
+    """A value of authenticated state, None if absent. `proof` proves either against the header's state root."""
+
+    key: Hex
+    value: Hex | None
+    height: int
+    state_root: Hex32
+    proof: Hex | None = None
+    header: Hex | None = None
+
+
+class ContractAnswer(Model):
+    """What a free query of a contract returned."""
+
+    contract: str
+    view: str
+    height: int
+    value: Any
+
+
+class PeerView(Model):
+    """A connected node."""
+
+    id: Hex32
+    name: str
+    address: str
+    latency_ms: int | None = None
+
+
+class StatusView(Model):
+    """Where a node stands."""
+
+    name: str
+    version: str
+    chain_id: str
+    genesis_hash: Hex32
+    engine: str
+    height: int
+    head_hash: Hex32
+    head_time_ms: int
+    state_root: Hex32
+    epoch: int
+    view: int
+    leader: str
+    peers: list[PeerView]
+    mempool: int
+    held: bool
+    stopped_reason: str
+    ready: bool
+    clock_ms: int
+
+
+class Health(Model):
+    """Whether the process lives, or is ready to serve."""
+
+    status: Literal["ok", "starting"]
+
+
+class SettlementProofView(Model):
+    """A proof file for one settlement; `file` is what `gridchain proof verify` reads."""
+
+    slot: int
+    meter: Hex32
+    height: int
+    file: Hex

@@ -1,0 +1,101 @@
+"""Free questions to the state: nonces, contract views, raw values with proofs, the proof of one settlement."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from aiohttp import web
+from contracts.values import Value, from_json, to_json
+
+from ledger.codec import encode
+from node.api.access import CONTEXT, ApiContext
+from node.api.models import AccountView, ContractAnswer, StateView
+from node.api.parameters import (
+    ContractQuery,
+    NoQuery,
+    SettlementQuery,
+    StateQuery,
+    parse_hash,
+    parse_hex,
+    parse_number,
+)
+from node.api.problems import Refused
+
+MAX_USED_SHOWN: Final = 4_096
+
+
+async def account(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /v1/accounts/{address}: the next nonce to use, and those used out of order."""
+    context = request.app[CONTEXT]
+    address = parse_hash(request.match_info["address"], "the address")
+    window = context.node.nonces(address)
+    used = [window.lowest + bit for bit in range(window.used.bit_length()) if window.used >> bit & 1]
+    view = AccountView(
+        address="0x" + address.hex(),
+        next_nonce=window.lowest,
+        used_above=used[:MAX_USED_SHOWN],
+        height=context.node.chain.height,
+    )
+    return web.Response(text=view.model_dump_json(), content_type="application/json")
+
+
+async def contract(request: web.Request, query: ContractQuery) -> web.Response:
+    """GET /v1/contracts/{name}/{view}?args=[..]: what a view returns; free."""
+    context = request.app[CONTEXT]
+    name, view = request.match_info["name"], request.match_info["view"]
+    value = context.node.query(name, view, _arguments(query.args), query.height)
+    height = context.node.chain.height if query.height is None else query.height
+    answer = ContractAnswer(contract=name, view=view, height=height, value=to_json(value))
+    return web.Response(text=answer.model_dump_json(), content_type="application/json")
+
+
+def _arguments(text: str) -> list[Value]:
+    try:
+        parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise Refused("args is not JSON", code="BAD_ARGS", expected="a JSON array", found=str(error)[:120]) from None
+    if not isinstance(parsed, list):
+        raise Refused("args is not a list", code="BAD_ARGS", expected="a JSON array", found=text[:80])
+    return [from_json(item) for item in parsed]
+
+
+def _no_float(text: str) -> int:
+    raise ValueError(f"{text[:40]}: contracts know integers only")
+
+
+async def state(request: web.Request, query: StateQuery) -> web.Response:
+    """GET /v1/state/{hexkey}?proof=1."""
+    context = request.app[CONTEXT]
+    key = parse_hex(request.match_info["key"], "the state key")
+    height = _height(context, query.height)
+    header = context.node.chain.header(height)
+    header_bytes = context.node.chain.header_bytes(height)
+    if header is None or header_bytes is None:
+        raise Refused("no such block", code="NOT_FOUND", found=f"height {height}")
+    value = context.node.state(key, query.height)
+    proof = encode(context.node.prove(key, query.height)) if query.proof else None
+    view = StateView(
+        key="0x" + key.hex(),
+        value=None if value is None else "0x" + value.hex(),
+        height=height,
+        state_root="0x" + header.state_root.hex(),
+        proof=None if proof is None else "0x" + proof.hex(),
+        header="0x" + header_bytes.hex() if query.proof else None,
+    )
+    return web.Response(text=view.model_dump_json(), content_type="application/json")
+
+
+def _height(context: ApiContext, asked: int | None) -> int:
+    head = context.node.chain.height
+    if asked is not None and asked > head:
+        raise Refused("no such block yet", code="NOT_FOUND", expected=f"at most {head}", found=asked)
+    return head if asked is None else asked
+
+
+async def settlement_proof(request: web.Request, query: SettlementQuery) -> web.Response:
+    """GET /v1/proofs/settlement/{slot}/{meter}: the proof file."""
+    context = request.app[CONTEXT]
+    slot = parse_number(request.match_info["slot"], "the slot")
+    meter = parse_hash(request.match_info["meter"], "the meter")
+    raise Refused("no such settlement", code="NOT_FOUND", found=f"slot {slot}, meter 0x{meter.hex()}")

@@ -1,0 +1,118 @@
+"""The table of routes: what the server serves and what the OpenAPI document says come from the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from node.api import blocks, health, queries, transactions, websockets
+from node.api.models import (
+    AccountView,
+    BlockView,
+    ContractAnswer,
+    Health,
+    Model,
+    ReceiptView,
+    SettlementProofView,
+    StateView,
+    StatusView,
+    Submission,
+    SubmitRequest,
+)
+from node.api.parameters import (
+    BlockQuery,
+    ContractQuery,
+    EventsQuery,
+    NoQuery,
+    ReceiptsQuery,
+    SettlementQuery,
+    StateQuery,
+)
+
+Handler: TypeAlias = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `answer`: model of the 200 answer, or a list of it; None for streams and plain text."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    query: type[BaseModel] = NoQuery
+    answer: type[Model] | None = None
+    many: bool = False
+    body: type[Model] | None = None
+    media: str = "application/json"
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "POST",
+        "/v1/transactions",
+        transactions.submit,
+        "Submit 1 to 256 signed transactions, as msgpack (an array of byte strings) or JSON",
+        answer=Submission,
+        many=True,
+        body=SubmitRequest,
+    ),
+    Route("GET", "/v1/transactions/{id}", transactions.receipt, "Receipt of a transaction", answer=ReceiptView),
+    Route(
+        "GET",
+        "/v1/blocks/{block}",
+        blocks.block,
+        "A block by height, hash or the word head",
+        query=BlockQuery,
+        answer=BlockView,
+    ),
+    Route("GET", "/v1/accounts/{address}", queries.account, "Nonces of an account", answer=AccountView),
+    Route(
+        "GET",
+        "/v1/contracts/{name}/{view}",
+        queries.contract,
+        "Ask a contract's view; free",
+        query=ContractQuery,
+        answer=ContractAnswer,
+    ),
+    Route(
+        "GET",
+        "/v1/state/{key}",
+        queries.state,
+        "A value of authenticated state, with a proof on request",
+        query=StateQuery,
+        answer=StateView,
+    ),
+    Route(
+        "GET",
+        "/v1/proofs/settlement/{slot}/{meter}",
+        queries.settlement_proof,
+        "Everything that proves one settlement offline",
+        query=SettlementQuery,
+        answer=SettlementProofView,
+    ),
+    Route("GET", "/v1/status", health.status, "Where this node stands", answer=StatusView),
+    Route(
+        "GET",
+        "/v1/events",
+        websockets.events,
+        "WebSocket: events of contracts as JSON lines, resumable by cursor",
+        query=EventsQuery,
+        media="websocket",
+    ),
+    Route(
+        "GET",
+        "/v1/receipts",
+        websockets.receipts,
+        "WebSocket: outcome of every transaction, one msgpack message a block",
+        query=ReceiptsQuery,
+        media="websocket",
+    ),
+    Route("GET", "/livez", health.livez, "Whether the process lives", answer=Health),
+    Route("GET", "/readyz", health.readyz, "Whether the node is ready to serve", answer=Health),
+    Route("GET", "/metrics", health.metrics, "Prometheus metrics; loopback only by default", media="text/plain"),
+)

@@ -1,0 +1,97 @@
+"""The HTTP server: the route table on aiohttp, rate limits, problem documents, one task that follows the commits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from ledger.errors import ConfigError
+from node.api.access import CONTEXT, ApiContext, ApiNode
+from node.api.openapi import openapi_document
+from node.api.parameters import parse_query
+from node.api.problems import Handler, Refused, refusals
+from node.api.routes import ROUTES, Route
+from node.config import ApiSection
+from node.tasks import task_scope
+
+SHUTDOWN_S: Final = 1.0
+NEVER_LIMITED: Final = frozenset({"/livez", "/readyz"})
+
+
+class ApiServer:
+    """A listening API. `port` is the real one if the configured port was 0."""
+
+    def __init__(self, context: ApiContext, port: int) -> None:
+        self.context = context
+        self.port = port
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, node: ApiNode, settings: ApiSection) -> AsyncIterator[ApiServer]:
+        """Listen and serve until the scope ends. Raise `ConfigError` (API_PORT) if the port cannot be had."""
+        context = ApiContext(node, settings)
+        runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=60)
+        await runner.setup()
+        try:
+            async with task_scope() as tasks:
+                tasks.spawn(_follow(context), name="api-head")
+                site = web.TCPSite(runner, settings.host, settings.port, backlog=512)
+                try:
+                    await site.start()
+                except OSError as error:
+                    raise ConfigError(
+                        f"the API cannot listen on {settings.host}:{settings.port}",
+                        code="API_PORT",
+                        expected="a free port",
+                        found=error.strerror or error,
+                        fix="set [api] port to another one, or end the program that holds it",
+                    ) from None
+                yield cls(context, int(runner.addresses[0][1]))
+        finally:
+            await runner.cleanup()
+
+
+async def _follow(context: ApiContext) -> None:
+    async with context.node.subscribe() as feed:
+        context.head.advance(context.node.chain.height)
+        async for block in feed:
+            context.head.advance(block.height)
+
+
+def make_app(context: ApiContext) -> web.Application:
+    """The application with every route of the table."""
+    app = web.Application(middlewares=[refusals, _limit], client_max_size=context.settings.max_body_bytes)
+    app[CONTEXT] = context
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _bind(route))
+    document = openapi_document(ROUTES)
+
+    async def openapi(request: web.Request) -> web.Response:
+        return web.Response(body=document, content_type="application/json")
+
+    app.router.add_get("/v1/openapi.json", openapi)
+    return app
+
+
+def _bind(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await route.handler(request, parse_query(route.query, dict(request.query)))
+
+    return handle
+
+
+@web.middleware
+async def _limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    context = request.app[CONTEXT]
+    if request.path not in NEVER_LIMITED and not context.rate.admit(request.remote or ""):
+        raise Refused(
+            "too many requests from this address",
+            code="RATE",
+            expected=f"at most {context.settings.requests_per_second} a second",
+            found="more",
+            fix="send batches, or wait",
+        )
+    return await handler(request)

@@ -1,0 +1,114 @@
+"""Submit transactions, and ask what became of one. The msgpack road has no pydantic and no JSON going in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ledger.errors import DecodeError, TooLarge
+from node.api.access import CONTEXT, Admission, ApiContext
+from node.api.blocks import receipt_view
+from node.api.parameters import NoQuery, parse_hash, parse_hex
+from node.api.problems import Refused
+from node.api.wire import MSGPACK, Answer, check_batch, decode_batch, encode_answers
+
+RAW: Final = "application/octet-stream"
+JSON: Final = "application/json"
+
+
+class _JsonBatch(msgspec.Struct, forbid_unknown_fields=True):
+    transactions: list[str]
+
+
+_json_batch = msgspec.json.Decoder(_JsonBatch)
+
+
+async def submit(request: web.Request, query: NoQuery) -> web.Response:
+    """POST /v1/transactions: answers when every transaction is verified and admitted, or refused."""
+    context = request.app[CONTEXT]
+    body = await read_body(request, context)
+    kind = request.content_type
+    if kind == MSGPACK:
+        raws = decode_batch(body)
+    elif kind == RAW:
+        raws = check_batch([body] if body else [])
+    elif kind == JSON:
+        raws = _from_json(body)
+    else:
+        raise Refused(
+            "unknown content type", code="MEDIA_TYPE", expected=f"{MSGPACK}, {JSON} or {RAW}", found=kind[:80]
+        )
+    admissions = await context.node.submit(raws)
+    return web.Response(body=encode_answers([_answer(one) for one in admissions]), content_type=JSON)
+
+
+async def receipt(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /v1/transactions/{id}: the receipt of a committed transaction."""
+    context = request.app[CONTEXT]
+    identity = parse_hash(request.match_info["id"], "the transaction id")
+    place = context.node.chain.find_transaction(identity)
+    if place is None:
+        raise Refused(
+            "no such transaction is committed",
+            code="NOT_FOUND",
+            expected="the id of a committed transaction",
+            found="0x" + identity.hex(),
+            fix="wait for its block, or submit it again",
+        )
+    height, index = place
+    receipts = context.node.chain.receipts(height)
+    if receipts is None:
+        raise Refused("the receipts of this block were pruned", code="PRUNED", found=f"height {height}")
+    view = receipt_view(height, receipts, index)
+    return web.Response(text=view.model_dump_json(), content_type=JSON)
+
+
+async def read_body(request: web.Request, context: ApiContext) -> bytes:
+    """The whole body within size and time. Raise `TooLarge`; TimeoutError for one that drips in."""
+    limit = context.settings.max_body_bytes
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit, request.content_length)
+    parts: list[bytes] = []
+    size = 0
+    async with asyncio.timeout(context.settings.read_timeout_ms / 1000):
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit, size)
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(limit: int, size: int) -> TooLarge:
+    return TooLarge(
+        "the body is too large", expected=f"at most {limit} bytes", found=f"{size} bytes", fix="split the batch"
+    )
+
+
+def _from_json(body: bytes) -> list[bytes]:
+    try:
+        batch = _json_batch.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DecodeError(
+            "the body is not a batch of transactions",
+            expected='{"transactions": ["0x..", ..]}',
+            found=str(error)[:200],
+        ) from None
+    check_batch([b""] * len(batch.transactions))
+    return [_raw(text) for text in batch.transactions]
+
+
+def _raw(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise Refused("a transaction is 0x and hex digits", code="BAD_HEX", expected="0x..", found=text[:40])
+    return parse_hex(text, "a transaction", limit=None)
+
+
+def _answer(admission: Admission) -> Answer:
+    identity = None if admission.id is None else "0x" + admission.id.hex()
+    if admission.accepted:
+        return Answer(identity, True, admission.code)
+    return Answer(identity, False, admission.code, admission.expected, admission.found, admission.fix)
