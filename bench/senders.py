@@ -1,0 +1,130 @@
+"""Set-up before the clock: senders with a meter and funds each, on a running `bench-` network.
+
+Everything goes through the API as signed transactions, the same way any neighbourhood joins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from bench.load import MAX_POST, OrderSource
+from deploy.gateway import Signer
+from deploy.layout import NetworkLayout
+from ledger.crypto import SigningKey
+from ledger.errors import GridchainError
+from ledger.objects import transaction_id
+from node.keys import load_key
+
+FUNDS_MICRO: Final = 10**15
+"""Enough cover for any number of orders."""
+RATED_W: Final = 10_000_000
+_PATIENCE_S: Final = 60.0
+_POLL_S: Final = 0.05
+
+
+class SetupFailed(GridchainError):
+    """The network did not take what the bench needs before its clock starts."""
+
+    code = "BENCH_SETUP"
+
+
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """Keys of approved, funded members, and the source of their orders."""
+
+    keys: tuple[SigningKey, ...]
+    orders: OrderSource
+
+
+def sender_keys(count: int, seed: int) -> tuple[SigningKey, ...]:
+    """Keys from a seed, so that a run can be repeated."""
+    return tuple(SigningKey(hashlib.sha256(f"bench|{seed}|{number}".encode()).digest()) for number in range(count))
+
+
+async def join_market(
+    session: aiohttp.ClientSession, urls: Sequence[str], layout: NetworkLayout, count: int, seed: int
+) -> Senders:
+    """Apply, attest, deposit for `count` senders and wait until an order window is open. Raise `SetupFailed`."""
+    keys = sender_keys(count, seed)
+    desk = {
+        role: Signer(load_key(layout.key_file(role)), layout.chain_id)
+        for role in ("energy_bureau", "grid_company", "trading_center")
+    }
+    raws: list[bytes] = []
+    for number, key in enumerate(keys):
+        raws.append(_application(Signer(key, layout.chain_id), number))
+    for number, key in enumerate(keys):
+        account = key.address
+        raws.append(desk["energy_bureau"].call("registry", "attest", account, ["licence"]))
+        raws.append(desk["grid_company"].call("registry", "attest", account, ["meter", "connection"]))
+        raws.append(desk["trading_center"].call("token", "deposit", account, FUNDS_MICRO, f"bench {number}"))
+    await _submit(session, urls[0], raws[:count])
+    await _submit(session, urls[0], raws[count:])
+    orders = OrderSource(layout.chain_id, keys, await _open_slot(session, urls[0]))
+    orders.use_nonces([1] * count)
+    return Senders(keys, orders)
+
+
+def _application(owner: Signer, number: int) -> bytes:
+    meter = SigningKey(hashlib.sha256(b"bench meter" + owner.address).digest())
+    legal_owner = hashlib.sha256(b"bench owner" + owner.address).digest()
+    role, device = ("producer", "pv") if number % 2 else ("consumer", "load")
+    return owner.call(
+        "registry", "apply", meter.address, legal_owner, [role], [[device, RATED_W]], f"connection {number}", "bench",
+        [["name", hashlib.sha256(b"bench name" + owner.address).digest()]],
+    )  # fmt: skip
+
+
+async def _submit(session: aiohttp.ClientSession, url: str, raws: Sequence[bytes]) -> None:
+    for first in range(0, len(raws), MAX_POST):
+        body = msgspec.msgpack.encode(list(raws[first : first + MAX_POST]))
+        async with session.post(
+            f"{url}/v1/transactions", data=body, headers={"Content-Type": "application/msgpack"}
+        ) as response:
+            answers = await response.json()
+        refused = [answer for answer in answers if not answer["accepted"]]
+        if refused:
+            raise SetupFailed("set-up was refused", expected="accepted", found=refused[0])
+    for raw in raws:
+        await _receipt(session, url, raw)
+
+
+async def _receipt(session: aiohttp.ClientSession, url: str, raw: bytes) -> None:
+    address = f"{url}/v1/transactions/0x{transaction_id(raw).hex()}"
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                async with session.get(address) as response:
+                    answer: dict[str, Any] = await response.json()
+                    if response.status == 200 and answer.get("receipt"):
+                        break
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise SetupFailed("no receipt for a set-up transaction", found=address) from None
+    receipt = answer["receipt"]
+    if not receipt["ok"]:
+        raise SetupFailed("a set-up transaction failed", expected="ok", found=receipt)
+
+
+async def _open_slot(session: aiohttp.ClientSession, url: str) -> int:
+    """The newest slot whose window is open, so that it stays open longest."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                for slot in range(8, -1, -1):
+                    async with session.get(
+                        f"{url}/v1/contracts/double_auction/slot", params={"args": f"[{slot}]"}
+                    ) as response:
+                        answer = await response.json()
+                    if response.status == 200 and answer["value"]["phase"] in ("open", "stage1"):
+                        return slot
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise SetupFailed("no order window opened", expected="an open slot", found="none") from None

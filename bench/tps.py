@@ -1,0 +1,275 @@
+"""`gridchain bench tps`: signed orders through real processes and LevelDB, client included.
+
+Three runs on one network: throughput (closed loop), latency (open loop at half the measured rate), and one in which one
+signature in 1,000 is broken. The clock of the first runs from the first byte sent to the last receipt read from *every* node.
+`efficiency = tps * validators / verify_all_per_s` compares machines; a run during which other processes used more than 0.15
+cores decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from bench.feeds import Feeds
+from bench.load import MAX_POST, Load, OrderSource, Tally, post, post_closed_loop, post_open_loop
+from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
+from bench.scrape import NodeCounters, scrape_all
+from bench.senders import Senders, join_market
+from deploy.cluster import Cluster
+from deploy.layout import NetworkLayout
+from ledger.errors import GridchainError
+
+OTHERS_MAY_USE: Final = 0.15
+"""Cores; above this a run decides nothing."""
+IN_FLIGHT: Final = 8_192
+LATENCY_SECONDS: Final = 10.0
+BAD_RUN: Final = 2_000
+BAD_EVERY: Final = 1_000
+FINISH_TIMEOUT_S: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class TpsOptions:
+    """What to run. `transactions` excludes `seconds`: a fixed number instead of a fixed time."""
+
+    engine: str
+    validators: int
+    seconds: float
+    warmup: float
+    transactions: int | None
+    senders: int
+    directory: Path
+    seed: int = 7
+
+
+class BenchFailed(GridchainError):
+    """A run whose figures do not add up, or that did not end."""
+
+    code = "BENCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Outcome of the closed loop; counts over the measured window, except `tally`, which covers the whole run."""
+
+    tps: float
+    window_s: float
+    counted: int
+    tally: Tally
+    before: CpuReading
+    after: CpuReading
+    begun: CpuReading
+    ended: CpuReading
+    counters: tuple[NodeCounters, ...]
+
+
+async def run_tps(layout: NetworkLayout, options: TpsOptions, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run the bench on a founded `bench-` network and return the document that `--json` prints."""
+    say("measuring signature checks")
+    speed_before = await asyncio.to_thread(verify_all_per_s)
+    async with Cluster.open(layout) as cluster, aiohttp.ClientSession(connector=_connector()) as session:
+        urls = [node.url for node in cluster.nodes]
+        pids = [node.pid for node in cluster.nodes if node.pid is not None]
+        say(f"{options.senders} senders join the market")
+        senders = await join_market(session, urls, cluster.layout, options.senders, options.seed)
+        async with Feeds.open(session, urls) as feeds:
+            bench = _Bench(session, urls, pids, feeds, options, say)
+            throughput = await bench.throughput(senders, speed_before)
+            latency = await bench.latency(senders, throughput.tps / 2)
+            refused = await bench.bad_signatures(senders)
+        memory = [peak_memory_bytes(pid) for pid in pids]
+    say("measuring signature checks again")
+    speed_after = await asyncio.to_thread(verify_all_per_s)
+    return _document(options, throughput, latency, refused, memory, (speed_before, speed_after))
+
+
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=64, keepalive_timeout=60)
+
+
+class _Bench:
+    """The three runs against one running network."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        urls: Sequence[str],
+        pids: Sequence[int],
+        feeds: Feeds,
+        options: TpsOptions,
+        say: Callable[[str], None],
+    ) -> None:
+        self.session = session
+        self.urls = urls
+        self.pids = pids
+        self.feeds = feeds
+        self.options = options
+        self.say = say
+
+    async def throughput(self, senders: Senders, verify_rate: float) -> Throughput:
+        """Closed loop: a fixed number, or `seconds` after `warmup`."""
+        options = self.options
+        bound = verify_rate / options.validators
+        count = options.transactions or int((options.seconds + options.warmup) * bound * 0.7) + IN_FLIGHT
+        self.say(f"signing {count} orders")
+        tally = Tally(senders.orders.make(count), len(self.urls))
+        self.feeds.tally = tally
+        counters = await scrape_all(self.session, self.urls)
+        self.say("sending")
+        begun = CpuReading.take(self.pids)
+        if options.transactions is not None:
+            before = begun
+            await post_closed_loop(self.session, self.urls, tally, IN_FLIGHT, lambda: False)
+            await self._finish(tally)
+            after = CpuReading.take(self.pids)
+            window, counted = max(tally.done) - before.wall, tally.committed
+        else:
+            before, after, counted = await self._window(tally)
+            window = after.wall - before.wall
+        ended = CpuReading.take(self.pids)
+        changed = [now - then for now, then in zip(await scrape_all(self.session, self.urls), counters, strict=True)]
+        _check_verifications(changed, tally)
+        return Throughput(counted / window, window, counted, tally, before, after, begun, ended, tuple(changed))
+
+    async def _window(self, tally: Tally) -> tuple[CpuReading, CpuReading, int]:
+        options = self.options
+        begun = time.perf_counter()
+        end = begun + options.warmup + options.seconds
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                post_closed_loop(self.session, self.urls, tally, IN_FLIGHT, lambda: time.perf_counter() >= end)
+            )
+            await asyncio.sleep(options.warmup)
+            before, first = CpuReading.take(self.pids), tally.committed
+            await asyncio.sleep(max(0.0, end - time.perf_counter()))
+            after, last = CpuReading.take(self.pids), tally.committed
+            tally.changed.set()
+        await self._finish(tally)
+        if tally.submitted == len(tally.load.transactions):
+            raise BenchFailed("the prepared transactions were used up before the time", found=tally.submitted)
+        return before, after, last - first
+
+    async def latency(self, senders: Senders, rate: float) -> list[float]:
+        """Open loop at `rate`; latencies in ms, ascending, from intended sending to the last node's receipt."""
+        count = max(200, int(rate * LATENCY_SECONDS))
+        self.say(f"open loop at {rate:.0f} a second")
+        tally = Tally(senders.orders.make(count), len(self.urls))
+        self.feeds.tally = tally
+        await post_open_loop(self.session, self.urls, tally, rate)
+        await self._finish(tally)
+        return tally.latencies_ms()
+
+    async def bad_signatures(self, senders: Senders) -> dict[str, int]:
+        """One bad signature in 1,000: exactly those are refused, and only the node that got them has checked them."""
+        self.say("one bad signature in 1,000")
+        load: Load = senders.orders.make(BAD_RUN, bad_every=BAD_EVERY)
+        tally = Tally(load, len(self.urls))
+        self.feeds.tally = tally
+        counters = await scrape_all(self.session, self.urls)
+        for turn, first in enumerate(range(0, BAD_RUN, MAX_POST)):
+            url = self.urls[turn % len(self.urls)]
+            await post(self.session, url, tally, first, min(BAD_RUN, first + MAX_POST))
+        await self._finish(tally)
+        changed = [now - then for now, then in zip(await scrape_all(self.session, self.urls), counters, strict=True)]
+        never_seen = {index for index, seen in enumerate(tally.seen) if not seen}
+        if (
+            tally.rejected != len(load.bad)
+            or never_seen != load.bad
+            or tally.codes.get("BAD_SIGNATURE") != len(load.bad)
+        ):
+            raise BenchFailed("not exactly the bad ones were refused", expected=len(load.bad), found=tally.codes)
+        _check_verifications(changed, tally)
+        return {"submitted": tally.submitted, "bad": len(load.bad), "rejected": tally.rejected}
+
+    async def _finish(self, tally: Tally) -> None:
+        """Wait until nothing is pending. Raise `BenchFailed` if that takes too long."""
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT_S):
+                while tally.pending > 0:
+                    tally.changed.clear()
+                    await tally.changed.wait()
+        except TimeoutError:
+            raise BenchFailed(
+                "transactions without a receipt from every node", expected=0, found=tally.pending
+            ) from None
+
+
+def _check_verifications(changed: Sequence[NodeCounters], tally: Tally) -> None:
+    """Every node has checked each admitted transaction once; bad ones only where they were posted."""
+    good = tally.submitted - tally.codes.get("BAD_SIGNATURE", 0)
+    bad = tally.submitted - good
+    total = sum(node.verifications for node in changed)
+    if total != good * len(changed) + bad or any(node.verifications < good for node in changed):
+        raise BenchFailed(
+            "signatures were not checked exactly once per node",
+            expected=f"{good} a node and {bad} bad ones in all",
+            found=[int(node.verifications) for node in changed],
+        )
+
+
+def percentile(ascending: Sequence[float], share: float) -> float:
+    """The value below which `share` of the sorted values lie (nearest rank); 0 for none."""
+    return ascending[min(len(ascending) - 1, int(share * len(ascending)))] if ascending else 0.0
+
+
+def _document(
+    options: TpsOptions,
+    run: Throughput,
+    latency: Sequence[float],
+    refused: dict[str, int],
+    memory: Sequence[int],
+    speeds: tuple[float, float],
+) -> dict[str, Any]:
+    verify_all = sum(speeds) / 2
+    tally, wall = run.tally, run.ended.wall - run.begun.wall
+    whole = max(1, tally.committed)
+    verify_cpu = sum(node.verify_cpu for node in run.counters)
+    all_cpu = (run.ended.nodes - run.begun.nodes) + (run.ended.client - run.begun.client)
+    if tally.submitted != tally.committed + tally.failed + tally.rejected + tally.pending:
+        raise BenchFailed("the accounting does not close", expected=tally.submitted, found=tally.committed)
+    others = run.after.other_cores_since(run.before)
+    return {
+        "engine": options.engine,
+        "validators": options.validators,
+        "senders": options.senders,
+        "tps": round(run.tps, 1),
+        "window_s": round(run.window_s, 3),
+        "submitted": tally.submitted,
+        "committed": tally.committed,
+        "failed": tally.failed,
+        "rejected": tally.rejected,
+        "pending": tally.pending,
+        "codes": dict(sorted(tally.codes.items())),
+        "latency_ms": {name: round(percentile(latency, share), 1) for name, share in _SHARES.items()},
+        "latency_rate": round(run.tps / 2, 1),
+        "cpu_s_per_transaction": round((run.after.nodes - run.before.nodes) / max(1, run.counted), 7),
+        "client_cpu_s_per_transaction": round((run.after.client - run.before.client) / max(1, run.counted), 7),
+        "peak_memory_bytes": list(memory),
+        "blocks_per_s": round(max(node.blocks for node in run.counters) / wall, 2),
+        "fsyncs_per_s": round(sum(node.fsyncs for node in run.counters) / len(run.counters) / wall, 2),
+        "stage_us_per_transaction": {
+            stage: round(sum(node.stages.get(stage, 0.0) for node in run.counters) / len(run.counters) / whole * 1e6, 2)
+            for stage in sorted({stage for node in run.counters for stage in node.stages})
+        },
+        "verify_all_per_s": round(verify_all, 1),
+        "verify_all_before_after": [round(speed, 1) for speed in speeds],
+        "other_cpu": round(others, 3),
+        "decides": others <= OTHERS_MAY_USE,
+        "efficiency": round(run.tps * options.validators / verify_all, 4),
+        "efficiency_cpu": round(verify_cpu / all_cpu, 4) if all_cpu > 0 else 0.0,
+        "bad_signatures": refused,
+        "cores": cores(),
+        "cpu_model": cpu_model(),
+        "python": platform.python_version(),
+    }
+
+
+_SHARES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
