@@ -1,7 +1,7 @@
 """Prepared transactions, the clients that post them, and the feeds that read every receipt from every node.
 
-A load is signed before the clock starts. A transaction is *done* when every node has shown its receipt. Accounting holds at
-any moment: submitted = committed + failed + rejected + pending.
+A load is signed before the clock starts. A transaction is *done* when every node has shown its receipt. Accounting
+holds at any moment: submitted = committed + failed + rejected + pending.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import msgspec
-from contracts.values import encode_value
 
+from contracts.values import encode_value
 from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.objects import TRANSACTION_VERSION, TransactionBody, sign_transaction, transaction_id
@@ -200,7 +200,7 @@ async def post_closed_loop(
 
 
 async def post_open_loop(session: aiohttp.ClientSession, urls: Sequence[str], tally: Tally, rate: float) -> None:
-    """Send at `rate` per second whatever the answers; each transaction's clock starts when it was due, not when it left."""
+    """Send at `rate` per second whatever the answers; a transaction's clock starts when it was due."""
     tick_s = 0.02
     begun = time.perf_counter()
     total = len(tally.load.transactions)

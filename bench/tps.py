@@ -1,9 +1,9 @@
 """`gridchain bench tps`: signed orders through real processes and LevelDB, client included.
 
 Three runs on one network: throughput (closed loop), latency (open loop at half the measured rate), and one in which one
-signature in 1,000 is broken. The clock of the first runs from the first byte sent to the last receipt read from *every* node.
-`efficiency = tps * validators / verify_all_per_s` compares machines; a run during which other processes used more than 0.15
-cores decides nothing.
+signature in 1,000 is broken. The clock of the first runs from the first byte sent to the last receipt read from *every*
+node. `efficiency = tps * validators / verify_all_per_s` compares machines; a run during which other processes used more
+than 0.15 cores decides nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final
 import aiohttp
 
 from bench.feeds import Feeds
-from bench.load import MAX_POST, Load, OrderSource, Tally, post, post_closed_loop, post_open_loop
+from bench.load import MAX_POST, Load, Tally, post, post_closed_loop, post_open_loop
 from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
 from bench.scrape import NodeCounters, scrape_all
 from bench.senders import Senders, join_market
