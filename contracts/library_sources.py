@@ -23,7 +23,13 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),
-    "double_auction": ("double_auction.py",),
+    "double_auction": (
+        "double_auction.py",
+        "double_auction_orders.py",
+        "double_auction_clearing.py",
+        "double_auction_settlement.py",
+        "double_auction_views.py",
+    ),
 }
 
 

@@ -1,0 +1,111 @@
+# Views
+
+
+@view
+def slot(number: u64) -> dict:
+    """Phase, times and totals of a slot."""
+    rules = rules_cell.get()
+    start = start_of(rules, number)
+    end = start + rules.slot_ms
+    shown = {
+        "phase": PHASES[0],
+        "open_ms": start - rules.open_ms,
+        "t1_ms": start - rules.t1_ms,
+        "t2_ms": start - rules.t2_ms,
+        "start_ms": start,
+        "end_ms": end,
+        "settle_ms": end + rules.grace_ms,
+        "late_ms": end + rules.late_ms,
+        "trades": 0,
+        "traded_wh": 0,
+        "traded_money": 0,
+        "pa": None,
+    }
+    state = states.get(number)
+    if state is not None:
+        shown["phase"] = PHASES[state.phase]
+        shown["trades"] = state.trades
+        shown["traded_wh"] = state.traded_wh
+        shown["traded_money"] = state.traded_money
+        shown["pa"] = pa_or_none(state)
+    return shown
+
+
+@view
+def book_of(slot: u64, side: str, limit: int) -> list:
+    """The best orders left, in rank order, of the stage that is next."""
+    base = ASKS
+    if side == "buy":
+        base = BIDS
+    rows = []
+    for queue in (base, STAGE_TWO + base):
+        for item in book.items((slot, queue), limit=min(limit, MAX_PAGE)):
+            key = item[0]
+            order = item[1]
+            price = key[2]
+            if base == BIDS:
+                price = RANK_TOP - price
+            rows.append({"seq": key[3], "meter": order.meter, "wh": order.wh, "left_wh": order.left, "price": price})
+    return rows
+
+
+def shown_settlement(entry: Settlement) -> dict:
+    return {
+        "account": entry.account,
+        "sold_wh": entry.sold_wh,
+        "bought_wh": entry.bought_wh,
+        "generation_wh": entry.generation_wh,
+        "use_wh": entry.use_wh,
+        "grid_buy_wh": entry.grid_buy_wh,
+        "grid_sell_wh": entry.grid_sell_wh,
+        "trade_receipts": entry.trade_receipts,
+        "trade_payments": entry.trade_payments,
+        "grid_cost": entry.grid_cost,
+        "grid_income": entry.grid_income,
+        "net": entry.net,
+        "difference": entry.difference,
+        "estimated": entry.estimated,
+    }
+
+
+@view
+def settlement(slot: u64, meter: Address) -> dict | None:
+    """The first settlement of a meter in a slot; corrections are entries of their own."""
+    entry = settlements.get((slot, meter))
+    if entry is None:
+        return None
+    return shown_settlement(entry)
+
+
+@view
+def corrections_of(slot: u64, meter: Address) -> list:
+    rows = []
+    for item in corrections.items((slot, meter), limit=MAX_CORRECTIONS + 1):
+        rows.append(shown_settlement(item[1]))
+    return rows
+
+
+@view
+def parameters() -> dict:
+    rules = rules_cell.get()
+    return {
+        "slot_ms": rules.slot_ms,
+        "slot0_ms": rules.slot0_ms,
+        "first_slot": rules.first_slot,
+        "last_slot": rules.last_slot,
+        "open_ms": rules.open_ms,
+        "reveal_ms": rules.reveal_ms,
+        "t1_ms": rules.t1_ms,
+        "t2_ms": rules.t2_ms,
+        "grace_ms": rules.grace_ms,
+        "late_ms": rules.late_ms,
+        "feed": rules.feed,
+        "retail": rules.retail,
+        "max_price": rules.max_price,
+        "two_stages": rules.two_stages,
+        "hardened_pa": rules.hardened_pa,
+        "self_trade": rules.self_trade,
+        "sealed": rules.sealed,
+        "deposit": rules.deposit,
+        "grid": grid_account.get(),
+    }
