@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from contracts.library_sources import AuctionMode, Calendar, Tariffs
 
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
 """Roles of the contract library, in the order of the default organisations bureau, grid, notary, trading."""
@@ -15,8 +16,10 @@ INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_cente
 class NetworkPlan:
     """What to found. Times are milliseconds; market time = `origin_ms` + `speed` * (block time - genesis time).
 
-    `accounts`: names of further keys made under DIR/keys. `market`: overrides of the contracts' genesis parameters.
-    `first_api_port` 0 lets the system choose ports. `passphrase` encrypts all key files.
+    `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
+    counted from 1970, the first one opens as soon as the chain runs. `accounts`: names of further keys made under
+    DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `passphrase` encrypts the
+    validators' and accounts' key files.
     """
 
     directory: Path
@@ -27,11 +30,13 @@ class NetworkPlan:
     slot_minutes: int = 15
     genesis_time_ms: int | None = None
     origin_ms: int | None = None
-    market: Mapping[str, object] = field(default_factory=dict)
+    calendar: Calendar | None = None
+    tariffs: Tariffs = field(default_factory=Tariffs)
+    mode: AuctionMode = field(default_factory=lambda: AuctionMode(sealed=False))
     accounts: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     first_api_port: int = 8600
     first_p2p_port: int = 8700
     lan: bool = True
     log_format: str = "json"
-    passphrase: bytes | None = None
+    passphrase: bytes | None = field(default=None, repr=False)

@@ -60,7 +60,7 @@ class ApiSection(Section):
     read_timeout_ms: Millis = 15_000
     """A client that takes longer to send one request is dropped."""
     max_subscribers: Count = 256
-    max_blocks_behind: Count = 256
+    max_blocks_behind: Count = 4_096
     """A live stream that falls further behind than this is told `lagged` and continues at the head."""
     send_timeout_ms: Millis = 20_000
     """A subscriber that does not read for this long is dropped."""

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from aiohttp import web
-from contracts.values import Value
 
+from contracts.values import Value
 from ledger.accounts import NonceWindow
 from ledger.crypto import Hash
 from ledger.objects import Block, Header, Receipt

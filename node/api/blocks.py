@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from contracts.values import decode_value, to_json
 
+from contracts.values import decode_value, to_json
 from ledger.crypto import HASH_SIZE
 from ledger.objects import Header, Receipt, transaction_id
 from node.api.access import CONTEXT, Chain

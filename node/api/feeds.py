@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from contracts.values import decode_value, to_json
-
 from ledger.objects import Header, Receipt
 from node.api.wire import block_receipts, format_cursor
 

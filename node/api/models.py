@@ -116,6 +116,8 @@ class ContractAnswer(Model):
     view: str
     height: int
     value: Any
+    encoded: Hex
+    """The value in canonical encoding, exact whatever JSON does to integers."""
 
 
 class PeerView(Model):

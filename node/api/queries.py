@@ -6,8 +6,8 @@ import json
 from typing import Final
 
 from aiohttp import web
-from contracts.values import Value, from_json, to_json
 
+from contracts.values import Value, encode_value, from_json, to_json
 from ledger.codec import encode
 from node.api.access import CONTEXT, ApiContext
 from node.api.models import AccountView, ContractAnswer, StateView
@@ -46,7 +46,8 @@ async def contract(request: web.Request, query: ContractQuery) -> web.Response:
     name, view = request.match_info["name"], request.match_info["view"]
     value = context.node.query(name, view, _arguments(query.args), query.height)
     height = context.node.chain.height if query.height is None else query.height
-    answer = ContractAnswer(contract=name, view=view, height=height, value=to_json(value))
+    encoded = "0x" + encode_value(value).hex()
+    answer = ContractAnswer(contract=name, view=view, height=height, value=to_json(value), encoded=encoded)
     return web.Response(text=answer.model_dump_json(), content_type="application/json")
 
 

@@ -1,0 +1,245 @@
+"""The typed client of a node's HTTP API, for gateways, tools and other people's programs.
+
+    async with Client.open("http://127.0.0.1:8600") as client:
+        account = client.account(key)
+        outcome = await account.call("token", "transfer", [receiver, 1_000_000])
+        async for event in client.events(contract="double_auction", names=["Trade"]):
+            ...
+
+A client talks to one node. Streams reconnect by themselves and resume by cursor, so no event is lost or told twice
+while the node keeps the blocks. Every failure is a `GridchainError`: `Unreachable`, or `Refusal` with the node's code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from contracts.values import Value, decode_value, to_json
+from ledger.crypto import SigningKey
+from ledger.errors import DecodeError, GridchainError
+from node.api.models import (
+    AccountView,
+    BlockView,
+    ContractAnswer,
+    ReceiptView,
+    SettlementProofView,
+    StateView,
+    StatusView,
+)
+from node.api.wire import MAX_BATCH, MSGPACK, Answer, decode_answers, encode_batch
+from node.client_account import Account
+from node.client_errors import Refusal, Unreachable
+from node.client_streams import BlockEnd, EventSeen, Lagged, Outcome, ReceiptWatch, read_events, read_receipts
+from node.tasks import task_scope
+
+__all__ = ["Account", "BlockEnd", "Client", "EventSeen", "Lagged", "Outcome", "Refusal", "Unreachable"]
+
+REQUEST_TIMEOUT_S: Final = 30.0
+CONNECT_TIMEOUT_S: Final = 5.0
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Client:
+    """One node's API. Open it with `Client.open`; it may be used by many tasks at once."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, watch: ReceiptWatch) -> None:
+        self.url = url
+        self._session = session
+        self._watch = watch
+        self._chain_id: str | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> AsyncIterator[Client]:
+        """Open a client for the node at `url`. Nothing is sent yet."""
+        url = url.rstrip("/")
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:
+            yield cls(url, session, ReceiptWatch(session, url, tasks))
+
+    # --- the node -----------------------------------------------------------------------------------------------------
+
+    async def status(self) -> StatusView:
+        """Where the node stands."""
+        return await self._get(StatusView, "/v1/status")
+
+    async def ready(self) -> bool:
+        """Tell whether the node is there and ready."""
+        try:
+            await self._request("GET", "/readyz")
+        except GridchainError:
+            return False
+        return True
+
+    async def chain_id(self) -> str:
+        """The chain's id; asked once."""
+        if self._chain_id is None:
+            self._chain_id = (await self.status()).chain_id
+        return self._chain_id
+
+    async def metrics(self) -> str:
+        """Prometheus exposition of the node."""
+        return (await self._request("GET", "/metrics")).decode()
+
+    # --- transactions -------------------------------------------------------------------------------------------------
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Answer]:
+        """Submit signed transactions, in requests of at most 256; one answer each, in order."""
+        answers: list[Answer] = []
+        for first in range(0, len(raws), MAX_BATCH):
+            body = encode_batch(raws[first : first + MAX_BATCH])
+            answer = await self._request("POST", "/v1/transactions", body=body, content_type=MSGPACK)
+            answers.extend(decode_answers(answer))
+        return answers
+
+    async def submit_one(self, raw: bytes) -> bytes:
+        """Submit one signed transaction and return its id. Raise `Refusal` if the node refuses it."""
+        (answer,) = await self.submit([raw])
+        if not answer.accepted or answer.id is None:
+            raise Refusal(
+                "the node refused the transaction",
+                code=answer.code or "REFUSED",
+                expected=answer.expected or None,
+                found=answer.found or None,
+                fix=answer.fix,
+            )
+        return bytes.fromhex(answer.id[2:])
+
+    async def submit_and_wait(self, raws: Sequence[bytes], timeout_s: float = REQUEST_TIMEOUT_S) -> list[Outcome]:
+        """Submit and return what became of each once committed; a refused one has height None and the refusal's code.
+
+        Raise `Unreachable` (TIMEOUT) if a receipt does not come in time.
+        """
+        await self._watch.ready(timeout_s)
+        answers = await self.submit(raws)
+        outcomes: list[Outcome] = []
+        for answer in answers:
+            identity = bytes.fromhex(answer.id[2:]) if answer.id else b""
+            if answer.accepted:
+                outcomes.append(await self.wait(identity, timeout_s))
+            else:
+                outcomes.append(Outcome(identity, None, False, answer.code))
+        return outcomes
+
+    async def wait(self, identity: bytes, timeout_s: float = REQUEST_TIMEOUT_S) -> Outcome:
+        """Return the outcome of a transaction once it is committed. Raise `Unreachable` (TIMEOUT) if that takes longer."""
+        await self._watch.ready(timeout_s)
+        known = self._watch.seen(identity)
+        if known is not None:
+            return known
+        receipt = await self.receipt(identity)
+        if receipt is not None:
+            return Outcome(identity, receipt.height, receipt.ok, receipt.code)
+        return await self._watch.wait(identity, timeout_s)
+
+    async def receipt(self, identity: bytes) -> ReceiptView | None:
+        """The receipt of a committed transaction, None if there is none (yet)."""
+        try:
+            return await self._get(ReceiptView, f"/v1/transactions/0x{identity.hex()}")
+        except Refusal as error:
+            if error.code == "NOT_FOUND":
+                return None
+            raise
+
+    async def watch_receipts(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Begin to notice commits, so that a later `wait` misses none. Raise `Unreachable`."""
+        await self._watch.ready(timeout_s)
+
+    def account(self, key: SigningKey) -> Account:
+        """An account to call contracts with; it keeps its nonces."""
+        return Account(self, key)
+
+    # --- the chain ----------------------------------------------------------------------------------------------------
+
+    async def block(self, block: int | bytes | None = None, *, receipts: bool = False) -> BlockView:
+        """A block by height or hash, the head if None. Raise `Refusal` (NOT_FOUND)."""
+        name = "head" if block is None else str(block) if isinstance(block, int) else "0x" + block.hex()
+        return await self._get(BlockView, f"/v1/blocks/{name}", {"receipts": "1"} if receipts else None)
+
+    async def account_state(self, address: bytes) -> AccountView:
+        """The nonces of an account."""
+        return await self._get(AccountView, f"/v1/accounts/0x{address.hex()}")
+
+    async def view(self, contract: str, view: str, *arguments: Value, height: int | None = None) -> Value:
+        """Ask a contract's view, at the head or at a recent height."""
+        query = {"args": json.dumps([to_json(argument) for argument in arguments])}
+        if height is not None:
+            query["height"] = str(height)
+        answer = await self._get(ContractAnswer, f"/v1/contracts/{contract}/{view}", query)
+        return decode_value(bytes.fromhex(answer.encoded[2:]))
+
+    async def state(self, key: bytes, *, proof: bool = False, height: int | None = None) -> StateView:
+        """A value of authenticated state, with its proof if wanted."""
+        query = {"proof": "1"} if proof else {}
+        if height is not None:
+            query["height"] = str(height)
+        return await self._get(StateView, f"/v1/state/0x{key.hex()}", query)
+
+    async def settlement_proof(self, slot: int, meter: bytes) -> bytes:
+        """The proof file of one settlement."""
+        view = await self._get(SettlementProofView, f"/v1/proofs/settlement/{slot}/0x{meter.hex()}")
+        return bytes.fromhex(view.file[2:])
+
+    # --- streams ------------------------------------------------------------------------------------------------------
+
+    async def events(
+        self,
+        start: str | None = None,
+        *,
+        contract: str | None = None,
+        names: Sequence[str] = (),
+        blocks: bool = False,
+    ) -> AsyncIterator[EventSeen | BlockEnd | Lagged]:
+        """Events of committed blocks, for ever, in order, each once. `start`: `HEIGHT` begins with that block,
+        `HEIGHT:INDEX` after that event, None after the head of now. `blocks` adds a `BlockEnd` after each block."""
+        if start is None:
+            start = str((await self.status()).height + 1)
+        query = {"contract": contract or "", "name": ",".join(names), "blocks": "1" if blocks else ""}
+        async for seen in read_events(self._session, self.url, start, {k: v for k, v in query.items() if v}):
+            yield seen
+
+    async def outcomes(self, first_height: int | None = None) -> AsyncIterator[tuple[int, list[Outcome]]]:
+        """Height and outcomes of every block from `first_height` (default: after the head), for ever, each once."""
+        if first_height is None:
+            first_height = (await self.status()).height + 1
+        async for block in read_receipts(self._session, self.url, first_height):
+            yield block.height, [Outcome(i, block.height, ok, code) for i, ok, code in block.outcomes()]
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    async def _get(self, model: type[Model], path: str, query: Mapping[str, str] | None = None) -> Model:
+        body = await self._request("GET", path, query=query)
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            raise DecodeError(
+                f"the node's answer is no {model.__name__}", found=str(error.errors(include_url=False)[0])[:200]
+            ) from None
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        headers = {"Content-Type": content_type} if content_type else None
+        try:
+            async with self._session.request(
+                method, self.url + path, params=query, data=body, headers=headers
+            ) as response:
+                answer = await response.read()
+                if response.status == 200:
+                    return answer
+                raise Refusal.from_problem(response.status, answer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable.from_error(self.url, error) from None

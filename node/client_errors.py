@@ -1,0 +1,54 @@
+"""The two ways in which a request to a node fails."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger.errors import GridchainError
+
+
+class Unreachable(GridchainError):
+    """No answer: nothing listens, the connection broke, or it took too long."""
+
+    code = "UNREACHABLE"
+
+    @classmethod
+    def from_error(cls, url: str, error: BaseException) -> Unreachable:
+        """Name what happened on the way to `url`."""
+        late = isinstance(error, TimeoutError)
+        return cls(
+            f"no answer from {url}",
+            code="TIMEOUT" if late else "UNREACHABLE",
+            expected="a gridchain node",
+            found="nothing in time" if late else str(error) or type(error).__name__,
+            fix="is the node running? gridchain cluster status DIR",
+        )
+
+
+class _Problem(msgspec.Struct):
+    code: str = "HTTP"
+    message: str = ""
+    expected: str | None = None
+    found: str | None = None
+    fix: str = ""
+
+
+class Refusal(GridchainError):
+    """The node answered and refused; `code` is the node's."""
+
+    code = "REFUSED"
+
+    @classmethod
+    def from_problem(cls, status: int, body: bytes) -> Refusal:
+        """Read a problem document; anything else becomes the code HTTP."""
+        try:
+            problem = msgspec.json.decode(body, type=_Problem)
+        except msgspec.DecodeError:
+            return cls("the node answered with an error", code="HTTP", expected="200", found=status)
+        return cls(
+            problem.message or "refused",
+            code=problem.code,
+            expected=problem.expected,
+            found=problem.found,
+            fix=problem.fix,
+        )
