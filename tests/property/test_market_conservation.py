@@ -1,0 +1,121 @@
+"""Random markets on the real executor against a naive model of section 4, with money and energy conserved throughout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from market_world import AUCTION, MarketWorld, address, meter
+from naive_market import clear, settle
+
+FEED, RETAIL = 450_000, 670_000
+SLOT = 5
+NAMES = ("anna", "bert", "carl", "dora", "emil", "fred")
+
+members = st.lists(st.sampled_from(("own", "firm")), min_size=len(NAMES), max_size=len(NAMES))
+order = st.fixed_dictionaries(
+    {
+        "who": st.integers(0, len(NAMES) - 1),
+        "wh": st.one_of(st.integers(1, 120), st.integers(1, 5_000)),
+        "price": st.one_of(st.integers(440_000, 700_000), st.integers(0, 2_000_000), st.sampled_from((500_000, 600_000))),
+        "requote": st.sampled_from(("keep", "reference")),
+    }
+)
+reading = st.one_of(st.none(), st.tuples(st.booleans(), st.integers(0, 6_000)))
+market = st.fixed_dictionaries(
+    {
+        "owners": members,
+        "sides": st.lists(st.sampled_from(("sell", "buy")), min_size=len(NAMES), max_size=len(NAMES)),
+        "orders": st.lists(order, max_size=24),
+        "readings": st.lists(reading, min_size=len(NAMES), max_size=len(NAMES)),
+        "corrections": st.lists(st.tuples(st.integers(0, len(NAMES) - 1), st.booleans(), st.integers(0, 6_000)), max_size=3),
+        "hardened": st.booleans(),
+        "self_trade": st.booleans(),
+    }
+)
+
+
+def place(world: MarketWorld, case: dict[str, Any]) -> list[dict[str, Any]]:
+    orders = []
+    for item in case["orders"]:
+        name = NAMES[item["who"]]
+        side = case["sides"][item["who"]]
+        seq = world.order(name, SLOT, side, item["wh"], item["price"], item["requote"])
+        owner = "firm" if case["owners"][item["who"]] == "firm" else name
+        orders.append({**item, "seq": seq, "side": side, "meter": meter(name), "owner": owner})
+    return orders
+
+
+def trade_rows(world: MarketWorld, stage: int) -> list[dict[str, Any]]:
+    names = ("seller", "buyer", "wh", "price", "sell_seq", "buy_seq")
+    return [{name: event[name] for name in names} for event in world.events("Trade", slot=SLOT, stage=stage)]
+
+
+def compare_clearing(world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    model = clear(orders, feed=FEED, retail=RETAIL, hardened=case["hardened"], self_trade=case["self_trade"])
+    assert trade_rows(world, 1) == model["stage1"]
+    assert trade_rows(world, 2) == model["stage2"]
+    (cleared,) = world.events("SlotCleared", slot=SLOT)
+    assert (cleared["pa"], cleared["unsold_wh"], cleared["unmet_wh"]) == (model["pa"], model["unsold"], model["unmet"])
+    assert {event["seq"]: event["left_wh"] for event in world.events("OrderExpired", slot=SLOT)} == model["left"]
+    return [*model["stage1"], *model["stage2"]]
+
+
+def compare_settlement(world: MarketWorld, case: dict[str, Any], trades: list[dict[str, Any]]) -> None:
+    readings = {}
+    for index, name in enumerate(NAMES):
+        found = case["readings"][index]
+        if found is None:
+            sold = sum(trade["wh"] for trade in trades if trade["seller"] == meter(name))
+            bought = sum(trade["wh"] for trade in trades if trade["buyer"] == meter(name))
+            readings[meter(name)] = (sold, bought)
+        else:
+            readings[meter(name)] = (found[1], 0) if found[0] else (0, found[1])
+    for who, lines in settle(trades, readings, feed=FEED, retail=RETAIL).items():
+        entry = world.query("double_auction", "settlement", SLOT, who)
+        assert {key: entry[key] for key in lines} == lines
+    (total,) = world.events("SlotSettled", slot=SLOT)
+    generation = sum(value[0] for value in readings.values())
+    use = sum(value[1] for value in readings.values())
+    assert (total["generation_wh"], total["use_wh"]) == (generation, use)
+    assert use - generation == total["grid_sales_wh"] - total["grid_purchases_wh"]
+    assert total["members_net"] + total["grid_net"] == 0
+    assert total["members_net"] == sum(event["net"] for event in world.events("Settled", slot=SLOT))
+
+
+@settings(max_examples=30, deadline=None)
+@given(case=market)
+def test_random_markets_equal_the_naive_model_and_conserve(case: dict[str, Any]) -> None:
+    world = MarketWorld(
+        first_slot=SLOT, last_slot=SLOT, hardened_pa=case["hardened"], self_trade=case["self_trade"]
+    )
+    for index, name in enumerate(NAMES):
+        world.member(name, funds=10**9, legal_owner="firm" if case["owners"][index] == "firm" else name)
+    world.go_slot(SLOT, -4)
+    orders = place(world, case)
+    world.assert_money_conserved()
+    world.go_slot(SLOT, -1)
+    world.assert_money_conserved()
+    trades = compare_clearing(world, case, orders)
+    world.go_slot(SLOT, 1)
+    for index, name in enumerate(NAMES):
+        found = case["readings"][index]
+        if found is not None:
+            world.read(name, SLOT, found[1] if found[0] else 0, 0 if found[0] else found[1])
+    world.go_slot(SLOT, 6)
+    compare_settlement(world, case, trades)
+    world.assert_money_conserved()
+    for who, generates, wh in case["corrections"]:
+        if case["readings"][who] is not None:
+            values = (wh, 0) if generates else (0, wh)
+            world.done(meter(NAMES[who]), "metering", "correct_reading", SLOT, *values, "checked")
+            world.assert_money_conserved()
+    accounts = world.accounts()
+    assert accounts.get(bytes(AUCTION), (0, 0, 0)) == (0, 0, 0)
+    assert all(escrow == 0 for _, escrow, _ in accounts.values())
+    for name in NAMES:
+        booked = [event["net"] for event in world.events("Settled", meter=meter(name))]
+        booked += [event["difference"] for event in world.events("Corrected", meter=meter(name))]
+        balance, _, debt = accounts[address(name)]
+        assert balance - debt == 10**9 + sum(booked)
