@@ -1,21 +1,21 @@
 """The contract between an engine and the world: one event in, a list of effects out. Read this file first.
 
 An engine is pure: same state, event and `now` give the same effects. It never blocks, reads a clock, draws randomness,
-holds a key, or raises on what a peer sent. The driver (`node/driver.py`) performs effects in order; the simulator does the
-same in virtual time. Slow effects (`Build`, `Check`, `Commit`) answer by a later event that carries what it answers, and an
-answer that no longer fits is ignored.
+holds a key, or raises on what a peer sent. The driver (`node/driver.py`) performs effects in order; the simulator does
+the same in virtual time. Slow effects (`Build`, `Check`, `Commit`) answer by a later event that carries what it
+answers, and an answer that no longer fits is ignored.
 
-Rule 0: own signed bytes leave only when durable. An engine marks its vote slot when it emits `Publish`; the driver takes
-all `Publish` effects of one turn, guards each against double signing, signs, appends them to the WAL in the order of the
-effects (bodies to their segment), syncs once, and only then hands each signed message back to the engine as
-`Received(None, message)` and to all peers.
+Rule 0: own signed bytes leave only when durable. An engine marks its vote slot when it emits `Publish`; the driver
+takes all `Publish` effects of one turn, guards each against double signing, signs, appends them to the WAL in the
+order of the effects (bodies to their segment), syncs once, and only then hands each signed message back to the engine
+as `Received(None, message)` and to all peers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import NewType, Protocol, TypeAlias
+from typing import Final, NewType, Protocol, TypeAlias
 
 from consensus.messages import ComplaintReason, Message, Part, Proposal
 from ledger.certificates import Certificate, Vote, VoteKind
@@ -72,7 +72,7 @@ class StoredBlock:
     body_bytes: bytes
 
 
-# --- what the write-ahead log gives back -------------------------------------------------------------------------------
+# --- what the write-ahead log gives back ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class WalRecovery:
     held: bool = False
 
 
-# --- events ------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,11 @@ class Built:
     next_due_ms: int | None
 
 
+BODY_MISMATCH: Final = "body-mismatch"
+"""Reason of an INVALID answer to a compact `Check`: the transactions that the ids name are not those that the header
+commits to. The ids are not signed, so this says nothing about the block; the engine fetches the whole body instead."""
+
+
 class Verdict(Enum):
     """A stable judgement of a block. MISSING is no judgement: data is not there yet."""
 
@@ -166,8 +171,8 @@ class Committed:
     """Blocks are durable. Also sent, unasked, when sync has committed ahead of the engine: then `finalization` is news,
     verified by sync; it certifies `head` itself or a closing block on it. Sync sends one for each boundary it passes.
 
-    `next_epoch` is set when the head is a boundary block: the epoch that begins. `next_due_ms`: block time of the earliest
-    scheduled call after this block, None if there is none.
+    `next_epoch` is set when the head is a boundary block: the epoch that begins. `next_due_ms`: block time of the
+    earliest scheduled call after this block, None if there is none.
     """
 
     head: Header
@@ -208,7 +213,7 @@ class Request:
 Event: TypeAlias = Started | Received | Expired | Built | Checked | Committed | TransactionsReady | Request
 
 
-# --- effects -----------------------------------------------------------------------------------------------------------
+# --- effects --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,8 +444,8 @@ Effect: TypeAlias = (
 
 
 class Engine(Protocol):
-    """Pure: same state, event and now give the same effects. Never blocks, reads a clock, draws randomness, or raises on
-    what a peer sent."""
+    """Pure: same state, event and now give the same effects. Never blocks, reads a clock, draws randomness, or raises
+    on what a peer sent."""
 
     def handle(self, event: Event, now: Millis) -> list[Effect]:
         """Take one event at time `now` (milliseconds of the driver's clock) and return effects in order."""

@@ -15,10 +15,11 @@ SOLO_BLOCK_INTERVAL_MS: Final = 20
 class EngineParameters:
     """Bounds and paces of the core (consensus A.4, A.8, A.9). The quorum is no parameter.
 
-    `delta_ms`: the bound on one message delay, at least the real one (500, on a LAN 150). `min_block_interval_ms`: least
-    distance of two block times. `epoch_blocks`: blocks of an epoch. `heartbeat_ms`: longest silence of an idle chain.
-    `precision_ms`: how far a proposer's clock may be ahead; never grows. `max_unfinalised`: notarised blocks without a
-    finalization after which leaders propose only empty ones. `keep_blocks`: final blocks kept in memory to serve peers.
+    `delta_ms`: the bound on one message delay, at least the real one (500, on a LAN 150). `min_block_interval_ms`:
+    least distance of two block times. `epoch_blocks`: blocks of an epoch. `heartbeat_ms`: longest silence of an idle
+    chain. `precision_ms`: how far a proposer's clock may be ahead; never grows. `max_unfinalised`: notarised blocks
+    without a finalization after which leaders propose only empty ones. `keep_blocks`: final blocks kept in memory to
+    serve peers.
     """
 
     delta_ms: int = 500
@@ -48,7 +49,16 @@ class EngineParameters:
         if min(positive) < 1 or self.min_block_interval_ms < 0 or self.max_delta_ms < self.delta_ms:
             raise GenesisError("engine parameters out of range", expected="positive integers", found=self)
 
+    @classmethod
+    def defaults(cls, engine: str) -> EngineParameters:
+        """What a genesis gets that says nothing: `solo` makes blocks at once."""
+        return cls(min_block_interval_ms=SOLO_BLOCK_INTERVAL_MS) if engine == "solo" else cls()
+
     def backoff_delta(self, nullified: int) -> int:
         """Delta_k = min(Delta * 1.5^min(k, 16), max_delta), in integers, saturating."""
-        k = min(nullified, 16)
-        return min(self.delta_ms * 3**k // 2**k, self.max_delta_ms)
+        k = min(nullified, len(_GROWTH) - 1)
+        numerator, denominator = _GROWTH[k]
+        return min(self.delta_ms * numerator // denominator, self.max_delta_ms)
+
+
+_GROWTH: Final[tuple[tuple[int, int], ...]] = tuple((3**k, 2**k) for k in range(17))

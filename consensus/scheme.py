@@ -1,7 +1,7 @@
 """How votes are checked and added up. An engine is given a scheme; a scheme cannot sign.
 
-The core calls a scheme at most once for each vote, and lazily: when votes reach a quorum, when a vote decides something by
-itself (a leader's proposal or nullification), or when two votes contradict each other.
+The core calls a scheme at most once for each vote, and lazily: when votes reach a quorum, when a vote decides
+something by itself (a leader's proposal or nullification), or when two votes contradict each other.
 """
 
 from __future__ import annotations
