@@ -1,4 +1,4 @@
-"""Founding a network: keys, certificates, genesis with the contract library, one home per node. Nothing is started."""
+"""The plan of a network: what `deploy.founding.make_network` writes to disk."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from contracts.library_sources import AuctionMode, Calendar, Tariffs
 
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
 """Roles of the contract library, in the order of the default organisations bureau, grid, notary, trading."""
+COMMUNITY: Final = "community"
+"""The account that lost deposits go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +40,6 @@ class NetworkPlan:
     first_api_port: int = 8600
     first_p2p_port: int = 8700
     lan: bool = True
+    min_block_interval_ms: int | None = None
     log_format: str = "json"
     passphrase: bytes | None = field(default=None, repr=False)

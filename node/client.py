@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from contracts.values import Value, decode_value, to_json
+from contracts.values import Value, decode_value
 from ledger.crypto import SigningKey
 from ledger.errors import DecodeError, GridchainError
 from node.api.models import (
@@ -129,7 +129,7 @@ class Client:
         return outcomes
 
     async def wait(self, identity: bytes, timeout_s: float = REQUEST_TIMEOUT_S) -> Outcome:
-        """Return the outcome of a transaction once it is committed. Raise `Unreachable` (TIMEOUT) if that takes longer."""
+        """Return the outcome of a transaction once it is committed. Raise `Unreachable` (TIMEOUT)."""
         await self._watch.ready(timeout_s)
         known = self._watch.seen(identity)
         if known is not None:
@@ -169,11 +169,12 @@ class Client:
 
     async def view(self, contract: str, view: str, *arguments: Value, height: int | None = None) -> Value:
         """Ask a contract's view, at the head or at a recent height."""
-        query = {"args": json.dumps([to_json(argument) for argument in arguments])}
+        query = {"args": json.dumps([_json(argument) for argument in arguments])}
         if height is not None:
             query["height"] = str(height)
         answer = await self._get(ContractAnswer, f"/v1/contracts/{contract}/{view}", query)
-        return decode_value(bytes.fromhex(answer.encoded[2:]))
+        value: Value = decode_value(bytes.fromhex(answer.encoded[2:]))
+        return value
 
     async def state(self, key: bytes, *, proof: bool = False, height: int | None = None) -> StateView:
         """A value of authenticated state, with its proof if wanted."""
@@ -243,3 +244,14 @@ class Client:
                 raise Refusal.from_problem(response.status, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable.from_error(self.url, error) from None
+
+
+def _json(value: Value) -> Value:
+    """A value as the API reads it in `args`: bytes as 0x hex, integers as they are, however wide."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _json(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,273 @@
+"""Make a network on disk from a plan: keys, certificates, the genesis document, one home per node. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
+from contracts.library_sources import Calendar, Institutions, LibraryParameters, library_contracts
+from deploy.layout import AccountEntry, NetworkLayout, NodeLayout, free_ports
+from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
+from ledger.crypto import SigningKey
+from ledger.errors import ConfigError
+from ledger.genesis import (
+    GENESIS_VERSION,
+    EngineSettings,
+    Genesis,
+    GenesisContract,
+    GenesisHead,
+    GenesisLimits,
+    GenesisValidator,
+    MarketClockSettings,
+    Member,
+    make_genesis,
+    prove_possession,
+)
+from node.keys import new_key, save_key
+from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
+
+CERTIFICATE_DAYS: Final = 365
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Founder:
+    """One organisation with a node."""
+
+    name: str
+    node: SigningKey
+    validator: SigningKey
+    account_name: str
+    account: SigningKey
+    issued: Issued
+
+
+def make_network(plan: NetworkPlan) -> NetworkLayout:
+    """Write everything a network needs under `plan.directory`, and return where it lies.
+
+    Raise `ConfigError` if a network is there already, `GenesisError` for a plan that no network may start from.
+    """
+    _check(plan)
+    genesis_ms = plan.genesis_time_ms if plan.genesis_time_ms is not None else time.time_ns() // 1_000_000
+    authority = make_ca(f"{plan.chain_name} consortium", now_ms=genesis_ms)
+    accounts = {role: new_key() for role in (*INSTITUTIONS, COMMUNITY)} | {name: new_key() for name in plan.accounts}
+    founders = _founders(plan, authority, accounts, genesis_ms)
+    genesis = _genesis(plan, founders, accounts, authority, genesis_ms)
+    layout = _layout(plan, founders, accounts, genesis)
+    _write_network(layout, plan, authority, accounts)
+    for founder, node in zip(founders, layout.nodes, strict=True):
+        _write_home(layout, node, founder, plan, genesis, authority)
+    layout.save()
+    return layout
+
+
+def _check(plan: NetworkPlan) -> None:
+    if (plan.directory / "network.json").exists():
+        raise ConfigError(
+            "there is a network in this directory",
+            code="NETWORK_EXISTS",
+            expected="an empty directory",
+            found=plan.directory,
+            fix="choose another directory, or delete this one",
+        )
+    names = [*plan.names, *plan.accounts]
+    for name in names:
+        if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii() and len(name) <= 64):
+            raise ConfigError("a name is letters, digits, - and _", code="BAD_NAME", expected="a-z 0-9 - _", found=name)
+    taken = {*INSTITUTIONS, COMMUNITY}
+    twice = sorted(
+        {name for name in plan.names if plan.names.count(name) > 1} | {n for n in plan.accounts if n in taken}
+    )
+    if twice:
+        raise ConfigError("a name is used twice", code="BAD_NAME", expected="each name once", found=", ".join(twice))
+
+
+def _founders(
+    plan: NetworkPlan, authority: Authority, accounts: dict[str, SigningKey], now_ms: int
+) -> tuple[_Founder, ...]:
+    founders: list[_Founder] = []
+    for position, name in enumerate(plan.names):
+        account_name = INSTITUTIONS[position] if position < len(INSTITUTIONS) else name
+        account = accounts.setdefault(account_name, new_key())
+        key = new_key()
+        issued = issue(
+            authority,
+            organisation=name,
+            name=name,
+            role="validator",
+            now_ms=now_ms,
+            days=CERTIFICATE_DAYS,
+            seed=key.seed,
+        )
+        founders.append(_Founder(name, key, new_key(), account_name, account, issued))
+    return tuple(founders)
+
+
+def _genesis(
+    plan: NetworkPlan,
+    founders: tuple[_Founder, ...],
+    accounts: dict[str, SigningKey],
+    authority: Authority,
+    genesis_ms: int,
+) -> Genesis:
+    network = plan.chain_name
+    origin_ms = genesis_ms if plan.origin_ms is None else plan.origin_ms
+    validators = tuple(
+        GenesisValidator(f.name, f.validator.public, 1, prove_possession(f.validator, network, "validator"))
+        for f in founders
+    )
+    with_node = {f.account_name for f in founders}
+    members = tuple(_member(network, f) for f in founders) + tuple(
+        Member(
+            name=role,
+            organisation=role,
+            roles=("submit",),
+            account_key=accounts[role].public,
+            account_possession=prove_possession(accounts[role], network, "account"),
+        )
+        for role in INSTITUTIONS
+        if role not in with_node
+    )
+    head = GenesisHead(
+        version=GENESIS_VERSION,
+        name=network,
+        time_ms=genesis_ms,
+        engine=plan.engine,
+        profile="safe",
+        engine_parameters=_engine_settings(plan),
+        validators=validators,
+        members=members,
+        ca_certificates=(authority.certificate_pem.decode("ascii"),),
+        market_clock=MarketClockSettings(origin_ms, plan.speed),
+        limits=GenesisLimits(),
+    )
+    parameters = LibraryParameters(
+        Institutions(**{role: bytes(accounts[role].address) for role in (*INSTITUTIONS, COMMUNITY)}),
+        plan.calendar or _calendar(plan, origin_ms),
+        plan.mode,
+        plan.tariffs,
+    )
+    installed = library_contracts(parameters)
+    return make_genesis(head, [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed])
+
+
+def _engine_settings(plan: NetworkPlan) -> EngineSettings:
+    interval = plan.min_block_interval_ms
+    if interval is None:
+        interval = SOLO_BLOCK_INTERVAL_MS if plan.engine == "solo" else EngineSettings().min_block_interval_ms
+    return EngineSettings(
+        delta_ms=LAN_DELTA_MS if plan.lan else EngineSettings().delta_ms,
+        min_block_interval_ms=interval,
+        lan=plan.lan,
+    )
+
+
+def _calendar(plan: NetworkPlan, origin_ms: int) -> Calendar:
+    """Slots counted from 1970; the first window is open when the chain begins."""
+    slot_ms = plan.slot_minutes * _MINUTE_MS
+    open_slots = Calendar(slot_ms=slot_ms, slot0_ms=0).open_slots
+    return Calendar(slot_ms=slot_ms, slot0_ms=0, first_slot=origin_ms // slot_ms + open_slots)
+
+
+def _member(network: str, founder: _Founder) -> Member:
+    return Member(
+        name=founder.name,
+        organisation=founder.name,
+        roles=("validator", "peer", "submit", "deploy"),
+        node_key=founder.node.public,
+        node_possession=prove_possession(founder.node, network, "node"),
+        validator_key=founder.validator.public,
+        validator_possession=prove_possession(founder.validator, network, "validator"),
+        account_key=founder.account.public,
+        account_possession=prove_possession(founder.account, network, "account"),
+    )
+
+
+def _layout(
+    plan: NetworkPlan, founders: tuple[_Founder, ...], accounts: dict[str, SigningKey], genesis: Genesis
+) -> NetworkLayout:
+    taken: set[int] = set()
+    api_ports, p2p_ports = (free_ports(plan.host, first, taken) for first in (plan.first_api_port, plan.first_p2p_port))
+    nodes = tuple(
+        NodeLayout(
+            name=founder.name,
+            home=plan.directory / founder.name,
+            host=plan.host,
+            api_port=next(api_ports),
+            p2p_port=next(p2p_ports),
+            node_id=node_id_of(founder.node.public).hex(),
+            validator_key=founder.validator.public.hex(),
+        )
+        for founder in founders
+    )
+    entries = tuple(
+        AccountEntry(
+            name=name, address="0x" + key.address.hex(), role=name if name in (*INSTITUTIONS, COMMUNITY) else ""
+        )
+        for name, key in accounts.items()
+    )
+    return NetworkLayout(
+        plan.directory, plan.chain_name, genesis.chain_id, genesis.hash.hex(), plan.engine, nodes, entries
+    )
+
+
+def _write_network(
+    layout: NetworkLayout, plan: NetworkPlan, authority: Authority, accounts: dict[str, SigningKey]
+) -> None:
+    layout.directory.mkdir(parents=True, exist_ok=True)
+    _write(layout.directory / "ca" / "ca.crt", authority.certificate_pem)
+    _write(layout.directory / "ca" / "ca.key", authority.key_pem, secret=True)
+    for name, key in accounts.items():
+        save_key(layout.directory / "keys" / f"{name}.key", key, plan.passphrase)
+
+
+def _write_home(
+    layout: NetworkLayout,
+    node: NodeLayout,
+    founder: _Founder,
+    plan: NetworkPlan,
+    genesis: Genesis,
+    authority: Authority,
+) -> None:
+    home = node.home
+    _write(home / "keys" / "node.crt", founder.issued.certificate_pem)
+    _write(home / "keys" / "node.key", founder.issued.key_pem, secret=True)
+    save_key(home / "keys" / "validator.key", founder.validator, plan.passphrase)
+    save_key(home / "keys" / "account.key", founder.account, plan.passphrase)
+    _write(home / "ca.crt", authority.certificate_pem)
+    _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
+    _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
+
+
+def _config_text(layout: NetworkLayout, node: NodeLayout, plan: NetworkPlan) -> str:
+    seeds = ", ".join(f'"{other.peer_address}"' for other in layout.nodes if other.name != node.name)
+    return f"""\
+# Node {node.name} of {layout.chain_id}. Every key has a default; docs/cli.md lists them all.
+# The environment overrides this file: GRIDCHAIN_API__PORT=8601 and so on.
+
+[node]
+name = "{node.name}"
+
+[api]
+host = "{node.host}"
+port = {node.api_port}
+
+[p2p]
+host = "{node.host}"
+port = {node.p2p_port}
+seeds = [{seeds}]
+
+[log]
+format = "{plan.log_format}"
+"""
+
+
+def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
