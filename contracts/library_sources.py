@@ -76,7 +76,7 @@ class Tariffs:
 
 @dataclass(frozen=True, slots=True)
 class AuctionMode:
-    """Which options of market C run; the defaults are those of a node, except sealed orders, which the caller chooses."""
+    """Which options of market C run; the defaults are those of a node, but sealed orders are the caller's choice."""
 
     sealed: bool
     two_stages: bool = True
@@ -153,7 +153,9 @@ def _installation(name: str, arguments: list[Value], calls: tuple[str, ...]) -> 
 
 def _require(condition: bool, what: str, expected: object, found: object) -> None:
     if not condition:
-        raise GenesisError(what, expected=expected, found=found, fix="correct the market section of the genesis document")
+        raise GenesisError(
+            what, expected=expected, found=found, fix="correct the market section of the genesis document"
+        )
 
 
 def _check(parameters: LibraryParameters) -> None:
@@ -174,6 +176,8 @@ def _check(parameters: LibraryParameters) -> None:
     last = when.first_slot if when.last_slot is None else when.last_slot
     _require(when.first_slot <= last <= NO_LAST_SLOT, "last slot before the first", f">= {when.first_slot}", last)
     prices = (tariffs.feed, tariffs.retail, tariffs.max_price)
-    _require(0 <= tariffs.feed <= tariffs.retail <= tariffs.max_price < 2**40, "tariffs", "feed <= retail <= max", prices)
+    _require(
+        0 <= tariffs.feed <= tariffs.retail <= tariffs.max_price < 2**40, "tariffs", "feed <= retail <= max", prices
+    )
     amounts = (tariffs.debt_limit, tariffs.sealed_deposit, tariffs.rated_margin_ppm)
     _require(all(0 <= value < 2**63 for value in amounts), "amount out of range", "0 .. 2^63 - 1", amounts)

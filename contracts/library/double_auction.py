@@ -103,7 +103,7 @@ OrderExpired = event(
     released=u256,
 )
 SlotCleared = event(
-    "SlotCleared", indexed=("slot",), slot=u64, trades=u64, traded_wh=u64, traded_money=u256, pa=int, unsold_wh=u64,
+    "SlotCleared", indexed=("slot",), slot=u64, trades=u64, traded_wh=u64, traded_money=u256, pa=int | None, unsold_wh=u64,
     unmet_wh=u64,
 )
 SlotDelivered = event("SlotDelivered", indexed=("slot",), slot=u64, end_ms=u64)

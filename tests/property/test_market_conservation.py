@@ -1,4 +1,4 @@
-"""Random markets on the real executor against a naive model of section 4, with money and energy conserved throughout."""
+"""Random markets on the real executor against a naive model of section 4; money and energy stay conserved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ order = st.fixed_dictionaries(
     {
         "who": st.integers(0, len(NAMES) - 1),
         "wh": st.one_of(st.integers(1, 120), st.integers(1, 5_000)),
-        "price": st.one_of(st.integers(440_000, 700_000), st.integers(0, 2_000_000), st.sampled_from((500_000, 600_000))),
+        "price": st.one_of(
+            st.integers(440_000, 700_000), st.integers(0, 2_000_000), st.sampled_from((500_000, 600_000))
+        ),
         "requote": st.sampled_from(("keep", "reference")),
     }
 )
@@ -29,7 +31,9 @@ market = st.fixed_dictionaries(
         "sides": st.lists(st.sampled_from(("sell", "buy")), min_size=len(NAMES), max_size=len(NAMES)),
         "orders": st.lists(order, max_size=24),
         "readings": st.lists(reading, min_size=len(NAMES), max_size=len(NAMES)),
-        "corrections": st.lists(st.tuples(st.integers(0, len(NAMES) - 1), st.booleans(), st.integers(0, 6_000)), max_size=3),
+        "corrections": st.lists(
+            st.tuples(st.integers(0, len(NAMES) - 1), st.booleans(), st.integers(0, 6_000)), max_size=3
+        ),
         "hardened": st.booleans(),
         "self_trade": st.booleans(),
     }
@@ -87,9 +91,7 @@ def compare_settlement(world: MarketWorld, case: dict[str, Any], trades: list[di
 @settings(max_examples=30, deadline=None)
 @given(case=market)
 def test_random_markets_equal_the_naive_model_and_conserve(case: dict[str, Any]) -> None:
-    world = MarketWorld(
-        first_slot=SLOT, last_slot=SLOT, hardened_pa=case["hardened"], self_trade=case["self_trade"]
-    )
+    world = MarketWorld(first_slot=SLOT, last_slot=SLOT, hardened_pa=case["hardened"], self_trade=case["self_trade"])
     for index, name in enumerate(NAMES):
         world.member(name, funds=10**9, legal_owner="firm" if case["owners"][index] == "firm" else name)
     world.go_slot(SLOT, -4)

@@ -1,4 +1,4 @@
-"""A market of library contracts on the real executor and the real state overlay, driven block by block without a network.
+"""A market of library contracts on the real executor and the real overlay, driven block by block without a network.
 
 Times are market ms; the clock runs at speed 1 from 0, so block time is market time. Senders are names; an address is
 derived from the name. Blocks hold the due scheduled calls and then one transaction, or none.
@@ -135,7 +135,9 @@ class MarketWorld:
         self.height += 1
         nonce = self.nonces.get(sender, 0)
         self.nonces[sender] = nonce + 1
-        receipt = self.executor.execute(self.view, self.transaction(sender, nonce, contract, entry, *arguments), self.context())
+        receipt = self.executor.execute(
+            self.view, self.transaction(sender, nonce, contract, entry, *arguments), self.context()
+        )
         self.receipts.append(receipt)
         return receipt
 
@@ -165,10 +167,10 @@ class MarketWorld:
 
     # -- members and money
 
-    def apply(self, name: str, watts: int = 20_000, legal_owner: str | None = None, meter_of: str | None = None) -> Receipt:
+    def apply(self, name: str, watts: int = 20_000, legal_owner: str | None = None) -> Receipt:
         return self.send(
-            address(name), "registry", "apply", meter(meter_of or name), owner(legal_owner or name), ["prosumer"], ["pv"],
-            [watts], "bus-1", "west", ["name", "address"], [bytes(32), owner("salted " + name)],
+            address(name), "registry", "apply", meter(name), owner(legal_owner or name), ["prosumer"], ["pv"], [watts],
+            "bus-1", "west", ["name", "address"], [bytes(32), owner("salted " + name)],
         )  # fmt: skip
 
     def member(self, name: str, funds: int = 10**12, **details: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from contracts.values import decode_value
 from market_world import MarketWorld, address, meter, owner
+
+from contracts.values import decode_value
 
 FEED, RETAIL = 450_000, 670_000
 ORDER = ("double_auction", "submit_order")
@@ -19,7 +20,7 @@ EXAMPLE = (
 
 def example(**changes: object) -> MarketWorld:
     world = MarketWorld(**changes)
-    for name, side, wh, price in EXAMPLE:
+    for name, *_ in EXAMPLE:
         world.member(name)
     world.go_slot(5, -4)
     for name, side, wh, price in EXAMPLE:

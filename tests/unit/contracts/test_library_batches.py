@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from contracts.limits import ExecutionLimits
 from market_world import SLOT_MS, MarketWorld, address, meter
 from naive_market import clear
+
+from contracts.limits import ExecutionLimits
 
 SLOT = 5
 SEED = 7

@@ -1,4 +1,4 @@
-"""metering: forecasts and readings by the meter's key, one measured value, missing ones estimated, corrections beside."""
+"""metering: forecasts and readings by the meter's key; one measured value, missing ones estimated, all corrections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""double_auction with sealed orders: commit with a deposit, reveal after the commit phase, deposits of the silent lost."""
+"""double_auction with sealed orders: commit with a deposit, reveal after the commit phase; the silent lose theirs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ FEED, RETAIL = 450, 670  # micro-currency per Wh
 
 @pytest.fixture
 def world() -> MarketWorld:
-    """anna has sold 1,000 Wh of slot 5 to bert at 500,000; carl has neither bought nor sold. It is the end of delivery."""
+    """anna has sold 1,000 Wh of slot 5 to bert at 500,000; carl neither bought nor sold. Delivery has just ended."""
     world = MarketWorld()
     for name in ("anna", "bert", "carl"):
         world.member(name, funds=10_000_000)

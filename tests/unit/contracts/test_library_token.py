@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from contracts.values import decode_value
 from market_world import INSTITUTIONS, MarketWorld, address, meter
+
+from contracts.values import decode_value
 
 CENTER, GRID = INSTITUTIONS.trading_center, INSTITUTIONS.grid_company
 ANNA, BERT = address("anna"), address("bert")
