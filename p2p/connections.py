@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from ledger.errors import GridchainError, PeerFault
+from ledger.errors import BadSignature, DecodeError, GridchainError, PeerFault, ProofError
 from p2p.addresses import AddressBook, KnownAddress, encode_list
 from p2p.frames import Channel, Frame, PeerId, encode_frame
 from p2p.handshake import HandshakeFailed, Introduced
@@ -241,7 +241,7 @@ class Connections:
                 self._handler.on_frame(peer.id, channel, payload)
         except PeerFault as fault:
             self.drop(peer, fault, ban=True)
-        except GridchainError as error:
+        except (DecodeError, BadSignature, ProofError) as error:
             self.drop(peer, _as_fault(error), ban=True)
 
     def _tell(self, peer: Peer, reason: str | None) -> None:

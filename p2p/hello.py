@@ -197,14 +197,14 @@ _FIXES: Final[dict[str, tuple[str, str]]] = {
         "read this node's and the peer's log for the fault that led to the ban",
     ),
     "UNREACHABLE": (
-        "start that node, or correct its address in [network] seeds",
-        "start that node, or correct its address in [network] seeds",
+        "start that node, or correct its address in [p2p] seeds",
+        "start that node, or correct its address in [p2p] seeds",
     ),
     "TOO_MANY_HANDSHAKES": (
         "many connections arrive at once: see who sends them, they may come from outside the consortium",
         "try again later",
     ),
-    "SELF": ("remove this node's own address from [network] seeds", "remove this node's own address from its seeds"),
+    "SELF": ("remove this node's own address from [p2p] seeds", "remove this node's own address from its seeds"),
     "SLOW_PEER": (
         "the peer reads too slowly: check its load and the link to it",
         "this node reads too slowly: check its load and the link to the peer",

@@ -3,8 +3,8 @@
     async with Network.open(settings, identity, handler, clock_ms) as network: ...
 
 Nothing that a peer sends leaves here as an exception: it ends that peer's connection, is logged, and is kept in
-`refusals()`. What the handler raises as `GridchainError` counts as the peer's fault too; anything else is this
-node's own fault and ends the scope.
+`refusals()`. What the handler raises as `PeerFault`, `DecodeError`, `BadSignature` or `ProofError` counts as the peer's
+fault too; anything else is this node's own fault and ends the scope.
 """
 
 from __future__ import annotations
@@ -31,6 +31,19 @@ from p2p.peer import PeerInfo
 from p2p.refusals import Refusal
 from p2p.settings import Clock, NetworkSettings, NetworkStatistics, PeerHandler
 from p2p.topology import is_mesh
+
+__all__ = [
+    "Channel",
+    "Clock",
+    "Network",
+    "NetworkSettings",
+    "NetworkStatistics",
+    "NodeIdentity",
+    "PeerHandler",
+    "PeerId",
+    "PeerInfo",
+    "Refusal",
+]
 
 _log = structlog.get_logger("p2p")
 _CLOSE_S: Final = 1.5
@@ -98,7 +111,7 @@ class Network:
             raise ConfigError(
                 f"cannot listen on {settings.listen_host}:{settings.listen_port}: {error}",
                 code="LISTEN_FAILED",
-                fix="choose another [network] listen address, or stop the program that has it",
+                fix="choose another [p2p] host and port, or stop the program that has it",
             ) from None
         try:
             network = cls(settings, identity, handler, clock_ms, server.sockets[0].getsockname()[1])
@@ -316,7 +329,7 @@ def _check(settings: NetworkSettings) -> None:
         raise ConfigError(
             "a node that listens on every address must say which one others dial",
             code="ADVERTISE_MISSING",
-            expected="[network] advertise = host:port",
+            expected="[p2p] advertise = host:port",
             found="nothing",
             fix="set advertise to the address under which the other nodes reach this one",
         )
