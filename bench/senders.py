@@ -77,8 +77,8 @@ def _application(owner: Signer, number: int) -> bytes:
     legal_owner = hashlib.sha256(b"bench owner" + owner.address).digest()
     role, device = ("producer", "pv") if number % 2 else ("consumer", "load")
     return owner.call(
-        "registry", "apply", meter.address, legal_owner, [role], [[device, RATED_W]], f"connection {number}", "bench",
-        [["name", hashlib.sha256(b"bench name" + owner.address).digest()]],
+        "registry", "apply", meter.address, legal_owner, [role], [device], [RATED_W], f"connection {number}", "bench",
+        ["name"], [hashlib.sha256(b"bench name" + owner.address).digest()],
     )  # fmt: skip
 
 
