@@ -32,6 +32,7 @@ from node.api.models import (
     StateView,
     StatusView,
 )
+from node.api.stored import StoredBlock, decode_stored_block
 from node.api.wire import MAX_BATCH, MSGPACK, Answer, decode_answers, encode_batch
 from node.client_account import Account
 from node.client_errors import Refusal, Unreachable
@@ -163,18 +164,28 @@ class Client:
         name = "head" if block is None else str(block) if isinstance(block, int) else "0x" + block.hex()
         return await self._get(BlockView, f"/v1/blocks/{name}", {"receipts": "1"} if receipts else None)
 
+    async def stored_block(self, height: int) -> StoredBlock:
+        """A block as the node stores it: the bytes that its hashes and signatures are over. Raise `Refusal`."""
+        return decode_stored_block(await self._request("GET", f"/v1/blocks/{height}/stored"))
+
     async def account_state(self, address: bytes) -> AccountView:
         """The nonces of an account."""
         return await self._get(AccountView, f"/v1/accounts/0x{address.hex()}")
 
     async def view(self, contract: str, view: str, *arguments: Value, height: int | None = None) -> Value:
         """Ask a contract's view, at the head or at a recent height."""
+        answer = await self.ask(contract, view, arguments, height=height)
+        value: Value = decode_value(bytes.fromhex(answer.encoded[2:]))
+        return value
+
+    async def ask(
+        self, contract: str, view: str, arguments: Sequence[Value] = (), *, height: int | None = None
+    ) -> ContractAnswer:
+        """The same with the whole answer: the height, the value as JSON, and its exact encoding."""
         query = {"args": json.dumps([_json(argument) for argument in arguments])}
         if height is not None:
             query["height"] = str(height)
-        answer = await self._get(ContractAnswer, f"/v1/contracts/{contract}/{view}", query)
-        value: Value = decode_value(bytes.fromhex(answer.encoded[2:]))
-        return value
+        return await self._get(ContractAnswer, f"/v1/contracts/{contract}/{view}", query)
 
     async def state(self, key: bytes, *, proof: bool = False, height: int | None = None) -> StateView:
         """A value of authenticated state, with its proof if wanted."""

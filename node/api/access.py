@@ -10,6 +10,7 @@ from aiohttp import web
 
 from contracts.values import Value
 from ledger.accounts import NonceWindow
+from ledger.chain import Finality
 from ledger.crypto import Hash
 from ledger.objects import Block, Header, Receipt
 from ledger.state_proof import StateProof
@@ -62,6 +63,15 @@ class Chain(Protocol):
 
     def block(self, height: int) -> Block | None:
         """Header and body at a height."""
+
+    def body_bytes(self, height: int) -> bytes | None:
+        """The body at a height as bytes."""
+
+    def receipt_bytes(self, height: int) -> list[bytes] | None:
+        """Receipts in block order, encoded."""
+
+    def finality(self, height: int) -> Finality | None:
+        """The finalization stored at a height that is some block's `final_by`."""
 
     def height_of(self, block_hash: bytes) -> int | None:
         """Height of a block by its hash."""

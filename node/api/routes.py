@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from pydantic import BaseModel
 
-from node.api import blocks, health, queries, transactions, websockets
+from node.api import blocks, health, queries, stored, transactions, websockets
 from node.api.models import (
     AccountView,
     BlockView,
@@ -69,6 +69,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         "A block by height, hash or the word head",
         query=BlockQuery,
         answer=BlockView,
+    ),
+    Route(
+        "GET",
+        "/v1/blocks/{block}/stored",
+        stored.stored_block,
+        "A block as stored, msgpack: header, body, receipts, the finalization that proves it",
+        media="application/msgpack",
     ),
     Route("GET", "/v1/accounts/{address}", queries.account, "Nonces of an account", answer=AccountView),
     Route(
