@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from contracts.values import Value
-from ledger.accounts import NonceWindow
-from ledger.chain import Finality
+from ledger.chain_reader import Finality, StateView
 from ledger.crypto import Hash
 from ledger.objects import Block, Header, Receipt
-from ledger.state_proof import StateProof
 from node.api.feeds import BlockFeed, HeadWatch
 from node.api.limits import RateLimit
 from node.api.streams import Streams
@@ -49,7 +47,7 @@ class Admission(Protocol):
 
 
 class Chain(Protocol):
-    """Committed blocks (`ledger.chain.ChainStore`)."""
+    """Committed blocks (`ledger.chain.ChainStore`); every read is safe on the loop's thread."""
 
     @property
     def height(self) -> int:
@@ -67,9 +65,6 @@ class Chain(Protocol):
     def body_bytes(self, height: int) -> bytes | None:
         """The body at a height as bytes."""
 
-    def receipt_bytes(self, height: int) -> list[bytes] | None:
-        """Receipts in block order, encoded."""
-
     def finality(self, height: int) -> Finality | None:
         """The finalization stored at a height that is some block's `final_by`."""
 
@@ -79,11 +74,24 @@ class Chain(Protocol):
     def receipts(self, height: int) -> Sequence[Receipt] | None:
         """Receipts in block order."""
 
-    def find_transaction(self, transaction: bytes) -> tuple[int, int] | None:
+    def receipt_bytes(self, height: int) -> Sequence[bytes] | None:
+        """The same, encoded."""
+
+    def find_transaction(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Height of a committed transaction's block, and the index of its receipt in it."""
 
     def final_by(self, height: int) -> int | None:
         """Height of the certified block whose finalization proves this one."""
+
+    def view(self, height: int | None = None) -> AbstractContextManager[StateView]:
+        """State after one of the last 256 blocks, the head's if None. Raise `StoreError`."""
+
+
+class Exposition(Protocol):
+    """Metrics (`node.metrics.Metrics`)."""
+
+    def text(self) -> bytes:
+        """The Prometheus exposition."""
 
 
 class ApiNode(Protocol):
@@ -94,10 +102,10 @@ class ApiNode(Protocol):
         """Committed blocks."""
 
     @property
-    def metrics_text(self) -> bytes:
-        """Prometheus exposition."""
+    def metrics(self) -> Exposition:
+        """What the node counts."""
 
-    async def submit(self, raws: Sequence[bytes]) -> list[Admission]:
+    async def submit(self, raws: Sequence[bytes]) -> Sequence[Admission]:
         """Verify and admit transactions; one answer each, in order."""
 
     def status(self) -> Any:
@@ -105,15 +113,6 @@ class ApiNode(Protocol):
 
     def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
         """Ask a view."""
-
-    def state(self, key: bytes, height: int | None = None) -> bytes | None:
-        """A value of committed state."""
-
-    def prove(self, key: bytes, height: int | None = None) -> StateProof:
-        """Proof of a key's value or absence."""
-
-    def nonces(self, address: bytes) -> NonceWindow:
-        """Nonce window at the head."""
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
         """Committed blocks as they come."""

@@ -28,6 +28,9 @@ class CommittedBlocks(Protocol):
     def receipts(self, height: int) -> Sequence[Receipt] | None:
         """Receipts of a block in order; None above the head or if pruned."""
 
+    def receipt_bytes(self, height: int) -> Sequence[bytes] | None:
+        """The same, encoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class RenderedEvent:
@@ -96,7 +99,7 @@ class BlockFeed:
         """The binary message of a block for `/v1/receipts`; None if its receipts are not there (any more)."""
         found = self._binary.get(height)
         if found is None:
-            header, receipts = self._blocks.header(height), self._blocks.receipts(height)
+            header, receipts = self._blocks.header(height), self._blocks.receipt_bytes(height)
             if header is None or receipts is None:
                 return None
             found = block_receipts(height, header.time_ms, receipts)

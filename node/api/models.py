@@ -126,7 +126,7 @@ class PeerView(Model):
     id: Hex32
     name: str
     address: str
-    latency_ms: int | None = None
+    latency_ms: float | None = None
 
 
 class StatusView(Model):

@@ -24,7 +24,8 @@ _STATUS_OF: Final[dict[str, int]] = {
     "SUBSCRIBERS": 503,
     "NOT_READY": 503,
     "TIMEOUT": 408,
-    "PRUNED": 410,
+    "STATE_UNKNOWN": 404,
+    "STATE_PRUNED": 410,
 }
 _HTTP_CODES: Final[dict[int, tuple[str, str]]] = {
     404: ("UNKNOWN_ROUTE", "see /v1/openapi.json"),

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from contracts.values import Value, encode_value, from_json, to_json
+from ledger.accounts import nonce_state
 from ledger.codec import encode
 from node.api.access import CONTEXT, ApiContext
 from node.api.models import AccountView, ContractAnswer, StateView
@@ -29,7 +30,8 @@ async def account(request: web.Request, query: NoQuery) -> web.Response:
     """GET /v1/accounts/{address}: the next nonce to use, and those used out of order."""
     context = request.app[CONTEXT]
     address = parse_hash(request.match_info["address"], "the address")
-    window = context.node.nonces(address)
+    with context.node.chain.view() as view_of_head:
+        window = nonce_state(view_of_head, address)
     used = [window.lowest + bit for bit in range(window.used.bit_length()) if window.used >> bit & 1]
     view = AccountView(
         address="0x" + address.hex(),
@@ -74,8 +76,9 @@ async def state(request: web.Request, query: StateQuery) -> web.Response:
     header_bytes = context.node.chain.header_bytes(height)
     if header is None or header_bytes is None:
         raise Refused("no such block", code="NOT_FOUND", found=f"height {height}")
-    value = context.node.state(key, query.height)
-    proof = encode(context.node.prove(key, query.height)) if query.proof else None
+    with context.node.chain.view(height) as view_at:
+        value = view_at.get(key)
+        proof = encode(view_at.prove(key)) if query.proof else None
     view = StateView(
         key="0x" + key.hex(),
         value=None if value is None else "0x" + value.hex(),
@@ -96,7 +99,6 @@ def _height(context: ApiContext, asked: int | None) -> int:
 
 async def settlement_proof(request: web.Request, query: SettlementQuery) -> web.Response:
     """GET /v1/proofs/settlement/{slot}/{meter}: the proof file."""
-    context = request.app[CONTEXT]
     slot = parse_number(request.match_info["slot"], "the slot")
     meter = parse_hash(request.match_info["meter"], "the meter")
     raise Refused("no such settlement", code="NOT_FOUND", found=f"slot {slot}, meter 0x{meter.hex()}")

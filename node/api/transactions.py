@@ -61,7 +61,7 @@ async def receipt(request: web.Request, query: NoQuery) -> web.Response:
     height, index = place
     receipts = context.node.chain.receipts(height)
     if receipts is None:
-        raise Refused("the receipts of this block were pruned", code="PRUNED", found=f"height {height}")
+        raise Refused("the receipts of this block are not kept", code="STATE_PRUNED", found=f"height {height}")
     view = receipt_view(height, receipts, index)
     return web.Response(text=view.model_dump_json(), content_type=JSON)
 

@@ -1,0 +1,96 @@
+"""`gridchain init`: found a network in a directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contracts.library_sources import AuctionMode
+from deploy.founding import make_network
+from deploy.layout import NetworkLayout, default_names
+from deploy.network import NetworkPlan
+from ledger.errors import ConfigError
+from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption
+from node.keys import PassphraseSource
+
+app = typer.Typer(help="Found a network.")
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to write it; one home per validator below.")],
+    engine: Annotated[str, typer.Option("--engine", help="solo (one validator, instant blocks) or bft.")] = "bft",
+    validators: Annotated[int, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1.")] = 0,
+    names: Annotated[str, typer.Option("--names", help="Organisations, separated by commas.")] = "",
+    chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
+    speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,
+    slot_minutes: Annotated[int, typer.Option("--slot-minutes", help="15, 30 or 60.")] = 15,
+    sealed: Annotated[bool, typer.Option("--sealed", help="Sealed orders: commit, then reveal.")] = False,
+    account: Annotated[list[str] | None, typer.Option("--account", help="Further account key to make.")] = None,
+    api_port: Annotated[int, typer.Option("--api-port", help="First API port; busy ones are stepped over.")] = 8600,
+    p2p_port: Annotated[int, typer.Option("--p2p-port", help="First port between nodes.")] = 8700,
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Encrypt key files by a passphrase.")] = False,
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a CA, certificates, keys, genesis with the contract library, and a home per node. Starts nothing."""
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
+    count = validators or len(chosen) or (1 if engine == "solo" else 4)
+    if chosen and len(chosen) != count:
+        raise ConfigError("as many names as validators", code="BAD_NAME", expected=count, found=len(chosen))
+    passphrase = None
+    if encrypt or passphrase_file is not None or passphrase_fd is not None:
+        passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=_ask).read("the network's keys")
+    plan = NetworkPlan(
+        directory=directory.resolve(),
+        chain_name=chain_name,
+        engine=engine,
+        names=chosen or tuple(default_names(count)),
+        speed=speed,
+        slot_minutes=slot_minutes,
+        mode=AuctionMode(sealed=sealed),
+        accounts=tuple(account or ()),
+        first_api_port=api_port,
+        first_p2p_port=p2p_port,
+        passphrase=passphrase,
+    )
+    layout = make_network(plan)
+    Output(as_json=as_json).result(network_document(layout), *_describe(layout))
+
+
+def _ask(what: str) -> str:
+    return str(typer.prompt(what, hide_input=True, confirmation_prompt=True))
+
+
+def network_document(layout: NetworkLayout) -> dict[str, Any]:
+    """What `--json` says of a network."""
+    return {
+        "directory": str(layout.directory),
+        "chain_id": layout.chain_id,
+        "genesis_hash": layout.genesis_hash,
+        "engine": layout.engine,
+        "nodes": [
+            {"name": node.name, "home": str(node.home), "url": node.url, "p2p": node.peer_address}
+            for node in layout.nodes
+        ],
+        "accounts": [
+            {
+                "name": entry.name,
+                "address": entry.address,
+                "role": entry.role,
+                "key": str(layout.key_file(entry.name)),
+            }
+            for entry in layout.accounts
+        ],
+    }
+
+
+def _describe(layout: NetworkLayout) -> list[str]:
+    lines = [f"chain     {layout.chain_id}", f"engine    {layout.engine}"]
+    lines += [f"node      {node.name:<12} {node.url}  p2p {node.peer_address}" for node in layout.nodes]
+    lines += [f"account   {entry.name:<16} {entry.address}" for entry in layout.accounts]
+    lines += [f"start it  gridchain cluster up {layout.directory}"]
+    return lines

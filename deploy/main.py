@@ -1,0 +1,84 @@
+"""The `gridchain` command. Commands are imported when they are called, so that `node run` does not load the demo."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from node.api.health import version
+from node.cli.output import run_command
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("deploy.commands_demo", "A neighbourhood's day on four validators, in minutes."),
+    "dev": ("deploy.commands_dev", "One node, instant blocks, accounts by role."),
+    "init": ("deploy.commands_init", "Found a network: keys, certificates, genesis, node homes."),
+    "cluster": ("deploy.commands_cluster", "Start, stop and watch the nodes of a local network."),
+    "node": ("node.cli.node_run", "Run one node."),
+    "keys": ("node.cli.keys", "Make key files and show their public side."),
+    "tx": ("node.cli.tx", "Call contracts and follow what became of a call."),
+    "query": ("node.cli.query", "Ask a node about its chain."),
+    "proof": ("node.cli.proof", "Export and check proofs of settlements."),
+    "simulate": ("node.cli.simulate", "Run the consensus engine in a seeded world of faults."),
+    "bench": ("deploy.commands_bench", "Measure throughput and latency of real processes."),
+    "doctor": ("node.cli.doctor", "Check this machine and a node's files."),
+}
+
+
+class LazyCommands(TyperGroup):
+    """Finds each command in its module when it is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None for a stranger, who is told the nearest name by the caller."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _help = COMMANDS[cmd_name]
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_module, help_text) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    help="gridchain: a permissioned blockchain node for trading electricity between neighbours.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version())
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Trade electricity between neighbours on a permissioned chain."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run_command(app, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

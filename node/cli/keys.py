@@ -1,0 +1,72 @@
+"""`gridchain keys`: make key files and show their public side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.crypto import SigningKey
+from ledger.errors import ConfigError
+from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption
+from node.keys import PassphraseSource, is_encrypted, load_key, new_key, save_key
+
+app = typer.Typer(help="Make key files and show their public side. Secrets are never shown.", no_args_is_help=True)
+
+
+def ask_passphrase(what: str) -> str:
+    """Ask at the terminal, without showing what is typed."""
+    return str(typer.prompt(what, hide_input=True))
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="Where to write the new key; must not exist.")],
+    plain: Annotated[bool, typer.Option("--plain", help="Do not encrypt (development; mode 600).")] = False,
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an Ed25519 key, encrypted by a passphrase unless --plain."""
+    passphrase = None
+    if not plain:
+        source = PassphraseSource(passphrase_file, passphrase_fd, prompt=_ask_twice)
+        passphrase = source.read(file.name)
+        if passphrase is None:
+            raise ConfigError("no passphrase", code="KEY_PASSPHRASE", fix="type one, or use --plain")
+    key = new_key()
+    save_key(file, key, passphrase)
+    _show(Output(as_json=as_json), file, key, encrypted=passphrase is not None)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A key file.")],
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the address and public key of a key file."""
+    key = load_key(file, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    _show(Output(as_json=as_json), file, key, encrypted=is_encrypted(file))
+
+
+def _ask_twice(what: str) -> str:
+    return str(typer.prompt(what, hide_input=True, confirmation_prompt=True))
+
+
+def _show(output: Output, file: Path, key: SigningKey, *, encrypted: bool) -> None:
+    document = {
+        "file": str(file),
+        "address": "0x" + key.address.hex(),
+        "public_key": "0x" + key.public.hex(),
+        "encrypted": encrypted,
+    }
+    kind = "encrypted" if encrypted else "in clear, mode 600"
+    output.result(
+        document,
+        f"address     {document['address']}",
+        f"public key  {document['public_key']}",
+        f"file        {file} ({kind})",
+    )

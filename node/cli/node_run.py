@@ -1,0 +1,81 @@
+"""`gridchain node run`: one node in the foreground, until it is told to stop or something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from ledger.genesis import load_genesis
+from node.api.server import ApiServer
+from node.config import NodeConfig, load_config
+from node.lifeline import die_with
+from node.log import configure_logging, node_logger
+from node.node import Node
+
+app = typer.Typer(help="Run a node.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Run a node."""
+
+
+@app.command()
+def run(
+    home: Annotated[Path, typer.Argument(help="The node's home (with config.toml), or a configuration file.")],
+    die_with_pid: Annotated[
+        int, typer.Option("--die-with", help="End as soon as this parent process ends.", hidden=True)
+    ] = 0,
+) -> None:
+    """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order; exit code 0 then, else 1."""
+    if die_with_pid:
+        die_with(die_with_pid)
+    config = load_config(home)
+    configure_logging(config.log.format, config.log.level)
+    run_until_stopped(serve(config), use_uvloop=config.node.uvloop)
+
+
+async def serve(config: NodeConfig) -> None:
+    """Open node and API, and serve until the node is finished or this task is cancelled."""
+    genesis = load_genesis(config.path(config.node.genesis))
+    config.check_chain(genesis.name)
+    log = node_logger(config.node.name)
+    async with Node.open(config, genesis) as node, ApiServer.open(node, config.api) as api:
+        log.info("ready", url=f"http://{config.api.host}:{api.port}", chain=node.status().chain_id)
+        try:
+            await node.finished()
+        finally:
+            log.info("stopping")
+
+
+def run_until_stopped(work: Coroutine[Any, Any, None], *, use_uvloop: bool) -> None:
+    """Run `work`; SIGTERM and SIGINT cancel it, and its scopes close in order."""
+
+    async def guarded() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        stopped = False
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not stopped:
+                raise
+
+    factory = uvloop.new_event_loop if use_uvloop else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(guarded())

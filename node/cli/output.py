@@ -1,0 +1,176 @@
+"""What every command shares: exit codes, `--json`, progress on standard error, errors without tracebacks.
+
+Exit codes: 0 ok; 1 failed; 2 wrong usage or bad input; 3 no node answers; 4 a node or a contract refused; 5 not in
+time; 130 interrupted. With `--json` standard output holds exactly one JSON document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from ledger.errors import BadSignature, ConfigError, DecodeError, GenesisError, GridchainError
+from node.client_errors import Refusal, Unreachable
+
+T = TypeVar("T")
+
+DEFAULT_URL: Final = "http://127.0.0.1:8600"
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; stable."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    TIMEOUT = 5
+    INTERRUPTED = 130
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+UrlOption = Annotated[str, typer.Option("--url", envvar="GRIDCHAIN_URL", help="The node's API.", show_default=True)]
+KeyOption = Annotated[Path, typer.Option("--key", help="Key file of the sender.", show_default=False)]
+PassphraseFileOption = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="File whose first line opens the key file.")
+]
+PassphraseFdOption = Annotated[
+    int | None, typer.Option("--passphrase-fd", help="Descriptor to read the passphrase from.")
+]
+
+
+class Output:
+    """Where a command's result and its progress go."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, document: Mapping[str, Any] | list[Any], *human: RenderableType) -> None:
+        """Print the result: the document with `--json`, else what people read."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.flush()
+            return
+        for part in human:
+            self.console.print(Text(part) if isinstance(part, str) else part)
+
+    def note(self, text: str) -> None:
+        """Say on standard error what is going on."""
+        if not self.as_json:
+            self.errors.print(Text(text, style="dim"))
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something takes its time; a line when standard error is no terminal."""
+        if self.as_json or not self.errors.is_terminal:
+            self.note(text)
+            yield
+            return
+        with self.errors.status(Text(text)):
+            yield
+
+
+def show_error(error: GridchainError, *, as_json: bool) -> None:
+    """Print an error: code, what was expected and found, what to do next."""
+    if as_json:
+        sys.stdout.write(json.dumps({"error": error.as_dict()}) + "\n")
+        sys.stdout.flush()
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    line = Text()
+    line.append(error.code, style="bold red")
+    line.append(f": {error.message}")
+    console.print(line)
+    for label, value in (("expected", error.expected), ("found", error.found), ("fix", error.fix or None)):
+        if value is not None:
+            console.print(Text(f"  {label:<9}{value}"))
+
+
+def exit_code_of(error: GridchainError) -> ExitCode:
+    """The exit code for an error."""
+    if error.code == "TIMEOUT":
+        return ExitCode.TIMEOUT
+    if isinstance(error, Unreachable):
+        return ExitCode.UNREACHABLE
+    if isinstance(error, Refusal):
+        return ExitCode.REFUSED
+    if isinstance(error, ConfigError | GenesisError | DecodeError | BadSignature):
+        return ExitCode.USAGE
+    return ExitCode.FAILED
+
+
+def run_command(app: Callable[[], object], arguments: list[str]) -> int:
+    """Run the command line; every `GridchainError` becomes a message and an exit code, never a traceback."""
+    try:
+        app()
+    except GridchainError as error:
+        show_error(error, as_json="--json" in arguments)
+        return exit_code_of(error)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`gridchain ... | head`); nothing is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.OK if leaving.code is None else 1
+    return ExitCode.OK
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; an exception group of one known error is that error."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        raise first_known(group) from None
+
+
+def first_known(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first `GridchainError` in a group of failures, else the group itself."""
+    found, _rest = group.split(GridchainError)
+    inner: BaseException = found if found is not None else group
+    while isinstance(inner, BaseExceptionGroup) and found is not None:
+        inner = inner.exceptions[0]
+    return inner
+
+
+def parse_id(text: str, what: str) -> bytes:
+    """32 bytes from hex with or without 0x. Raise `DecodeError`."""
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise DecodeError(f"{what} is 32 bytes", code="BAD_HEX", expected="0x and 64 hex digits", found=text[:80])
+    return raw
+
+
+def parse_arguments(text: str) -> list[Any]:
+    """A JSON array of contract arguments as a person types it; bytes as 0x hex. Raise `DecodeError`."""
+    try:
+        parsed = json.loads(text, parse_float=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(
+            "the arguments are not JSON", code="BAD_ARGS", expected="""'[1, "text", "0x00ff"]'""", found=str(error)
+        ) from None
+    if not isinstance(parsed, list):
+        raise DecodeError("the arguments are a JSON array", code="BAD_ARGS", expected="[..]", found=text[:80])
+    return parsed
+
+
+def _no_float(text: str) -> int:
+    raise ValueError(f"{text}: contracts know integers only")

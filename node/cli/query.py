@@ -1,0 +1,184 @@
+"""`gridchain query`: ask a node, free of charge."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from contracts.values import from_json
+from node.api.models import Model, StatusView
+from node.cli.output import (
+    DEFAULT_URL,
+    JsonOption,
+    Output,
+    UrlOption,
+    parse_arguments,
+    parse_id,
+    run_async,
+)
+from node.client import BlockEnd, Client, EventSeen, Lagged
+
+app = typer.Typer(help="Ask a node about its chain; free.", no_args_is_help=True)
+
+HeightOption = Annotated[int | None, typer.Option("--height", min=0, help="At this block; default the head.")]
+
+
+@app.command()
+def contract(
+    name: Annotated[str, typer.Argument(help="Contract instance.")],
+    view: Annotated[str, typer.Argument(help="Its view.")],
+    args: Annotated[str, typer.Option("--args", help="JSON array of arguments.")] = "[]",
+    height: HeightOption = None,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a contract's view."""
+    arguments = [from_json(item) for item in parse_arguments(args)]
+    answer = run_async(_contract(url, name, view, arguments, height))
+    Output(as_json=as_json).result({"contract": name, "view": view, "value": answer}, json.dumps(answer, indent=2))
+
+
+async def _contract(url: str, name: str, view: str, arguments: list[Any], height: int | None) -> Any:
+    async with Client.open(url) as client:
+        return (await client.ask(name, view, arguments, height=height)).value
+
+
+@app.command()
+def block(
+    which: Annotated[str, typer.Argument(metavar="BLOCK", help="Height, hash, or head.")] = "head",
+    receipts: Annotated[bool, typer.Option("--receipts", help="With receipts and events.")] = False,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a block."""
+    named: int | bytes | None = (
+        None if which == "head" else int(which) if which.isdigit() else parse_id(which, "a hash")
+    )
+
+    async def ask() -> Model:
+        async with Client.open(url) as client:
+            return await client.block(named, receipts=receipts)
+
+    _show(as_json, run_async(ask()))
+
+
+@app.command()
+def account(
+    address: Annotated[str, typer.Argument(help="Address, 0x and 64 hex digits.")],
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the nonces of an account."""
+    raw = parse_id(address, "an address")
+
+    async def ask() -> Model:
+        async with Client.open(url) as client:
+            return await client.account_state(raw)
+
+    _show(as_json, run_async(ask()))
+
+
+@app.command()
+def state(
+    key: Annotated[str, typer.Argument(help="State key, hex.")],
+    proof: Annotated[bool, typer.Option("--proof", help="With the proof of inclusion or absence.")] = False,
+    height: HeightOption = None,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a value of authenticated state."""
+    try:
+        raw = bytes.fromhex(key.removeprefix("0x"))
+    except ValueError:
+        raise typer.BadParameter("a state key is hex") from None
+
+    async def ask() -> Model:
+        async with Client.open(url) as client:
+            return await client.state(raw, proof=proof, height=height)
+
+    _show(as_json, run_async(ask()))
+
+
+@app.command()
+def status(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
+    """Show where a node stands."""
+
+    async def ask() -> StatusView:
+        async with Client.open(url) as client:
+            return await client.status()
+
+    found = run_async(ask())
+    Output(as_json=as_json).result(found.model_dump(mode="json"), status_table([(url, found)]))
+
+
+@app.command()
+def events(
+    start: Annotated[str, typer.Option("--from", help="HEIGHT or HEIGHT:INDEX; default after the head.")] = "",
+    contract_name: Annotated[str, typer.Option("--contract", help="Only of this contract.")] = "",
+    name: Annotated[list[str] | None, typer.Option("--name", help="Only events of this name; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="End after this many; 0 never.")] = 0,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow events; with --json one document a line."""
+    output = Output(as_json=as_json)
+
+    async def follow() -> None:
+        told = 0
+        async with Client.open(url) as client:
+            async for seen in client.events(start or None, contract=contract_name or None, names=name or ()):
+                _show_event(output, seen)
+                told += 1
+                if told == limit:
+                    return
+
+    run_async(follow())
+
+
+def _show_event(output: Output, seen: EventSeen | BlockEnd | Lagged) -> None:
+    match seen:
+        case EventSeen():
+            fields = {"cursor": seen.cursor, "contract": seen.contract, "name": seen.name, "data": dict(seen.data)}
+            text = " ".join(f"{key}={value}" for key, value in seen.data.items())
+            output.result(fields, f"{seen.cursor:>12}  {seen.contract}.{seen.name}  {text}")
+        case Lagged():
+            output.result(
+                {"lagged": {"from": seen.first, "to": seen.last}},
+                f"too slow: events from {seen.first} to {seen.last} were not shown",
+            )
+        case BlockEnd():
+            output.result({"block": seen.height}, f"block {seen.height}")
+
+
+def _show(as_json: bool, model: Model) -> None:
+    document = model.model_dump(mode="json")
+    Output(as_json=as_json).result(document, json.dumps(document, indent=2))
+
+
+def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
+    """Nodes beside each other; one that does not answer is a row too."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("NODE", "HEIGHT", "VIEW", "PEERS", "MEMPOOL", "STATE ROOT", "BLOCK AGE", "STATE"):
+        table.add_column(column, justify="right" if column in ("HEIGHT", "VIEW", "PEERS", "MEMPOOL") else "left")
+    for name, found in rows:
+        if found is None:
+            table.add_row(name, "-", "-", "-", "-", "-", "-", Text("not reachable", style="red"))
+            continue
+        age_s = max(0, time.time_ns() // 1_000_000 - found.head_time_ms) / 1000
+        standing = found.stopped_reason or ("held" if found.held else "ready" if found.ready else "starting")
+        table.add_row(
+            found.name,
+            str(found.height),
+            f"{found.epoch}/{found.view}",
+            str(len(found.peers)),
+            str(found.mempool),
+            found.state_root[:18],
+            f"{age_s:.1f} s",
+            standing,
+        )
+    return table

@@ -1,0 +1,135 @@
+"""`gridchain tx`: call a contract, and see what became of a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contracts.values import from_json
+from ledger.crypto import SigningKey
+from ledger.objects import transaction_id
+from node.api.models import ReceiptView
+from node.cli.keys import ask_passphrase
+from node.cli.output import (
+    DEFAULT_URL,
+    ExitCode,
+    JsonOption,
+    KeyOption,
+    Output,
+    PassphraseFdOption,
+    PassphraseFileOption,
+    UrlOption,
+    parse_arguments,
+    parse_id,
+    run_async,
+)
+from node.client import Client, Refusal
+from node.client_account import DEFAULT_GAS
+from node.keys import PassphraseSource, load_key
+
+app = typer.Typer(help="Call contracts and follow what became of a call.", no_args_is_help=True)
+
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the receipt.")]
+
+
+@app.command()
+def send(
+    contract: Annotated[str, typer.Argument(help="Contract instance, such as token.")],
+    entry: Annotated[str, typer.Argument(help="Exported entry, such as transfer.")],
+    key: KeyOption,
+    args: Annotated[str, typer.Option("--args", help="""JSON array; bytes as 0x hex: '["0x..", 1000]'.""")] = "[]",
+    gas: Annotated[int, typer.Option("--gas", min=1, help="Gas limit.")] = DEFAULT_GAS,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the receipt.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Sign and print; send nothing.")] = False,
+    timeout: TimeoutOption = 30.0,
+    url: UrlOption = DEFAULT_URL,
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a call, send it, wait for its receipt. Exit code 4 if it is refused or its receipt says it failed."""
+    arguments = [from_json(item) for item in parse_arguments(args)]
+    signer = load_key(Path(key), PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    output = Output(as_json=as_json)
+    if dry_run:
+        run_async(_dry_run(output, url, signer, (contract, entry, arguments, gas)))
+        return
+    with output.working(f"{contract}.{entry}: waiting for the receipt" if wait else f"sending {contract}.{entry}"):
+        receipt = run_async(_send(url, signer, (contract, entry, arguments, gas), timeout if wait else None))
+    if isinstance(receipt, bytes):
+        output.result({"id": "0x" + receipt.hex(), "status": "sent"}, f"sent 0x{receipt.hex()}")
+        return
+    _show_receipt(output, receipt)
+
+
+async def _dry_run(output: Output, url: str, signer: SigningKey, call: tuple[str, str, list[Any], int]) -> None:
+    contract, entry, arguments, gas = call
+    async with Client.open(url) as client:
+        nonce, raw = await client.account(signer).sign(contract, entry, arguments, gas_limit=gas)
+    identity = "0x" + transaction_id(raw).hex()
+    output.result(
+        {"id": identity, "nonce": nonce, "transaction": "0x" + raw.hex()},
+        f"id     {identity}",
+        f"nonce  {nonce}",
+        f"bytes  0x{raw.hex()}",
+    )
+
+
+async def _send(
+    url: str, signer: SigningKey, call: tuple[str, str, list[Any], int], timeout_s: float | None
+) -> ReceiptView | bytes:
+    contract, entry, arguments, gas = call
+    async with Client.open(url) as client:
+        account = client.account(signer)
+        if timeout_s is None:
+            return await account.send(contract, entry, arguments, gas_limit=gas)
+        outcome = await account.call(contract, entry, arguments, gas_limit=gas, timeout_s=timeout_s)
+        receipt = await client.receipt(outcome.id)
+        if receipt is None:
+            raise Refusal("the receipt is gone", code="NOT_FOUND", found="0x" + outcome.id.hex())
+        return receipt
+
+
+@app.command()
+def status(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Transaction id, 0x and 64 hex digits.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is committed.")] = False,
+    timeout: TimeoutOption = 30.0,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the receipt of a transaction. Exit code 4 if there is none or it says that the call failed."""
+    raw = parse_id(identity, "a transaction id")
+    output = Output(as_json=as_json)
+    receipt = run_async(_status(url, raw, timeout if wait else None))
+    if receipt is None:
+        raise Refusal(
+            "not committed",
+            code="NOT_FOUND",
+            expected="the id of a committed transaction",
+            found="0x" + raw.hex(),
+            fix="wait with --wait, or send it again",
+        )
+    _show_receipt(output, receipt)
+
+
+async def _status(url: str, identity: bytes, timeout_s: float | None) -> ReceiptView | None:
+    async with Client.open(url) as client:
+        if timeout_s is not None:
+            await client.wait(identity, timeout_s)
+        return await client.receipt(identity)
+
+
+def _show_receipt(output: Output, receipt: ReceiptView) -> None:
+    verdict = "ok" if receipt.ok else f"failed with {receipt.code} (line {receipt.line} of the contract)"
+    output.result(
+        receipt.model_dump(mode="json"),
+        f"{receipt.contract}.{receipt.entry}  {verdict}",
+        f"block {receipt.height}, position {receipt.index}, gas {receipt.gas}",
+        f"returned {receipt.value!r}",
+        *(f"event {event.name} {event.data}" for event in receipt.events),
+    )
+    if not receipt.ok:
+        raise typer.Exit(ExitCode.REFUSED)
