@@ -1,0 +1,141 @@
+"""A small state machine with real headers: enough state that two orders of the same transactions differ.
+
+State after a block = hash of the state before, the block's transactions and its due calls. Overlays are immutable and
+know their parent, so an abandoned one leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from consensus.engine import HeaderTemplate, StoredBlock
+from ledger.codec import decode, encode
+from ledger.crypto import DOMAIN_STATE_NODE, ZERO_HASH, Hash, hash_of
+from ledger.errors import DecodeError
+from ledger.merkle import EMPTY_ROOT, merkle_root
+from ledger.objects import BODY_VERSION, HEADER_VERSION, Body, Header, header_hash, transaction_id
+
+NextValidators = Callable[[Header], Hash]
+
+
+@dataclass(slots=True)
+class Overlay:
+    """State after one block. `ids`: transactions of the block itself. `parent` is dropped when this one is
+    committed."""
+
+    hash: Hash
+    header: Header
+    root: Hash
+    ids: tuple[Hash, ...]
+    transactions: tuple[bytes, ...]
+    next_due_ms: int | None
+    parent: Overlay | None
+
+
+@dataclass(slots=True)
+class ModelApplication:
+    """Overlays above a committed head. `due_every_ms`: a scheduled call at each multiple of it, 0 for none."""
+
+    head: Overlay
+    next_validators: NextValidators
+    due_every_ms: int
+    overlays: dict[Hash, Overlay] = field(default_factory=dict)
+    applied: set[Hash] = field(default_factory=set)
+
+    def overlay(self, block_hash: Hash) -> Overlay | None:
+        """The state after a block that was built or checked here."""
+        return self.head if block_hash == self.head.hash else self.overlays.get(block_hash)
+
+    def pending(self, above: Overlay) -> set[Hash]:
+        """Ids in overlays between the head and this one, inclusive."""
+        found: set[Hash] = set()
+        at: Overlay | None = above
+        while at is not None and at.hash != self.head.hash:
+            found.update(at.ids)
+            at = at.parent
+        return found
+
+    def build(
+        self, template: HeaderTemplate, pool: Sequence[tuple[Hash, bytes]], limit: int
+    ) -> tuple[StoredBlock, Header, Overlay] | None:
+        """A block of the pool's first transactions on the template's parent; None if the parent is unknown."""
+        parent = self.overlay(template.parent)
+        if parent is None:
+            return None
+        taken = self.pending(parent)
+        chosen = [(i, raw) for i, raw in pool if i not in self.applied and i not in taken][:limit]
+        transactions = tuple(raw for _, raw in chosen)
+        body = encode(Body(BODY_VERSION, transactions))
+        header = Header(
+            version=HEADER_VERSION,
+            chain_id=template.chain_id,
+            epoch=template.epoch,
+            view=template.view,
+            height=template.height,
+            time_ms=template.time_ms,
+            parent=template.parent,
+            parent_view=template.parent_view,
+            closing=template.closing,
+            transactions_root=merkle_root(transactions),
+            body_size=len(body),
+            state_root=ZERO_HASH,
+            receipts_root=EMPTY_ROOT,
+            validators=template.validators,
+            next_validators=template.validators,
+            extra_root=ZERO_HASH,
+            proposer=template.proposer,
+        )
+        overlay = self._run(header, parent, tuple(i for i, _ in chosen), transactions)
+        header = replace_header(header, overlay.root, self.next_validators(header))
+        raw = encode(header)
+        block = StoredBlock(header_hash(raw), raw, body)
+        overlay.hash, overlay.header = block.hash, header
+        self.overlays[block.hash] = overlay
+        return block, header, overlay
+
+    def check(self, header: Header, block: StoredBlock) -> Overlay | str:
+        """Execute a block whose body is whole: the overlay, or the reason why it is invalid."""
+        parent = self.overlay(Hash(header.parent))
+        if parent is None:
+            return "no-parent"
+        try:
+            body = decode(Body, block.body_bytes)
+        except DecodeError:
+            return "body"
+        if merkle_root(body.transactions) != header.transactions_root or len(block.body_bytes) != header.body_size:
+            return "body-mismatch"
+        ids = tuple(transaction_id(raw) for raw in body.transactions)
+        taken = self.pending(parent)
+        if len(set(ids)) != len(ids) or any(i in taken or i in self.applied for i in ids):
+            return "replayed"
+        overlay = self._run(header, parent, ids, body.transactions)
+        if overlay.root != header.state_root:
+            return "state-root"
+        if self.next_validators(header) != header.next_validators:
+            return "next-validators"
+        overlay.hash = block.hash
+        self.overlays[block.hash] = overlay
+        return overlay
+
+    def _run(self, header: Header, parent: Overlay, ids: tuple[Hash, ...], transactions: tuple[bytes, ...]) -> Overlay:
+        due, root = parent.next_due_ms, parent.root
+        while due is not None and due <= header.time_ms:
+            root = hash_of(DOMAIN_STATE_NODE, root + b"due" + due.to_bytes(8, "big"))
+            due += self.due_every_ms * max(1, (header.time_ms - due) // self.due_every_ms)
+        root = hash_of(DOMAIN_STATE_NODE, root + b"".join(ids))
+        return Overlay(ZERO_HASH, header, root, ids, transactions, due, parent)
+
+    def commit(self, block_hash: Hash) -> Overlay:
+        """Make the next block the head; overlays that do not stand on it are unreachable from now on."""
+        overlay = self.overlays.pop(block_hash)
+        self.applied.update(overlay.ids)
+        overlay.parent = None
+        self.head = overlay
+        return overlay
+
+
+def replace_header(header: Header, state_root: Hash, next_validators: Hash) -> Header:
+    """The same header with its results."""
+    fields = {name: getattr(header, name) for name in header.__struct_fields__}
+    return Header(**{**fields, "state_root": state_root, "next_validators": next_validators})

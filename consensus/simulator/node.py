@@ -1,0 +1,438 @@
+"""A model of the driver: performs an engine's effects on a modelled log, disk, ledger thread and clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from consensus.engine import (
+    Accuse,
+    Arm,
+    Behind,
+    Broadcast,
+    Build,
+    Built,
+    Check,
+    Checked,
+    Commit,
+    Committed,
+    Disarm,
+    Effect,
+    Engine,
+    Event,
+    Expired,
+    Halt,
+    LiftHold,
+    LogBlock,
+    LogCertificate,
+    Millis,
+    PeerId,
+    Prune,
+    Publish,
+    Received,
+    Record,
+    Reply,
+    Request,
+    RequestKind,
+    Send,
+    SetHold,
+    SignComplaint,
+    SignProposal,
+    SignVote,
+    Started,
+    StoredBlock,
+    Timer,
+    TransactionsReady,
+    Verdict,
+)
+from consensus.messages import Complaint, Message, Part, Proposal
+from consensus.scheme import complaint_bytes
+from consensus.simplex.engine import SimplexEngine
+from consensus.simulator.application import Overlay
+from consensus.simulator.disk import CommittedBlock, Entry, Floor, Log
+from ledger.certificates import Vote, VoteKind
+from ledger.codec import decode, encode
+from ledger.crypto import Hash
+from ledger.objects import BODY_VERSION, Body
+
+if TYPE_CHECKING:
+    from consensus.simulator.world import World
+
+EXECUTION_MS = 1
+COMMIT_MS = 3
+
+
+class SimNode:
+    """One node over all its lives. `index`: position among the world's nodes; `key`: its validator key."""
+
+    def __init__(self, world: World, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
+        self.world = world
+        self.index = index
+        self.key = key
+        self.honest = honest
+        self.skew_ms = skew_ms
+        self.peer = peer_id(index)
+        self.log = Log()
+        self.chain: list[CommittedBlock] = [world.genesis]
+        self.application = world.new_application()
+        self.pool: dict[Hash, bytes] = {}
+        self.life = 0
+        self.alive = False
+        self.engine: Engine | None = None
+        self.timers: dict[Timer, int] = {}
+        self.disk_free = 0
+        self.work_free = 0
+        self.ready = False
+        self.syncing = False
+        self.guard: dict[tuple[int, int, VoteKind], bytes] = {}
+
+    # --- lives --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin a life with what the disk holds."""
+        self.life += 1
+        self.alive = True
+        self.timers = {}
+        self.syncing = False
+        self.ready = False
+        self.disk_free = self.work_free = self.world.now
+        head = self.chain[-1]
+        self.application = self.world.application_at(self.chain)
+        self.engine = self.world.new_engine(self.key)
+        recovery = self.log.recovery()
+        self.guard = {(v.epoch, v.view, v.kind): v.block_hash for v in recovery.votes}
+        final = next((b.finalization for b in reversed(self.chain) if b.finalization is not None), None)
+        started = Started(
+            head.header,
+            head.hash,
+            final,
+            self.world.epoch_after(head),
+            recovery,
+            self.application.head.next_due_ms,
+        )
+        self.turn(started)
+        for other in self.world.nodes:
+            if other.alive and other is not self and self.alive:
+                self.turn(Request(RequestKind.PEER_CONNECTED, other.peer, other.key))
+                other.turn(Request(RequestKind.PEER_CONNECTED, self.peer, self.key))
+        self.note_pool()
+
+    def crash(self, survivors: int) -> None:
+        """Stop at once; unsynced log entries after the first `survivors` are lost."""
+        self.alive = False
+        self.life += 1
+        self.engine = None
+        self.pool = {}
+        self.log.crash(survivors)
+        for other in self.world.nodes:
+            if other.alive:
+                other.turn(Request(RequestKind.PEER_GONE, self.peer))
+
+    def wipe(self) -> None:
+        """A new disk under an old key: nothing left, so the log says that the node is held."""
+        self.log = Log(held=True)
+        self.chain = [self.world.genesis]
+
+    def now(self) -> Millis:
+        """This node's clock."""
+        return Millis(self.world.wall() + self.skew_ms)
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+
+    def turn(self, event: Event) -> None:
+        """Give the engine one event and perform what it answers."""
+        if self.engine is None:
+            return
+        effects = self.engine.handle(event, self.now())
+        self.world.auditor.after_turn(self, event, effects)
+        records = [effect.record for effect in effects if isinstance(effect, Publish)]
+        if records:
+            self.publish(records)
+        for effect in effects:
+            self.perform(effect)
+
+    def perform(self, effect: Effect) -> None:
+        """Perform one effect; slow ones come back as events of the same life."""
+        match effect:
+            case Publish() | Reply() | Halt() | Accuse():
+                pass  # records went together; the auditor has seen the others
+            case Send(peer, message):
+                self.send(index_of(peer), message)
+            case Broadcast(message):
+                self.broadcast(message)
+            case Arm(timer, at):
+                self.timers[timer] = at
+                self.world.at(max(0, at - self.now()), self.expire, timer, at, self.life)
+            case Disarm(timer):
+                self.timers.pop(timer, None)
+            case Build():
+                self.work(self.build, effect)
+            case Check():
+                self.work(self.check, effect)
+            case Commit():
+                self.work(self.commit, effect)
+            case Prune(hashes, epoch, view):
+                for block_hash in hashes:
+                    self.application.overlays.pop(block_hash, None)
+                self.log.trim(epoch, view)
+            case Behind(peer, _):
+                self.sync(index_of(peer))
+            case _:
+                assert_never(effect)
+
+    def expire(self, timer: Timer, at: int, life: int) -> None:
+        """A timer that was neither moved nor stopped."""
+        if self.life == life and self.timers.get(timer) == at:
+            del self.timers[timer]
+            self.turn(Expired(timer))
+
+    def broadcast(self, message: Message) -> None:
+        """To all other nodes."""
+        for other in range(len(self.world.nodes)):
+            if other != self.index:
+                self.send(other, message)
+
+    def send(self, other: int, message: Message) -> None:
+        """To one node."""
+        self.world.network.send(self.index, other, message)
+
+    def receive(self, sender: int, message: Message) -> None:
+        """What a link has brought."""
+        self.turn(Received(peer_id(sender), message))
+
+    # --- publishing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, records: list[Record]) -> None:
+        """Guard, sign, append; one sync if anything was signed; then release in order."""
+        entries: list[Entry] = []
+        signed: list[Message] = []
+        for record in records:
+            match record:
+                case SignVote(kind, epoch, view, block_hash, block):
+                    if block is not None:
+                        entries.append(block)
+                    vote = self.sign(kind, epoch, view, block_hash)
+                    entries.append(vote)
+                    signed.append(vote)
+                case SignProposal():
+                    proposal = self.sign_proposal(record)
+                    entries += (record.block, proposal)
+                    signed.append(proposal)
+                case SignComplaint():
+                    signed.append(self.sign_complaint(record))
+                case LogCertificate(certificate):
+                    entries.append(certificate)
+                case LogBlock(block):
+                    entries.append(block)
+                case LiftHold(epoch, floor_view):
+                    entries.append(Floor(epoch, floor_view))
+                    self.log.held = False
+                case SetHold():
+                    self.log.held = True
+                case _:
+                    assert_never(record)
+        entries = self.world.mutate_entries(entries)
+        self.log.append(entries)
+        if signed:
+            self.disk_free = max(self.disk_free, self.world.now) + self.world.options.fsync_ms
+            covered = len(self.log.volatile)
+            self.world.at(self.disk_free - self.world.now, self.synced, covered, signed, self.life)
+
+    def synced(self, covered: int, signed: list[Message], life: int) -> None:
+        """A sync has ended: earlier ones have taken their part already, so what is left of the first `covered`."""
+        if self.life != life:
+            return
+        self.log.sync(min(covered, len(self.log.volatile)))
+        for message in signed:
+            self.world.auditor.released(self, message)
+            self.release(message)
+
+    def release(self, message: Message) -> None:
+        """Hear an own message, then send it."""
+        self.turn(Received(None, message))
+        if self.alive:
+            self.broadcast(message)
+
+    def sign(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> Vote:
+        """Sign a vote behind the guard of this life."""
+        before = self.guard.setdefault((epoch, view, kind), block_hash)
+        if before != block_hash:
+            self.world.auditor.violation(self, "guard", f"a second {kind.name} in {epoch}/{view}")
+        return self.world.sign_vote(self.key, kind, epoch, view, block_hash)
+
+    def sign_proposal(self, record: SignProposal) -> Proposal:
+        """Sign a proposal as a notarize vote."""
+        vote = self.sign(VoteKind.NOTARIZE, record.epoch, record.view, record.block.hash)
+        return Proposal(
+            record.block.header_bytes,
+            vote.signature,
+            record.transaction_ids,
+            record.prefill,
+            record.extra,
+            record.justification,
+        )
+
+    def sign_complaint(self, record: SignComplaint) -> Complaint:
+        """Sign a complaint."""
+        committee = self.world.committee(record.epoch)
+        signer = committee.index_of(self.key) or 0
+        args = (record.epoch, record.view, record.block_hash, record.reason)
+        data = complaint_bytes(self.world.chain_id, committee.hash, *args)
+        return Complaint(*args, signer, self.world.sign_raw(self.key, data))
+
+    # --- the ledger thread --------------------------------------------------------------------------------------------
+
+    def work(self, action: object, effect: Effect) -> None:
+        """Queue slow work; one thing at a time, in order."""
+        cost = COMMIT_MS if isinstance(effect, Commit) else EXECUTION_MS
+        self.work_free = max(self.work_free, self.world.now) + cost
+        self.world.at(self.work_free - self.world.now, self.run_work, action, effect, self.life)
+
+    def run_work(self, action: object, effect: Effect, life: int) -> None:
+        """Do queued work, if the life that asked for it goes on."""
+        if self.life == life and callable(action):
+            action(effect)
+
+    def build(self, effect: Build) -> None:
+        """Answer `Build`."""
+        template = effect.template
+        pool = [] if effect.empty else list(self.pool.items())
+        built = self.application.build(template, pool, self.world.block_limit)
+        if built is None:
+            self.turn(Built(template.epoch, template.view, template.parent, None, None, (), (), b"", None))
+            return
+        block, header, overlay = built
+        parts = tuple(Part(index, raw) for index, raw in enumerate(overlay.transactions))
+        prefill = parts[::3] if self.world.options.compact else parts
+        args = (template.epoch, template.view, template.parent, block, header, overlay.ids, prefill, b"")
+        self.turn(Built(*args, overlay.next_due_ms))
+        self.note_pool()
+
+    def check(self, effect: Check) -> None:
+        """Answer `Check`: put the body together, execute it."""
+        header = effect.header
+        args = (effect.epoch, effect.view, Hash(header.parent), effect.hash)
+        block: StoredBlock | None = effect.block
+        missing: tuple[int, ...] = ()
+        if effect.proposal is not None:
+            block, missing = self.assemble(effect.hash, effect.proposal, effect.parts)
+        if block is None:
+            self.turn(Checked(*args, Verdict.MISSING, None, missing))
+            return
+        outcome = self.application.check(header, block)
+        if isinstance(outcome, Overlay):
+            self.turn(Checked(*args, Verdict.VALID, block, (), "", outcome.next_due_ms))
+            self.note_pool()
+        else:
+            self.turn(Checked(*args, Verdict.INVALID, None, (), outcome))
+
+    def assemble(
+        self, block_hash: Hash, proposal: Proposal, parts: tuple[Part, ...]
+    ) -> tuple[StoredBlock | None, tuple[int, ...]]:
+        """The body of a compact proposal from the pool, its prefill and fetched parts; or what is missing."""
+        given = {part.index: part.transaction for part in (*proposal.prefill, *parts)}
+        found = [self.pool.get(Hash(i), given.get(n)) for n, i in enumerate(proposal.transaction_ids)]
+        missing = tuple(index for index, raw in enumerate(found) if raw is None)
+        if missing:
+            return None, missing
+        body = encode(Body(BODY_VERSION, tuple(raw for raw in found if raw is not None), proposal.extra))
+        return StoredBlock(block_hash, proposal.header, body), ()
+
+    def commit(self, effect: Commit) -> None:
+        """Make blocks durable: one synced batch."""
+        hashes = [h for h in effect.hashes if h in self.application.overlays]
+        for position, block_hash in enumerate(hashes):
+            overlay = self.application.commit(block_hash)
+            last = position == len(hashes) - 1
+            block = StoredBlock(block_hash, encode(overlay.header), encode(Body(BODY_VERSION, overlay.transactions)))
+            certificate = effect.finalization if last else None
+            self.store(CommittedBlock(block_hash, overlay.header, block, certificate, effect.closing if last else ()))
+        if hashes:
+            self.tell_committed()
+
+    def store(self, committed: CommittedBlock) -> None:
+        """Append to the chain."""
+        self.chain.append(committed)
+        self.world.auditor.committed(self, committed)
+        body = decode(Body, committed.block.body_bytes)
+        for raw in body.transactions:
+            self.world.included(raw, self)
+        for transaction in [i for i in self.pool if i in self.application.applied]:
+            del self.pool[transaction]
+
+    def tell_committed(self) -> None:
+        """Answer `Commit`, or tell the engine what sync has brought."""
+        head = self.chain[-1]
+        final = head.finalization
+        if final is not None:
+            start = self.world.epoch_after(head) if self.world.is_boundary(head.header) else None
+            due = self.application.head.next_due_ms
+            self.turn(Committed(head.header, head.hash, final, start, due))
+            self.note_pool()
+
+    # --- transactions and sync ----------------------------------------------------------------------------------------
+
+    def submit(self, raw: bytes, transaction: Hash) -> None:
+        """Take a transaction into the pool."""
+        if self.alive and transaction not in self.pool and transaction not in self.application.applied:
+            self.pool[transaction] = raw
+            self.note_pool()
+
+    def note_pool(self) -> None:
+        """Tell the engine when there begins or ceases to be something to propose."""
+        flying = {i for overlay in self.application.overlays.values() for i in overlay.ids}
+        ready = any(i not in flying for i in self.pool)
+        if ready != self.ready and self.alive:
+            self.ready = ready
+            self.turn(TransactionsReady(ready))
+
+    def sync(self, other: int) -> None:
+        """Ask a peer for certified blocks; they come one round trip later."""
+        if not self.syncing:
+            self.syncing = True
+            self.world.at(2 * self.world.options.delay_ms + 5, self.synced_from, other, self.life)
+
+    def synced_from(self, other: int, life: int) -> None:
+        """Take the peer's chain, segment by segment, each ending at its own finalization."""
+        if self.life != life:
+            return
+        self.syncing = False
+        segment: list[CommittedBlock] = []
+        for block in self.world.serve_sync(other, self.index, self.chain[-1].header.height + 1):
+            segment.append(block)
+            if block.finalization is None:
+                continue
+            for part in segment:
+                if not self.take_synced(part):
+                    return
+            segment = []
+            self.tell_committed()
+            if not self.alive:
+                return
+
+    def take_synced(self, part: CommittedBlock) -> bool:
+        """Execute and store one block of a verified segment."""
+        if part.header.height != self.chain[-1].header.height + 1 or part.header.parent != self.chain[-1].hash:
+            return False
+        if part.hash not in self.application.overlays:
+            outcome = self.application.check(part.header, part.block)
+            if not isinstance(outcome, Overlay):
+                self.world.auditor.violation(self, "I8", f"synced block {part.header.height}: {outcome}")
+                return False
+        self.application.commit(part.hash)
+        self.store(part)
+        return True
+
+    @property
+    def core(self) -> SimplexEngine | None:
+        """The engine's inside, for the auditor."""
+        return self.engine if isinstance(self.engine, SimplexEngine) else None
+
+
+def peer_id(index: int) -> PeerId:
+    """The peer id of a node of the world."""
+    return PeerId(index.to_bytes(32, "big"))
+
+
+def index_of(peer: PeerId) -> int:
+    """Inverse of `peer_id`."""
+    return int.from_bytes(peer, "big")

@@ -1,0 +1,162 @@
+"""What a run is. `draw` makes the faults of one seed: each class on with one half, intensities log-uniform (C.3)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from consensus.parameters import EngineParameters
+from consensus.simulator.generator import Generator
+from ledger.validators import fault_bound
+
+FAULTS: Final = ("none", "swarm")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationOptions:
+    """A batch of seeds: `seeds` runs of `seconds` of chaos each, from `first_seed` on, then a quiet phase."""
+
+    engine: str = "bft"
+    nodes: int = 4
+    seeds: int = 50
+    first_seed: int = 0
+    seconds: int = 20
+    faults: str = "swarm"
+    adversary: str = ""
+    delta_ms: int = 150
+    epoch_blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOptions:
+    """Everything that one run depends on; printed with every failure. Times in ms, chances in ppm, 0 is off.
+
+    `epoch_blocks` 0: drawn. `skewed`: nodes with a clock off by more than the tolerance, `wiped`: nodes that lose their
+    disk; both count as faulty, like `adversary` (all `byzantine` of them) and `twins`. `committees`: how many different
+    sets epochs go round.
+    """
+
+    seed: int
+    engine: str = "bft"
+    nodes: int = 4
+    seconds_ms: int = 20_000
+    delta_ms: int = 150
+    epoch_blocks: int = 1_000_000
+    delay_ms: int = 10
+    jitter_ms: int = 5
+    drop_ppm: int = 0
+    duplicate_ppm: int = 0
+    crash_mtbf_ms: int = 0
+    restart_ms: int = 1_000
+    partition_ms: int = 0
+    one_way: bool = False
+    power_cuts: int = 0
+    lose_unsynced: bool = True
+    fsync_ms: int = 4
+    skew_ms: int = 0
+    skewed: int = 0
+    wiped: int = 0
+    adversary: str = ""
+    byzantine: int = 0
+    twins: int = 0
+    committees: int = 1
+    load_ms: int = 200
+    idle: bool = False
+    due_every_ms: int = 0
+    compact: bool = True
+    wire: bool = False
+    real_crypto: bool = False
+    mutant: str = ""
+    quiet: bool = True
+
+    def text(self) -> str:
+        """One line: the seed and everything that is not a default."""
+        plain = asdict(SeedOptions(self.seed))
+        parts = [f"{name}={value}" for name, value in asdict(self).items() if name == "seed" or value != plain[name]]
+        return " ".join(parts)
+
+    @classmethod
+    def parse(cls, line: str) -> SeedOptions:
+        """Inverse of `text`. Raise `ValueError` on an unknown name."""
+        plain = cls(0)
+        values: dict[str, object] = {}
+        for part in line.split():
+            name, _, value = part.partition("=")
+            known = getattr(plain, name, None)
+            if known is None or callable(known):
+                raise ValueError(f"no option {name!r} in a seed line")
+            values[name] = value == "True" if isinstance(known, bool) else type(known)(value)
+        return replace(plain, **values)  # type: ignore[arg-type]  # each value has the type of the field it replaces
+
+    def parameters(self) -> EngineParameters:
+        """The engine's parameters of this run."""
+        interval = 20 if self.engine == "solo" else 250
+        return EngineParameters(delta_ms=self.delta_ms, epoch_blocks=self.epoch_blocks, min_block_interval_ms=interval)
+
+
+def draw(options: SimulationOptions, seed: int) -> SeedOptions:
+    """The options of one seed of a batch."""
+    base = SeedOptions(
+        seed,
+        engine=options.engine,
+        nodes=options.nodes,
+        seconds_ms=options.seconds * 1_000,
+        delta_ms=options.delta_ms,
+        epoch_blocks=options.epoch_blocks or 1_000_000,
+    )
+    budget = fault_bound(options.nodes)
+    if options.adversary:
+        base = replace(base, adversary=options.adversary, byzantine=max(1, budget))
+        budget = max(0, budget - base.byzantine)
+    return base if options.faults == "none" else _swarm(base, options, budget)
+
+
+def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOptions:
+    chance = Generator(base.seed * 1_000_003 + options.nodes)
+    on = [chance.chance(500_000) for _ in range(12)]
+    drawn = replace(
+        base,
+        delay_ms=chance.log_uniform(2, 30),
+        jitter_ms=chance.log_uniform(5, 500) if on[0] else 5,
+        drop_ppm=chance.log_uniform(5_000, 300_000) if on[1] else 0,
+        duplicate_ppm=chance.log_uniform(5_000, 100_000) if on[2] else 0,
+        crash_mtbf_ms=chance.log_uniform(5_000, 120_000) // 2 if on[3] else 0,
+        restart_ms=chance.log_uniform(100, 8_000),
+        partition_ms=chance.log_uniform(1_000, 8_000) if on[4] else 0,
+        one_way=chance.chance(400_000),
+        power_cuts=1 if on[5] and chance.chance(500_000) else 0,
+        fsync_ms=chance.log_uniform(1, 20),
+        skew_ms=chance.log_uniform(10, 250) if on[6] else 0,
+        epoch_blocks=options.epoch_blocks or (chance.between(4, 12) if on[7] else 1_000_000),
+        committees=2 if on[7] and on[8] and options.nodes > 4 else 1,
+        load_ms=chance.log_uniform(50, 1_000),
+        due_every_ms=chance.log_uniform(300, 3_000) if on[9] else 0,
+        compact=chance.chance(700_000),
+        wire=chance.chance(100_000),
+        real_crypto=chance.chance(50_000),
+    )
+    if drawn.committees > 1 or budget == 0 or not on[10]:
+        return drawn
+    kind = chance.below(4)
+    if kind == 0 and options.nodes > 3:
+        return replace(drawn, wiped=1)
+    if kind == 1:
+        return replace(drawn, skewed=1)
+    if kind == 2:
+        return replace(drawn, twins=1)
+    return replace(drawn, adversary=chance.choose(ADVERSARIES), byzantine=1)
+
+
+ADVERSARIES: Final = (
+    "equivocator",
+    "silent",
+    "wrong-parent",
+    "withholder",
+    "selective",
+    "stale-replayer",
+    "nullify-spammer",
+    "future-flooder",
+    "invalid-state",
+    "time-drifter",
+    "forger",
+)

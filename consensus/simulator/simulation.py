@@ -1,0 +1,150 @@
+"""One seed, and many. Nothing is retried and no seed is left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from consensus.simulator.auditor import Violation
+from consensus.simulator.mutants import mutated
+from consensus.simulator.node import SimNode
+from consensus.simulator.options import SeedOptions, SimulationOptions, draw
+from consensus.simulator.world import World
+
+NEW_BLOCKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    """What one run showed. `blocks`: final height of the fullest chain, `quiet_blocks`: least number of new blocks of a
+    faultless node in the quiet phase; `stalled`: the liveness criterion was missed, and how."""
+
+    options: SeedOptions
+    blocks: int
+    quiet_blocks: int
+    submitted: int
+    events: int
+    simulated_ms: int
+    forks: int
+    stalled: str
+    evidence: int
+    violations: tuple[Violation, ...]
+    trace_hash: str
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was broken."""
+        return not self.violations and not self.stalled
+
+    def text(self) -> str:
+        """One line with everything needed to run it again."""
+        broken = "; ".join(f"{v.invariant} at {v.at_ms} ms, node {v.node}: {v.text}" for v in self.violations[:3])
+        state = broken or self.stalled or "good"
+        return f"{self.options.text()} -> {self.blocks} blocks, {state}"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationReport:
+    """A batch. `minimum_blocks`: the least final height; `trace_hash` names all traces in order of seeds."""
+
+    engine: str
+    nodes: int
+    seeds: int
+    first_seed: int
+    forks: int
+    stalls: int
+    minimum_blocks: int
+    blocks: int
+    events: int
+    simulated_s: int
+    violations: tuple[str, ...]
+    trace_hash: str
+
+    @property
+    def good(self) -> bool:
+        """Whether no seed failed."""
+        return not self.violations and not self.stalls
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "violations": list(self.violations)}
+
+
+def run_seed(options: SeedOptions) -> SeedReport:
+    """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report."""
+    with mutated(options.mutant):
+        world = World(options)
+        stalled, gained = "", 0
+        try:
+            world.begin()
+            while world.step(options.seconds_ms):
+                pass
+            if options.quiet:
+                stalled, gained = _quiet_phase(world)
+        except Exception as error:  # noqa: BLE001 - an engine must never raise: whatever it raises is a finding
+            world.auditor.violation(None, "raised", f"{type(error).__name__}: {error}")
+    found = tuple(world.auditor.violations)
+    return SeedReport(
+        options=options,
+        blocks=max(_height(node) for node in world.nodes),
+        quiet_blocks=gained,
+        submitted=len(world.submitted),
+        events=world.events,
+        simulated_ms=world.now,
+        forks=sum(violation.invariant == "I1" for violation in found),
+        stalled=stalled,
+        evidence=len(world.auditor.evidence),
+        violations=found,
+        trace_hash=world.trace_hash(),
+    )
+
+
+def _height(node: SimNode) -> int:
+    return node.chain[-1].header.height
+
+
+def _quiet_phase(world: World) -> tuple[str, int]:
+    """Within 10 * (wait + 3 * Delta_max) every faultless node has 10 new blocks, every transaction is final (C.3)."""
+    world.quiet()
+    people = world.faultless()
+    before = [_height(node) for node in people]
+    delta = max([node.core.state.delta() for node in people if node.core is not None], default=world.options.delta_ms)
+    end = world.now + 10 * (world.parameters.min_block_interval_ms + 3 * delta)
+    world.loading = True
+    gained = 0
+    while gained < NEW_BLOCKS:
+        if not world.step(end):
+            return f"stall: {gained} new blocks in the quiet phase", gained
+        gained = min(_height(node) - height for node, height in zip(people, before, strict=True))
+    world.loading = False
+    while world.waiting:
+        if not world.step(end):
+            return f"stall: {len(world.waiting)} transactions are not in", gained
+    return "", gained
+
+
+def simulate(options: SimulationOptions, progress: Callable[[SeedReport], None] | None = None) -> SimulationReport:
+    """Run a batch of seeds in order; `progress` is told of each."""
+    reports: list[SeedReport] = []
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        report = run_seed(draw(options, seed))
+        reports.append(report)
+        if progress is not None:
+            progress(report)
+    traces = hashlib.sha256("".join(report.trace_hash for report in reports).encode())
+    return SimulationReport(
+        engine=options.engine,
+        nodes=options.nodes,
+        seeds=len(reports),
+        first_seed=options.first_seed,
+        forks=sum(report.forks for report in reports),
+        stalls=sum(bool(report.stalled) for report in reports),
+        minimum_blocks=min((report.blocks for report in reports), default=0),
+        blocks=sum(report.blocks for report in reports),
+        events=sum(report.events for report in reports),
+        simulated_s=sum(report.simulated_ms for report in reports) // 1_000,
+        violations=tuple(report.text() for report in reports if not report.good),
+        trace_hash=traces.hexdigest(),
+    )

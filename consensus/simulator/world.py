@@ -1,0 +1,347 @@
+"""The world: virtual time, nodes, the load that clients bring, and the faults of one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from consensus.bft import BftEngine, BftPolicy, rotation
+from consensus.engine import Engine, EpochStart, StoredBlock
+from consensus.messages import Message
+from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
+from consensus.simulator.adversaries import adversary_of
+from consensus.simulator.application import ModelApplication, Overlay
+from consensus.simulator.auditor import Auditor
+from consensus.simulator.disk import CommittedBlock, Entry
+from consensus.simulator.generator import Generator
+from consensus.simulator.network import Network
+from consensus.simulator.node import SimNode
+from consensus.simulator.options import SeedOptions
+from consensus.simulator.scheme import MockScheme, mock_sign
+from consensus.solo import SoloEngine
+from ledger.certificates import Vote, VoteKind, vote_bytes
+from ledger.codec import encode
+from ledger.crypto import DOMAIN_VOTE, ZERO_HASH, Hash, SigningKey, sha256
+from ledger.merkle import EMPTY_ROOT
+from ledger.objects import BODY_VERSION, HEADER_VERSION, Body, Header, header_hash, transaction_id
+from ledger.validators import Validator, ValidatorSet
+
+GENESIS_MS = 1_700_000_000_000
+CHAIN_ID = "simulated"
+QUIET_LOAD_MS = 100
+"""In the quiet phase there is always work: ten blocks need ten times some."""
+
+
+class World:
+    """One run. `at` schedules; `step` takes the next thing that happens."""
+
+    def __init__(self, options: SeedOptions) -> None:
+        self.options = options
+        self.chain_id = CHAIN_ID
+        self.now = 0
+        self.chance = Generator(options.seed)
+        self.block_limit = 200
+        self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self._trace = hashlib.sha256(options.text().encode())
+        self.events = 0
+        self.parameters = options.parameters()
+        self.policy = BftPolicy(self.parameters.epoch_blocks)
+        self._keys = _keys(options)
+        self._committees: dict[int, ValidatorSet] = {}
+        scheme: Scheme = Ed25519Scheme(CHAIN_ID) if options.real_crypto else MockScheme(CHAIN_ID)
+        self.scheme = self.checker = scheme
+        self.genesis = self._genesis()
+        self.auditor = Auditor(self)
+        self.network = Network(self)
+        self.submitted: dict[Hash, bytes] = {}
+        self.waiting: dict[Hash, bytes] = {}
+        self.loading = True
+        self.nodes: list[SimNode] = []
+        self._people()
+
+    # --- who there is -------------------------------------------------------------------------------------------------
+
+    def _people(self) -> None:
+        options = self.options
+        keys = list(self._keys)
+        liars = set(range(options.byzantine))
+        for index, key in enumerate(keys):
+            skewed = len(keys) - 1 - index < options.skewed
+            skew = self.chance.between(-options.skew_ms, options.skew_ms) if options.skew_ms else 0
+            if skewed:
+                skew = 2_000 if self.chance.chance(500_000) else -2_000
+            honest = index not in liars
+            kind = SimNode if honest else adversary_of(options.adversary)
+            self.nodes.append(kind(self, index, key, honest, skew))
+        for twin in range(options.twins):
+            self.nodes[twin].honest = False
+            self.nodes.append(SimNode(self, len(self.nodes), keys[twin], False, 0))
+
+    def is_honest_key(self, key: bytes) -> bool:
+        """Whether no liar holds this key."""
+        return all(node.honest for node in self.nodes if node.key == key)
+
+    def faultless(self) -> list[SimNode]:
+        """Nodes that liveness is promised to."""
+        last = len(self._keys) - self.options.skewed
+        return [node for node in self.nodes if node.honest and node.index < last]
+
+    def committee(self, epoch: int) -> ValidatorSet:
+        """The voting set of an epoch; with more than one committee, each epoch leaves out another member."""
+        known = self._committees.get(epoch)
+        if known is None:
+            keys = list(self._keys)
+            if self.options.committees > 1:
+                del keys[epoch % len(keys)]
+            validators = tuple(Validator(f"v{key.hex()[:8]}", key) for key in keys)
+            known = self._committees[epoch] = ValidatorSet(validators)
+        return known
+
+    def is_boundary(self, header: Header) -> bool:
+        """Whether a block is the last of its epoch."""
+        return self.policy.is_boundary(header)
+
+    def epoch_after(self, block: CommittedBlock) -> EpochStart:
+        """The epoch that the block after this one belongs to."""
+        if block.header.height == 0 or self.is_boundary(block.header):
+            boundary, epoch = block, block.header.epoch + 1
+        else:
+            epoch = block.header.epoch
+            boundary = self._boundary_of(epoch)
+        committee = self.committee(epoch)
+        return EpochStart(epoch, boundary.header, boundary.hash, committee, rotation(committee))
+
+    def _boundary_of(self, epoch: int) -> CommittedBlock:
+        height = (epoch - 1) * self.parameters.epoch_blocks
+        if height == 0:
+            return self.genesis
+        header = self.auditor.headers[height]
+        return CommittedBlock(self.auditor.chain[height], header, self.genesis.block, None)
+
+    # --- what nodes are made of ---------------------------------------------------------------------------------------
+
+    def new_engine(self, key: bytes) -> Engine:
+        """An engine without a past."""
+        make = SoloEngine if self.options.engine == "solo" else BftEngine
+        return make(self.parameters, key, CHAIN_ID, self.scheme)
+
+    def _next_validators(self, header: Header) -> Hash:
+        return self.committee(header.epoch + 1).hash if self.is_boundary(header) else self.committee(header.epoch).hash
+
+    def new_application(self) -> ModelApplication:
+        """The state at genesis."""
+        every = self.options.due_every_ms
+        genesis = self.genesis
+        due = genesis.header.time_ms + every if every else None
+        root = Hash(genesis.header.state_root)
+        head = Overlay(genesis.hash, genesis.header, root, (), (), due, None)
+        return ModelApplication(head, self._next_validators, every)
+
+    def application_at(self, chain: list[CommittedBlock]) -> ModelApplication:
+        """The state after re-executing a chain from genesis; I8 if a root differs."""
+        application = self.new_application()
+        for block in chain[1:]:
+            outcome = application.check(block.header, block.block)
+            if not isinstance(outcome, Overlay):
+                self.auditor.violation(None, "I8", f"height {block.header.height} does not re-execute: {outcome}")
+                break
+            application.commit(block.hash)
+        return application
+
+    def _genesis(self) -> CommittedBlock:
+        body = encode(Body(BODY_VERSION, ()))
+        header = Header(
+            version=HEADER_VERSION,
+            chain_id=CHAIN_ID,
+            epoch=0,
+            view=0,
+            height=0,
+            time_ms=GENESIS_MS,
+            parent=ZERO_HASH,
+            parent_view=0,
+            closing=False,
+            transactions_root=EMPTY_ROOT,
+            body_size=len(body),
+            state_root=sha256(b"empty state"),
+            receipts_root=EMPTY_ROOT,
+            validators=self.committee(1).hash,
+            next_validators=self.committee(1).hash,
+            extra_root=ZERO_HASH,
+            proposer=ZERO_HASH,
+        )
+        raw = encode(header)
+        block = StoredBlock(header_hash(raw), raw, body)
+        return CommittedBlock(block.hash, header, block, None)
+
+    def sign_raw(self, key: bytes, data: bytes) -> bytes:
+        """A signature that is no vote."""
+        if self.options.real_crypto:
+            return self._keys[key].sign(DOMAIN_COMPLAINT, data)
+        return mock_sign(key, data)
+
+    def sign_vote(self, key: bytes, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> Vote:
+        """A vote by the holder of a key."""
+        committee = self.committee(epoch)
+        data = vote_bytes(CHAIN_ID, committee.hash, kind, epoch, view, block_hash)
+        signature = self._keys[key].sign(DOMAIN_VOTE, data) if self.options.real_crypto else mock_sign(key, data)
+        return Vote(kind, epoch, view, block_hash, committee.index_of(key) or 0, signature)
+
+    def mutate_entries(self, entries: list[Entry]) -> list[Entry]:
+        """What reaches the log: all of it, unless a mutant forgets bodies or everything."""
+        if self.options.mutant == "no-log":
+            return []
+        if self.options.mutant == "body-not-durable":
+            return [entry for entry in entries if not isinstance(entry, StoredBlock)]
+        return entries
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def wall(self) -> int:
+        """True time in ms since 1970."""
+        return GENESIS_MS + 1 + self.now
+
+    def at(self, delay: int, action: Callable[..., None], *args: Any) -> None:
+        """Schedule an action `delay` ms from now."""
+        self._order += 1
+        heapq.heappush(self._queue, (self.now + delay, self._order, action, args))
+
+    def step(self, until: int) -> bool:
+        """Do the next thing at or before `until`; False if there is none."""
+        if not self._queue or self._queue[0][0] > until:
+            self.now = until
+            return False
+        self.now, _, action, args = heapq.heappop(self._queue)
+        self.events += 1
+        action(*args)
+        return True
+
+    def trace(self, kind: bytes, first: int, second: int, data: bytes) -> None:
+        """Add to the trace whose hash names the run."""
+        self._trace.update(b"%s %d %d %d " % (kind, self.now, first, second) + data)
+
+    def trace_hash(self) -> str:
+        """Hash of everything that happened, in order."""
+        return self._trace.hexdigest()
+
+    # --- clients ------------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """One client transaction, and again after a while."""
+        if not self.loading:
+            return
+        raw = b"tx%d" % len(self.submitted)
+        self.submitted[transaction_id(raw)] = raw
+        self.waiting[transaction_id(raw)] = raw
+        self.offer(raw)
+        mean = min(self.options.load_ms, QUIET_LOAD_MS) if self.network.calm else self.options.load_ms
+        self.at(1 + self.chance.exponential(mean), self.load)
+
+    def offer(self, raw: bytes) -> None:
+        """Bring a transaction to a live node, which tells the others; repeat until it is final."""
+        transaction = transaction_id(raw)
+        if transaction not in self.waiting:
+            return
+        living = [node for node in self.nodes if node.alive]
+        if living:
+            first = self.chance.choose(living)
+            first.submit(raw, transaction)
+            for other in self.nodes:
+                if other is not first and (self.network.calm or self.chance.chance(800_000)):
+                    self.at(1 + self.chance.below(20), other.submit, raw, transaction)
+        self.at(2_000, self.offer, raw)
+
+    def included(self, raw: bytes, node: SimNode) -> None:
+        """A transaction is in a final block of a node."""
+        if node.honest:
+            self.waiting.pop(transaction_id(raw), None)
+
+    def serve_sync(self, other: int, asker: int, height: int) -> list[CommittedBlock]:
+        """What a peer answers to a question for certified blocks from `height` on."""
+        cut = {(other, asker), (asker, other)} & self.network.blocked
+        node = self.nodes[other]
+        return [] if cut or not node.alive else node.chain[height : height + 64]
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start all nodes, the load and the faults."""
+        options = self.options
+        for node in self.nodes:
+            node.start()
+        if not options.idle:
+            self.at(1, self.load)
+        if options.crash_mtbf_ms:
+            for node in self.nodes:
+                self.at(self.chance.exponential(options.crash_mtbf_ms), self.crash, node)
+        if options.partition_ms:
+            self.at(self.chance.exponential(options.partition_ms), self.partition)
+        for _ in range(options.power_cuts):
+            self.at(self.chance.below(options.seconds_ms), self.power_cut)
+        for node in self.nodes[::-1][: options.wiped]:
+            self.at(self.chance.between(options.seconds_ms // 4, options.seconds_ms // 2), self.wipe, node)
+
+    def crash(self, node: SimNode) -> None:
+        """SIGKILL or a power cut of one node; it comes back."""
+        if self.network.calm:
+            return
+        self.stop(node)
+        self.at(1 + self.chance.exponential(self.options.restart_ms), self.revive, node)
+        self.at(self.chance.exponential(self.options.crash_mtbf_ms), self.crash, node)
+
+    def stop(self, node: SimNode) -> None:
+        """End a node's life."""
+        if node.alive:
+            volatile = len(node.log.volatile)
+            survivors = self.chance.between(0, volatile) if self.options.lose_unsynced else volatile
+            self.trace(b"x", node.index, survivors, b"")
+            node.crash(survivors)
+
+    def revive(self, node: SimNode) -> None:
+        """Begin a node's next life."""
+        if not node.alive:
+            self.trace(b"r", node.index, node.life, b"")
+            node.start()
+
+    def wipe(self, node: SimNode) -> None:
+        """A node loses its disk."""
+        if self.network.calm:
+            return
+        self.stop(node)
+        node.wipe()
+        self.at(self.options.restart_ms, self.revive, node)
+
+    def power_cut(self) -> None:
+        """All nodes at once."""
+        if not self.network.calm:
+            for node in self.nodes:
+                self.stop(node)
+                self.at(100 + self.chance.below(500), self.revive, node)
+
+    def partition(self) -> None:
+        """Cut the network for a while, then again."""
+        if not self.network.calm:
+            self.network.partition(self.options.one_way)
+            length = self.chance.exponential(self.options.partition_ms)
+            self.at(length, self.network.heal)
+            self.at(length + 1 + self.chance.exponential(self.options.partition_ms), self.partition)
+
+    def quiet(self) -> None:
+        """Faults end: everybody is back, the network holds."""
+        self.network.calm_down()
+        for node in self.nodes:
+            self.revive(node)
+        self.load()
+
+    def hear(self, message: Message, sender: int) -> None:
+        """A message that an adversary addresses to everybody."""
+        for node in self.nodes:
+            if node.index != sender:
+                self.network.send(sender, node.index, message)
+
+
+def _keys(options: SeedOptions) -> dict[bytes, SigningKey]:
+    keys = [SigningKey(sha256(b"simulated validator %d" % index)) for index in range(options.nodes)]
+    return {bytes(key.public): key for key in keys}
