@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from contracts.values import decode_value
 from deploy.books import Books, Tariffs
@@ -17,16 +18,17 @@ from deploy.card import Orders
 from ledger.certificates import Certificate, VoteKind, check_certificate
 from ledger.codec import decode
 from ledger.errors import GridchainError
-from ledger.merkle import merkle_root
+from ledger.merkle import receipts_root, transactions_root
 from ledger.objects import Body, Header, Receipt, decode_header, decode_transaction, header_hash, verify_transaction
 from ledger.validators import ValidatorSet
 
 
 @dataclass(frozen=True, slots=True)
 class ServedBlock:
-    """What one node served about one height: bytes as it stores them.
+    """What one node, `source`, served about one height: bytes as it stores them.
 
-    `certificate` is the finalization of the block at `final_by`, a height not below `height`. `source` names the node.
+    `certificate` finalizes the block at `final_by`, a height not below `height`, or the last of the `closing` headers
+    built on that.
     """
 
     height: int
@@ -34,7 +36,8 @@ class ServedBlock:
     body: bytes
     receipts: tuple[bytes, ...]
     final_by: int
-    certificate: bytes
+    certificate: Certificate | None
+    closing: tuple[bytes, ...]
     source: str
 
 
@@ -43,6 +46,7 @@ class Network:
     """What genesis fixes and the check starts from. `proposers`: each node's name by its validator key."""
 
     chain_id: str
+    genesis_hash: bytes
     genesis_block: bytes
     validators: ValidatorSet
     tariffs: Tariffs
@@ -113,9 +117,12 @@ class _Chain:
     def __init__(self, network: Network, problems: list[str]) -> None:
         self._network = network
         self._problems = problems
+        genesis = decode_header(network.genesis_block)
+        if genesis.parent != network.genesis_hash or genesis.height != 0:
+            problems.append("block 0 is not built on the genesis document of this network")
         self._parent = header_hash(network.genesis_block)
-        self._height = decode_header(network.genesis_block).height
-        self._claims: list[tuple[int, int, bytes, str]] = []
+        self._height = 0
+        self._claims: list[ServedBlock] = []
         self._headers: dict[int, tuple[bytes, Header]] = {}
 
     def extend(self, block: ServedBlock) -> list[Receipt]:
@@ -124,33 +131,41 @@ class _Chain:
         self._linked(block, header)
         body = decode(Body, block.body)
         receipts = [decode(Receipt, raw) for raw in block.receipts]
-        self._equal("transactions root", block, header.transactions_root, merkle_root(list(body.transactions)))
-        self._equal("receipts root", block, header.receipts_root, merkle_root(list(block.receipts)))
+        self._equal("transactions root", block, header.transactions_root, transactions_root(body.transactions))
+        self._equal("receipts root", block, header.receipts_root, receipts_root(block.receipts))
         self._signed(body, receipts)
         if len(self._network.proposers) > 1 and self._network.proposers.get(header.proposer) == block.source:
             self._fail("read from a node that did not propose it", "another node", block.source)
         self._parent = header_hash(block.header)
         self._height = header.height
         self._headers[header.height] = (self._parent, header)
-        self._claims.append((block.height, block.final_by, block.certificate, block.source))
+        self._claims.append(block)
         return receipts
 
     def close(self) -> None:
         """Every block needs a valid certificate at or above it, for a block of this very chain."""
         proven: set[int] = set()
-        for height, final_by, raw, source in self._claims:
-            if not height <= final_by <= self._height:
-                self._problems.append(f"block {height} from {source}: its finality height {final_by} is no height here")
-            elif final_by not in proven:
+        for claim in self._claims:
+            where = f"block {claim.height} from {claim.source}"
+            if not claim.height <= claim.final_by <= self._height:
+                self._problems.append(f"{where}: its finality height {claim.final_by} is no height here")
+            elif claim.final_by not in proven:
                 try:
-                    self._finalizes(raw, final_by)
-                    proven.add(final_by)
+                    self._finalizes(claim)
+                    proven.add(claim.final_by)
                 except GridchainError as error:
-                    self._problems.append(f"block {height} from {source}: {error}")
+                    self._problems.append(f"{where}: {error}")
 
-    def _finalizes(self, raw: bytes, height: int) -> None:
-        certificate = decode(Certificate, raw)
-        found, header = self._headers[height]
+    def _finalizes(self, claim: ServedBlock) -> None:
+        certificate = claim.certificate
+        found, header = self._headers[claim.final_by]
+        for raw in claim.closing:
+            header = decode_header(raw)
+            if header.parent != found or not header.closing:
+                self._fail("closing header", f"one built on {found.hex()}", header.parent.hex())
+            found = header_hash(raw)
+        if certificate is None:
+            self._fail("certificate", f"a finalization of {found.hex()}", "none")
         if certificate.kind is not VoteKind.FINALIZE or certificate.block_hash != found:
             self._fail("certificate", f"a finalization of {found.hex()}", certificate.block_hash.hex())
         if (certificate.epoch, certificate.view) != (header.epoch, header.view):
@@ -181,5 +196,5 @@ class _Chain:
         if expected != found:
             self._fail(f"{what} of height {block.height}", expected.hex(), found.hex())
 
-    def _fail(self, what: str, expected: object, found: object) -> None:
+    def _fail(self, what: str, expected: object, found: object) -> NoReturn:
         raise GridchainError(f"{what} is wrong", code="NOT_THIS_CHAIN", expected=expected, found=found)

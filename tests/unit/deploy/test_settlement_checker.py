@@ -10,7 +10,7 @@ import pytest
 from contracts.values import encode_value
 from deploy.books import Tariffs
 from deploy.settlement_checker import Network, ServedBlock, check
-from ledger.certificates import Vote, VoteKind, assemble, vote_bytes
+from ledger.certificates import Certificate, Vote, VoteKind, assemble, vote_bytes
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_VOTE, ZERO_HASH, SigningKey, sha256
 from ledger.merkle import merkle_root
@@ -50,19 +50,25 @@ def header(height: int, parent: bytes, body: Body, receipts: list[bytes]) -> byt
     )  # fmt: skip
 
 
-GENESIS = header(0, ZERO_HASH, Body(1, ()), [])
+GENESIS = header(0, named("genesis"), Body(1, ()), [])
 NETWORK = Network(
-    CHAIN, GENESIS, COMMITTEE, Tariffs(FEED, RETAIL), GRID, dict(zip([k.public for k in KEYS], NAMES, strict=True))
+    CHAIN,
+    named("genesis"),
+    GENESIS,
+    COMMITTEE,
+    Tariffs(FEED, RETAIL),
+    GRID,
+    dict(zip([k.public for k in KEYS], NAMES, strict=True)),
 )
 
 
-def final(raw: bytes, view: int) -> bytes:
+def final(raw: bytes, view: int) -> Certificate:
     name = header_hash(raw)
     message = vote_bytes(CHAIN, COMMITTEE.hash, VoteKind.FINALIZE, 0, view, name)
     votes = [
         Vote(VoteKind.FINALIZE, 0, view, name, index, key.sign(DOMAIN_VOTE, message)) for index, key in enumerate(KEYS)
     ]
-    return encode(assemble(votes, COMMITTEE))
+    return assemble(votes, COMMITTEE)
 
 
 def receipt(
@@ -193,7 +199,7 @@ def chain() -> list[ServedBlock]:
     for number, (raw, body, receipts) in enumerate(made, start=1):
         top = min(number + 1, len(made))
         blocks.append(
-            ServedBlock(number, raw, body, receipts, top, final(views[top - 1], top), NAMES[(number + 1) % 4])
+            ServedBlock(number, raw, body, receipts, top, final(views[top - 1], top), (), NAMES[(number + 1) % 4])
         )
     return blocks
 
@@ -259,7 +265,8 @@ def test_a_receipt_altered_with_its_root_breaks_the_certificate_or_the_link():
         lambda b: replace(b, body=encode(Body(1, (order(9),)))),
         lambda b: replace(b, body=b"\xff"),
         lambda b: replace(b, header=b.header[:-1]),
-        lambda b: replace(b, certificate=b""),
+        lambda b: replace(b, certificate=None),
+        lambda b: replace(b, closing=(b.header,)),
         lambda b: replace(b, certificate=final(b.header, 77)),
         lambda b: replace(b, final_by=b.height - 1),
         lambda b: replace(b, final_by=b.height + 9),
