@@ -12,6 +12,7 @@ NOTHING = 0
 FORECAST = 1
 MEASURED = 2
 MAX_CORRECTIONS = 16
+RECENT = 64
 MAX_TEXT = 64
 
 Rules = record(
@@ -106,11 +107,11 @@ def enrol(account: Address, meter: Address, owner: bytes, rated_w: u64) -> None:
 
 
 def expected_in(slot: int, rules: Rules) -> int:
-    """Meters expected in a slot: all, less those that joined for a later one."""
+    """Meters expected in a slot: all, less those that joined for a later one. Joins are counted for `RECENT` slots."""
     expected = population.get()
-    elapsed = ctx.market_time_ms - rules.slot0_ms
-    if elapsed >= 0:
-        for later in range(slot + 1, elapsed // rules.slot_ms + 2):
+    current = (ctx.market_time_ms - rules.slot0_ms) // rules.slot_ms
+    if current - slot <= RECENT:
+        for later in range(slot + 1, current + 2):
             expected -= joins[later]
     return expected
 
