@@ -1,0 +1,74 @@
+"""`gridchain demo`: the command line of `deploy.demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.card import Result, as_json, render
+from deploy.demo import DEFAULT_SPEED, DemoOptions, play
+from deploy.neighbourhood import DEFAULT_DATA, SLOTS
+from deploy.screen import Screen
+from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
+
+app = command_app("A neighbourhood's day on four validators, in minutes.", group=False)
+
+
+@app.command()
+def demo(
+    slots: Annotated[int, typer.Option(help="How many consecutive slots of 15 minutes to trade.")] = SLOTS,
+    first_slot: Annotated[
+        int | None, typer.Option(help="Index of the first slot in the day; 48 - N/2 if absent.", show_default=False)
+    ] = None,
+    day: Annotated[str, typer.Option(help="A day that the data hold.")] = "2016-06-14",
+    data: Annotated[
+        Path, typer.Option(help="Folder of the same CSV layout; absent: the packaged one.", show_default=False)
+    ] = DEFAULT_DATA,
+    seed: Annotated[int, typer.Option(help="Seed of the order prices.")] = 7,
+    engine: Annotated[str, typer.Option(help="solo or bft.")] = "bft",
+    validators: Annotated[
+        int | None, typer.Option(help="Number of node processes; 4, with solo 1.", show_default=False)
+    ] = None,
+    speed: Annotated[int, typer.Option(help="Market time over clock time.")] = DEFAULT_SPEED,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the network in this directory; absent: removed.", show_default=False)
+    ] = None,
+    kill: Annotated[bool, typer.Option(help="Kill one validator on the way and bring it back.")] = True,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines, no live page.")] = False,
+    as_json_: JsonOption = False,
+) -> None:
+    """Four validators trade a real neighbourhood's day; ends with a checked result card."""
+    options = DemoOptions(
+        slots=slots,
+        first_slot=first_slot,
+        day=day,
+        data=data,
+        seed=seed,
+        engine=engine,
+        validators=validators,
+        directory=keep,
+        speed=speed,
+        kill=kill,
+    )
+    output = Output(as_json=as_json_)
+    console = output.errors if as_json_ else output.console
+    screen = Screen(console, live=console.is_terminal and not headless and not as_json_)
+    try:
+        result = run_async(_played(options, screen))
+    except asyncio.CancelledError:
+        # SIGTERM: everything was ended in good order, as after Ctrl-C.
+        raise KeyboardInterrupt from None
+    output.result(as_json(result), render(result))
+    if not result.conserved:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _played(options: DemoOptions, screen: Screen) -> Result:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await play(options, screen)

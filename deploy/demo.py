@@ -1,0 +1,278 @@
+"""`gridchain demo`: a consortium of real node processes through a day of a real neighbourhood.
+
+The steps: read the data, make keys, certificates and genesis, start one process per validator, let the neighbourhood
+join, trade slot by slot from committed events, kill one validator and bring it back, then check every block and add up.
+Nothing here is a shortcut: it is the founding, cluster, node, client and contracts of `init`, `cluster up` and `node run`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contracts.library_sources import Calendar
+from contracts.library_sources import Tariffs as GenesisTariffs
+from deploy.audit import common_height, fetch_blocks, network_of, state_matches, state_roots
+from deploy.books import Tariffs
+from deploy.card import Result, Run, energy_of, money_of
+from deploy.cluster import Cluster
+from deploy.day import DayRunner, MarketDay, Played
+from deploy.founding import make_network
+from deploy.gateway import Household, Signer
+from deploy.incident import Incident
+from deploy.layout import NetworkLayout, default_names
+from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
+from deploy.network import NetworkPlan
+from deploy.onboarding import Desk
+from deploy.screen import NodeLine, Progress, Screen
+from deploy.settlement_checker import check
+from ledger.errors import ConfigError
+from node.client import Client
+from node.keys import load_key
+
+SLOT_MS = 900_000
+DEFAULT_SPEED = 2_250
+"""Market time runs this much faster than the clock: a slot of 15 minutes takes 0.4 s."""
+LEAD_MS = 5_500
+LEAD_MS_PER_MEMBER = 15
+"""How long after genesis the first window opens: the nodes start and the members join meanwhile."""
+LEVEL_TIMEOUT_S = 60.0
+CLIENT_TIMEOUT_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line asks for. `first_slot` None: centred on noon. `directory` None: a temporary one, removed at
+    the end. `kill`: show the failure of one validator, where the others are a quorum without it."""
+
+    slots: int = SLOTS
+    first_slot: int | None = None
+    day: str = "2016-06-14"
+    data: Path = DEFAULT_DATA
+    seed: int = 7
+    engine: str = "bft"
+    validators: int | None = None
+    directory: Path | None = None
+    speed: int = DEFAULT_SPEED
+    kill: bool = True
+
+    @property
+    def nodes(self) -> int:
+        """Number of validator processes: four, or one for `solo`."""
+        if self.validators is not None:
+            return self.validators
+        return 1 if self.engine == "solo" else 4
+
+    @property
+    def start(self) -> int:
+        """Index of the first slot in the day."""
+        return default_first_slot(self.slots) if self.first_slot is None else self.first_slot
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is ready before any process starts."""
+
+    options: DemoOptions
+    street: Neighbourhood
+    plan: Plan
+    layout: NetworkLayout
+    tariffs: Tariffs
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self.layout.nodes]
+
+
+async def play(options: DemoOptions, screen: Screen) -> Result:
+    """Run the demo and return its checked result; no process is left, whatever happens.
+
+    Raise `GridchainError`: bad options or data, a node that does not start, a market that stands still.
+    """
+    _check(options)
+    street = load(options.data)
+    plan = street.plan(options.day)
+    with _directory(options, screen) as directory:
+        layout = _found(options, street, directory)
+        stage = _Stage(options, street, plan, layout, _tariffs())
+        screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
+        started = time.monotonic()
+        async with Cluster.open(layout) as cluster, _clients(cluster) as clients:
+            screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
+            incident = _incident(options, cluster, clients)
+            if incident is None and options.kill:
+                screen.say("no validator is killed in this run: the others would not be a quorum without it")
+            progress = _progress(stage, cluster)
+            runner = DayRunner(_market_day(stage), clients, progress, screen)
+            with screen.following(progress):
+                act = None if incident is None else lambda: incident.play(progress, screen.say)
+                played = await runner.run(act)
+            told = () if incident is None else tuple(incident.told)
+            return await _judge(stage, clients, played, started, told)
+
+
+def _check(options: DemoOptions) -> None:
+    if not 1 <= options.slots <= SLOTS:
+        raise ConfigError("a run has 1 to 96 slots", code="SLOTS", expected=f"1 .. {SLOTS}", found=options.slots)
+    if not 0 <= options.start <= SLOTS - options.slots:
+        raise ConfigError(
+            "the slots leave the day",
+            code="FIRST_SLOT",
+            expected=f"--first-slot 0 .. {SLOTS - options.slots} with --slots {options.slots}",
+            found=options.start,
+        )
+    if options.engine == "solo" and options.nodes != 1:
+        raise ConfigError("engine solo has one validator", code="VALIDATORS", expected=1, found=options.nodes)
+    if options.nodes < 1:
+        raise ConfigError("a network needs a validator", code="VALIDATORS", expected="1 or more", found=options.nodes)
+    if options.speed < 1:
+        raise ConfigError("market time must run", code="SPEED", expected="1 or more", found=options.speed)
+
+
+@contextmanager
+def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
+    """Where the network lies; says what becomes of it."""
+    if options.directory is not None:
+        screen.say(f"data in {options.directory}, kept at the end (gridchain cluster up {options.directory})")
+        yield options.directory
+        return
+    with tempfile.TemporaryDirectory(prefix="gridchain-demo-") as temporary:
+        screen.say(f"data in {temporary}, removed at the end (keep it with --keep DIR)")
+        yield Path(temporary)
+
+
+def _found(options: DemoOptions, street: Neighbourhood, directory: Path) -> NetworkLayout:
+    """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
+    calendar = Calendar(
+        slot_ms=SLOT_MS,
+        slot0_ms=_midnight_ms(options.day),
+        first_slot=options.start,
+        last_slot=options.start + options.slots - 1,
+    )
+    opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * SLOT_MS
+    lead_ms = LEAD_MS + LEAD_MS_PER_MEMBER * len(street.members)
+    plan = NetworkPlan(
+        directory=directory,
+        chain_name=f"demo-{secrets.token_hex(2)}",
+        engine=options.engine,
+        names=tuple(default_names(options.nodes)),
+        speed=options.speed,
+        genesis_time_ms=time.time_ns() // 1_000_000,
+        origin_ms=opens_ms - options.speed * lead_ms,
+        calendar=calendar,
+        tariffs=GenesisTariffs(),
+        accounts=tuple(name for number in range(len(street.members)) for name in _account_names(number)),
+    )
+    return make_network(plan)
+
+
+def _account_names(number: int) -> tuple[str, str]:
+    """Names of a member's key files: the owner's and the meter's."""
+    return f"member{number + 1:03}", f"member{number + 1:03}-meter"
+
+
+def _midnight_ms(day: str) -> int:
+    """The data's local time has no zone; the market's calendar reads it as UTC."""
+    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1000
+
+
+def _tariffs() -> Tariffs:
+    return Tariffs(feed=GenesisTariffs().feed, retail=GenesisTariffs().retail)
+
+
+@asynccontextmanager
+async def _clients(cluster: Cluster) -> AsyncIterator[list[Client]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(Client.open(node.url, timeout_s=CLIENT_TIMEOUT_S)) for node in cluster.nodes
+        ]
+
+
+def _incident(options: DemoOptions, cluster: Cluster, clients: Sequence[Client]) -> Incident | None:
+    if not options.kill or not Incident.possible(len(clients)):
+        return None
+    away_s = max(1.5, options.slots * SLOT_MS / options.speed / 1000 / 10)
+    return Incident(cluster, clients, min(2, len(clients) - 1), away_s)
+
+
+def _progress(stage: _Stage, cluster: Cluster) -> Progress:
+    options = stage.options
+    return Progress(
+        chain_id=stage.layout.chain_id,
+        engine=options.engine,
+        day=options.day,
+        first_slot=options.start,
+        slots=options.slots,
+        members=len(stage.street.members),
+        speed=options.speed,
+        nodes=[NodeLine(node.name, node.url) for node in cluster.nodes],
+    )
+
+
+def _market_day(stage: _Stage) -> MarketDay:
+    def signer(name: str) -> Signer:
+        return Signer(load_key(stage.layout.key_file(name)), stage.layout.chain_id)
+
+    households = []
+    for number, member in enumerate(stage.street.members):
+        owner, meter = _account_names(number)
+        households.append(Household(member, signer(owner), signer(meter)))
+    return MarketDay(
+        street=stage.street,
+        plan=stage.plan,
+        households=tuple(households),
+        desk=Desk(signer("energy_bureau"), signer("grid_company"), signer("trading_center")),
+        tariffs=stage.tariffs,
+        first_slot=stage.options.start,
+        slots=stage.options.slots,
+        slot_s=SLOT_MS / stage.options.speed / 1000,
+        seed=stage.options.seed,
+    )
+
+
+async def _judge(
+    stage: _Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
+) -> Result:
+    """Level all nodes, read every block from a node that did not propose it, and add up."""
+    options, names = stage.options, stage.names
+    height = await common_height(clients, played.last_height, LEVEL_TIMEOUT_S)
+    roots = await state_roots(clients, names, height)
+    grid = bytes.fromhex(stage.layout.account("grid_company").address.removeprefix("0x"))
+    network = await network_of(stage.layout.nodes[0].home / "genesis.json", clients[0], grid, stage.tariffs)
+    blocks = await fetch_blocks(clients, names, network, height)
+    verdict = check(network, blocks, range(options.start, options.start + options.slots))
+    problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]
+    if len({row.state_root for row in roots}) != 1:
+        problems.append(f"the nodes' state roots at height {height} differ")
+    run = Run(
+        chain_id=stage.layout.chain_id,
+        engine=options.engine,
+        nodes=roots,
+        day=options.day,
+        first_slot=options.start,
+        slots=options.slots,
+        seed=options.seed,
+        forecast=stage.plan.forecast_rule.value,
+        members=len(stage.street.members),
+        first_trade_s=None if played.first_trade_at is None else played.first_trade_at - started,
+        wall_s=time.monotonic() - started,
+        latencies_ms=tuple(played.latencies_ms),
+        incidents=incidents,
+    )
+    return Result(
+        run=run,
+        orders=verdict.orders,
+        trades=verdict.books.trades,
+        estimated=verdict.estimated,
+        energy=energy_of(verdict.books),
+        money=money_of(verdict.books),
+        blocks=verdict.blocks,
+        transactions=verdict.transactions,
+        problems=tuple(problems),
+    )

@@ -1,0 +1,68 @@
+"""The failure that the demo shows: one validator is killed in the middle of the day and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from deploy.cluster import Cluster
+from deploy.follow import ask
+from deploy.screen import Progress, time_of_day
+from ledger.validators import quorum
+from node.client import Client
+
+CATCH_UP_S = 60.0
+
+
+class Incident:
+    """Kill node `victim` with SIGKILL, wait `away_s`, start it again and follow it until it has caught up."""
+
+    def __init__(self, cluster: Cluster, clients: Sequence[Client], victim: int, away_s: float) -> None:
+        self._cluster = cluster
+        self._clients = clients
+        self._victim = victim
+        self._away_s = away_s
+        self.told: list[str] = []
+
+    @staticmethod
+    def possible(nodes: int) -> bool:
+        """Whether the others are a quorum without one node of `nodes`, each of weight 1."""
+        return nodes > 1 and nodes - 1 >= quorum(nodes)
+
+    async def play(self, progress: Progress, say: Callable[[str], None]) -> None:
+        """Run it once and say what happens."""
+        nodes, name = len(self._clients), self._cluster.nodes[self._victim].name
+
+        def tell(text: str) -> None:
+            line = f"{time_of_day(progress.market_slot)}  {text}"
+            self.told.append(line)
+            say(line)
+
+        trades, height = progress.trades, max(node.height for node in progress.nodes)
+        await self._cluster.kill(self._victim)
+        tell(f"{name} was killed (SIGKILL). {nodes - 1} of {nodes} go on: {quorum(nodes)} are a quorum.")
+        await asyncio.sleep(self._away_s)
+        grown = max(node.height for node in progress.nodes) - height
+        more = progress.trades - trades
+        tell(f"{name} starts again. While it was away: {grown} blocks and {more} trades.")
+        started = time.monotonic()
+        await self._cluster.start(self._victim)
+        missed = await self._caught_up()
+        seconds = time.monotonic() - started
+        if missed is None:
+            tell(f"{name} has not caught up within {CATCH_UP_S:.0f} s.")
+        else:
+            tell(f"{name} is back at height {missed} after {seconds:.1f} s, start and catch-up included.")
+
+    async def _caught_up(self) -> int | None:
+        """The height at which the victim stood level with another node, None if it never did."""
+        deadline = time.monotonic() + CATCH_UP_S
+        other = (self._victim + 1) % len(self._clients)
+        while time.monotonic() < deadline:
+            theirs = await ask(self._clients[other])
+            own = await ask(self._clients[self._victim])
+            if own.up and theirs.up and own.height >= theirs.height - 1:
+                return own.height
+            await asyncio.sleep(0.1)
+        return None
