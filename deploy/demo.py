@@ -2,7 +2,7 @@
 
 The steps: read the data, make keys, certificates and genesis, start one process per validator, let the neighbourhood
 join, trade slot by slot from committed events, kill one validator and bring it back, then check every block and add up.
-Nothing here is a shortcut: it is the founding, cluster, node, client and contracts of `init`, `cluster up` and `node run`.
+Nothing here is a shortcut: founding, cluster, node, client and contracts are those of `init`, `cluster up`, `node run`.
 """
 
 from __future__ import annotations
