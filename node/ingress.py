@@ -26,6 +26,8 @@ from node.tasks import Tasks
 MAX_IN_FLIGHT: Final = 32_768
 """Transactions between arrival and answer; what comes above is refused at once."""
 REFUSED_KEPT: Final = 16_384
+BY_BLOCK: Final = b"block"
+"""Source of transactions that came with a block before they came by gossip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class _Arrival:
     source: bytes | None
     submission: _Submission | None
     position: int
+    id: Hash | None = None
 
 
 @dataclass(slots=True)
@@ -123,11 +126,11 @@ class Ingress:
         await submission.done
         return [answer for answer in submission.answers if answer is not None]
 
-    def offer(self, raws: Sequence[bytes], source: bytes) -> None:
-        """Take transactions that a peer has gossiped; nobody waits for an answer."""
-        self._metrics.submitted.labels("gossip").inc(len(raws))
-        for raw in raws:
-            self._take(_Arrival(raw, source, None, 0))
+    def offer(self, offered: Sequence[tuple[Hash, bytes]], source: bytes) -> None:
+        """Take transactions, with their ids, that a peer has gossiped; nobody waits for an answer."""
+        self._metrics.submitted.labels("gossip").inc(len(offered))
+        for id, raw in offered:
+            self._take(_Arrival(raw, source, None, 0, id))
 
     def pending(self, id: Hash) -> bool:
         """Tell whether a transaction is being checked: it counts as present."""
@@ -200,7 +203,7 @@ class Ingress:
             found = f"{len(raw)} bytes"
             self._done(arrival, None, Refusal("TOO_LARGE", f"at most {MAX_TRANSACTION_BYTES} bytes", found))
             return None
-        id = transaction_id(raw)
+        id = arrival.id or transaction_id(raw)
         running = self._checking.get(id)
         if running is not None:
             running.arrivals.append(arrival)
@@ -271,6 +274,7 @@ class Ingress:
                 del self._refused[next(iter(self._refused))]
         else:
             refused = self._mempool.admit(verified, source, now_ms)
+            self._metrics.admitted.inc()
             if refused is None:
                 by_source.setdefault(source, []).append(transaction)
             else:
@@ -291,8 +295,11 @@ class Ingress:
             good = await loop.run_in_executor(self._threads, _check_signatures, wanted, self._metrics)
             if len(good) != len({transaction.id for transaction in wanted}):
                 return None
-            for id in good:
-                self._remember_verified(id)
+            now_ms = int(loop.time() * 1_000)
+            for verified in good.values():
+                self._metrics.admitted.inc()
+                if self._mempool.admit(verified, BY_BLOCK, now_ms) is not None:
+                    self._remember_verified(verified.value.id)
         return transactions
 
     # --- answers ------------------------------------------------------------------------------------------------------

@@ -131,6 +131,11 @@ class Mempool:
         waiting = self._waiting.get(id)
         return None if waiting is None else waiting.transaction
 
+    def is_young(self, id: Hash, since_ms: int) -> bool:
+        """Tell whether a transaction came from an own client at or after `since_ms` of the loop's time."""
+        waiting = self._waiting.get(id)
+        return waiting is not None and waiting.source is None and waiting.arrived_ms >= since_ms
+
     # --- the door -----------------------------------------------------------------------------------------------------
 
     def refusal(self, transaction: Transaction, source: bytes | None) -> Refusal | None:

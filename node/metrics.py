@@ -42,6 +42,7 @@ class Metrics:
         self.equivocations = self._counter("equivocations", "Double votes of others that were proved")
         self.evicted_events = self._counter("inbox_dropped", "Peer messages dropped because the inbox was full")
         self.verifications = self._counter("verifications", "Transaction signatures checked")
+        self.admitted = self._counter("admitted", "Transactions let in with a good signature, by gossip, API or block")
         self.submitted = self._counter("submitted", "Transactions that arrived, by way", ["source"])
         self.refused = self._counter("refused", "Transactions refused, by code", ["code"])
         self.votes = self._counter("votes", "Own votes signed, by kind", ["kind"])

@@ -1,0 +1,303 @@
+"""What a block does: build, check, commit. The only caller of `Executor.execute` and `ChainStore.append`.
+
+Everything here runs on one thread, the ledger thread, in the order it was asked. A block is executed once, on an
+overlay of its parent's; the result is kept by hash until the block is final or abandoned. Dropping it leaves base and
+store byte-identical. Order in a block: due scheduled calls, then transactions; receipts in the same order.
+
+INVALID is only a pure function of parent and body: roots, sizes, limits, nonces, epoch boundary. A block that a quorum
+made final and whose execution here gives another result is never committed (`StateDivergence`): the node stops voting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from consensus.engine import HeaderTemplate, StoredBlock, Verdict
+from contracts.executor import BlockContext, Executor
+from ledger.accounts import nonce_state
+from ledger.codec import decode, encode
+from ledger.crypto import ZERO_HASH, Hash
+from ledger.errors import GridchainError, InvariantBroken
+from ledger.merkle import receipts_root, transactions_root
+from ledger.objects import (
+    BODY_VERSION,
+    HEADER_VERSION,
+    Block,
+    Body,
+    Header,
+    Receipt,
+    Transaction,
+    extra_root,
+    header_hash,
+)
+from ledger.schema import state_engine
+from ledger.state import Overlay, StateBase, StateReader
+from ledger.validators import Validator, ValidatorSet
+from node.metrics import Metrics
+
+STATE_VALIDATORS: Final = state_engine("validators")
+"""The committee of the next epoch: encoded tuple of `Validator`."""
+MAX_BLOCK_GAS: Final = 500_000_000
+"""A transaction enters a block only while the transactions before it used less gas than this (about 5 s of CPU)."""
+
+
+class StateDivergence(GridchainError):
+    """A final block whose execution here gives another result: this node or the quorum is wrong."""
+
+    code = "STATE_DIVERGENCE"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRules:
+    """What genesis fixes for blocks."""
+
+    chain_id: str
+    max_transactions: int
+    max_bytes: int
+    max_per_sender: int
+    epoch_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An executed block that is not final yet."""
+
+    block: Block
+    transactions: tuple[Transaction, ...]
+    receipts: tuple[Receipt, ...]
+    receipt_bytes: tuple[bytes, ...]
+    overlay: Overlay
+    next_due_ms: int | None
+
+    @property
+    def stored(self) -> StoredBlock:
+        """The bytes that go into the log with a vote."""
+        return StoredBlock(self.block.hash, self.block.header_bytes, self.block.body_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The judgement of a block; `candidate` is set when it is valid."""
+
+    verdict: Verdict
+    reason: str = ""
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Executed:
+    transactions: list[Transaction]
+    receipts: list[Receipt]
+    overlay: Overlay
+
+
+class _Refused(Exception):
+    """The block is invalid: a return path of `_run`, not an error that anybody sees."""
+
+
+class Application:
+    """Executes blocks over the committed state `base`. See the module."""
+
+    def __init__(
+        self, base: StateBase, executor: Executor, rules: BlockRules, head: tuple[Header, Hash], metrics: Metrics
+    ) -> None:
+        self._base = base
+        self._executor = executor
+        self._rules = rules
+        self._head, self._head_hash = head
+        self._metrics = metrics
+        self._candidates: dict[Hash, Candidate] = {}
+
+    # --- build and check ----------------------------------------------------------------------------------------------
+
+    def build(self, template: HeaderTemplate, transactions: Sequence[Transaction]) -> Candidate | None:
+        """Make a block of due calls and of what can be applied of `transactions`; None if the parent is not known."""
+        view = self._view(template.parent)
+        if view is None:
+            return None
+        header = _header(template)
+        done = self._run(header, view, transactions, skip=True)
+        return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions)), done)
+
+    def check(
+        self, header: Header, block_hash: Hash, transactions: Sequence[Transaction], extra: bytes = b""
+    ) -> Judged:
+        """Judge a block: execute its body on its parent and compare every field that the application fills."""
+        known = self._candidates.get(block_hash)
+        if known is not None:
+            return Judged(Verdict.VALID, candidate=known)
+        view = self._view(Hash(header.parent))
+        if view is None:
+            return Judged(Verdict.MISSING, "PARENT")
+        body = Body(BODY_VERSION, tuple(transaction.raw for transaction in transactions), extra)
+        reason = self._body_fault(header, body)
+        if reason:
+            return Judged(Verdict.INVALID, reason)
+        try:
+            done = self._run(header, view, transactions, skip=False)
+        except _Refused as refused:
+            return Judged(Verdict.INVALID, str(refused))
+        candidate = self._sealed(header, body, done)
+        if candidate.block.hash != block_hash:
+            return Judged(Verdict.INVALID, _difference(header, candidate.block.header))
+        self._candidates[block_hash] = candidate
+        return Judged(Verdict.VALID, candidate=candidate)
+
+    def candidate(self, block_hash: Hash) -> Candidate | None:
+        """An executed block that is not final yet."""
+        return self._candidates.get(block_hash)
+
+    def committed(self, head: Candidate) -> None:
+        """`head` and its ancestors are durable and absorbed by the base: forget them, rebase what stands on `head`."""
+        self._head, self._head_hash = head.block.header, head.block.hash
+        height = head.block.header.height
+        for block_hash, candidate in list(self._candidates.items()):
+            if candidate.block.header.height <= height:
+                del self._candidates[block_hash]
+            elif candidate.block.header.parent == self._head_hash:
+                candidate.overlay.rebase(self._base)
+
+    def prune(self, hashes: Sequence[Hash]) -> None:
+        """Drop abandoned blocks."""
+        for block_hash in hashes:
+            self._candidates.pop(block_hash, None)
+
+    def is_boundary(self, header: Header) -> bool:
+        """Whether a block is the last of its epoch: height e * epoch_blocks (genesis closes epoch 0)."""
+        return header.height % self._rules.epoch_blocks == 0
+
+    # --- execution ----------------------------------------------------------------------------------------------------
+
+    def _view(self, parent: Hash) -> Overlay | StateBase | None:
+        if parent == self._head_hash:
+            return self._base
+        candidate = self._candidates.get(parent)
+        return None if candidate is None else candidate.overlay
+
+    def _run(
+        self, header: Header, parent: Overlay | StateBase, transactions: Sequence[Transaction], *, skip: bool
+    ) -> _Executed:
+        """Execute due calls and transactions on a fresh overlay. What may not be applied is skipped, or refuses the
+        block."""
+        begun = time.thread_time()
+        view = Overlay(parent)
+        context = BlockContext(
+            header.chain_id, header.height, header.time_ms, self._executor.clock.market_time(header.time_ms)
+        )
+        receipts = self._executor.run_due(view, context)
+        done: list[Transaction] = []
+        gas = 0
+        of_sender: Counter[bytes] = Counter()
+        for transaction in transactions:
+            fault = self._fault(view, transaction, gas, of_sender)
+            if fault and not skip:
+                raise _Refused(fault)
+            if fault:
+                continue
+            receipt = self._executor.execute(view, transaction, context)
+            gas += receipt.gas
+            receipts.append(receipt)
+            done.append(transaction)
+        self._metrics.spent("execute", time.thread_time() - begun, len(done))
+        begun = time.thread_time()
+        view.seal()
+        self._metrics.spent("tree", time.thread_time() - begun, len(done))
+        return _Executed(done, receipts, view)
+
+    def _fault(self, view: Overlay, transaction: Transaction, gas: int, of_sender: Counter[bytes]) -> str:
+        """Why a transaction may not be applied next; "" if it may."""
+        if gas >= MAX_BLOCK_GAS:
+            return "BLOCK_GAS"
+        if self._rules.max_per_sender < self._rules.max_transactions:
+            of_sender[transaction.sender] += 1
+            if of_sender[transaction.sender] > self._rules.max_per_sender:
+                return "TOO_MANY_OF_ONE_SENDER"
+        return "" if nonce_state(view, transaction.sender).admits(transaction.body.nonce) else "NONCE"
+
+    # --- headers ------------------------------------------------------------------------------------------------------
+
+    def _body_fault(self, header: Header, body: Body) -> str:
+        """What is wrong with a body before it is executed; "" if nothing is."""
+        rules = self._rules
+        if header.chain_id != rules.chain_id:
+            return "CHAIN"
+        if len(body.transactions) > rules.max_transactions:
+            return "TOO_MANY_TRANSACTIONS"
+        if header.body_size > rules.max_bytes:
+            return "BODY_TOO_LARGE"
+        if transactions_root(body.transactions) != header.transactions_root:
+            return "TRANSACTIONS_ROOT"
+        return "" if not body.extra and header.extra_root == ZERO_HASH else "EXTRA"
+
+    def _keep(self, header: Header, body: Body, done: _Executed) -> Candidate:
+        candidate = self._sealed(header, body, done)
+        self._candidates[candidate.block.hash] = candidate
+        return candidate
+
+    def _sealed(self, header: Header, body: Body, done: _Executed) -> Candidate:
+        """Fill in what the application decides: roots, size, the next committee."""
+        begun = time.thread_time()
+        receipt_bytes = tuple([encode(receipt) for receipt in done.receipts])
+        body_bytes = encode(body)
+        committee = header.validators
+        if self.is_boundary(header):
+            committee = next_committee(done.overlay).hash
+        sealed = msgspec.structs.replace(
+            header,
+            transactions_root=transactions_root(body.transactions),
+            body_size=len(body_bytes),
+            state_root=done.overlay.root,
+            receipts_root=receipts_root(receipt_bytes),
+            next_validators=committee,
+            extra_root=extra_root(body.extra),
+        )
+        header_bytes = encode(sealed)
+        block = Block(sealed, header_bytes, header_hash(header_bytes), body, body_bytes)
+        due = self._executor.next_due_ms(done.overlay)
+        self._metrics.spent("roots", time.thread_time() - begun, len(done.transactions))
+        return Candidate(block, tuple(done.transactions), tuple(done.receipts), receipt_bytes, done.overlay, due)
+
+
+def next_committee(state: StateReader) -> ValidatorSet:
+    """The committee that the state names for the next epoch; genesis wrote the first."""
+    raw = state.get(STATE_VALIDATORS)
+    if raw is None:
+        raise InvariantBroken("the state names no committee")
+    return ValidatorSet(decode(tuple[Validator, ...], raw))
+
+
+def _header(template: HeaderTemplate) -> Header:
+    zero = bytes(ZERO_HASH)
+    return Header(
+        version=HEADER_VERSION,
+        chain_id=template.chain_id,
+        epoch=template.epoch,
+        view=template.view,
+        height=template.height,
+        time_ms=template.time_ms,
+        parent=template.parent,
+        parent_view=template.parent_view,
+        closing=template.closing,
+        transactions_root=zero,
+        body_size=0,
+        state_root=zero,
+        receipts_root=zero,
+        validators=template.validators,
+        next_validators=zero,
+        extra_root=zero,
+        proposer=template.proposer,
+    )
+
+
+def _difference(claimed: Header, own: Header) -> str:
+    """Which field of a header differs from what execution here gives, as a reason code."""
+    for name in ("state_root", "receipts_root", "body_size", "next_validators", "extra_root", "transactions_root"):
+        if getattr(claimed, name) != getattr(own, name):
+            return name.upper()
+    return "HEADER"

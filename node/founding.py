@@ -1,0 +1,103 @@
+"""How a chain begins on a node: the state that genesis installs, the parameters it fixes, the first log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from consensus.engine import EpochStart
+from consensus.parameters import EngineParameters
+from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock
+from ledger.chain import ChainStore
+from ledger.codec import encode
+from ledger.errors import GenesisError
+from ledger.genesis import Genesis, genesis_block
+from ledger.state import Overlay, StateBase
+from ledger.store import Store
+from node.application import STATE_VALIDATORS, BlockRules
+from node.commit import epoch_after
+from node.config import ConsensusSection
+from node.wal import Wal
+from node.wal_format import WalIdentity
+
+
+def make_executor(genesis: Genesis) -> Executor:
+    """An executor with the clock and the caps of a genesis. Each thread that executes has one of its own."""
+    limits = genesis.limits
+    clock = MarketClock(genesis.time_ms, genesis.market_clock.origin_ms, genesis.market_clock.speed)
+    return Executor(
+        clock,
+        ExecutionLimits(
+            transaction_gas=limits.transaction_gas,
+            install_gas=limits.install_gas,
+            scheduled_gas=limits.scheduled_gas,
+            scheduled_default_gas=limits.scheduled_default_gas,
+            scheduled_block_gas=limits.scheduled_block_gas,
+        ),
+    )
+
+
+def block_rules(genesis: Genesis) -> BlockRules:
+    """The bounds of blocks that a genesis fixes."""
+    limits = genesis.limits
+    return BlockRules(
+        chain_id=genesis.chain_id,
+        max_transactions=limits.max_block_txs,
+        max_bytes=limits.max_block_bytes,
+        max_per_sender=limits.sender_block_txs,
+        epoch_blocks=genesis.engine_parameters.epoch_blocks,
+    )
+
+
+def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParameters:
+    """What genesis fixes for the engine, and what a leader may choose for itself (`[consensus]`)."""
+    fixed, limits = genesis.engine_parameters, genesis.limits
+    return EngineParameters(
+        delta_ms=chosen.delta_ms or fixed.delta_ms,
+        min_block_interval_ms=(
+            fixed.min_block_interval_ms if chosen.min_block_interval_ms is None else chosen.min_block_interval_ms
+        ),
+        epoch_blocks=fixed.epoch_blocks,
+        heartbeat_ms=fixed.heartbeat_ms,
+        max_block_txs=min(chosen.max_block_txs or limits.max_block_txs, limits.max_block_txs),
+        max_block_bytes=min(chosen.max_block_bytes or limits.max_block_bytes, limits.max_block_bytes),
+    )
+
+
+def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore:
+    """Open the chain of `genesis` in `store`; in an empty store, install genesis first. Raise `StoreError`,
+    `GenesisError` (GENESIS_INSTALL) if a contract's source or arguments are refused."""
+    if not ChainStore.is_empty(store):
+        return ChainStore.open(store, genesis)
+    view = Overlay(StateBase(store))
+    view.put(STATE_VALIDATORS, encode(genesis.validator_set.validators))
+    market_ms = executor.clock.market_time(genesis.time_ms)
+    context = BlockContext(genesis.chain_id, 0, genesis.time_ms, market_ms)
+    receipts: list[bytes] = []
+    for contract in genesis.contracts:
+        receipt = executor.install(view, contract.name, contract.source, contract.arguments, contract.calls, context)
+        if not receipt.ok:
+            raise GenesisError(
+                f"contract {contract.name} cannot be installed",
+                code="GENESIS_INSTALL",
+                expected="an accepted source and arguments",
+                found=f"{receipt.code} at line {receipt.line}",
+                fix="correct the contract or its arguments in the genesis document",
+            )
+        receipts.append(encode(receipt))
+    block = genesis_block(genesis, view.seal(), tuple(receipts))
+    return ChainStore.create(store, genesis, block, receipts, view.delta())
+
+
+def current_epoch(chain: ChainStore, epoch_blocks: int) -> EpochStart:
+    """The epoch that the block after the head belongs to, from its boundary block."""
+    height = chain.height // epoch_blocks * epoch_blocks
+    header, raw = chain.header(height), chain.header_bytes(height)
+    block = chain.block(height)
+    if header is None or raw is None or block is None:
+        raise GenesisError(f"the boundary block {height} is missing", found=height)
+    return epoch_after(header, block.hash, chain)
+
+
+def found_log(directory: Path, genesis: Genesis, public_key: bytes) -> None:
+    """Write the first log of a validator; only `init` of a new network does this. Raise `StoreError` (WAL_EXISTS)."""
+    Wal.found(directory, WalIdentity(genesis.chain_id, public_key))

@@ -1,0 +1,64 @@
+"""The committed state for the loop: single reads straight from the store, without the ledger thread.
+
+Each read sees the newest commit; several reads may straddle two. That is enough for admission, which a block checks
+again; questions that need one consistent state go through `ChainStore.view`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.executor import Executor
+from ledger.accounts import NonceWindow, nonce_state
+from ledger.schema import DB_STATE, state_contract
+from ledger.store import NO_LIMIT, StoreReader
+from node.mempool import Refusal
+
+_KNOWN_KEPT: Final = 4_096
+
+
+class HeadState:
+    """State at the head as a reader (`ledger.state.StateReader`)."""
+
+    def __init__(self, rows: StoreReader) -> None:
+        self._rows = rows
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, None if it is absent."""
+        return self._rows.get(DB_STATE + key)
+
+    def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:
+        """Entries under `prefix` after `after`, ascending."""
+        start = None if after is None else DB_STATE + after
+        return [(key[1:], value) for key, value in self._rows.scan(DB_STATE + prefix, start, limit)]
+
+
+class AdmissionRules:
+    """What the mempool asks of the committed state (`node.mempool.Rules`)."""
+
+    def __init__(self, state: HeadState, executor: Executor) -> None:
+        self._state = state
+        self._executor = executor
+        self._known: set[tuple[str, str]] = set()
+
+    def window(self, sender: bytes) -> NonceWindow:
+        """Nonce window of an account at the head."""
+        return nonce_state(self._state, sender)
+
+    def call_refusal(self, contract: str, entry: str) -> Refusal | None:
+        """Why an entry cannot be called; what can be called once can be called for ever."""
+        if (contract, entry) in self._known:
+            return None
+        if not self._executor.knows(self._state, contract, entry):
+            return self._unknown(contract, entry)
+        if len(self._known) >= _KNOWN_KEPT:
+            self._known.clear()
+        self._known.add((contract, entry))
+        return None
+
+    def _unknown(self, contract: str, entry: str) -> Refusal:
+        if self._state.get(state_contract(contract)) is None:
+            return Refusal(
+                "UNKNOWN_CONTRACT", "an installed contract", contract, "GET /v1/status names the chain; check the name"
+            )
+        return Refusal("UNKNOWN_ENTRY", f"an exported entry of {contract}", entry, "see the contract's ABI")

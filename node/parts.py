@@ -1,0 +1,254 @@
+"""The parts of a node and how they are joined. `node.node` opens and closes them; nothing here runs by itself."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from consensus import make_engine
+from consensus.engine import PeerId, Started, TransactionsReady
+from contracts.executor import Executor
+from ledger.chain import ChainStore
+from ledger.crypto import SigningKey
+from ledger.errors import ConfigError
+from ledger.genesis import Genesis
+from ledger.store import open_store
+from node.application import Application
+from node.blocks import Blocks
+from node.bodies import Bodies
+from node.catchup import Catchup
+from node.clock import SystemClock
+from node.commit import Commits
+from node.config import NodeConfig
+from node.disk import DiskFile
+from node.driver import Driver, Surroundings
+from node.founding import block_rules, current_epoch, engine_parameters, make_executor, open_chain
+from node.head_state import AdmissionRules, HeadState
+from node.inbox import Inbox
+from node.ingress import Ingress, IngressSettings
+from node.keys import PassphraseSource, load_key
+from node.ledger_thread import LedgerThread
+from node.log import Logger, node_logger
+from node.mempool import BlockLimits, Mempool, MempoolLimits
+from node.metrics import Metrics
+from node.peers import ChainSource, Members, Peers
+from node.publisher import Publisher
+from node.signer import Signer
+from node.store_guard import GuardedStore
+from node.wal import Wal
+from node.wal_format import WalIdentity
+from p2p.certificates import NodeIdentity
+from p2p.settings import NetworkSettings
+from p2p.sync import Sync, SyncClient
+from p2p.sync_server import SyncServer
+
+BODY_ROOM: Final = 64
+"""Bytes of a block's body besides its transactions."""
+
+
+class Following:
+    """What a driver tells the node (`node.driver.Following`), bound when the node is wired."""
+
+    def __init__(self, catchup: Catchup, log: Logger) -> None:
+        self._catchup = catchup
+        self._log = log
+        self.halted = ""
+
+    def behind(self, peer: PeerId, height: int) -> None:
+        """Peers are ahead."""
+        self._catchup.behind(peer, height)
+
+    def halt(self, reason: str) -> None:
+        """Vote and commit no more in this life."""
+        self.halted = self.halted or reason
+        self._log.error("this node has stopped voting", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a node is made of."""
+
+    metrics: Metrics
+    log: Logger
+    clock: SystemClock
+    chain: ChainStore
+    questions: Executor
+    state: HeadState
+    signer: Signer
+    publisher: Publisher
+    mempool: Mempool
+    ingress: Ingress
+    blocks: Blocks
+    commits: Commits
+    catchup: Catchup
+    following: Following
+    driver: Driver
+    peers: Peers
+    members: Members
+    sync: Sync
+    started: Started
+
+
+def load_identity(config: NodeConfig) -> NodeIdentity:
+    """The node's TLS key and certificates. Raise `ConfigError`."""
+    p2p = config.p2p
+    return NodeIdentity.load(config.path(p2p.key), config.path(p2p.certificate), [config.path(path) for path in p2p.ca])
+
+
+def load_validator_key(config: NodeConfig, genesis: Genesis) -> SigningKey | None:
+    """The key that votes; None for a node that follows. Raise `ConfigError` if genesis does not know it."""
+    if config.node.validator_key is None:
+        return None
+    passphrase = config.node.passphrase_file
+    source = PassphraseSource(file=None if passphrase is None else config.path(passphrase))
+    path = config.path(config.node.validator_key)
+    key = load_key(path, source)
+    if all(member.validator_key != key.public for member in genesis.members):
+        raise ConfigError(
+            "the validator key is in no member's entry of genesis",
+            code="VALIDATOR_UNKNOWN",
+            expected="the key of a member with role validator",
+            found=key.public.hex(),
+            fix=f"put the network's key into {path}, or set [node] validator_key to nothing to follow without voting",
+        )
+    return key
+
+
+def network_settings(config: NodeConfig, genesis: Genesis, members: Members) -> NetworkSettings:
+    """What the network is told."""
+    p2p = config.p2p
+    return NetworkSettings(
+        chain_id=genesis.chain_id,
+        genesis_hash=genesis.hash,
+        name=config.node.name,
+        listen_host=p2p.host,
+        listen_port=p2p.port,
+        advertise=p2p.advertise or "",
+        seeds=p2p.seeds,
+        admit=members.refusal,
+        is_validator=members.is_validator,
+        max_clock_skew_ms=p2p.max_clock_skew_ms,
+    )
+
+
+def verification_threads(config: NodeConfig, genesis: Genesis) -> int:
+    """Two if this node has two cores for itself, else one. On a loopback address the whole network is on this host."""
+    if config.verify.threads:
+        return config.verify.threads
+    cores = len(os.sched_getaffinity(0))
+    try:
+        shared = ip_address(config.p2p.host).is_loopback
+    except ValueError:
+        shared = False
+    nodes_here = len(genesis.validators) if shared else 1
+    return 2 if cores >= 2 * nodes_here else 1
+
+
+def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> Parts:
+    """Open store and log and join everything. What must be closed is on `stack`."""
+    metrics = Metrics(config.node.name)
+    log = node_logger(config.node.name)
+    clock = SystemClock(config.dev.clock_offset_ms)
+    store = _open_store(config, stack)
+    executor, questions = make_executor(genesis), make_executor(genesis)
+    chain = open_chain(store, genesis, executor)
+    identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
+    wal = stack.enter_context(
+        Wal.open(config.path(config.node.wal), identity, synced=store.synced_log(), opener=DiskFile)
+    )
+    signer = Signer(key, genesis.chain_id, wal.recovery, wal.hold_reason)
+    epoch = current_epoch(chain, genesis.engine_parameters.epoch_blocks)
+    signer.begin_epoch(epoch)
+
+    members = Members(genesis)
+    peers = Peers(members, metrics, log)
+    inbox = Inbox(metrics)
+    state = HeadState(chain.rows)
+    mempool = Mempool(
+        MempoolLimits(
+            config.mempool.max_transactions,
+            config.mempool.max_bytes,
+            config.mempool.max_per_sender,
+            config.mempool.max_per_peer,
+        ),
+        AdmissionRules(state, questions),
+        lambda pending: inbox.put(TransactionsReady(pending)),
+    )
+    verify = stack.enter_context(ThreadPoolExecutor(verification_threads(config, genesis), thread_name_prefix="verify"))
+    ingress = Ingress(
+        IngressSettings(genesis.chain_id, config.verify.group_ms, config.verify.chunk, config.verify.cache),
+        mempool,
+        verify,
+        metrics,
+        peers.spread,
+        peers.drop,
+    )
+    application = Application(chain.state(), executor, block_rules(genesis), (chain.head, chain.head_hash), metrics)
+    commits = Commits(chain, application, metrics, epoch)
+    parameters = engine_parameters(genesis, config.consensus)
+    blocks = Blocks(
+        application,
+        commits,
+        Bodies(mempool, ingress),
+        mempool,
+        stack.enter_context(LedgerThread.open()),
+        BlockLimits(parameters.max_block_txs, parameters.max_block_bytes - BODY_ROOM),
+    )
+    client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
+    catchup = Catchup(client, blocks, lambda: commits.position, log)
+    following = Following(catchup, log)
+    publisher = Publisher(
+        signer,
+        wal,
+        stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log")),
+        metrics,
+        log,
+        lambda message: driver.released(message),
+    )
+    store.log_position = lambda: publisher.position
+    driver = Driver(
+        make_engine(genesis.engine, parameters, signer.public_key, genesis.chain_id),
+        inbox,
+        Surroundings(clock, peers, publisher, blocks, following, metrics, log),
+    )
+    finality = chain.finality(chain.height)
+    started = Started(
+        chain.head,
+        chain.head_hash,
+        None if finality is None else finality.certificate,
+        epoch,
+        wal.recovery,
+        executor.next_due_ms(chain.state()),
+    )
+    return Parts(
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        chain=chain,
+        questions=questions,
+        state=state,
+        signer=signer,
+        publisher=publisher,
+        mempool=mempool,
+        ingress=ingress,
+        blocks=blocks,
+        commits=commits,
+        catchup=catchup,
+        following=following,
+        driver=driver,
+        peers=peers,
+        members=members,
+        sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
+        started=started,
+    )
+
+
+def _open_store(config: NodeConfig, stack: ExitStack) -> GuardedStore:
+    path = config.path(config.node.data)
+    store = open_store(path, config.node.store)
+    stack.callback(store.close)
+    return GuardedStore(store, path)

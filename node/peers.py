@@ -1,0 +1,178 @@
+"""Between the network and the node: whose frame goes where, and who a peer is.
+
+VOTES and BLOCKS go to the driver, TRANSACTIONS through gossip to ingress, SYNC to catching up. Genesis says which node
+belongs to which validator, and who may connect at all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consensus.engine import PeerId as EnginePeer
+from consensus.engine import Request, RequestKind
+from consensus.messages import BodyRequest, BodyResponse, Message, Proposal, encode_message
+from ledger.certificates import Certificate
+from ledger.chain import ChainStore
+from ledger.errors import PeerFault
+from ledger.genesis import Genesis
+from ledger.objects import Transaction
+from node.driver import Driver
+from node.ingress import Ingress
+from node.log import Logger
+from node.metrics import Metrics
+from p2p.frames import Channel, PeerId
+from p2p.gossip import TransactionGossip
+from p2p.network import Network
+from p2p.peer import PeerInfo
+from p2p.sync import Sync
+
+_LARGE: Final = (Proposal, BodyRequest, BodyResponse)
+
+
+class Members:
+    """What genesis says about nodes."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self._validator_of = {
+            member.node_id: member.validator_key
+            for member in genesis.members
+            if member.node_key and member.validator_key
+        }
+        self._nodes = {member.node_id: member for member in genesis.members if member.node_key}
+
+    def refusal(self, node: PeerId) -> str | None:
+        """Why a node may not connect; None if it may."""
+        member = self._nodes.get(node)
+        if member is None:
+            return "its node key is in no member's entry"
+        if not {"validator", "peer"} & set(member.roles):
+            return f"{member.name} has neither role validator nor peer"
+        return None
+
+    def is_validator(self, node: PeerId) -> bool:
+        """Tell whether a node belongs to a validator."""
+        return node in self._validator_of
+
+    def validator(self, node: PeerId) -> bytes | None:
+        """The voting key that a node's key is bound to."""
+        return self._validator_of.get(node)
+
+
+class ChainSource:
+    """The chain as the sync server reads it (`p2p.sync_server.ChainSource`)."""
+
+    def __init__(self, chain: ChainStore) -> None:
+        self._chain = chain
+        self.header_bytes = chain.header_bytes
+        self.body_bytes = chain.body_bytes
+        self.final_by = chain.final_by
+
+    def height(self) -> int:
+        """The last final block, 0 at genesis."""
+        return self._chain.height
+
+    def finalization(self, height: int) -> tuple[Certificate, tuple[bytes, ...]] | None:
+        """The finalization kept at a height, and the headers of the closing blocks that it covers."""
+        found = self._chain.finality(height)
+        return None if found is None else (found.certificate, found.closing)
+
+
+class Peers:
+    """The network's handler and the engine's mouth."""
+
+    def __init__(self, members: Members, metrics: Metrics, log: Logger) -> None:
+        self._members = members
+        self._metrics = metrics
+        self._log = log
+        self._network: Network | None = None
+
+    def attach(self, driver: Driver, ingress: Ingress, sync: Sync) -> None:
+        """Say whom frames go to; called once, before the network opens."""
+        self._driver = driver
+        self._ingress = ingress
+        self._sync = sync
+        self.gossip = TransactionGossip(self._send_transactions, self._full_mesh)
+
+    def connect(self, network: Network) -> None:
+        """The network is open."""
+        self._network = network
+
+    # --- what comes in (`p2p.settings.PeerHandler`) -------------------------------------------------------------------
+
+    def on_frame(self, peer: PeerId, channel: Channel, payload: bytes) -> None:
+        """Hand one payload on. Raise `GridchainError` for what no honest peer sends."""
+        match channel:
+            case Channel.VOTES | Channel.BLOCKS:
+                self._driver.receive(EnginePeer(peer), payload)
+            case Channel.TRANSACTIONS:
+                self._ingress.offer(self.gossip.receive(peer, payload), peer)
+            case Channel.SYNC:
+                self._sync.on_frame(peer, payload)
+            case Channel.PEERS | Channel.CONTROL:
+                raise PeerFault("a frame that the p2p room keeps to itself", found=channel.name)
+
+    def on_peer_up(self, peer: PeerId, info: PeerInfo) -> None:
+        """Tell everybody of a new connection."""
+        self._log.info("peer up", peer=info.name, address=info.address)
+        self.gossip.peer_up(peer)
+        self._sync.client.peer_up(peer)
+        self._sync.server.announce(peer)
+        self._driver.post(Request(RequestKind.PEER_CONNECTED, EnginePeer(peer), self._members.validator(peer)))
+
+    def on_peer_down(self, peer: PeerId, reason: str) -> None:
+        """Tell everybody of a lost connection."""
+        self._log.info("peer down", peer=peer, reason=reason)
+        self.gossip.peer_down(peer)
+        self._sync.client.peer_down(peer)
+        self._driver.post(Request(RequestKind.PEER_GONE, EnginePeer(peer)))
+
+    # --- what goes out (`node.driver.Outbound`) -----------------------------------------------------------------------
+
+    def send(self, peer: EnginePeer, message: Message) -> None:
+        """Queue a consensus message for one peer."""
+        if self._network is not None:
+            self._network.send(PeerId(peer), _channel(message), encode_message(message))
+
+    def broadcast(self, message: Message) -> None:
+        """Queue a consensus message for all peers."""
+        if self._network is not None:
+            self._network.broadcast(_channel(message), encode_message(message))
+
+    def drop(self, peer: bytes, reason: str) -> None:
+        """End the connection to a peer that sent what no honest one sends."""
+        self._log.warning("peer dropped", peer=peer, reason=reason)
+        if self._network is not None:
+            fault = PeerFault(f"what no honest peer sends: {reason}", found=reason, fix="compare versions and logs")
+            self._network.disconnect(PeerId(peer), fault)
+
+    def send_sync(self, peer: PeerId, payload: bytes) -> bool:
+        """Queue a payload of catching up; False if there is no room."""
+        return self._network is not None and self._network.send(peer, Channel.SYNC, payload)
+
+    def fault(self, peer: PeerId, fault: PeerFault) -> None:
+        """A peer lied while this node was catching up."""
+        if self._network is not None:
+            self._network.disconnect(peer, fault)
+
+    def spread(self, transactions: list[Transaction], source: bytes | None) -> None:
+        """Gossip what was admitted to the peers that lack it."""
+        offered = [(transaction.id, transaction.raw) for transaction in transactions]
+        self.gossip.offer(offered, None if source is None else PeerId(source))
+
+    def spread_again(self, transactions: list[Transaction]) -> None:
+        """Gossip once more what is still not final."""
+        self.gossip.again([(transaction.id, transaction.raw) for transaction in transactions])
+
+    def connected(self) -> list[PeerInfo]:
+        """The peers there are."""
+        return [] if self._network is None else self._network.peers()
+
+    def _send_transactions(self, peer: PeerId, payload: bytes) -> bool:
+        return self._network is not None and self._network.send(peer, Channel.TRANSACTIONS, payload)
+
+    def _full_mesh(self) -> bool:
+        return self._network is not None and self._network.full_mesh
+
+
+def _channel(message: Message) -> Channel:
+    return Channel.BLOCKS if isinstance(message, _LARGE) else Channel.VOTES
