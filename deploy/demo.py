@@ -76,7 +76,7 @@ class DemoOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
+class Stage:
     """What is ready before any process starts."""
 
     options: DemoOptions
@@ -87,6 +87,7 @@ class _Stage:
 
     @property
     def names(self) -> list[str]:
+        """Names of the nodes, in order."""
         return [node.name for node in self.layout.nodes]
 
 
@@ -99,22 +100,22 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     street = load(options.data)
     plan = street.plan(options.day)
     with _directory(options, screen) as directory:
-        layout = _found(options, street, directory)
-        stage = _Stage(options, street, plan, layout, _tariffs())
+        layout = found(options, street, directory)
+        stage = Stage(options, street, plan, layout, _tariffs())
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
         started = time.monotonic()
-        async with Cluster.open(layout) as cluster, _clients(cluster) as clients:
+        async with Cluster.open(layout) as cluster, connect(cluster) as clients:
             screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
             incident = _incident(options, cluster, clients)
             if incident is None and options.kill:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
-            progress = _progress(stage, cluster)
-            runner = DayRunner(_market_day(stage), clients, progress, screen)
+            progress = progress_of(stage, cluster)
+            runner = DayRunner(market_day(stage), clients, progress, screen)
             with screen.following(progress):
                 act = None if incident is None else lambda: incident.play(progress, screen.say)
                 played = await runner.run(act)
             told = () if incident is None else tuple(incident.told)
-            return await _judge(stage, clients, played, started, told)
+            return await judge(stage, clients, played, started, told)
 
 
 def _check(options: DemoOptions) -> None:
@@ -147,7 +148,7 @@ def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _found(options: DemoOptions, street: Neighbourhood, directory: Path) -> NetworkLayout:
+def found(options: DemoOptions, street: Neighbourhood, directory: Path) -> NetworkLayout:
     """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
     calendar = Calendar(
         slot_ms=SLOT_MS,
@@ -187,7 +188,8 @@ def _tariffs() -> Tariffs:
 
 
 @asynccontextmanager
-async def _clients(cluster: Cluster) -> AsyncIterator[list[Client]]:
+async def connect(cluster: Cluster) -> AsyncIterator[list[Client]]:
+    """A client for each node."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(Client.open(node.url, timeout_s=CLIENT_TIMEOUT_S)) for node in cluster.nodes
@@ -201,7 +203,8 @@ def _incident(options: DemoOptions, cluster: Cluster, clients: Sequence[Client])
     return Incident(cluster, clients, min(2, len(clients) - 1), away_s)
 
 
-def _progress(stage: _Stage, cluster: Cluster) -> Progress:
+def progress_of(stage: Stage, cluster: Cluster) -> Progress:
+    """What the screen shows before anything has happened."""
     options = stage.options
     return Progress(
         chain_id=stage.layout.chain_id,
@@ -215,7 +218,9 @@ def _progress(stage: _Stage, cluster: Cluster) -> Progress:
     )
 
 
-def _market_day(stage: _Stage) -> MarketDay:
+def market_day(stage: Stage) -> MarketDay:
+    """The day with the keys that its members and institutions sign by."""
+
     def signer(name: str) -> Signer:
         return Signer(load_key(stage.layout.key_file(name)), stage.layout.chain_id)
 
@@ -236,8 +241,8 @@ def _market_day(stage: _Stage) -> MarketDay:
     )
 
 
-async def _judge(
-    stage: _Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
+async def judge(
+    stage: Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
 ) -> Result:
     """Level all nodes, read every block from a node that did not propose it, and add up."""
     options, names = stage.options, stage.names

@@ -1,0 +1,218 @@
+"""The demo as people run it: real processes, real time, the whole road. Each test founds its own network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.books import Tariffs
+from deploy.settlement_checker import Network, ServedBlock, check
+from ledger.codec import decode, encode
+from ledger.genesis import load_genesis
+from ledger.objects import Header, Receipt
+
+ROOT = Path(__file__).resolve().parents[2]
+TARIFFS = Tariffs(feed=450_000, retail=670_000)
+
+
+def demo(*arguments: str, timeout: float = 110) -> tuple[int, dict, str]:
+    """Run the demo without a screen; exit code, its JSON document, what it said meanwhile."""
+    command = [sys.executable, "-m", "deploy.main", "demo", "--headless", "--json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    lines = done.stdout.strip().splitlines()
+    assert lines, done.stderr
+    return done.returncode, json.loads(lines[-1]), done.stderr
+
+
+def left_over(mark: str) -> list[str]:
+    """Command lines of processes that mention `mark`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if mark in text and str(os.getpid()) != path.parent.name:
+            found.append(text)
+    return found
+
+
+def test_eight_slots_at_noon_with_a_killed_validator(tmp_path):
+    code, document, told = demo("--slots", "8", "--keep", str(tmp_path / "kept"))
+    assert code == 0, told
+    assert document["conserved"] is True, document["problems"]
+    assert (document["engine"], document["validators"], document["slots"]) == ("bft", 4, 8)
+    assert [node["name"] for node in document["nodes"]] == ["bureau", "grid", "notary", "trading"]
+    assert len({node["state_root"] for node in document["nodes"]}) == 1
+    assert len({node["height"] for node in document["nodes"]}) == 1
+    assert document["trades"] > 0
+    assert document["first_trade_s"] < 20
+    assert document["forecast"] == "previous_day"
+    energy, money = document["energy_wh"], document["money_micro"]
+    assert energy["consumption"] - energy["generation"] == energy["grid_import"] - energy["grid_export"]
+    assert 0 < energy["traded"]
+    assert money["tokens_minted"] == money["tokens_held"] > 0
+    assert document["orders"]["accepted"] > 0
+    assert "killed (SIGKILL)" in told
+    assert "is back at height" in told
+    assert left_over(str(tmp_path)) == []
+    altering_one_stored_receipt_is_noticed(tmp_path / "kept", document)
+
+
+def altering_one_stored_receipt_is_noticed(directory: Path, document: dict) -> None:
+    """Read the stores that the run left: whole they are conserved, with one receipt changed they are not."""
+    network, blocks = stored(directory)
+    slots = range(document["first_slot"], document["first_slot"] + document["slots"])
+    blocks = blocks[: document["nodes"][0]["height"]]
+    whole = check(network, blocks, slots)
+    assert whole.problems == []
+    assert whole.books.trades == document["trades"]
+    assert whole.books.held() == document["money_micro"]["tokens_held"]
+    at = next(number for number, block in enumerate(blocks) if any(b"SlotSettled" in raw for raw in block.receipts))
+    which = next(number for number, raw in enumerate(blocks[at].receipts) if b"SlotSettled" in raw)
+    known = decode(Receipt, blocks[at].receipts[which])
+    fields = {name: getattr(known, name) for name in known.__struct_fields__}
+    forged = encode(Receipt(**{**fields, "gas": known.gas + 1}))
+    receipts = (*blocks[at].receipts[:which], forged, *blocks[at].receipts[which + 1 :])
+    altered = [*blocks[:at], replace(blocks[at], receipts=receipts), *blocks[at + 1 :]]
+    assert check(network, altered, slots).problems
+
+
+def stored(directory: Path) -> tuple[Network, list[ServedBlock]]:
+    """The network's constants and all blocks, each from the store of a node that did not propose it."""
+    from deploy.layout import NetworkLayout
+    from ledger.chain import ChainStore
+    from ledger.store import open_store
+
+    layout = NetworkLayout.load(directory)
+    genesis = load_genesis(layout.nodes[0].home / "genesis.json")
+    names = {validator.public_key: validator.name for validator in genesis.validators}
+    blocks: list[ServedBlock] = []
+    with open_store(layout.nodes[0].home / "data") as one, open_store(layout.nodes[1].home / "data") as other:
+        chains = [ChainStore.open(store) for store in (one, other)]
+        for height in range(1, min(chain.height for chain in chains) + 1):
+            which = height % 2
+            header = decode(Header, chains[which].header_bytes(height))
+            if names[header.proposer] == layout.nodes[which].name:
+                which = 1 - which
+            chain = chains[which]
+            finality = chain.finality(chain.final_by(height))
+            blocks.append(
+                ServedBlock(
+                    height,
+                    chain.header_bytes(height),
+                    chain.body_bytes(height),
+                    tuple(chain.receipt_bytes(height)),
+                    chain.final_by(height),
+                    finality.certificate,
+                    tuple(finality.closing),
+                    layout.nodes[which].name,
+                )
+            )
+        grid = bytes.fromhex(layout.account("grid_company").address[2:])
+        network = Network(
+            genesis.chain_id, genesis.hash, chains[0].header_bytes(0), genesis.validator_set, TARIFFS, grid, names
+        )
+    return network, blocks
+
+
+def test_a_day_without_sun_on_one_node():
+    code, document, told = demo("--engine", "solo", "--slots", "3", "--first-slot", "0", "--day", "2016-01-20")
+    assert code == 0, told
+    assert document["trades"] == 0
+    assert document["first_trade_s"] is None
+    assert document["conserved"] is True, document["problems"]
+    assert document["forecast"] == "next_day"
+    assert document["validators"] == 1
+    assert document["energy_wh"]["consumption"] == document["energy_wh"]["grid_import"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--slots", "97"], "SLOTS"),
+        (["--slots", "8", "--first-slot", "90"], "FIRST_SLOT"),
+        (["--day", "1999-01-01"], "DATA"),
+        (["--engine", "solo", "--validators", "4"], "VALIDATORS"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_starts(arguments, code):
+    exit_code, document, _ = demo(*arguments)
+    assert exit_code != 0
+    assert document["error"]["code"] == code
+    assert document["error"]["expected"]
+    assert document["error"]["found"]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_process(tmp_path, signal_number):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "deploy.main", "demo", "--headless", "--slots", "40"]
+    running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 40
+        while len(left_over(str(tmp_path))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(left_over(str(tmp_path))) == 4
+        time.sleep(2)
+        running.send_signal(signal_number)
+        said, _ = running.communicate(timeout=30)
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.communicate()
+    assert running.returncode == 130, said.decode()
+    assert left_over(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
+    from rich.console import Console
+
+    from deploy import demo as demo_module
+    from deploy.cluster import Cluster
+    from deploy.day import DayRunner
+    from deploy.neighbourhood import load
+    from deploy.screen import Screen
+
+    options = demo_module.DemoOptions(slots=24, speed=1200, directory=tmp_path / "net")
+    street = load()
+    layout = demo_module.found(options, street, tmp_path / "net")
+    stage = demo_module.Stage(options, street, street.plan(options.day), layout, TARIFFS)
+    with open(os.devnull, "w") as nowhere:
+        screen = Screen(Console(file=nowhere), live=False)
+        async with Cluster.open(layout) as cluster, demo_module.connect(cluster) as clients:
+            progress = demo_module.progress_of(stage, cluster)
+            seen: list[int] = []
+
+            async def two_down_for_a_while() -> None:
+                await cluster.kill(1)
+                await cluster.kill(2)
+                await asyncio.sleep(1.0)
+                heights = [(await clients[node].status()).height for node in (0, 3)]
+                before = progress.trades
+                await asyncio.sleep(4.0)
+                assert [(await clients[node].status()).height for node in (0, 3)] == heights
+                assert progress.trades == before
+                seen.append(before)
+                await cluster.start(1)
+                await cluster.start(2)
+
+            with screen.following(progress):
+                played = await DayRunner(demo_module.market_day(stage), clients, progress, screen).run(
+                    two_down_for_a_while
+                )
+            result = await demo_module.judge(stage, clients, played, time.monotonic(), ())
+    assert seen
+    assert result.trades > seen[0]
+    assert result.conserved, result.problems
