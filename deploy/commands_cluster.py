@@ -28,11 +28,11 @@ from deploy.cluster import (
 from deploy.layout import NetworkLayout, NodeLayout
 from ledger.errors import GridchainError
 from node.api.models import StatusView
-from node.cli.output import ExitCode, JsonOption, Output, run_async
+from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
 from node.cli.query import status_table
 from node.client import Client
 
-app = typer.Typer(help="Start, stop and watch the nodes of a local network.", no_args_is_help=True)
+app = command_app("Start, stop and watch the nodes of a local network.")
 
 DirectoryArgument = Annotated[Path, typer.Argument(help="The network's directory, from `gridchain init`.")]
 NodeOption = Annotated[str, typer.Option("--node", help="Only this node.")]

@@ -12,17 +12,19 @@ from deploy.founding import make_network
 from deploy.layout import NetworkLayout, default_names
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
-from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption
+from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption, command_app
 from node.keys import PassphraseSource
 
-app = typer.Typer(help="Found a network.")
+app = command_app("Found a network.", group=False)
 
 
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to write it; one home per validator below.")],
     engine: Annotated[str, typer.Option("--engine", help="solo (one validator, instant blocks) or bft.")] = "bft",
-    validators: Annotated[int, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1.")] = 0,
+    validators: Annotated[
+        int | None, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1.")
+    ] = None,
     names: Annotated[str, typer.Option("--names", help="Organisations, separated by commas.")] = "",
     chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,

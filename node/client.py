@@ -62,8 +62,15 @@ class Client:
         """Open a client for the node at `url`. Nothing is sent yet."""
         url = url.rstrip("/")
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        failure: BaseException | None = None
         async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:
-            yield cls(url, session, ReceiptWatch(session, url, tasks))
+            try:
+                yield cls(url, session, ReceiptWatch(session, url, tasks))
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                # The scope of the background tasks would wrap it in a group; the caller raised it and expects it back.
+                failure = error
+        if failure is not None:
+            raise failure
 
     # --- the node -----------------------------------------------------------------------------------------------------
 

@@ -111,6 +111,7 @@ class Account:
         timeout_s: float = 30.0,
     ) -> Outcome:
         """Sign, submit, and wait for the outcome. Raise `Refusal` if the node refuses the transaction."""
+        await self._own_nonces()
         await self._client.watch_receipts(timeout_s)
         identity = await self.send(contract, entry, arguments, gas_limit=gas_limit)
         return await self._client.wait(identity, timeout_s)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from contracts.values import Value
-from ledger.chain_reader import Finality, StateView
+from ledger.accounts import NonceWindow
+from ledger.chain_reader import Finality
 from ledger.crypto import Hash
 from ledger.objects import Block, Header, Receipt
-from node.api.feeds import BlockFeed, HeadWatch
+from ledger.state_proof import StateProof
+from node.api.feeds import BlockFeed, Committed, HeadWatch
 from node.api.limits import RateLimit
 from node.api.streams import Streams
 from node.config import ApiSection
@@ -83,16 +85,6 @@ class Chain(Protocol):
     def final_by(self, height: int) -> int | None:
         """Height of the certified block whose finalization proves this one."""
 
-    def view(self, height: int | None = None) -> AbstractContextManager[StateView]:
-        """State after one of the last 256 blocks, the head's if None. Raise `StoreError`."""
-
-
-class Exposition(Protocol):
-    """Metrics (`node.metrics.Metrics`)."""
-
-    def text(self) -> bytes:
-        """The Prometheus exposition."""
-
 
 class ApiNode(Protocol):
     """The node behind the API."""
@@ -102,8 +94,8 @@ class ApiNode(Protocol):
         """Committed blocks."""
 
     @property
-    def metrics(self) -> Exposition:
-        """What the node counts."""
+    def metrics_text(self) -> bytes:
+        """Prometheus exposition."""
 
     async def submit(self, raws: Sequence[bytes]) -> Sequence[Admission]:
         """Verify and admit transactions; one answer each, in order."""
@@ -112,9 +104,18 @@ class ApiNode(Protocol):
         """`node.node.NodeStatus`."""
 
     def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
-        """Ask a view."""
+        """Ask a view; on any thread."""
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+    def state(self, key: bytes, height: int | None = None) -> bytes | None:
+        """A value of committed state."""
+
+    def prove(self, key: bytes, height: int | None = None) -> StateProof:
+        """Proof of a key's value or absence."""
+
+    def nonces(self, address: bytes) -> NonceWindow:
+        """Nonce window at the head."""
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Committed]]:
         """Committed blocks as they come."""
 
 

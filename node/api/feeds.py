@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from contracts.values import decode_value, to_json
 from ledger.objects import Header, Receipt
-from node.api.wire import block_receipts, format_cursor
+from node.api.wire import block_receipts, decode_receipt_head, format_cursor
 
 BLOCKS_RENDERED: Final = 64
 
@@ -51,6 +51,22 @@ class RenderedBlock:
     events: tuple[RenderedEvent, ...]
 
 
+class Committed(Protocol):
+    """A block that was just committed (`node.feed.CommittedSummary`)."""
+
+    @property
+    def height(self) -> int:
+        """Its height."""
+
+    @property
+    def time_ms(self) -> int:
+        """Its block time."""
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """Its receipts in block order."""
+
+
 class HeadWatch:
     """The height of the head, and a way to wait for the next."""
 
@@ -81,17 +97,26 @@ class BlockFeed:
 
     def __init__(self, blocks: CommittedBlocks) -> None:
         self._blocks = blocks
+        self._fresh: OrderedDict[int, Committed] = OrderedDict()
         self._rendered: OrderedDict[int, RenderedBlock] = OrderedDict()
         self._binary: OrderedDict[int, bytes] = OrderedDict()
+
+    def offer(self, block: Committed) -> None:
+        """Keep a new block, so that its first readers need not decode it from the store."""
+        _remember(self._fresh, block.height, block)
 
     def events(self, height: int) -> RenderedBlock | None:
         """The events of a block; None if its receipts are not there (any more)."""
         found = self._rendered.get(height)
         if found is None:
-            header, receipts = self._blocks.header(height), self._blocks.receipts(height)
-            if header is None or receipts is None:
-                return None
-            found = render(height, header.time_ms, receipts)
+            fresh = self._fresh.get(height)
+            if fresh is not None:
+                found = render(height, fresh.time_ms, fresh.receipts)
+            else:
+                header, receipts = self._blocks.header(height), self._blocks.receipts(height)
+                if header is None or receipts is None:
+                    return None
+                found = render(height, header.time_ms, receipts)
             _remember(self._rendered, height, found)
         return found
 
@@ -99,10 +124,14 @@ class BlockFeed:
         """The binary message of a block for `/v1/receipts`; None if its receipts are not there (any more)."""
         found = self._binary.get(height)
         if found is None:
-            header, receipts = self._blocks.header(height), self._blocks.receipt_bytes(height)
-            if header is None or receipts is None:
-                return None
-            found = block_receipts(height, header.time_ms, receipts)
+            fresh = self._fresh.get(height)
+            if fresh is not None:
+                found = block_receipts(height, fresh.time_ms, fresh.receipts)
+            else:
+                header, receipts = self._blocks.header(height), self._blocks.receipt_bytes(height)
+                if header is None or receipts is None:
+                    return None
+                found = block_receipts(height, header.time_ms, [decode_receipt_head(raw) for raw in receipts])
             _remember(self._binary, height, found)
         return found
 

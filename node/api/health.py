@@ -79,4 +79,4 @@ async def metrics(request: web.Request, query: NoQuery) -> web.Response:
             found=request.remote,
             fix="set [api] metrics_public = true",
         )
-    return web.Response(body=context.node.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+    return web.Response(body=context.node.metrics_text, headers={"Content-Type": "text/plain; version=0.0.4"})

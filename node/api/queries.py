@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Final
 
 from aiohttp import web
 
 from contracts.values import Value, encode_value, from_json, to_json
-from ledger.accounts import nonce_state
 from ledger.codec import encode
 from node.api.access import CONTEXT, ApiContext
 from node.api.models import AccountView, ContractAnswer, StateView
@@ -30,8 +30,7 @@ async def account(request: web.Request, query: NoQuery) -> web.Response:
     """GET /v1/accounts/{address}: the next nonce to use, and those used out of order."""
     context = request.app[CONTEXT]
     address = parse_hash(request.match_info["address"], "the address")
-    with context.node.chain.view() as view_of_head:
-        window = nonce_state(view_of_head, address)
+    window = context.node.nonces(address)
     used = [window.lowest + bit for bit in range(window.used.bit_length()) if window.used >> bit & 1]
     view = AccountView(
         address="0x" + address.hex(),
@@ -46,8 +45,10 @@ async def contract(request: web.Request, query: ContractQuery) -> web.Response:
     """GET /v1/contracts/{name}/{view}?args=[..]: what a view returns; free."""
     context = request.app[CONTEXT]
     name, view = request.match_info["name"], request.match_info["view"]
-    value = context.node.query(name, view, _arguments(query.args), query.height)
-    height = context.node.chain.height if query.height is None else query.height
+    height = _height(context, query.height)
+    arguments = _arguments(query.args)
+    # A view may use up its gas limit, which takes milliseconds: not on the loop.
+    value = await asyncio.to_thread(context.node.query, name, view, arguments, height)
     encoded = "0x" + encode_value(value).hex()
     answer = ContractAnswer(contract=name, view=view, height=height, value=to_json(value), encoded=encoded)
     return web.Response(text=answer.model_dump_json(), content_type="application/json")
@@ -76,9 +77,8 @@ async def state(request: web.Request, query: StateQuery) -> web.Response:
     header_bytes = context.node.chain.header_bytes(height)
     if header is None or header_bytes is None:
         raise Refused("no such block", code="NOT_FOUND", found=f"height {height}")
-    with context.node.chain.view(height) as view_at:
-        value = view_at.get(key)
-        proof = encode(view_at.prove(key)) if query.proof else None
+    value = context.node.state(key, height)
+    proof = encode(context.node.prove(key, height)) if query.proof else None
     view = StateView(
         key="0x" + key.hex(),
         value=None if value is None else "0x" + value.hex(),

@@ -58,6 +58,7 @@ async def _follow(context: ApiContext) -> None:
     async with context.node.subscribe() as feed:
         context.head.advance(context.node.chain.height)
         async for block in feed:
+            context.feed.offer(block)
             context.head.advance(block.height)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from ledger.codec import ShortText, Uint, Wire, decode, encode
 from ledger.crypto import HASH_SIZE
 from ledger.errors import DecodeError, TooLarge
+from ledger.objects import Receipt
 
 MAX_BATCH: Final = 256
 """Transactions in one request."""
@@ -41,7 +42,7 @@ class BlockReceipts(Wire, frozen=True):
             yield self.ids[position * HASH_SIZE : (position + 1) * HASH_SIZE], code is None, code or ""
 
 
-class _ReceiptHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ReceiptHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The first fields of `ledger.objects.Receipt`; the rest is not looked at."""
 
     subject: bytes
@@ -52,14 +53,14 @@ class _ReceiptHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     code: str
 
 
-_receipt_heads = msgspec.msgpack.Decoder(_ReceiptHead)
+decode_receipt_head = msgspec.msgpack.Decoder(ReceiptHead).decode
+"""The head of an encoded receipt of our own store."""
 
 
-def block_receipts(height: int, time_ms: int, receipts: Sequence[bytes]) -> bytes:
-    """The message of one block, from its encoded receipts."""
-    heads = [_receipt_heads.decode(raw) for raw in receipts]
-    failed = tuple((position, head.code) for position, head in enumerate(heads) if not head.ok)
-    return encode(BlockReceipts(height, time_ms, b"".join([head.subject for head in heads]), failed))
+def block_receipts(height: int, time_ms: int, receipts: Sequence[ReceiptHead | Receipt]) -> bytes:
+    """The message of one block."""
+    failed = tuple((position, receipt.code) for position, receipt in enumerate(receipts) if not receipt.ok)
+    return encode(BlockReceipts(height, time_ms, b"".join([receipt.subject for receipt in receipts]), failed))
 
 
 def decode_block_receipts(raw: bytes) -> BlockReceipts:

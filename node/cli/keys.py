@@ -9,10 +9,10 @@ import typer
 
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
-from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption
+from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption, command_app
 from node.keys import PassphraseSource, is_encrypted, load_key, new_key, save_key
 
-app = typer.Typer(help="Make key files and show their public side. Secrets are never shown.", no_args_is_help=True)
+app = command_app("Make key files and show their public side. Secrets are never shown.")
 
 
 def ask_passphrase(what: str) -> str:

@@ -13,12 +13,13 @@ import uvloop
 
 from ledger.genesis import load_genesis
 from node.api.server import ApiServer
+from node.cli.output import command_app, first_known
 from node.config import NodeConfig, load_config
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
 from node.node import Node
 
-app = typer.Typer(help="Run a node.", no_args_is_help=True)
+app = command_app("Run a node.")
 
 
 @app.callback()
@@ -77,5 +78,8 @@ def run_until_stopped(work: Coroutine[Any, Any, None], *, use_uvloop: bool) -> N
                 raise
 
     factory = uvloop.new_event_loop if use_uvloop else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(guarded())
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(guarded())
+    except BaseExceptionGroup as group:
+        raise first_known(group) from group

@@ -51,6 +51,18 @@ PassphraseFdOption = Annotated[
 ]
 
 
+def command_app(text: str, *, group: bool = True) -> typer.Typer:
+    """A command or a group of commands in the house's manner: plain help, our own errors."""
+    return typer.Typer(
+        help=text,
+        no_args_is_help=group,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
 class Output:
     """Where a command's result and its progress go."""
 

@@ -17,13 +17,14 @@ from node.cli.output import (
     JsonOption,
     Output,
     UrlOption,
+    command_app,
     parse_arguments,
     parse_id,
     run_async,
 )
 from node.client import BlockEnd, Client, EventSeen, Lagged
 
-app = typer.Typer(help="Ask a node about its chain; free.", no_args_is_help=True)
+app = command_app("Ask a node about its chain; free.")
 
 HeightOption = Annotated[int | None, typer.Option("--height", min=0, help="At this block; default the head.")]
 

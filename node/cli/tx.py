@@ -21,6 +21,7 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
+    command_app,
     parse_arguments,
     parse_id,
     run_async,
@@ -29,7 +30,7 @@ from node.client import Client, Refusal
 from node.client_account import DEFAULT_GAS
 from node.keys import PassphraseSource, load_key
 
-app = typer.Typer(help="Call contracts and follow what became of a call.", no_args_is_help=True)
+app = command_app("Call contracts and follow what became of a call.")
 
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the receipt.")]
 

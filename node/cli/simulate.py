@@ -1,0 +1,99 @@
+"""`gridchain simulate`: the consensus engine in a seeded world of loss, delay, partition, crash and lies."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consensus.simulator import SeedOptions, SeedReport, SimulationOptions, SimulationReport, run_seed, simulate
+from consensus.simulator.options import ADVERSARIES, FAULTS
+from ledger.errors import ConfigError
+from node.cli.output import ExitCode, JsonOption, Output, command_app
+
+app = command_app("Run the consensus engine in a seeded world of faults.", group=False)
+
+
+@app.command()
+def run(
+    engine: Annotated[str, typer.Option("--engine", help="bft or solo.")] = "bft",
+    nodes: Annotated[int, typer.Option("--nodes", min=1, max=200, help="Members of the committee.")] = 4,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 50,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="Seed of the first run.")] = 0,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, help="Simulated seconds of faults a run.")] = 20,
+    faults: Annotated[str, typer.Option("--faults", help=f"{' or '.join(FAULTS)}.")] = "swarm",
+    adversary: Annotated[str, typer.Option("--adversary", help=f"One of {', '.join(ADVERSARIES)}.")] = "",
+    replay: Annotated[str, typer.Option("--replay", help="One run by the line that a failure printed.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Run many seeds and check every invariant after each event. Exit code 1 if one is broken or a run stalls."""
+    output = Output(as_json=as_json)
+    if replay:
+        _replay(output, replay)
+        return
+    _one_of("engine", engine, ("bft", "solo"))
+    _one_of("faults", faults, FAULTS)
+    if adversary:
+        _one_of("adversary", adversary, ADVERSARIES)
+    options = SimulationOptions(
+        engine=engine,
+        nodes=nodes,
+        seeds=seeds,
+        first_seed=first_seed,
+        seconds=seconds,
+        faults=faults,
+        adversary=adversary,
+    )
+    begun = time.monotonic()
+    report = _with_progress(output, options)
+    wall_s = time.monotonic() - begun
+    output.result(
+        {**report.as_dict(), "good": report.good, "wall_s": round(wall_s, 3)},
+        f"{report.seeds} seeds of {report.nodes} nodes, engine {report.engine}: "
+        f"{report.forks} forks, {report.stalls} stalls, {len(report.violations)} broken invariants",
+        f"{report.blocks} blocks, {report.events} events, {report.simulated_s} simulated s in {wall_s:.1f} s",
+        f"trace hash {report.trace_hash}",
+        *(f"  {line}" for line in report.violations[:20]),
+    )
+    if not report.good:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _with_progress(output: Output, options: SimulationOptions) -> SimulationReport:
+    columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = output.as_json or not output.errors.is_terminal
+    with Progress(*columns, console=output.errors, transient=True, disable=hidden) as progress:
+        task = progress.add_task("seeds", total=options.seeds)
+
+        def tell(seed: SeedReport) -> None:
+            progress.advance(task)
+            if not seed.good:
+                output.note(seed.text())
+
+        return simulate(options, tell)
+
+
+def _replay(output: Output, line: str) -> None:
+    try:
+        options = SeedOptions.parse(line.partition("->")[0].strip())
+    except ValueError as error:
+        raise ConfigError("not a line of the simulator", code="BAD_SEED_LINE", found=error) from None
+    report = run_seed(options)
+    document = {
+        "line": options.text(),
+        "good": report.good,
+        "blocks": report.blocks,
+        "stalled": report.stalled,
+        "violations": [f"{v.invariant} at {v.at_ms} ms, node {v.node}: {v.text}" for v in report.violations],
+        "trace_hash": report.trace_hash,
+    }
+    output.result(document, report.text(), f"trace hash {report.trace_hash}")
+    if not report.good:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _one_of(what: str, found: str, known: tuple[str, ...]) -> None:
+    if found not in known:
+        raise ConfigError(f"unknown {what}", code="BAD_OPTION", expected=", ".join(known), found=found)
