@@ -84,6 +84,13 @@ class _InCheck:
 
     transaction: Transaction
     arrivals: list[_Arrival] = field(default_factory=list)
+    outcome: asyncio.Future[bool] | None = None
+
+    def expect(self) -> asyncio.Future[bool]:
+        """A future that says whether the signature holds."""
+        if self.outcome is None:
+            self.outcome = asyncio.get_running_loop().create_future()
+        return self.outcome
 
 
 class Ingress:
@@ -145,18 +152,41 @@ class Ingress:
     async def verify(self, raws: Sequence[bytes]) -> list[Transaction] | None:
         """Decode the transactions of a proposed or fetched block; check the signatures not checked before.
 
-        None if one is malformed, of another chain or wrongly signed.
+        None if one is malformed, of another chain or wrongly signed. What was not known enters the mempool, and what
+        is being checked already is waited for, so that no signature is checked twice.
         """
-        known = [self._mempool.get(transaction_id(raw)) for raw in raws]
-        unknown = [raw for raw, found in zip(raws, known, strict=True) if found is None]
-        decoded: list[Transaction] = []
-        for begin in range(0, len(unknown), self._settings.chunk):
-            part = await self._verify_part(unknown[begin : begin + self._settings.chunk])
-            if part is None:
-                return None
-            decoded.extend(part)
-        fresh = iter(decoded)
-        return [found if found is not None else next(fresh) for found in known]
+        answer: list[Transaction] = []
+        fresh: list[_InCheck] = []
+        awaited: list[asyncio.Future[bool]] = []
+        for raw in raws:
+            id = transaction_id(raw)
+            known = self._mempool.get(id)
+            check = self._checking.get(id)
+            if known is None and check is None:
+                known = self._decoded(raw)
+                if known is None:
+                    await self._check_all(fresh)  # others may wait for what was begun
+                    return None
+                if id not in self._verified:
+                    check = self._checking[id] = _InCheck(known)
+                    fresh.append(check)
+            if check is not None:
+                known = check.transaction
+                awaited.append(check.expect())
+            answer.extend([known] if known is not None else [])
+        await self._check_all(fresh)
+        return answer if all([await outcome for outcome in awaited]) else None
+
+    def _decoded(self, raw: bytes) -> Transaction | None:
+        try:
+            transaction = decode_transaction(raw)
+        except DecodeError:
+            return None
+        return transaction if self._wrong_chain(transaction) is None else None
+
+    async def _check_all(self, checks: list[_InCheck]) -> None:
+        for begin in range(0, len(checks), self._settings.chunk):
+            await self._check_chunk(checks[begin : begin + self._settings.chunk])
 
     # --- the road -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +291,7 @@ class Ingress:
     ) -> None:
         transaction = check.transaction
         del self._checking[transaction.id]
-        source = check.arrivals[0].source
+        source = check.arrivals[0].source if check.arrivals else BY_BLOCK
         refused: Refusal | None
         if verified is None:
             refused = self._refused[transaction.id] = Refusal(
@@ -281,26 +311,8 @@ class Ingress:
                 self._remember_verified(transaction.id)
         for arrival in check.arrivals:
             self._done(arrival, transaction.id, refused)
-
-    async def _verify_part(self, raws: list[bytes]) -> list[Transaction] | None:
-        try:
-            transactions = [decode_transaction(raw) for raw in raws]
-        except DecodeError:
-            return None
-        if any(transaction.body.chain_id != self._settings.chain_id for transaction in transactions):
-            return None
-        wanted = [transaction for transaction in transactions if transaction.id not in self._verified]
-        if wanted:
-            loop = asyncio.get_running_loop()
-            good = await loop.run_in_executor(self._threads, _check_signatures, wanted, self._metrics)
-            if len(good) != len({transaction.id for transaction in wanted}):
-                return None
-            now_ms = int(loop.time() * 1_000)
-            for verified in good.values():
-                self._metrics.admitted.inc()
-                if self._mempool.admit(verified, BY_BLOCK, now_ms) is not None:
-                    self._remember_verified(verified.value.id)
-        return transactions
+        if check.outcome is not None and not check.outcome.done():
+            check.outcome.set_result(verified is not None)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
