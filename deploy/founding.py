@@ -27,6 +27,7 @@ from ledger.genesis import (
     make_genesis,
     prove_possession,
 )
+from node.founding import found_log
 from node.keys import new_key, save_key
 from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
 
@@ -241,6 +242,7 @@ def _write_home(
     _write(home / "ca.crt", authority.certificate_pem)
     _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
     _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
+    found_log(home / "wal", genesis, founder.validator.public)
 
 
 def _config_text(layout: NetworkLayout, node: NodeLayout, plan: NetworkPlan) -> str:

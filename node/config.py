@@ -20,7 +20,8 @@ from ledger.errors import ConfigError
 
 ENVIRONMENT_PREFIX: Final = "GRIDCHAIN_"
 PASSPHRASE_VARIABLE: Final = "GRIDCHAIN_PASSPHRASE"
-NOT_CONFIGURATION: Final = frozenset({PASSPHRASE_VARIABLE, "GRIDCHAIN_NETWORK", "GRIDCHAIN_URL"})
+NOT_CONFIGURATION: Final = (PASSPHRASE_VARIABLE, "GRIDCHAIN_URL", "GRIDCHAIN_TEST_")
+"""What the environment may hold beside configuration; the last is a prefix."""
 DEV_PREFIXES: Final = ("dev-", "bench-", "demo-")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -121,6 +122,12 @@ class DevSection(Section):
     """[dev]: makes a node wrong on purpose. Refused unless the chain's name begins with dev-, bench- or demo-."""
 
     clock_offset_ms: int = 0
+    record: bool = False
+    """Write down every consensus message as it is sent, for an auditor of tests."""
+    small_files: bool = False
+    """Trim and compact early, so that short tests meet compaction."""
+    lose_unsynced: bool = False
+    """After a kill, begin with what was synced only: as if the machine had lost power."""
 
 
 class NodeConfig(BaseSettings):
@@ -205,7 +212,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     known = set(NodeConfig.model_fields) - {"home"}
     for name in sorted(environment):
-        if not name.upper().startswith(ENVIRONMENT_PREFIX) or name.upper() in NOT_CONFIGURATION:
+        if not name.upper().startswith(ENVIRONMENT_PREFIX) or name.upper().startswith(NOT_CONFIGURATION):
             continue
         section = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")[0]
         if section not in known or "__" not in name:
