@@ -71,7 +71,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         f"at {document['latency_rate']:.0f} a second",
         f"CPU           {document['cpu_s_per_transaction'] * 1e6:.0f} us a transaction over all nodes, "
         f"{document['client_cpu_s_per_transaction'] * 1e6:.0f} us in the client",
-        f"blocks        {document['blocks_per_s']:.1f} a second, {document['fsyncs_per_s']:.1f} syncs a node and second",
+        f"blocks        {document['blocks_per_s']:.1f} a second, {document['fsyncs_per_s']:.1f} syncs a second",
     ]
     if not document["decides"]:
         lines.append(f"others used {document['other_cpu']:.2f} cores meanwhile: this run decides nothing")

@@ -59,7 +59,7 @@ def test_eight_slots_at_noon_with_a_killed_validator(tmp_path):
     assert document["forecast"] == "previous_day"
     energy, money = document["energy_wh"], document["money_micro"]
     assert energy["consumption"] - energy["generation"] == energy["grid_import"] - energy["grid_export"]
-    assert 0 < energy["traded"]
+    assert energy["traded"] > 0
     assert money["tokens_minted"] == money["tokens_held"] > 0
     assert document["orders"]["accepted"] > 0
     assert "killed (SIGKILL)" in told

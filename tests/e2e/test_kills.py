@@ -8,12 +8,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from kill_campaign import campaign, double_signatures
 
 from deploy.cluster import Cluster
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
-from kill_campaign import campaign, double_signatures
 
 RECORDING = {"GRIDCHAIN_DEV__RECORD": "true", "GRIDCHAIN_DEV__SMALL_FILES": "true"}
 LOSING = {**RECORDING, "GRIDCHAIN_DEV__LOSE_UNSYNCED": "true"}

@@ -1,0 +1,76 @@
+"""The bench's own arithmetic: accounting, percentiles, counters read from /metrics."""
+
+from __future__ import annotations
+
+import hashlib
+
+from bench.load import OrderSource, Tally
+from bench.scrape import parse_counters
+from bench.tps import percentile
+from ledger.crypto import SigningKey
+from ledger.objects import decode_transaction, verify_transaction
+
+
+def source(senders: int) -> OrderSource:
+    keys = [SigningKey(hashlib.sha256(bytes([number])).digest()) for number in range(senders)]
+    return OrderSource("bench-x", keys, slot=3)
+
+
+def test_orders_are_signed_with_consecutive_nonces_per_sender() -> None:
+    made = source(3)
+    load = made.make(7)
+    nonces: dict[bytes, list[int]] = {}
+    for raw in load.transactions:
+        transaction = decode_transaction(raw)
+        assert verify_transaction(transaction) is not None
+        nonces.setdefault(transaction.body.public_key, []).append(transaction.body.nonce)
+    assert sorted(len(used) for used in nonces.values()) == [2, 2, 3]
+    assert all(used == list(range(len(used))) for used in nonces.values())
+    assert load.bad == frozenset()
+
+
+def test_one_in_a_thousand_is_bad_and_takes_no_nonce() -> None:
+    load = source(10).make(3_000, bad_every=1_000)
+    wrong = {i for i, raw in enumerate(load.transactions) if verify_transaction(decode_transaction(raw)) is None}
+    assert wrong == load.bad
+    assert len(wrong) == 3
+    used = [decode_transaction(raw).body for i, raw in enumerate(load.transactions) if i not in wrong]
+    assert len({(body.public_key, body.nonce) for body in used}) == 2_997
+
+
+def test_a_transaction_is_done_when_every_node_has_shown_it() -> None:
+    load = source(2).make(4)
+    tally = Tally(load, nodes=2)
+    tally.submitted = 4
+    tally.receipt(load.ids[0], True, "", 1.0)
+    assert (tally.committed, tally.pending) == (0, 4)
+    tally.receipt(load.ids[0], True, "", 2.0)
+    tally.receipt(load.ids[1], False, "BAD_PRICE", 2.0)
+    tally.receipt(load.ids[1], False, "BAD_PRICE", 2.5)
+    tally.refused("QUOTA")
+    tally.receipt(bytes(32), True, "", 3.0)
+    assert tally.done[0] == 2.0
+    assert (tally.committed, tally.failed, tally.rejected, tally.pending) == (1, 1, 1, 1)
+    assert tally.submitted == tally.committed + tally.failed + tally.rejected + tally.pending
+    assert tally.codes == {"BAD_PRICE": 1, "QUOTA": 1}
+
+
+def test_percentiles_are_of_sorted_values() -> None:
+    values = [float(value) for value in range(1, 101)]
+    assert percentile(values, 0.5) == 51.0
+    assert percentile(values, 0.99) == 100.0
+    assert percentile([5.0], 0.95) == 5.0
+    assert percentile([], 0.5) == 0.0
+
+
+def test_counters_are_read_and_subtracted() -> None:
+    text = (
+        "# TYPE gridchain_verifications counter\ngridchain_verifications_total {v}\n"
+        '# TYPE gridchain_fsyncs counter\ngridchain_fsyncs_total{{log="wal"}} {w}\n'
+        'gridchain_fsyncs_total{{log="store"}} 2.0\n'
+        '# TYPE gridchain_stage_cpu counter\ngridchain_stage_cpu_total{{stage="verify"}} {c}\n'
+    )
+    before = parse_counters(text.format(v=5.0, w=1.0, c=0.5))
+    after = parse_counters(text.format(v=9.0, w=4.0, c=0.75))
+    changed = after - before
+    assert (changed.verifications, changed.fsyncs, changed.verify_cpu) == (4.0, 3.0, 0.25)
