@@ -14,10 +14,11 @@ counters, so that byte order is numeric order):
 | D | height 8 | body bytes |
 | N | block hash 32 | height 8 |
 | R | height 8, chunk 4 | receipts, `RECEIPT_CHUNK` a row |
-| X | transaction id 32 | height 8, index 4 |
-| A | address 32, height 8 | indexes of the account's transactions in that block, 4 bytes each |
+| X | transaction id 32 | height 8, index 4, index of its receipt 4 |
+| A | address 32, height 8 | indexes of the account's transactions in that block, 4 bytes each, ascending |
 | F | height 8 (the certified one) | finalization of that block, and the closing blocks it certifies instead, if any |
 | G | height 8 | height 8 whose finalization proves this block (`final_by`), number of transactions 4, of receipts 4 |
+| E | epoch 8 | height 8 of the boundary block that the epoch begins on |
 | V | validators hash 32 | the validator set |
 
 State keys (what contracts and engines write; their places in the tree are hashes, their order here is for scans):
@@ -86,6 +87,7 @@ DB_TRANSACTION = b"X"
 DB_ACCOUNT = b"A"
 DB_FINALITY = b"F"
 DB_FINAL_BY = b"G"
+DB_EPOCH = b"E"
 DB_VALIDATORS = b"V"
 
 

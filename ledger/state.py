@@ -6,7 +6,8 @@ of the bucket tree (`ledger.state_tree`) and yields the root; `delta` is what th
 
 One thread owns a base and all overlays on it (the ledger thread). Sealing is plain Python and holds the interpreter
 lock, in turns of the switch interval; `seal_slices` is the same work as a generator that yields after each of at most
-256 parts, for an owner that must not be away for longer. Other threads read a `StateSnapshot`.
+256 parts, for an owner that must not be away for longer. Another thread makes its own
+`StateBase`, over a snapshot of the store (`ledger.chain.ChainStore.view`).
 
 Memory: inner nodes of the sectors touched so far stay in memory, at most about 30 bytes a key of state; buckets and
 values are in caches bounded by `cache_bytes` each.
@@ -26,7 +27,6 @@ from ledger.state_base import (
     StateDelta,
     StateReader,
     StateRows,
-    StateSnapshot,
     Unset,
     decode_undo,
 )
@@ -41,7 +41,6 @@ __all__ = [
     "StateProof",
     "StateReader",
     "StateRows",
-    "StateSnapshot",
     "decode_undo",
     "verify_state_proof",
 ]

@@ -1,14 +1,14 @@
-"""The committed side of authenticated state: what a block changes, the base at the head, snapshots for readers.
+"""The committed side of authenticated state: what a block changes, and the base at the head.
 
 Import these names from `ledger.state`, which says how they are used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ledger.codec import MAX_OBJECT_BYTES, decode, encode
 from ledger.crypto import Hash
@@ -60,32 +60,39 @@ class StateRows(Protocol):
         """At most `limit` rows whose keys begin with `prefix` and come after `after` (before it, if `reverse`)."""
 
 
-class _Cache(dict[bytes, bytes | None]):
-    """Values by key, oldest forgotten first when their size passes `limit` bytes."""
+K = TypeVar("K", str, bytes)
 
-    __slots__ = ("limit", "size")
+
+class _Cache(Generic[K]):
+    """Values by key, oldest forgotten first when their size passes `limit` bytes. `held` is there to be read."""
+
+    __slots__ = ("_limit", "_size", "held")
 
     def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-        self.size = 0
+        self.held: dict[K, bytes | None] = {}
+        self._limit = limit
+        self._size = 0
 
-    def keep(self, key: bytes, value: bytes | None) -> None:
+    def keep(self, key: K, value: bytes | None) -> None:
         """Remember; a key written again counts as new."""
-        old = self.pop(key, UNSET)
-        if not isinstance(old, Unset):
-            self.size -= _ENTRY_OVERHEAD + len(key) + (len(old) if old is not None else 0)
-        self[key] = value
-        self.size += _ENTRY_OVERHEAD + len(key) + (len(value) if value is not None else 0)
-        if self.size > self.limit:
-            for oldest in list(islice(self, len(self) // 8 + 1)):
-                self.forget(oldest)
+        self.keep_all(((key, value),))
 
-    def forget(self, key: bytes) -> None:
-        """Drop a key if it is there."""
-        if key in self:
-            value = self.pop(key)
-            self.size -= _ENTRY_OVERHEAD + len(key) + (len(value) if value is not None else 0)
+    def keep_all(self, entries: Iterable[tuple[K, bytes | None]]) -> None:
+        """Remember all."""
+        held, size = self.held, self._size
+        for key, value in entries:
+            if key in held:
+                size -= _cost(key, held.pop(key))
+            held[key] = value
+            size += _ENTRY_OVERHEAD + len(key) + (len(value) if value is not None else 0)
+        while size > self._limit and held:
+            for oldest in list(islice(held, len(held) // 8 + 1)):
+                size -= _cost(oldest, held.pop(oldest))
+        self._size = size
+
+
+def _cost(key: str | bytes, value: bytes | None) -> int:
+    return _ENTRY_OVERHEAD + len(key) + (len(value) if value is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +111,21 @@ class StateDelta:
     top: bytes
     groups: tuple[int, ...]
 
-    def rows(self) -> Iterator[tuple[bytes, bytes | None]]:
+    def rows(self) -> list[tuple[bytes, bytes | None]]:
         """Database rows to put (or to delete, if None) in the batch that commits the block."""
-        for key, value in self.writes.items():
-            yield DB_STATE + key, value
-        for path, blob in self.nodes.items():
-            if blob is None or len(blob) == INNER_SIZE:
-                yield DB_BUCKET + path.encode("ascii"), None
-            else:
-                yield DB_BUCKET + path.encode("ascii"), blob
+        rows = [(DB_STATE + key, value) for key, value in self.writes.items()]
+        rows += [
+            (DB_BUCKET + path.encode(), None if blob is None or len(blob) == INNER_SIZE else blob)
+            for path, blob in self.nodes.items()
+        ]
         for group in self.groups:
-            yield DB_TREE_TOP + bytes((group,)), self.top[group * CHILDREN_SIZE : (group + 1) * CHILDREN_SIZE]
+            children = self.top[group * CHILDREN_SIZE : (group + 1) * CHILDREN_SIZE]
+            rows.append((DB_TREE_TOP + bytes((group,)), children))
+        return rows
 
     def undo(self) -> bytes:
-        """The values before, sorted by key, for the undo row."""
-        return encode(sorted(self.old.items()))
+        """The values before, for the undo row."""
+        return encode(list(self.old.items()))
 
 
 def decode_undo(raw: bytes) -> list[tuple[bytes, bytes | None]]:
@@ -165,8 +172,8 @@ class StateBase:
 
     def __init__(self, rows: StateRows, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._rows = rows
-        self._values = _Cache(cache_bytes)
-        self._buckets = _Cache(cache_bytes)
+        self._values: _Cache[bytes] = _Cache(cache_bytes)
+        self._buckets: _Cache[str] = _Cache(cache_bytes)
         self._inner: dict[str, bytes] = {}
         self._loaded: set[str] = set()
         self.top = read_top(rows)
@@ -174,7 +181,7 @@ class StateBase:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, None if it is absent."""
-        found = self._values.get(key, UNSET)
+        found = self._values.held.get(key, UNSET)
         if isinstance(found, Unset):
             found = self._rows.get(DB_STATE + key)
             self._values.keep(key, found)
@@ -193,14 +200,13 @@ class StateBase:
     def node(self, path: str) -> bytes | None:
         """The bucket or inner node at `path`; its sector must be loaded."""
         blob = self._inner.get(path)
-        if blob is None:
-            raw = path.encode("ascii")
-            found = self._buckets.get(raw, UNSET)
-            if not isinstance(found, Unset):
-                return found
-            blob = self._rows.get(DB_BUCKET + raw)
-            self._buckets.keep(raw, blob)
-        return blob
+        if blob is not None:
+            return blob
+        found = self._buckets.held.get(path, UNSET)
+        if isinstance(found, Unset):
+            found = self._rows.get(db_bucket(path))
+            self._buckets.keep(path, found)
+        return found
 
     def load(self, sector: str) -> None:
         """Have the inner nodes of a sector in memory: the first touch reads its buckets, 1/256 of all."""
@@ -208,8 +214,7 @@ class StateBase:
             return
         inner, buckets = load_sector(self._rows, self.top, sector)
         self._inner.update(inner)
-        for path, records in buckets:
-            self._buckets.keep(path.encode("ascii"), records)
+        self._buckets.keep_all(buckets)
         self._loaded.add(sector)
 
     def load_all(self) -> Generator[None]:
@@ -222,41 +227,15 @@ class StateBase:
         """Move to the state after `delta`, which the store holds by now."""
         if delta.parent_root != self.root:
             raise InvariantBroken("a delta is absorbed on another state than it was made on")
-        inner, buckets, keep_value = self._inner, self._buckets, self._values.keep
+        inner = self._inner
         for path, blob in delta.nodes.items():
-            raw = path.encode("ascii")
             if blob is not None and len(blob) == INNER_SIZE:
                 inner[path] = blob
-                buckets.forget(raw)
             else:
                 inner.pop(path, None)
-                buckets.keep(raw, blob)
-        for key, value in delta.writes.items():
-            keep_value(key, value)
+        self._buckets.keep_all(
+            (path, blob if blob is None or len(blob) != INNER_SIZE else None) for path, blob in delta.nodes.items()
+        )
+        self._values.keep_all(delta.writes.items())
         self.top = delta.top
         self.root = delta.root
-
-
-class StateSnapshot:
-    """State at one height over a snapshot of the store: for other threads, beside the ledger thread. Caches nothing."""
-
-    __slots__ = ("_rows", "root", "top")
-
-    def __init__(self, rows: StateRows) -> None:
-        self._rows = rows
-        self.top = read_top(rows)
-        self.root = top_root(self.top)
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of a key, None if it is absent."""
-        return self._rows.get(DB_STATE + key)
-
-    def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:
-        """Entries under `prefix` after `after`, ascending."""
-        start = None if after is None else DB_STATE + after
-        return [(key[1:], value) for key, value in self._rows.scan(DB_STATE + prefix, start, limit)]
-
-    def prove(self, key: bytes) -> StateProof:
-        """Proof of `key` under `root`; reads 1/256 of all buckets."""
-        inner, buckets = load_sector(self._rows, self.top, place(key).hex()[:2])
-        return build_state_proof(self.top, {**inner, **dict(buckets)}.get, key)

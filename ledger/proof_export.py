@@ -1,0 +1,126 @@
+"""Building the proofs of `ledger.finality` and `ledger.proofs` from a chain on disk."""
+
+from __future__ import annotations
+
+from ledger.chain_reader import ChainReader, ChainView
+from ledger.codec import encode
+from ledger.errors import ProofError, StoreError
+from ledger.finality import FinalityProof
+from ledger.genesis import GenesisSummary
+from ledger.merkle import merkle_path
+from ledger.objects import Header, header_hash
+from ledger.proofs import (
+    PROOF_KIND,
+    PROOF_VERSION,
+    Committee,
+    ReceiptClaim,
+    SettlementProof,
+    StateClaim,
+    TrustRoot,
+    encode_proof,
+    merkle_sides,
+)
+
+
+def build_finality(chain: ChainReader, height: int) -> FinalityProof:
+    """Headers from `height` to the block that proves it, and its certificate. Raise `ProofError` if there is none."""
+    final_by = chain.final_by(height)
+    finality = None if final_by is None else chain.finality(final_by)
+    if final_by is None or finality is None:
+        raise ProofError(
+            f"block {height} has no certificate",
+            code="NOT_FINAL",
+            expected="a committed block above genesis",
+            found=height,
+        )
+    headers = tuple(_header_bytes(chain, number) for number in range(height, final_by + 1))
+    return FinalityProof(headers + finality.closing, finality.certificate)
+
+
+def build_receipt_claim(chain: ChainReader, height: int, index: int) -> ReceiptClaim:
+    """Receipt `index` of block `height` with its path and finality. Raise `ProofError` if there is none."""
+    receipts = chain.receipt_bytes(height)
+    if receipts is None or not 0 <= index < len(receipts):
+        raise ProofError(f"there is no receipt {index} in block {height}", code="NO_RECEIPT", found=(height, index))
+    path = merkle_sides(receipts[index], index, len(receipts), merkle_path(receipts, index))
+    return ReceiptClaim(build_finality(chain, height), receipts[index], path)
+
+
+def build_state_claim(view: ChainView, key: bytes) -> StateClaim:
+    """The value of `key`, or its absence, after the block of the view."""
+    finality = build_finality(view.chain, view.height)
+    return StateClaim(finality, key, view.state.get(key), view.state.prove(key))
+
+
+def build_settlement(
+    view: ChainView, genesis: GenesisSummary, key: bytes, receipt: tuple[int, int], trust_height: int | None = None
+) -> bytes:
+    """The proof file of state entry `key` and of the receipt at (height, index), for a verifier who trusts the genesis
+    hash or, with `trust_height`, that block.
+
+    Raise `ProofError`: code NOT_FINAL (nothing but genesis is committed), NO_RECEIPT, NO_ENTRY (the key is absent),
+    TRUST_TOO_NEW (a trusted block of a later epoch than the receipt's).
+    """
+    chain = view.chain
+    state = build_state_claim(view, key)
+    if state.value is None:
+        raise ProofError("there is no such entry in state", code="NO_ENTRY", found=key.hex(), fix="check the key")
+    claim = build_receipt_claim(chain, *receipt)
+    start = _header(chain, trust_height) if trust_height is not None else None
+    first, last = start.epoch if start else 0, _header(chain, view.height).epoch
+    if _header(chain, receipt[0]).epoch < first:
+        raise ProofError(
+            "the trusted block is of a later epoch than the receipt",
+            code="TRUST_TOO_NEW",
+            expected=f"epoch {_header(chain, receipt[0]).epoch} or before",
+            found=f"epoch {first}",
+            fix="trust an earlier block, or the genesis hash",
+        )
+    boundaries = [_boundary(chain, epoch) for epoch in range(first + 1, last + 1)]
+    committees = [_committee(chain, start.validators if start else genesis.validator_set.hash)]
+    committees += [_committee(chain, _header(chain, height).next_validators) for height in boundaries]
+    return encode_proof(
+        SettlementProof(
+            PROOF_KIND,
+            PROOF_VERSION,
+            start is not None,
+            encode(genesis) if start is None else _header_bytes(chain, start.height),
+            tuple(committees),
+            tuple(build_finality(chain, height) for height in boundaries),
+            state,
+            claim,
+        )
+    )
+
+
+def trust_root_at(chain: ChainReader, height: int) -> TrustRoot:
+    """The trust root HEIGHT:HASH of a committed block, to be kept by a verifier."""
+    return TrustRoot(header_hash(_header_bytes(chain, height)), height)
+
+
+def _header_bytes(chain: ChainReader, height: int) -> bytes:
+    raw = chain.header_bytes(height)
+    if raw is None:
+        raise ProofError(f"block {height} is not committed here", code="NOT_FINAL", found=height)
+    return raw
+
+
+def _header(chain: ChainReader, height: int) -> Header:
+    header = chain.header(height)
+    if header is None:
+        raise ProofError(f"block {height} is not committed here", code="NOT_FINAL", found=height)
+    return header
+
+
+def _boundary(chain: ChainReader, epoch: int) -> int:
+    height = chain.boundary_of(epoch)
+    if height is None:
+        raise StoreError(f"the boundary block of epoch {epoch} is not indexed", code="STORE_CORRUPT")
+    return height
+
+
+def _committee(chain: ChainReader, validators_hash: bytes) -> Committee:
+    validators = chain.validators(validators_hash)
+    if validators is None:
+        raise StoreError("a committee is missing", code="STORE_CORRUPT", found=validators_hash.hex())
+    return validators.validators
