@@ -113,6 +113,7 @@ class Network:
                 code="LISTEN_FAILED",
                 fix="choose another [p2p] host and port, or stop the program that has it",
             ) from None
+        own_error: BaseException | None = None
         try:
             network = cls(settings, identity, handler, clock_ms, server.sockets[0].getsockname()[1])
             opened.append(network)
@@ -122,9 +123,16 @@ class Network:
                 _log.info("network.listening", address=network.address, node_id=network.node_id.hex())
                 try:
                     yield network
+                except BaseException as error:
+                    own_error = error
+                    raise
                 finally:
                     server.close()
                     await network._end()
+        except BaseExceptionGroup as errors:
+            if own_error is not None and errors.exceptions == (own_error,):
+                raise own_error from None  # the caller's own error leaves as it came, not wrapped in a group
+            raise
         finally:
             server.close()
             await asyncio.sleep(0)
