@@ -1,0 +1,257 @@
+"""Entry points: how encoded arguments become Python values of the declared types, and the ABI of a contract as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from contracts import keys
+from contracts.checks import Check, make_check
+from contracts.compile import Program
+from contracts.faults import BadValue, Overflow, TypeMismatch
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.resolve import MISSING, Function
+from contracts.shapes import Shape
+from contracts.values import Value, ValueRefused, decode_value, encode_value
+from ledger.errors import DecodeError
+
+_encode = msgspec.msgpack.Encoder().encode
+_U64 = Annotated[int, msgspec.Meta(ge=0)]
+_ADDRESS = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_FAST: dict[str, Any] = {"u64": _U64, "bool": bool, "Address": _ADDRESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry point. `decode` turns argument bytes into values, `take` does so for values of a calling contract."""
+
+    name: str
+    role: str
+    scheduled: bool
+    call: Callable[..., Any]
+    decode: Callable[[bytes], tuple[Any, ...]]
+    take: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
+
+def entries_of(program: Program, function: Callable[[str], Callable[..., Any]], meter: Meter) -> dict[str, Entry]:
+    """All entry points of a program with decoders bound to `meter`."""
+    return {
+        found.name: _entry(program, found, function(found.name), meter)
+        for found in program.contract.functions.values()
+        if found.role
+    }
+
+
+def _entry(program: Program, function: Function, call: Callable[..., Any], meter: Meter) -> Entry:
+    intakes = [_intake(parameter.shape, program, meter) for parameter in function.parameters]
+    least = sum(1 for parameter in function.parameters if parameter.default is MISSING)
+
+    def take(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not least <= len(values) <= len(intakes):
+            raise TypeMismatch
+        return tuple([intake(value) for intake, value in zip(intakes, values, strict=False)])
+
+    def slow(raw: bytes) -> tuple[Any, ...]:
+        try:
+            values = decode_value(raw)
+        except DecodeError:
+            raise BadValue from None
+        if type(values) is not list:
+            raise TypeMismatch
+        return take(tuple(values))
+
+    quick = _quick(function)
+    if quick is None:
+        return Entry(function.name, function.role, function.scheduled, call, slow, take)
+
+    def fast(raw: bytes) -> tuple[Any, ...]:
+        """Typed decoding; anything unusual goes the slow way, which decides."""
+        try:
+            values = quick(raw)
+        except (msgspec.MsgspecError, ValueError):
+            return slow(raw)
+        return values if _encode(values) == raw else slow(raw)
+
+    return Entry(function.name, function.role, function.scheduled, call, fast, take)
+
+
+def _quick(function: Function) -> Callable[[bytes], tuple[Any, ...]] | None:
+    """A msgspec decoder where all parameters are scalars that need no further check: same values as the slow way."""
+    shapes = [parameter.shape for parameter in function.parameters]
+    texts = {
+        "str": Annotated[str, msgspec.Meta(max_length=1024)],
+        "bytes": Annotated[bytes, msgspec.Meta(max_length=1024)],
+    }
+    plain = {**_FAST, **texts, "int": int, "u256": _U64}
+    if not shapes or any(shape.tag not in plain or shape.optional for shape in shapes):
+        return None
+    kinds = tuple(plain[shape.tag] for shape in shapes)
+    decoder = msgspec.msgpack.Decoder(tuple.__class_getitem__(kinds))
+    return decoder.decode
+
+
+def _intake(shape: Shape, program: Program, meter: Meter) -> Check:
+    """Check a decoded value against a parameter's shape, deeply, and convert it: dict keys are wrapped, records built."""
+    if shape.tag == "record":
+        base = _record_intake(shape.name, program, meter)
+    elif shape.tag in ("list", "set", "tuple", "dict", "any"):
+        base = _container_intake(shape, program, meter)
+    else:
+        checked = make_check(Shape(shape.tag), program.structs, meter, False)
+        base = _bounded_intake(checked)
+    if not shape.optional:
+        return base
+
+    def maybe(value: Any) -> Any:
+        return None if value is None else base(value)
+
+    return maybe
+
+
+def _bounded_intake(check: Check) -> Check:
+    def intake(value: Any) -> Any:
+        if (type(value) is str or type(value) is bytes) and len(value) > LIMITS.text:
+            raise BadValue
+        return check(value)
+
+    return intake
+
+
+def _container_intake(shape: Shape, program: Program, meter: Meter) -> Check:
+    inner = _intake(shape.items[0], program, meter) if shape.items and shape.tag in ("list",) else None
+
+    def intake(value: Any) -> Any:
+        if shape.tag == "any":
+            return incoming(value, meter)
+        if shape.tag == "dict":
+            if type(value) is not dict:
+                raise TypeMismatch
+            return incoming(value, meter)
+        if type(value) is not list and type(value) is not tuple:
+            raise TypeMismatch
+        if len(value) > LIMITS.items:
+            raise BadValue
+        meter.spend(GAS.item * len(value))
+        meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
+        found = [inner(item) if inner else incoming(item, meter) for item in value]
+        if shape.tag == "tuple":
+            return tuple(found)
+        return set(map(keys.wrap, found)) if shape.tag == "set" else found
+
+    return intake
+
+
+def _record_intake(name: str, program: Program, meter: Meter) -> Check:
+    fields = program.contract.records[name].fields
+    tests = {field: _intake(shape, program, meter) for field, shape in fields.items()}
+    stored = {field: make_check(shape, program.structs, meter, True) for field, shape in fields.items()}
+    struct = program.structs[name]
+
+    def intake(value: Any) -> Any:
+        if type(value) is struct:
+            return value
+        if type(value) is not dict or set(value) != set(fields):
+            raise TypeMismatch
+        return struct(**{field: stored[field](tests[field](value[field])) for field in fields})
+
+    return intake
+
+
+def incoming(value: Any, meter: Meter, depth: int = 0) -> Any:
+    """A value from outside as contract code keeps it: own copy, bounded, dict keys wrapped."""
+    kind = type(value)
+    if kind is int:
+        if not LIMITS.int_low <= value < LIMITS.int_high:
+            raise Overflow
+        return value
+    if kind is str or kind is bytes:
+        if len(value) > LIMITS.text:
+            raise BadValue
+        meter.allocate(TEXT_BYTES + len(value))
+        return value
+    if kind is bool or value is None:
+        return value
+    if depth >= LIMITS.nesting or len(value) > LIMITS.items:
+        raise BadValue
+    meter.spend(GAS.item * len(value))
+    meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
+    if kind is dict:
+        return {keys.wrap(key): incoming(item, meter, depth + 1) for key, item in value.items()}
+    found = [incoming(item, meter, depth + 1) for item in value]
+    return tuple(found) if kind is tuple else found
+
+
+def outgoing(value: Any, meter: Meter, depth: int = 0) -> Any:
+    """A contract's value as the world sees it: own copy, bounded, records as dicts, dict keys plain."""
+    kind = type(value)
+    if kind is int or kind is bool or value is None:
+        return value
+    if kind is str or kind is bytes:
+        meter.spend(len(value) // GAS.bytes_per_gas)
+        return value
+    if depth >= LIMITS.nesting:
+        raise BadValue
+    if kind is list or kind is tuple:
+        meter.spend(GAS.item * len(value))
+        meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
+        return [outgoing(item, meter, depth + 1) for item in value]
+    if kind is dict:
+        meter.spend(2 * GAS.item * len(value))
+        meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
+        return {keys.unwrap(key): outgoing(item, meter, depth + 1) for key, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        fields = value.__struct_fields__
+        meter.spend(GAS.item * len(fields))
+        return {name: outgoing(getattr(value, name), meter, depth + 1) for name in fields}
+    raise TypeMismatch
+
+
+def encode_result(value: Any, meter: Meter) -> bytes:
+    """The encoded result of an entry point."""
+    if value is None:
+        return b"\xc0"
+    try:
+        raw = encode_value(outgoing(value, meter))
+    except ValueRefused:
+        raise BadValue from None
+    if len(raw) > LIMITS.value_bytes:
+        raise BadValue
+    meter.spend(GAS.copy_per_byte * len(raw))
+    return raw
+
+
+def abi_of(program: Program) -> dict[str, Value]:
+    """The ABI as plain data: entries with parameters and result, events with fields, storage layout."""
+    contract = program.contract
+    entries = {
+        function.name: {
+            "role": function.role,
+            "scheduled": function.scheduled,
+            "parameters": [
+                {"name": p.name, "type": str(p.shape), "optional": p.default is not MISSING}
+                for p in function.parameters
+            ],
+            "returns": str(function.returns),
+        }
+        for function in contract.functions.values()
+        if function.role
+    }
+    events = {
+        event.label: {
+            "fields": {name: str(shape) for name, shape in event.fields.items()},
+            "indexed": list(event.indexed),
+        }
+        for event in contract.events.values()
+    }
+    storage = {
+        slot.name: {"key": [str(shape) for shape in slot.key], "value": str(slot.value)}
+        for slot in contract.slots.values()
+    }
+    records = {
+        record.name: {name: str(shape) for name, shape in record.fields.items()} for record in contract.records.values()
+    }
+    return {"entries": entries, "events": events, "storage": storage, "records": records}

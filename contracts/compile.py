@@ -1,0 +1,81 @@
+"""The whole pipeline from source text to a program, with a cache that no gas depends on.
+
+    bytes -> admit -> token pre-scan -> ast.parse -> allow-list -> resolve -> rewrite -> compile -> Program
+
+A program is code without state. `contracts.program` links it to an instance and a meter.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
+
+from contracts.admit import admit
+from contracts.limits import GAS_VERSION, LANGUAGE, PYC1
+from contracts.resolve import Contract, resolve
+from contracts.rewrite import rewrite
+from contracts.rules import reject
+from contracts.shapes import Shape
+from contracts.storage import struct_types
+from contracts.tokens import prescan
+from contracts.validate import parse, validate
+from ledger.crypto import Hash, sha256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """A compiled source: declarations, code object, record types, checks to link."""
+
+    source_hash: Hash
+    contract: Contract
+    code: CodeType
+    structs: dict[str, type]
+    checks: dict[str, tuple[Shape, bool]]
+    starred: frozenset[str]
+    writers: frozenset[str]
+
+    @property
+    def filename(self) -> str:
+        """What tracebacks call this source."""
+        return self.code.co_filename
+
+
+def compile_source(source: str | bytes, *, pure: bool = False) -> Program:
+    """Compile a source. Raise `SourceRejected` with a rule code and line. `pure`: see `resolve`."""
+    raw = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    return _compiled(raw, LANGUAGE, GAS_VERSION, pure)
+
+
+@lru_cache(maxsize=256)
+def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Program:
+    limits = PYC1
+    text = admit(raw, limits)
+    prescan(text, limits)
+    tree = parse(text, limits)
+    validate(tree, limits)
+    contract = resolve(tree, limits, pure)
+    rewritten = rewrite(contract)
+    digest = sha256(raw)
+    return Program(
+        digest,
+        contract,
+        _code(rewritten.tree, f"<contract:{digest.hex()[:16]}>"),
+        struct_types(contract),
+        rewritten.checks,
+        rewritten.starred,
+        rewritten.writers,
+    )
+
+
+def _code(tree: ast.Module, filename: str) -> CodeType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return compile(tree, filename, "exec", dont_inherit=True, optimize=0)
+    except SyntaxError as error:
+        raise reject("C020", error.lineno or 1, 0) from None
+    except (RecursionError, MemoryError):
+        raise reject("C021", 1, 0) from None

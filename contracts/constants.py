@@ -1,0 +1,95 @@
+"""Module constants: literals, displays, other constants and integer arithmetic under the language's width rule."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.limits import Limits
+from contracts.rules import SourceRejected, reject
+
+
+def constant_value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
+    """The value of a constant expression. Raise `SourceRejected` C078. Lists and dicts are made anew for every call."""
+    try:
+        return _value(node, known, limits)
+    except (TypeError, ZeroDivisionError, ValueError, OverflowError):
+        raise reject("C078", node.lineno, node.col_offset) from None
+
+
+def _value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
+    match node:
+        case ast.Constant(value=None | bool() | int() | str() | bytes()):
+            return node.value
+        case ast.Name() if node.id in known:
+            return known[node.id]
+        case ast.Tuple():
+            return tuple(_value(item, known, limits) for item in node.elts)
+        case ast.List():
+            return [_value(item, known, limits) for item in node.elts]
+        case ast.Dict():
+            keys = [_key(_value(item, known, limits), item) for item in node.keys if item is not None]
+            return dict(zip(keys, (_value(item, known, limits) for item in node.values), strict=True))
+        case ast.UnaryOp(op=ast.USub()):
+            return _bounded(-_integer(_value(node.operand, known, limits)), node, limits)
+        case ast.BinOp():
+            return _binary(node, known, limits)
+    raise _refused(node)
+
+
+def _refused(node: ast.expr) -> SourceRejected:
+    return reject("C078", node.lineno, node.col_offset)
+
+
+def _key(value: Any, node: ast.expr) -> Any:
+    if type(value) not in (int, str, bytes, bool):
+        raise _refused(node)
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _bounded(value: int, node: ast.expr, limits: Limits) -> int:
+    if not limits.int_low <= value < limits.int_high:
+        raise _refused(node)
+    return value
+
+
+def _binary(node: ast.BinOp, known: Mapping[str, Any], limits: Limits) -> Any:
+    left, right = _integer(_value(node.left, known, limits)), _integer(_value(node.right, known, limits))
+    result: int
+    match node.op:
+        case ast.Add():
+            result = left + right
+        case ast.Sub():
+            result = left - right
+        case ast.Mult():
+            result = left * right
+        case ast.FloorDiv():
+            result = left // right
+        case ast.Mod():
+            result = left % right
+        case ast.Pow():
+            if right < 0 or (abs(left).bit_length() - 1) * right > 256:
+                raise _refused(node)
+            result = left**right if abs(left) > 1 else left ** (2 - right % 2 if right else 0)
+        case ast.LShift():
+            if right < 0 or left.bit_length() + right > 256:
+                raise _refused(node)
+            result = left << right
+        case ast.RShift() if right >= 0:
+            result = left >> min(right, 512)
+        case ast.BitOr():
+            result = left | right
+        case ast.BitAnd():
+            result = left & right
+        case ast.BitXor():
+            result = left ^ right
+        case _:
+            raise _refused(node)
+    return _bounded(result, node, limits)

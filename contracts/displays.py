@@ -1,0 +1,174 @@
+"""Displays, comprehensions, iteration and text formatting: helpers that make new containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts import keys
+from contracts.faults import BadValue, OutOfGas, TypeMismatch
+from contracts.limits import ITEM_BYTES, LIST_BYTES, LOOP_GAS, TEXT_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.operators import Helper, is_number
+
+
+def text_of(value: Any) -> str:
+    """`str(value)` of a scalar: the same text in every release."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is int or kind is bool or value is None:
+        return str(value)
+    raise TypeMismatch
+
+
+def formatted(value: Any, spec: str) -> str:
+    """`f"{value:spec}"` for the fixed grammar `[[fill]align][0][width][,][d|x|s]`."""
+    align, width, kind, zero, comma, fill = _parse_spec(spec)
+    if type(value) is str:
+        if kind not in ("", "s") or zero or comma:
+            raise TypeMismatch
+        text = value
+    elif type(value) is int or type(value) is bool:
+        if kind == "s":
+            raise TypeMismatch
+        text = format(int(value), ("," if comma else "") + (kind or "d")) if kind or type(value) is int else str(value)
+        if kind == "x" and comma:
+            raise BadValue
+    else:
+        raise TypeMismatch
+    if len(text) >= width:
+        return text
+    if zero and type(value) is not str:
+        sign = "-" if text.startswith("-") else ""
+        return sign + text[len(sign) :].rjust(width - len(sign), "0")
+    side = align or ("<" if type(value) is str or (type(value) is bool and not kind) else ">")
+    if side == "^":
+        left = (width - len(text)) // 2
+        return fill * left + text + fill * (width - len(text) - left)
+    return text.ljust(width, fill) if side == "<" else text.rjust(width, fill)
+
+
+def valid_spec(spec: str) -> bool:
+    """Whether a format is in the fixed grammar."""
+    try:
+        _parse_spec(spec)
+    except BadValue:
+        return False
+    return True
+
+
+def _parse_spec(spec: str) -> tuple[str, int, str, bool, bool, str]:
+    fill, align, rest = " ", "", spec
+    if len(rest) >= 2 and rest[1] in "<>^":
+        fill, align, rest = rest[0], rest[1], rest[2:]
+    elif rest[:1] in ("<", ">", "^"):
+        align, rest = rest[0], rest[1:]
+    zero = rest.startswith("0") and not align
+    digits = ""
+    while rest[:1].isdigit():
+        digits, rest = digits + rest[0], rest[1:]
+    comma = rest.startswith(",")
+    kind = rest[1:] if comma else rest
+    if kind not in ("", "d", "x", "s") or len(digits) > 4 or not spec.isascii():
+        raise BadValue
+    return align, int(digits or "0"), kind, zero, comma, fill
+
+
+def build_displays(meter: Meter) -> dict[str, Helper]:
+    """Helpers of one meter by name."""
+
+    def room(size: int, per_item: int = 1) -> None:
+        if size > LIMITS.items:
+            raise BadValue
+        meter.spend(GAS.item * size)
+        meter.allocate(LIST_BYTES + ITEM_BYTES * per_item * size)
+
+    def iterate(value: Any) -> Any:
+        """What a for loop runs over. Sets have no order and are refused; dicts give a list of their keys."""
+        kind = type(value)
+        if kind is list or kind is tuple or kind is str or kind is range:
+            return value
+        if kind is bytes:
+            return value
+        if kind is dict:
+            room(len(value))
+            return keys.unwrap_all(value)
+        raise TypeMismatch
+
+    def eager(value: Any) -> list[Any]:
+        """A new list of what iterating yields."""
+        source = iterate(value)
+        if type(source) is range:
+            span(source)
+        if type(value) is not dict:
+            room(len(source))
+        return list(source)
+
+    def span(source: range) -> int:
+        """Length of a range, which may be longer than Python's `len` can say."""
+        low, high, step = source.start, source.stop, source.step
+        size = max(0, (high - low + step - (1 if step > 0 else -1)) // step)
+        if size > 2**48:
+            raise OutOfGas
+        return size
+
+    def over(value: Any, gas: int, keep: int) -> Any:
+        """A comprehension clause: gas for all its turns and room for what it keeps, before the first turn."""
+        source = iterate(value)
+        size = span(source) if type(source) is range else len(source)
+        meter.spend((LOOP_GAS + gas) * size)
+        meter.allocate(keep * size)
+        return source
+
+    def made(result: Any) -> Any:
+        """The result of a comprehension, within the size limit."""
+        if len(result) > LIMITS.items:
+            raise BadValue
+        meter.allocate(LIST_BYTES)
+        return result
+
+    def range_(*bounds: Any) -> range:
+        """range(...) as the source of a loop; lazy, and never a value."""
+        if not 1 <= len(bounds) <= 3 or not all(is_number(type(bound)) for bound in bounds):
+            raise TypeMismatch
+        if len(bounds) == 3 and bounds[2] == 0:
+            raise BadValue
+        return range(*bounds)
+
+    def dict_(*pairs: Any) -> dict[Any, Any]:
+        return {keys.wrap(key): value for key, value in pairs}
+
+    def set_(*items: Any) -> set[Any]:
+        return {keys.wrap(item) for item in items}
+
+    def star(*parts: Any) -> list[Any]:
+        """Items of a display with stars: (starred?, value) pairs."""
+        found: list[Any] = []
+        for starred, value in parts:
+            if starred:
+                found.extend(eager(value))
+            else:
+                found.append(value)
+            if len(found) > LIMITS.items:
+                raise BadValue
+        room(len(found))
+        return found
+
+    def fstring(*parts: Any) -> str:
+        """Pieces of an f-string: texts, or (value, format) pairs."""
+        found = [part if type(part) is str else piece(part) for part in parts]
+        size = sum(map(len, found))
+        if size > LIMITS.text:
+            raise BadValue
+        meter.spend(size // GAS.bytes_per_gas)
+        meter.allocate(TEXT_BYTES + size)
+        return "".join(found)
+
+    def piece(part: tuple[Any, str]) -> str:
+        value, spec = part
+        return formatted(value, spec) if spec else text_of(value)
+
+    return {
+        "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_, "star": star,
+        "fstring": fstring, "room": room, "key": keys.wrap,
+    }  # fmt: skip

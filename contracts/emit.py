@@ -1,0 +1,108 @@
+"""Small constructors for the syntax tree that the compiler emits. Helper names begin with `$`, which no source can spell."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from contracts.kinds import HIGH, LOW
+
+LOAD, STORE = ast.Load(), ast.Store()
+TEMP = "$t"
+
+
+def name(identifier: str) -> ast.Name:
+    """A name that is read."""
+    return ast.Name(identifier, LOAD)
+
+
+def target(identifier: str) -> ast.Name:
+    """A name that is bound."""
+    return ast.Name(identifier, STORE)
+
+
+def const(value: Any) -> ast.Constant:
+    """A literal."""
+    return ast.Constant(value)
+
+
+def helper(which: str, *arguments: ast.expr, keywords: Iterable[ast.keyword] = ()) -> ast.Call:
+    """A call of the helper `$which`."""
+    return ast.Call(name("$" + which), list(arguments), list(keywords))
+
+
+def pack(items: Sequence[ast.expr]) -> ast.Tuple:
+    """A tuple display."""
+    return ast.Tuple(list(items), LOAD)
+
+
+def walrus(identifier: str, value: ast.expr) -> ast.NamedExpr:
+    """`(identifier := value)`."""
+    return ast.NamedExpr(target(identifier), value)
+
+
+def assign(identifier: str, value: ast.expr) -> ast.stmt:
+    """`identifier = value`."""
+    return ast.Assign([target(identifier)], value)
+
+
+def statement(value: ast.expr) -> ast.stmt:
+    """An expression as a statement."""
+    return ast.Expr(value)
+
+
+def compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.Compare:
+    """One comparison."""
+    return ast.Compare(left, [operator], [right])
+
+
+def bounded(
+    value: ast.expr, low: int, high: int, bounds: tuple[int, int] = (LOW, HIGH), inline: bool = True
+) -> ast.expr:
+    """Check that an integer expression known to lie in low..high lies in `bounds`; nothing is emitted where it must."""
+    under, above = low < bounds[0], high > bounds[1]
+    if not under and not above:
+        return value
+    if not inline:
+        return (
+            helper("chk", value)
+            if bounds == (LOW, HIGH)
+            else helper("within", value, const(bounds[0]), const(bounds[1]))
+        )
+    once = walrus(TEMP, value)
+    if under and above:
+        test = ast.Compare(const(bounds[0]), [ast.LtE(), ast.Lt()], [once, const(bounds[1] + 1)])
+    elif above:
+        test = compare(once, ast.Lt(), const(bounds[1] + 1))
+    else:
+        test = compare(once, ast.GtE(), const(bounds[0]))
+    return ast.IfExp(test, name(TEMP), helper("ovf"))
+
+
+def charge(gas: int, memory: int = 0) -> list[ast.stmt]:
+    """The start of a basic block: subtract its price and stop when nothing is left."""
+    statements = _subtract("gas", gas, "oog") if gas else []
+    return statements + (_subtract("mem", memory, "oom") if memory else [])
+
+
+def _subtract(counter: str, amount: int, failure: str) -> list[ast.stmt]:
+    left = ast.Attribute(name("$m"), counter, STORE)
+    read = ast.Attribute(name("$m"), counter, LOAD)
+    return [
+        ast.AugAssign(left, ast.Sub(), const(amount)),
+        ast.If(compare(read, ast.Lt(), const(0)), [statement(helper(failure))], []),
+    ]
+
+
+def locate(nodes: Iterable[ast.AST], line: int) -> None:
+    """Give every node without a place the first line of its statement: equal failure lines on every Python release."""
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
+            if hasattr(node, "lineno"):
+                continue
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+        pending.extend(ast.iter_child_nodes(node))

@@ -1,0 +1,542 @@
+"""Expressions: each becomes an inline form where the kinds allow it, else a call of a guarded helper.
+
+Every method returns the emitted node and the kind of its value. Inline and guarded forms mean the same, cost the same gas
+and fail with the same code; the kinds only decide how fast it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from contracts import emit, kinds
+from contracts import vocabulary as words
+from contracts.cost import clause_gas, expression_gas
+from contracts.displays import valid_spec
+from contracts.intervals import binary_interval, inline_safe
+from contracts.kinds import Kind
+from contracts.limits import ITEM_BYTES
+from contracts.scope import Scope
+from contracts.shapes import Shape, deep_kind, shallow_kind
+
+Emitted = tuple[ast.expr, Kind]
+_BINARY: dict[type, str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.FloorDiv: "floordiv", ast.Mod: "mod", ast.Pow: "pow",
+    ast.LShift: "lshift", ast.RShift: "rshift", ast.BitOr: "bitor", ast.BitAnd: "bitand", ast.BitXor: "bitxor",
+}  # fmt: skip
+_COMPARE: dict[type, str] = {
+    ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.In: "in",
+    ast.NotIn: "notin", ast.Is: "is", ast.IsNot: "isnot",
+}  # fmt: skip
+_INT_RESULT = frozenset(("sub", "floordiv", "mod", "pow", "lshift", "rshift", "add", "bitor", "bitand", "bitxor"))
+_CTX: dict[str, Kind] = {
+    "sender": kinds.ADDRESS,
+    "self_address": kinds.ADDRESS,
+    "tx_hash": kinds.ADDRESS,
+    "height": kinds.U64,
+    "block_time_ms": kinds.U64,
+    "market_time_ms": kinds.INT,
+    "chain_id": kinds.STR,
+}
+SHORT = 63
+"""Texts up to this length compare at no dynamic price."""
+
+
+def simple(node: ast.expr) -> bool:
+    """Whether evaluating twice is the same as once, and free: a local or a literal."""
+    return isinstance(node, ast.Name | ast.Constant)
+
+
+class Expressions:
+    """The expression part of the compiler; `contracts.calls` adds calls."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.contract = scope.contract
+        self.table: dict[type, Callable[[Any], Emitted]] = {
+            ast.Name: self.name,
+            ast.Constant: self.constant,
+            ast.BinOp: self.binary,
+            ast.UnaryOp: self.unary,
+            ast.BoolOp: self.boolean,
+            ast.Compare: self.comparison,
+            ast.IfExp: self.conditional,
+            ast.Attribute: self.attribute,
+            ast.Subscript: self.subscript,
+            ast.List: self.list_,
+            ast.Tuple: self.tuple_,
+            ast.Dict: self.dict_,
+            ast.Set: self.set_,
+            ast.ListComp: self.list_comprehension,
+            ast.GeneratorExp: self.list_comprehension,
+            ast.SetComp: self.set_comprehension,
+            ast.DictComp: self.dict_comprehension,
+            ast.JoinedStr: self.fstring,
+            ast.NamedExpr: self.named,
+            ast.Call: self.call,
+        }
+
+    def visit(self, node: ast.expr) -> Emitted:
+        method = self.table.get(type(node))
+        if method is None:
+            raise self.scope.refuse("C030", node, type(node).__name__)
+        return method(node)
+
+    def call(self, node: ast.Call) -> Emitted:
+        raise NotImplementedError
+
+    @property
+    def inline(self) -> bool:
+        """Whether a temporary may be bound here (not inside comprehensions and lambdas)."""
+        return self.scope.inline == 0
+
+    def coerce(self, emitted: Emitted, shape: Shape, deep: bool = False) -> ast.expr:
+        """Make sure that a value is of a declared type; nothing is emitted where that is certain."""
+        node, kind = emitted
+        wanted = shallow_kind(shape)
+        frozen = deep and shape.tag == "list"
+        if not frozen and (kind.tag == "never" or kinds.fits(kind, wanted)):
+            return node
+        if kind.tag == "int" and not kind.optional and wanted.tag == "int" and not frozen:
+            return emit.bounded(node, kind.low, kind.high, (wanted.low, wanted.high), self.inline)
+        label = f"{'deep' if frozen else 'as'}.{shape}"
+        self.scope.facts.checks[label] = (shape, frozen)
+        return emit.helper(label, node)
+
+    # names and literals
+
+    def name(self, node: ast.Name) -> Emitted:
+        if self.scope.is_local(node.id):
+            return emit.name(node.id), self.scope.kind_of(node.id)
+        if node.id in self.contract.constants:
+            return self.module_constant(node.id)
+        raise self.unknown(node)
+
+    def unknown(self, node: ast.Name) -> Exception:
+        known = node.id in words.BUILTINS | words.API | words.DECLARATIONS | words.TYPES | {"ctx", "Revert"}
+        if known or self.contract.defines(node.id):
+            return self.scope.refuse("C066", node, node.id)
+        return self.scope.refuse("C069" if node.id in words.KNOWN_MISSING else "C055", node, node.id)
+
+    def module_constant(self, name: str) -> Emitted:
+        value = self.contract.constants[name]
+        if type(value) in (int, bool, str, bytes) or value is None:
+            return emit.const(value), literal_kind(value)
+        return emit.name(f"$c.{name}"), literal_kind(value)
+
+    def constant(self, node: ast.Constant) -> Emitted:
+        return emit.const(node.value), literal_kind(node.value)
+
+    # operators
+
+    def binary(self, node: ast.BinOp) -> Emitted:
+        return self.operate(type(node.op), self.visit(node.left), self.visit(node.right))
+
+    def operate(self, operator: type, left: Emitted, right: Emitted) -> Emitted:
+        which = _BINARY[operator]
+        a, b = left[1], right[1]
+        if "never" in (a.tag, b.tag):
+            return emit.helper(which, left[0], right[0]), kinds.NEVER
+        if a.tag in ("int", "bool") and b.tag in ("int", "bool") and inline_safe(which, a, b):
+            plain = ast.BinOp(left[0], operator(), right[0])
+            if which in ("bitor", "bitand", "bitxor") and a.tag == b.tag == "bool":
+                return plain, kinds.BOOL
+            low, high = binary_interval(which, a, b)
+            return emit.bounded(plain, low, high, inline=self.inline), kinds.interval(low, high)
+        kind = kinds.ANY
+        if (which in _INT_RESULT and (a.number or b.number)) or which in ("floordiv", "mod", "pow", "lshift", "rshift"):
+            kind = kinds.INT
+        elif which == "add" and a.tag == b.tag and a.tag in ("str", "bytes"):
+            kind = Kind(a.tag, a.low + b.low, min(a.high + b.high, kinds.STR.high))
+        elif which == "add" and a.tag == b.tag == "list" and a.items and b.items:
+            kind = kinds.list_of(kinds.join(a.items[0], b.items[0]))
+        elif which == "mul" and a.number and b.number:
+            kind = kinds.INT
+        return emit.helper(which, left[0], right[0]), kind
+
+    def unary(self, node: ast.UnaryOp) -> Emitted:
+        value, kind = self.visit(node.operand)
+        match node.op:
+            case ast.Not():
+                return ast.UnaryOp(ast.Not(), value), kinds.BOOL
+            case ast.USub() if kind.number:
+                low, high = -kind.high, -kind.low
+                plain = ast.UnaryOp(ast.USub(), value)
+                return emit.bounded(plain, low, high, inline=self.inline), kinds.interval(low, high)
+            case ast.UAdd() if kind.number:
+                return ast.UnaryOp(ast.UAdd(), value), kinds.interval(kind.low, kind.high)
+            case ast.Invert() if kind.number:
+                return ast.BinOp(emit.const(-1), ast.Sub(), value), kinds.interval(-1 - kind.high, -1 - kind.low)
+        which = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert"}[type(node.op)]
+        return emit.helper(which, value), kinds.INT
+
+    def boolean(self, node: ast.BoolOp) -> Emitted:
+        parts = [self.visit(value) for value in node.values]
+        joined = kinds.join_all(tuple(kind for _, kind in parts))
+        return ast.BoolOp(type(node.op)(), [value for value, _ in parts]), joined
+
+    def conditional(self, node: ast.IfExp) -> Emitted:
+        test, _ = self.visit(node.test)
+        body, first = self.visit(node.body)
+        other, second = self.visit(node.orelse)
+        return ast.IfExp(test, body, other), kinds.join(first, second)
+
+    def comparison(self, node: ast.Compare) -> Emitted:
+        first = self.visit(node.left)
+        if len(node.ops) == 1:
+            return self.compare_pair(first, node.ops[0], node.comparators[0])
+        rest = [self.visit(part) for part in node.comparators]
+        pairs = zip([first, *rest], node.ops, rest, strict=False)
+        if all(plain_comparison(_COMPARE[type(op)], a[1], b[1]) for a, op, b in pairs):
+            ops: list[ast.cmpop] = [type(op)() for op in node.ops]
+            return ast.Compare(first[0], ops, [part for part, _ in rest]), kinds.BOOL
+        if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node)):
+            raise self.scope.refuse("C061", node, "a walrus in a chain")
+        return self.chain(first, node.ops, node.comparators), kinds.BOOL
+
+    def chain(self, left: Emitted, operators: list[ast.cmpop], operands: list[ast.expr]) -> ast.expr:
+        """`a < b < c` with guarded comparisons: each operand once, the rest only while the comparisons hold."""
+        right = self.visit(operands[0])
+        if len(operators) == 1:
+            return self.compared(left, operators[0], right)
+        self.scope.inline += 1
+        level = len(operators)
+        names = (f"$a{level}", f"$b{level}")
+        test = self.compared((emit.name(names[0]), left[1]), operators[0], (emit.name(names[1]), right[1]))
+        more = self.chain((emit.name(names[1]), right[1]), operators[1:], operands[1:])
+        self.scope.inline -= 1
+        body = ast.BoolOp(ast.And(), [test, more])
+        return ast.Call(lambda_of(names, body), [left[0], right[0]], [])
+
+    def compare_pair(self, left: Emitted, operator: ast.cmpop, operand: ast.expr) -> Emitted:
+        slot = self.slot_named(operand)
+        if slot is not None and isinstance(operator, ast.In | ast.NotIn):
+            found = emit.helper(f"has.{slot}", self.key_of(slot, left, operand))
+            return (found if isinstance(operator, ast.In) else ast.UnaryOp(ast.Not(), found)), kinds.BOOL
+        return self.compared(left, operator, self.visit(operand)), kinds.BOOL
+
+    def compared(self, left: Emitted, operator: ast.cmpop, right: Emitted) -> ast.expr:
+        which = _COMPARE[type(operator)]
+        if plain_comparison(which, left[1], right[1]):
+            return emit.compare(left[0], type(operator)(), right[0])
+        return emit.helper(which, left[0], right[0])
+
+    # access
+
+    def slot_named(self, node: ast.expr) -> str | None:
+        """The map or cell that a bare name means here, if it means one."""
+        if isinstance(node, ast.Name) and node.id in self.contract.slots and not self.scope.is_local(node.id):
+            return node.id
+        return None
+
+    def attribute(self, node: ast.Attribute) -> Emitted:
+        if isinstance(node.value, ast.Name) and node.value.id == "ctx":
+            if node.attr not in _CTX:
+                raise self.scope.refuse("C054", node, f"ctx.{node.attr}")
+            return ast.Attribute(emit.name("$m"), node.attr, emit.LOAD), _CTX[node.attr]
+        value, kind = self.visit(node.value)
+        if kind.tag == "record":
+            shape = self.contract.records[kind.name].fields.get(node.attr)
+            if shape is None:
+                raise self.scope.refuse("C074", node, f"{kind.name} has no field {node.attr}")
+            plain = ast.Attribute(value, node.attr, emit.LOAD)
+            return (emit.helper("opened", plain) if shape.tag == "list" else plain), deep_kind(shape)
+        if kind.tag not in ("any", "never"):
+            raise self.scope.refuse("C054", node, node.attr)
+        if not any(node.attr in record.fields for record in self.contract.records.values()):
+            raise self.scope.refuse("C054", node, node.attr)
+        return emit.helper("attr", value, emit.const(node.attr)), kinds.NEVER if kind.tag == "never" else kinds.ANY
+
+    def subscript(self, node: ast.Subscript) -> Emitted:
+        slot = self.slot_named(node.value)
+        if slot is not None:
+            declared = self.contract.slots[slot]
+            key = self.slot_key(slot, node.slice)
+            return emit.helper(f"load.{slot}", key), deep_kind(declared.value)
+        value, kind = self.visit(node.value)
+        if isinstance(node.slice, ast.Slice):
+            bounds = [emit.const(None) if part is None else self.visit(part)[0] for part in _slice_parts(node.slice)]
+            same = Kind(kind.tag, 0, kind.high, kind.items[:1]) if kind.tag in ("str", "bytes", "list") else kinds.ANY
+            return emit.helper("slice", value, *bounds), same
+        index, wanted = self.visit(node.slice)
+        if kind.tag in ("list", "tuple", "str", "bytes") and wanted.number:
+            return ast.Subscript(value, index, emit.LOAD), indexed_kind(kind, node.slice)
+        if kind.tag == "dict" and kind.items and _narrow(wanted):
+            return ast.Subscript(value, index, emit.LOAD), kind.items[1]
+        return emit.helper("getitem", value, index), kinds.NEVER if kind.tag == "never" else kinds.ANY
+
+    def slot_key(self, slot: str, node: ast.expr) -> ast.expr:
+        """The stored key of `slot[node]`: key parts are encoded inline where their kinds are known."""
+        declared = self.contract.slots[slot]
+        if not declared.is_map:
+            raise self.scope.refuse("C076", node, f"{slot} is a Var: use .get() and .set()")
+        if declared.tuple_key and isinstance(node, ast.Tuple):
+            if len(node.elts) != len(declared.key):
+                raise self.scope.refuse("C076", node, f"a key of {slot} has {len(declared.key)} parts")
+            return self.key_parts(slot, [self.visit(part) for part in node.elts])
+        return self.key_of(slot, self.visit(node), node)
+
+    def key_of(self, slot: str, key: Emitted, node: ast.expr) -> ast.expr:
+        declared = self.contract.slots[slot]
+        if not declared.is_map:
+            raise self.scope.refuse("C076", node, f"{slot} is a Var")
+        if not declared.tuple_key:
+            return self.key_parts(slot, [key])
+        if isinstance(key[0], ast.Tuple) and len(key[0].elts) == len(declared.key) and key[1].items:
+            return self.key_parts(slot, list(zip(key[0].elts, key[1].items, strict=True)))
+        if isinstance(key[0], ast.Name) and len(key[1].items) == len(declared.key) and not key[1].optional:
+            parts = [ast.Subscript(key[0], emit.const(i), emit.LOAD) for i in range(len(declared.key))]
+            return self.key_parts(slot, list(zip(parts, key[1].items, strict=True)))
+        return emit.helper(f"key.{slot}", key[0])
+
+    def key_parts(self, slot: str, parts: list[Emitted]) -> ast.expr:
+        encoded: ast.expr = emit.name(f"$prefix.{slot}")
+        for part, shape in zip(parts, self.contract.slots[slot].key, strict=True):
+            encoded = ast.BinOp(encoded, ast.Add(), self.key_part(self.coerce(part, shape), shape))
+        return encoded
+
+    def key_part(self, value: ast.expr, shape: Shape) -> ast.expr:
+        match shape.tag:
+            case "u64" | "u256":
+                width = 8 if shape.tag == "u64" else 32
+                if isinstance(value, ast.Constant):
+                    return emit.const(value.value.to_bytes(width, "big"))
+                method = ast.Attribute(value, "to_bytes", emit.LOAD)
+                return ast.Call(method, [emit.const(width), emit.const("big")], [])
+            case "Address":
+                return value
+            case "bool":
+                return ast.IfExp(value, emit.const(b"\x01"), emit.const(b"\x00"))
+            case "int":
+                return emit.helper("keyint", value)
+            case _:
+                return emit.helper("keytext", value)
+
+    # displays and comprehensions
+
+    def items(self, nodes: list[ast.expr]) -> tuple[list[ast.expr], list[Kind], bool]:
+        starred = any(isinstance(node, ast.Starred) for node in nodes)
+        found: list[ast.expr] = []
+        known: list[Kind] = []
+        for node in nodes:
+            star = isinstance(node, ast.Starred)
+            value, kind = self.visit(node.value if isinstance(node, ast.Starred) else node)
+            found.append(emit.pack([emit.const(star), value]) if starred else value)
+            known.append(kinds.item_kind(kind) if star else kind)
+        return found, known, starred
+
+    def list_(self, node: ast.List) -> Emitted:
+        found, known, starred = self.items(node.elts)
+        kind = kinds.list_of(kinds.join_all(tuple(known)))
+        return (emit.helper("star", *found) if starred else ast.List(found, emit.LOAD)), kind
+
+    def tuple_(self, node: ast.Tuple) -> Emitted:
+        found, known, starred = self.items(node.elts)
+        if starred:
+            return emit.helper("tuple", emit.helper("star", *found)), kinds.TUPLE
+        return emit.pack(found), Kind("tuple", items=tuple(known))
+
+    def set_(self, node: ast.Set) -> Emitted:
+        found, _, starred = self.items(node.elts)
+        return (emit.helper("setof", emit.helper("star", *found)) if starred else emit.helper("set", *found)), kinds.SET
+
+    def dict_(self, node: ast.Dict) -> Emitted:
+        pairs = [(self.visit(key), self.visit(value)) for key, value in zip(node.keys, node.values, strict=True) if key]
+        if all(isinstance(key[0], ast.Constant) and key[1].tag in ("str", "bytes") for key, _ in pairs):
+            return ast.Dict([key[0] for key, _ in pairs], [value[0] for _, value in pairs]), kinds.DICT
+        return emit.helper("dict", *(emit.pack([key[0], value[0]]) for key, value in pairs)), kinds.DICT
+
+    def list_comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Emitted:
+        clauses, (element, kind) = self.comprehend(node, lambda: self.visit(node.elt))
+        return emit.helper("made", ast.ListComp(element, clauses)), kinds.list_of(kind)
+
+    def set_comprehension(self, node: ast.SetComp) -> Emitted:
+        clauses, (element, _) = self.comprehend(node, lambda: self.visit(node.elt))
+        return emit.helper("made", ast.SetComp(emit.helper("key", element), clauses)), kinds.SET
+
+    def dict_comprehension(self, node: ast.DictComp) -> Emitted:
+        clauses, (pair, _) = self.comprehend(node, lambda: self.pair(node))
+        key, value = pair.elts if isinstance(pair, ast.Tuple) else (pair, pair)
+        return emit.helper("made", ast.DictComp(emit.helper("key", key), value, clauses)), kinds.DICT
+
+    def pair(self, node: ast.DictComp) -> Emitted:
+        return emit.pack([self.visit(node.key)[0], self.visit(node.value)[0]]), kinds.ANY
+
+    def comprehend(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, element: Callable[[], Emitted]
+    ) -> tuple[list[ast.comprehension], Emitted]:
+        """Emit the clauses; each charges for all its items before the first (`over`)."""
+        scope = self.scope
+        scope.inner.append({})
+        scope.inline += 1
+        clauses: list[ast.comprehension] = []
+        for index, clause in enumerate(node.generators):
+            if any(isinstance(part, ast.NamedExpr) for part in ast.walk(clause.iter)):
+                raise scope.refuse("C020", clause.iter, "a walrus in the source of a comprehension")
+            source, kind = self.source(clause.iter)
+            last = index + 1 == len(node.generators)
+            keep = (ITEM_BYTES if not clause.ifs else ITEM_BYTES // 4) if last else 0
+            source = emit.helper("over", source, emit.const(clause_gas(node, index)), emit.const(keep))
+            target, guard = self.targets(clause.target, kinds.item_kind(kind), scope.inner[-1])
+            if guard is not None:
+                source = emit.helper("rows", source, guard)
+            tests = [self.visit(test)[0] for test in clause.ifs]
+            clauses.append(ast.comprehension(target, source, tests, 0))
+        made = element()
+        scope.inline -= 1
+        scope.inner.pop()
+        return clauses, made
+
+    def source(self, node: ast.expr) -> Emitted:
+        """The iterable of a loop; `range` stays lazy."""
+        is_range = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
+        if isinstance(node, ast.Call) and is_range and not self.scope.is_local("range"):
+            bounds = [self.visit(part) for part in node.args]
+            if node.keywords or not 1 <= len(bounds) <= 3 or any(isinstance(part, ast.Starred) for part in node.args):
+                raise self.scope.refuse("C077", node, "range")
+            plain = all(kind.tag == "int" and not kind.optional for _, kind in bounds)
+            return emit.helper("pyrange" if plain else "range", *(value for value, _ in bounds)), range_kind(bounds)
+        value, kind = self.visit(node)
+        if kind.tag == "set":
+            raise self.scope.refuse("C067", node)
+        return value, kind
+
+    def targets(self, node: ast.expr, kind: Kind, level: dict[str, Kind] | None) -> tuple[ast.expr, ast.expr | None]:
+        """A loop target and, where the items are not known to be tuples of the right length, the shape to check."""
+        match node:
+            case ast.Name():
+                if level is None:
+                    self.scope.bind(node.id, kind)
+                else:
+                    level[node.id] = kinds.settled(kind)
+                return emit.target(node.id), None
+            case ast.Tuple() | ast.List():
+                known = kind.tag == "tuple" and len(kind.items) == len(node.elts) and not kind.optional
+                inner = kind.items if known else tuple(self.unpacked(kind) for _ in node.elts)
+                parts = [self.targets(part, item, level) for part, item in zip(node.elts, inner, strict=True)]
+                target = ast.Tuple([part for part, _ in parts], emit.STORE)
+                if known and all(guard is None for _, guard in parts):
+                    return target, None
+                return target, emit.pack([guard or emit.const(0) for _, guard in parts])
+        raise self.scope.refuse("C030", node, "a loop target")
+
+    def unpacked(self, kind: Kind) -> Kind:
+        return kinds.NEVER if kind.tag == "never" else kinds.item_kind(kind)
+
+    # the rest
+
+    def fstring(self, node: ast.JoinedStr) -> Emitted:
+        parts: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                spec = "".join(item.value for item in getattr(part.format_spec, "values", []))
+                if not valid_spec(spec):
+                    raise self.scope.refuse("C050", node, spec)
+                parts.append(emit.pack([self.visit(part.value)[0], emit.const(spec)]))
+            else:
+                parts.append(self.visit(part)[0])
+        return emit.helper("fstring", *parts), kinds.STR
+
+    def named(self, node: ast.NamedExpr) -> Emitted:
+        value, kind = self.visit(node.value)
+        name = node.target.id
+        if any(name in level for level in self.scope.inner):
+            raise self.scope.refuse("C020", node, f"{name} is a comprehension variable")
+        self.scope.bind(name, kind)
+        return emit.walrus(name, value), kind
+
+    def lambda_(self, node: ast.Lambda, parameters: tuple[Kind, ...]) -> ast.expr:
+        """A lambda as key=, map or filter argument; `parameters` are the kinds it will be called with."""
+        names = [argument.arg for argument in node.args.args]
+        if node.args.defaults:
+            raise self.scope.refuse("C042", node, "in a lambda")
+        if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node.body)):
+            raise self.scope.refuse("C043", node, "a walrus in a lambda")
+        known = parameters if len(parameters) == len(names) else (kinds.ANY,) * len(names)
+        self.scope.inner.append(dict(zip(names, map(kinds.settled, known), strict=True)))
+        self.scope.inline += 1
+        body, _ = self.visit(node.body)
+        self.scope.inline -= 1
+        self.scope.inner.pop()
+        tick = emit.helper("tick", emit.const(expression_gas(node.body) + expression_gas(node)))
+        return lambda_of(names, ast.BoolOp(ast.And(), [tick, body]))
+
+
+def lambda_of(names: list[str] | tuple[str, ...], body: ast.expr) -> ast.Lambda:
+    """A lambda with plain parameters."""
+    arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+    return ast.Lambda(arguments, body)
+
+
+def literal_kind(value: Any) -> Kind:
+    """The kind of a constant."""
+    match value:
+        case None:
+            return kinds.NONE
+        case bool():
+            return kinds.BOOL
+        case int():
+            return kinds.interval(value, value)
+        case str():
+            return Kind("str", len(value), len(value))
+        case bytes():
+            return Kind("bytes", len(value), len(value))
+        case tuple():
+            return Kind("tuple", items=tuple(map(literal_kind, value)))
+        case list():
+            return kinds.LIST
+        case _:
+            return kinds.DICT
+
+
+def plain_comparison(which: str, a: Kind, b: Kind) -> bool:
+    """Whether a comparison can be emitted as it is: cheap, total, and failing only where the guarded one fails."""
+    if which in ("is", "isnot"):
+        return True
+    texts = a.tag == b.tag and a.tag in ("str", "bytes") and min(a.high, b.high) <= SHORT
+    if which in ("eq", "ne"):
+        return a.scalar or b.scalar or texts or (_short(a) or _short(b))
+    if which in ("lt", "le", "gt", "ge"):
+        return (a.tag in ("int", "bool") and b.tag in ("int", "bool")) or texts
+    return False
+
+
+def _short(kind: Kind) -> bool:
+    return kind.tag in ("str", "bytes") and kind.high <= SHORT
+
+
+def _narrow(kind: Kind) -> bool:
+    return not kind.optional and (
+        kind.tag in ("str", "bytes") or (kind.tag == "int" and kind.low > -(2**60) and kind.high < 2**60)
+    )
+
+
+def _slice_parts(node: ast.Slice) -> tuple[ast.expr | None, ast.expr | None, ast.expr | None]:
+    return node.lower, node.upper, node.step
+
+
+def indexed_kind(kind: Kind, index: ast.expr) -> Kind:
+    """The kind of one item."""
+    number: Any = None
+    match index:
+        case ast.Constant(value=int(position)):
+            number = position
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(position))):
+            number = -position
+    if kind.tag == "tuple" and number is not None and -len(kind.items) <= number < len(kind.items):
+        return kind.items[number]
+    return kinds.item_kind(kind)
+
+
+def range_kind(bounds: list[Emitted]) -> Kind:
+    """A pseudo-list with the interval of a range's items."""
+    numbers = [kind for _, kind in bounds]
+    if any(kind.tag == "never" for kind in numbers):
+        return kinds.list_of(kinds.NEVER)
+    if not all(kind.tag == "int" and not kind.optional for kind in numbers):
+        return kinds.list_of(kinds.INT)
+    if len(numbers) == 1:
+        return kinds.list_of(kinds.interval(0, max(0, numbers[0].high - 1)))
+    low = min(kind.low for kind in numbers[:2])
+    return kinds.list_of(kinds.interval(low, max(kind.high for kind in numbers[:2])))

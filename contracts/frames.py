@@ -1,0 +1,296 @@
+"""Call frames: one meter, its linked instances, and calls from contract to contract.
+
+A called contract sees its caller's contract address as sender and copies of the arguments; it runs only if the caller's
+manifest names it and it is not already running. Its failure ends the transaction, unless the caller asked for
+`on_fail="return"`: then its writes and events are undone and the caller gets the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.abi import Entry, encode_result, incoming, outgoing
+from contracts.clock import MarketClock
+from contracts.compile import compile_source
+from contracts.faults import (
+    AuthDenied,
+    BadValue,
+    CalleeFailed,
+    DepthExceeded,
+    Halt,
+    OutOfGas,
+    OutOfMemory,
+    Reentrancy,
+    Reverted,
+    TypeMismatch,
+)
+from contracts.limits import LANGUAGE, ExecutionLimits
+from contracts.meter import GAS, LIMITS, Meter, StateReader, StateView, no_view, refuse_write
+from contracts.outcome import outcome_of
+from contracts.program import Instance, Library
+from contracts.state_format import InstanceRecord, ScheduledCall, sequence_key
+from contracts.values import ValueRefused, encode_value
+from ledger.codec import decode, encode
+from ledger.crypto import contract_address
+from ledger.errors import GridchainError, InvariantBroken
+from ledger.objects import Event
+from ledger.schema import state_contract, state_scheduled, state_source
+
+_SIMPLE = (int, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContext:
+    """The block that calls run in. Times in ms; `market_time_ms` by the chain's `MarketClock`."""
+
+    chain_id: str
+    height: int
+    time_ms: int
+    market_time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call did. `value` is the encoded result, or the encoded details of a revert."""
+
+    ok: bool
+    code: str
+    line: int
+    gas: int
+    value: bytes
+    events: tuple[Event, ...]
+
+
+class Unknown(Halt):
+    """No such contract, or no such entry in it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Machine:
+    """One meter and everything linked to it. Runs one call at a time; its owner hands it to one thread at a time."""
+
+    def __init__(self, clock: MarketClock, limits: ExecutionLimits) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.meter = Meter()
+        self.meter.invoke = self.invoke
+        self.meter.schedule = self.schedule
+        self.library = Library(self.meter)
+        self.linked: dict[str, tuple[bytes, Instance]] = {}
+        self.addresses: dict[str, bytes] = {}
+        self.stack: list[Instance] = []
+        self.view: StateView | None = None
+
+    # opening and closing
+
+    def open(self, view: StateView, block: BlockContext) -> None:
+        """Bind the meter to a view that may be written."""
+        meter = self.meter
+        self.view = view
+        meter.get, meter.scan, meter.put, meter.delete = view.get, view.scan, view.put, view.delete
+        meter.readonly = False
+        self._context(block)
+
+    def open_reader(self, view: StateReader, block: BlockContext) -> None:
+        """Bind the meter to a view that is only read."""
+        meter = self.meter
+        self.view = None
+        meter.get, meter.scan, meter.put, meter.delete = view.get, view.scan, refuse_write, refuse_write
+        meter.readonly = True
+        self._context(block)
+
+    def _context(self, block: BlockContext) -> None:
+        meter = self.meter
+        meter.chain_id = block.chain_id
+        meter.height = block.height
+        meter.block_time_ms = block.time_ms
+        meter.market_time_ms = block.market_time_ms
+
+    def close(self) -> None:
+        """Let go of the view, so that its memory can be freed."""
+        meter = self.meter
+        self.view = None
+        meter.get = meter.put = meter.delete = meter.scan = no_view
+        self.stack.clear()
+        meter.events = []
+
+    # instances
+
+    def instance(self, name: str) -> Instance | None:
+        """The linked instance under a name in the current view; None if there is none."""
+        raw = self.meter.get(state_contract(name))
+        if raw is None:
+            return None
+        known = self.linked.get(name)
+        if known is not None and known[0] == raw:
+            return known[1]
+        record = decode(InstanceRecord, raw)
+        source = self.meter.get(state_source(record.source_hash))
+        if source is None or record.language != LANGUAGE:
+            raise InvariantBroken(f"contract {name} has no source, or one in {record.language}")
+        try:
+            program = compile_source(source)
+        except GridchainError as error:
+            raise InvariantBroken(f"the installed source of {name} does not compile: {error}") from error
+        linked = Instance(program, name, frozenset(record.calls), self.library)
+        self.linked[name] = (raw, linked)
+        return linked
+
+    def address(self, name: str) -> bytes:
+        """The account of an instance."""
+        found = self.addresses.get(name)
+        if found is None:
+            found = self.addresses[name] = contract_address(name)
+        return found
+
+    # running
+
+    def result(self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: bytes) -> Any:
+        """Run one top-level call with the gas that the meter holds; return what it returns."""
+        meter = self.meter
+        meter.name = instance.name
+        meter.sender = sender
+        meter.self_address = self.address(instance.name)
+        meter.tx_hash = subject
+        meter.depth = 0
+        self.stack.append(instance)
+        if entry.role == "view":
+            meter.readonly = True
+            meter.put = meter.delete = refuse_write
+        if instance.fresh:
+            instance.renew()
+        return entry.call(*entry.decode(arguments))
+
+    def attempt(
+        self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: bytes, gas: int
+    ) -> Outcome:
+        """Run a call in a frame of its own: a failure undoes its writes and drops its events. Never a host exception."""
+        view, meter = self.view, self.meter
+        if view is None:
+            raise InvariantBroken("a call that writes needs a view that can be written")
+        mark = view.checkpoint()
+        meter.gas = gas
+        meter.mem = LIMITS.memory
+        meter.events = events = []
+        self.stack.clear()
+        try:
+            meter.spend(GAS.transaction + GAS.argument_byte * len(arguments))
+            value = encode_result(self.result(instance, entry, arguments, sender, subject), meter)
+        except (Exception, Halt) as error:  # the call into contract code: every outcome is mapped, host faults re-raise
+            code, line = outcome_of(error)
+            view.rollback(mark)
+            details = encoded_details(error)
+            return Outcome(False, code, getattr(error, "line", 0) or line, gas - max(meter.gas, 0), details, ())
+        finally:
+            meter.readonly = False
+            meter.put, meter.delete = view.put, view.delete
+        return Outcome(True, "", 0, gas - meter.gas, value, tuple(events))
+
+    # calls between contracts
+
+    def invoke(self, name: Any, entry_name: Any, arguments: tuple[Any, ...], view_only: bool, quiet: bool) -> Any:
+        """`call` and `view_call` of contract source."""
+        meter = self.meter
+        meter.spend(GAS.cross_call)
+        if type(name) is not str or type(entry_name) is not str:
+            raise TypeMismatch
+        caller = self.stack[-1]
+        if name not in caller.calls:
+            raise AuthDenied
+        if len(self.stack) >= LIMITS.call_depth:
+            raise DepthExceeded
+        instance = self.instance(name)
+        if instance is None:
+            raise Unknown("UNKNOWN_CONTRACT")
+        entry = instance.entries.get(entry_name)
+        if entry is None:
+            raise Unknown("UNKNOWN_ENTRY")
+        if entry.scheduled or entry.role not in ("export", "view") or (view_only and entry.role != "view"):
+            raise AuthDenied
+        running = instance in self.stack
+        if running and entry.role != "view":
+            raise Reentrancy
+        copies = tuple([self.copied(value) for value in arguments])
+        return self.enter(instance, entry, copies, running, quiet)
+
+    def copied(self, value: Any) -> Any:
+        """A value as another contract gets it: nothing is shared."""
+        return value if type(value) in _SIMPLE else outgoing(value, self.meter)
+
+    def enter(self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool) -> Any:
+        meter, view = self.meter, self.view
+        saved = (meter.name, meter.sender, meter.self_address, meter.depth, meter.readonly, meter.put, meter.delete)
+        constants = {name: instance.scope[name] for name in instance.fresh} if running else {}
+        mark = view.checkpoint() if quiet and view is not None else 0
+        events = len(meter.events)
+        meter.sender, meter.self_address, meter.name = meter.self_address, self.address(instance.name), instance.name
+        meter.depth = 0
+        if entry.role == "view":
+            meter.readonly = True
+            meter.put = meter.delete = refuse_write
+        self.stack.append(instance)
+        if instance.fresh:
+            instance.renew()
+        try:
+            result = entry.call(*entry.take(arguments))
+            found = result if type(result) in _SIMPLE else incoming(outgoing(result, meter), meter)
+            answer = (True, found) if quiet else found
+        except (OutOfGas, OutOfMemory):
+            raise
+        except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise
+            code, line = outcome_of(error)
+            if not quiet:
+                raise CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None)) from None
+            if view is not None:
+                view.rollback(mark)
+            del meter.events[events:]
+            answer = (False, code)
+        finally:
+            self.stack.pop()
+            (meter.name, meter.sender, meter.self_address, meter.depth, meter.readonly, meter.put, meter.delete) = saved
+            instance.scope.update(constants)
+        return answer
+
+    # scheduled calls
+
+    def schedule(self, due: int, entry: str, arguments: tuple[Any, ...], gas: Any) -> None:
+        """`schedule(due_market_ms, "entry", *arguments, gas=N)` of contract source."""
+        meter, limits = self.meter, self.limits
+        cap = limits.scheduled_default_gas if gas is None else gas
+        if type(cap) is not int:
+            raise TypeMismatch
+        due_ms = self.clock.block_time(due)
+        if not 0 < cap <= limits.scheduled_gas or due_ms >= 2**64:
+            raise BadValue
+        if meter.readonly:
+            raise AuthDenied
+        try:
+            raw = encode_value([outgoing(value, meter) for value in arguments])
+        except ValueRefused:
+            raise BadValue from None
+        if len(raw) > LIMITS.stored_value:
+            raise BadValue
+        meter.spend(GAS.schedule + GAS.write_per_byte * len(raw))
+        counter = sequence_key(meter.name)
+        last = meter.get(counter)
+        number = 0 if last is None else int.from_bytes(last, "big")
+        meter.put(counter, (number + 1).to_bytes(8, "big"))
+        meter.put(state_scheduled(due_ms, meter.name, number), encode(ScheduledCall(due, entry, raw, cap)))
+
+
+def encoded_details(error: BaseException) -> bytes:
+    """Details of a revert as a receipt carries them; nothing if they are no plain value or too large."""
+    details = getattr(error, "details", None)
+    if details is None or not isinstance(error, Reverted | CalleeFailed):
+        return b""
+    unmetered = Meter()
+    unmetered.gas, unmetered.mem = 10_000, LIMITS.memory
+    try:
+        raw = encode_value(outgoing(details, unmetered))
+    except (ValueRefused, BadValue, TypeMismatch, OutOfGas, OutOfMemory):
+        return b""
+    return raw if len(raw) <= 1024 else b""

@@ -1,0 +1,155 @@
+"""Every limit and every price, in versioned tables. Consensus data: a table is never edited, only added.
+
+`Limits` bounds what a program may be and hold; `GasTable` prices what it does. One gas is about 10 ns on the reference
+host. `ExecutionLimits` beside them says which limits are consensus and which are a node's own policy.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+LANGUAGE = "pyc/1"
+GAS_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of language version pyc/1. Sizes in bytes unless said otherwise."""
+
+    source_bytes: int = 64 * 1024
+    brackets: int = 30
+    indents: int = 12
+    line_chars: int = 200
+    logical_line_tokens: int = 2_000
+    prefix_run: int = 8
+    elif_chain: int = 64
+    literal_digits: int = 78
+    tree_depth: int = 64
+    tree_nodes: int = 20_000
+    comparisons: int = 8
+    comprehension_clauses: int = 3
+    int_low: int = -(2**255)
+    int_high: int = 2**255  # exclusive
+    text: int = 64 * 1024
+    items: int = 65_536
+    nesting: int = 32
+    key_items: int = 4
+    key_bytes: int = 1_024
+    code_chars: int = 64
+    memory: int = 32 * 1024 * 1024
+    function_depth: int = 64
+    call_depth: int = 8
+    stored_value: int = 64 * 1024
+    event_bytes: int = 64 * 1024
+    call_events: int = 16_384
+    page: int = 4_096
+    record_fields: int = 64
+    parameters: int = 32
+    value_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class GasTable:
+    """Prices of gas version 1. Static prices by syntax node; the rest are prices of helpers (see `contracts.meter`)."""
+
+    nodes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(_NODE_GAS))
+    helper: int = 8
+    item: int = 4
+    bytes_per_gas: int = 32
+    pair: int = 6
+    format: int = 20
+    hash_base: int = 120
+    hash_per_64_bytes: int = 30
+    mul_div: int = 30
+    power_step: int = 2
+    read: int = 120
+    read_per_byte: int = 1
+    write: int = 200
+    write_per_byte: int = 10
+    scan: int = 400
+    scan_item: int = 150
+    event: int = 150
+    event_per_byte: int = 4
+    cross_call: int = 700
+    copy_per_byte: int = 2
+    schedule: int = 1_000
+    transaction: int = 500
+    argument_byte: int = 2
+    install_per_byte: int = 20
+
+
+_NODE_GAS = {
+    "Name": 1,
+    "Constant": 1,
+    "BinOp": 3,
+    "UnaryOp": 2,
+    "BoolOp": 2,
+    "Compare": 3,
+    "IfExp": 2,
+    "Call": 8,
+    "Attribute": 3,
+    "Subscript": 4,
+    "Slice": 4,
+    "List": 6,
+    "Tuple": 4,
+    "Dict": 8,
+    "Set": 8,
+    "ListComp": 10,
+    "DictComp": 12,
+    "SetComp": 12,
+    "GeneratorExp": 10,
+    "Lambda": 6,
+    "JoinedStr": 10,
+    "FormattedValue": 10,
+    "NamedExpr": 2,
+    "Starred": 4,
+    "Assign": 1,
+    "AnnAssign": 2,
+    "AugAssign": 4,
+    "For": 8,
+    "While": 3,
+    "If": 2,
+    "Return": 2,
+    "Delete": 4,
+    "Assert": 3,
+    "Raise": 6,
+    "Try": 6,
+    "Match": 6,
+    "match_case": 4,
+    "Expr": 0,
+    "Pass": 0,
+    "Break": 1,
+    "Continue": 1,
+    "FunctionDef": 10,
+}
+FUNCTION_GAS = 12
+"""Charged at every entry into a contract function."""
+LOOP_GAS = 4
+"""Charged for every turn of a loop and every item of a comprehension clause."""
+
+LIST_BYTES = 56
+ITEM_BYTES = 64
+TEXT_BYTES = 49
+
+PYC1 = Limits()
+GAS1 = GasTable()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionLimits:
+    """Gas caps. Consensus: all but `query_gas`, which is a node's own policy."""
+
+    transaction_gas: int = 50_000_000
+    install_gas: int = 50_000_000
+    scheduled_gas: int = 100_000_000
+    scheduled_default_gas: int = 10_000_000
+    scheduled_block_gas: int = 400_000_000
+    query_gas: int = 100_000_000
+
+
+def static_gas(node: ast.AST) -> int:
+    """The static price of one syntax node, children not included."""
+    return _NODE_GAS.get(type(node).__name__, 0)

@@ -1,0 +1,379 @@
+"""Methods of values: `obj.name(...)` is a dispatch on (type, name) into this table, never an attribute access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from contracts import keys
+from contracts.faults import BadValue, Fault, KeyMissing, TypeMismatch
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.operators import Helper, is_number, size_of
+
+_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_SPACE = " \n\t\r\x0b\x0c"
+_NOTHING: Any = object()
+
+
+def _texts(*values: Any) -> None:
+    for value in values:
+        if type(value) is not str:
+            raise TypeMismatch
+
+
+def _blobs(*values: Any) -> None:
+    for value in values:
+        if type(value) is not bytes:
+            raise TypeMismatch
+
+
+def _index(*values: Any) -> None:
+    for value in values:
+        if not is_number(type(value)):
+            raise TypeMismatch
+
+
+class TextMethods:
+    """str and bytes."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def made(self, size: int) -> None:
+        if size > LIMITS.text:
+            raise BadValue
+        self.meter.spend(size // GAS.bytes_per_gas)
+        self.meter.allocate(TEXT_BYTES + size)
+
+    def strip(self, s: str, chars: Any = None) -> str:
+        self.made(len(s))
+        return s.strip(self.chars(chars))
+
+    def lstrip(self, s: str, chars: Any = None) -> str:
+        self.made(len(s))
+        return s.lstrip(self.chars(chars))
+
+    def rstrip(self, s: str, chars: Any = None) -> str:
+        self.made(len(s))
+        return s.rstrip(self.chars(chars))
+
+    def chars(self, chars: Any) -> str:
+        if chars is None:
+            return _SPACE
+        _texts(chars)
+        if len(chars) > 64:
+            raise BadValue
+        return str(chars)
+
+    def lower(self, s: str) -> str:
+        self.made(len(s))
+        return s.translate(_LOWER)
+
+    def upper(self, s: str) -> str:
+        self.made(len(s))
+        return s.translate(_UPPER)
+
+    def split(self, s: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
+        _index(maxsplit)
+        self.made(len(s))
+        if separator is None:
+            # only ASCII white space separates, whatever the Unicode tables of the host say
+            for white in _SPACE[1:]:
+                s = s.replace(white, " ")
+            if any(ord(char) > 127 and char.isspace() for char in s):
+                raise BadValue
+            bound = len(s) // 2 + 1
+            self.room(bound if maxsplit < 0 else min(bound, maxsplit + 1))
+            parts = s.split(None, maxsplit)
+        else:
+            _texts(separator)
+            if not separator:
+                raise BadValue
+            count = s.count(separator) + 1
+            self.room(count if maxsplit < 0 else min(count, maxsplit + 1))
+            parts = s.split(separator, maxsplit)
+        return parts
+
+    def room(self, items: int) -> None:
+        if items > LIMITS.items:
+            raise BadValue
+        self.meter.spend(GAS.item * items)
+        self.meter.allocate(LIST_BYTES + ITEM_BYTES * items)
+
+    def join(self, s: str, parts: Any) -> str:
+        if type(parts) not in (list, tuple):
+            if type(parts) is not set and type(parts) is not dict:
+                raise TypeMismatch
+            if type(parts) is set:
+                raise TypeMismatch
+            parts = keys.unwrap_all(parts)
+        self.meter.spend(GAS.item * len(parts))
+        _texts(*parts)
+        self.made(sum(map(len, parts)) + len(s) * max(0, len(parts) - 1))
+        return s.join(parts)
+
+    def replace(self, s: str, old: Any, new: Any, count: Any = -1) -> str:
+        _texts(old, new)
+        _index(count)
+        self.meter.spend(len(s) // GAS.bytes_per_gas)
+        found = s.count(old) if old else len(s) + 1
+        if count >= 0:
+            found = min(found, count)
+        self.made(len(s) + found * (len(new) - len(old)))
+        return s.replace(old, new, count)
+
+    def startswith(self, s: Any, prefix: Any, *rest: Any) -> bool:
+        self.same(s, prefix, rest)
+        return bool(s.startswith(prefix))
+
+    def endswith(self, s: Any, suffix: Any, *rest: Any) -> bool:
+        self.same(s, suffix, rest)
+        return bool(s.endswith(suffix))
+
+    def same(self, s: Any, other: Any, rest: tuple[Any, ...] = ()) -> None:
+        if type(other) is not type(s) or rest:
+            raise TypeMismatch
+        self.meter.spend(min(len(s), len(other)) // 64)
+
+    def find(self, s: Any, part: Any, start: Any = 0) -> int:
+        _index(start)
+        if type(part) is not type(s):
+            raise TypeMismatch
+        self.meter.spend((len(s) + len(part)) // 16)
+        return int(s.find(part, start))
+
+    def count(self, s: Any, part: Any) -> int:
+        if type(part) is not type(s):
+            raise TypeMismatch
+        self.meter.spend((len(s) + len(part)) // 16)
+        return int(s.count(part))
+
+    def isdigit(self, s: str) -> bool:
+        self.meter.spend(len(s) // GAS.bytes_per_gas)
+        return s.isascii() and s.isdigit()
+
+    def encode(self, s: str) -> bytes:
+        self.made(4 * len(s))
+        return s.encode("utf-8")
+
+    def hex(self, b: bytes) -> str:
+        self.made(2 * len(b))
+        return b.hex()
+
+    def decode(self, b: bytes) -> str:
+        self.made(len(b))
+        return b.decode("utf-8")
+
+    def table(self) -> dict[type, dict[str, Helper]]:
+        text = {
+            name: getattr(self, name)
+            for name in (
+                "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith", "find",
+                "count", "isdigit", "encode",
+            )
+        }  # fmt: skip
+        return {
+            str: text,
+            bytes: {name: getattr(self, name) for name in ("hex", "decode", "startswith", "endswith", "find")},
+        }
+
+
+class ListMethods:
+    """list and tuple. `append` is inlined by the compiler where it knows the type, with the same price."""
+
+    def __init__(self, meter: Meter, call_sort: Callable[..., list[Any]]) -> None:
+        self.meter = meter
+        self.call_sort = call_sort
+
+    def grow(self, items: list[Any], more: int) -> None:
+        if len(items) + more > LIMITS.items:
+            raise BadValue
+        self.meter.allocate(ITEM_BYTES * more)
+
+    def append(self, items: list[Any], value: Any) -> None:
+        if len(items) >= LIMITS.items:
+            raise BadValue
+        self.meter.allocate(ITEM_BYTES)
+        items.append(value)
+
+    def extend(self, items: list[Any], more: Any) -> None:
+        source = keys.unwrap_all(more) if type(more) is dict else more
+        if type(source) not in (list, tuple, str, bytes):
+            raise TypeMismatch
+        self.meter.spend(GAS.item * len(source))
+        self.grow(items, len(source))
+        items.extend(source)
+
+    def insert(self, items: list[Any], index: Any, value: Any) -> None:
+        _index(index)
+        self.grow(items, 1)
+        self.meter.spend(len(items) // 16)
+        items.insert(index, value)
+
+    def remove(self, items: list[Any], value: Any) -> None:
+        self.walk(items, value)
+        items.remove(value)
+
+    def walk(self, items: Any, value: Any) -> None:
+        self.meter.spend(size_of(self.meter, items) + size_of(self.meter, value))
+
+    def pop(self, items: list[Any], index: Any = -1) -> Any:
+        _index(index)
+        if index != -1:
+            self.meter.spend(len(items) // 16)
+        return items.pop(index)
+
+    def reverse(self, items: list[Any]) -> None:
+        self.meter.spend(len(items) // 4)
+        items.reverse()
+
+    def sort(self, items: list[Any], key: Any = None, reverse: Any = False) -> None:
+        items[:] = self.call_sort(items, key=key, reverse=reverse)
+
+    def index(self, items: Any, value: Any) -> int:
+        self.walk(items, value)
+        return int(items.index(value))
+
+    def count(self, items: Any, value: Any) -> int:
+        self.walk(items, value)
+        return int(items.count(value))
+
+    def copy(self, items: list[Any]) -> list[Any]:
+        self.meter.spend(GAS.item * len(items))
+        self.meter.allocate(LIST_BYTES + ITEM_BYTES * len(items))
+        return items.copy()
+
+    def table(self) -> dict[type, dict[str, Helper]]:
+        names = ("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy")
+        return {list: {name: getattr(self, name) for name in names}, tuple: {"index": self.index, "count": self.count}}
+
+
+class DictMethods:
+    """dict and set; keys are kept wrapped (`contracts.keys`)."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def room(self, size: int) -> None:
+        self.meter.spend(GAS.item * size)
+        self.meter.allocate(LIST_BYTES + ITEM_BYTES * size)
+
+    def get(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
+        return table.get(keys.wrap(key), default)
+
+    def items(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(2 * len(table))
+        return list(zip(keys.unwrap_all(table), table.values(), strict=True))
+
+    def keys(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(len(table))
+        return keys.unwrap_all(table)
+
+    def values(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(len(table))
+        return list(table.values())
+
+    def pop(self, table: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
+        kept = keys.wrap(key)
+        if default is _NOTHING:
+            if kept not in table:
+                raise KeyMissing
+            return table.pop(kept)
+        return table.pop(kept, default)
+
+    def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
+        kept = keys.wrap(key)
+        if kept not in table:
+            self.grow(table, 1)
+        return table.setdefault(kept, default)
+
+    def grow(self, table: Any, more: int) -> None:
+        if len(table) + more > LIMITS.items:
+            raise BadValue
+        self.meter.allocate(2 * ITEM_BYTES * more)
+
+    def update(self, table: dict[Any, Any], more: Any) -> None:
+        if type(more) is not dict:
+            raise TypeMismatch
+        self.meter.spend(2 * GAS.item * len(more))
+        self.grow(table, sum(1 for key in more if key not in table))
+        table.update(more)
+
+    def copy(self, table: Any) -> Any:
+        self.room(2 * len(table))
+        return table.copy()
+
+    def add(self, items: set[Any], value: Any) -> None:
+        kept = keys.wrap(value)
+        if kept not in items:
+            self.grow(items, 1)
+        items.add(kept)
+
+    def discard(self, items: set[Any], value: Any) -> None:
+        items.discard(keys.wrap(value))
+
+    def remove(self, items: set[Any], value: Any) -> None:
+        items.remove(keys.wrap(value))
+
+    def union(self, items: set[Any], other: Any) -> set[Any]:
+        if type(other) is not set:
+            raise TypeMismatch
+        if len(items) + len(other) > LIMITS.items:
+            raise BadValue
+        self.room(len(items) + len(other))
+        return items | other
+
+    def table(self) -> dict[type, dict[str, Helper]]:
+        names = ("get", "items", "keys", "values", "pop", "setdefault", "update", "copy")
+        sets = ("add", "discard", "remove", "union", "copy")
+        return {dict: {name: getattr(self, name) for name in names}, set: {name: getattr(self, name) for name in sets}}
+
+
+def _to_bytes(meter: Meter) -> Helper:
+    def to_bytes(value: int, length: Any = 1, byteorder: Any = "big", signed: Any = False) -> bytes:
+        _index(length)
+        if byteorder not in ("big", "little") or type(signed) is not bool or not 0 <= length <= 32:
+            raise BadValue
+        meter.allocate(TEXT_BYTES + length)
+        return value.to_bytes(length, byteorder, signed=signed)
+
+    return to_bytes
+
+
+def build_methods(
+    meter: Meter, call_sort: Callable[..., list[Any]], records: Mapping[type, Callable[..., Any]]
+) -> dict[str, Helper]:
+    """Helpers `<type>.<method>` for known types and `method` for the dispatch. `records`: replace functions by struct."""
+    table: dict[type, dict[str, Helper]] = {
+        **TextMethods(meter).table(),
+        **ListMethods(meter, call_sort).table(),
+        **DictMethods(meter).table(),
+    }
+    numbers = {"to_bytes": _to_bytes(meter), "bit_length": int.bit_length}
+    table[int] = table[bool] = numbers
+
+    def method(target: Any, name: str, *arguments: Any, **named: Any) -> Any:
+        kind = type(target)
+        if isinstance(target, msgspec.Struct):
+            if name != "replace" or kind not in records or arguments:
+                raise TypeMismatch
+            return records[kind](target, **named)
+        found = table.get(kind, {}).get(name)
+        if found is None:
+            raise TypeMismatch
+        try:
+            return found(target, *arguments, **named)
+        except Fault:
+            raise
+        except ValueError:
+            raise BadValue from None
+
+    helpers: dict[str, Helper] = {"method": method}
+    for kind, methods in table.items():
+        if kind is not bool:
+            helpers.update({f"{kind.__name__}.{name}": found for name, found in methods.items()})
+    return helpers

@@ -1,0 +1,53 @@
+"""What an exception out of contract code means: a contract outcome, or a fault of this host."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from contracts.faults import CATCHABLE, Fault, Halt, Reverted, code_of
+from ledger.errors import InvariantBroken
+
+_HERE = __file__.rsplit("/", 1)[0]
+
+
+def matches(error: BaseException, names: tuple[str, ...]) -> bool:
+    """Whether one of the codes in an `except` names this error."""
+    if isinstance(error, Reverted):
+        return "Revert" in names or error.code in names
+    return any(isinstance(error, CATCHABLE.get(name, ())) for name in names)
+
+
+def _is_contract(filename: str) -> bool:
+    return filename.startswith("<contract:")
+
+
+def line_of(error: BaseException) -> int:
+    """The line of the innermost contract frame that an error passed."""
+    line = 0
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        if _is_contract(trace.tb_frame.f_code.co_filename):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def host_fault(error: BaseException) -> None:
+    """Raise `InvariantBroken` if an exception began outside contract code and this package: a broken store is no outcome."""
+    if isinstance(error, Fault | Halt):
+        return
+    if isinstance(error, MemoryError | RecursionError):
+        raise InvariantBroken("the host ran out of memory or stack inside contract limits") from error
+    trace: TracebackType | None = error.__traceback__
+    filename = ""
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    if not (_is_contract(filename) or filename.rsplit("/", 1)[0] == _HERE):
+        raise InvariantBroken(f"a host fault inside a contract call: {type(error).__name__}: {error}") from error
+
+
+def outcome_of(error: BaseException) -> tuple[str, int]:
+    """Code and line of a failed call. Raise `InvariantBroken` for host faults."""
+    host_fault(error)
+    return code_of(error), line_of(error)

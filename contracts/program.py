@@ -1,0 +1,257 @@
+"""Linking: a program, an instance name and a meter become functions that can be called.
+
+The namespace holds helpers under names that source cannot spell and an empty `__builtins__`. It is made once and lives as
+long as its meter: contract code can bind no global, module constants are immutable, and lists or dicts among them are
+made anew for each call, so nothing survives one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from contracts import keys
+from contracts.abi import Entry, entries_of
+from contracts.checks import make_check
+from contracts.compile import Program
+from contracts.displays import build_displays
+from contracts.faults import BadValue, Fault, TypeMismatch
+from contracts.limits import TEXT_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.methods import build_methods
+from contracts.operators import Helper, build_operators
+from contracts.outcome import host_fault, matches
+from contracts.resolve import MISSING
+from contracts.storage import build_storage
+from contracts.values import ValueRefused, encode_value
+from contracts.wrapped import build_wrapped
+from ledger.errors import InvariantBroken
+from ledger.objects import Event
+
+_event_encode = msgspec.msgpack.Encoder().encode
+FAULTS: tuple[type[Exception], ...] = (
+    Fault, ZeroDivisionError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, UnboundLocalError,
+)  # fmt: skip
+
+
+class Library:
+    """Helpers of one meter that do not depend on a contract; shared by all its instances."""
+
+    def __init__(self, meter: Meter) -> None:
+        base = {**build_operators(meter), **build_displays(meter)}
+        wrapped = build_wrapped(meter, base)
+        self.meter = meter
+        self.sort = wrapped["sorted"]
+        self.helpers: dict[str, Any] = {
+            **base,
+            **wrapped,
+            **_plain(meter),
+            "inplace": _in_place(meter, base),
+            "tick": _tick(meter),
+            "which": _which,
+            "rows": _rows,
+            "within": _within,
+            "m": meter,
+            "faults": FAULTS,
+        }
+
+
+def _plain(meter: Meter) -> dict[str, Helper]:
+    return {
+        "pylen": len,
+        "pyrange": range,
+        "pymin": min,
+        "pymax": max,
+        "pyabs": abs,
+        "replace": msgspec.structs.replace,
+    }
+
+
+def _within(value: int, low: int, high: int) -> int:
+    if low <= value <= high:
+        return value
+    from contracts.faults import Overflow
+
+    raise Overflow
+
+
+def _tick(meter: Meter) -> Helper:
+    def tick(gas: int) -> bool:
+        meter.spend(gas)
+        return True
+
+    return tick
+
+
+def _which(error: BaseException, groups: tuple[tuple[str, ...], ...]) -> int:
+    """The first handler that names the code of an error, or -1."""
+    host_fault(error)
+    for index, names in enumerate(groups):
+        if matches(error, names):
+            return index
+    return -1
+
+
+def _rows(source: Any, shape: Any) -> Any:
+    """Items of a loop source, checked to unpack as `shape`: 0 for a name, a tuple for a nested target."""
+    for item in source:
+        _unpacks(item, shape)
+    return source
+
+
+def _unpacks(item: Any, shape: Any) -> None:
+    if shape == 0:
+        return
+    if type(item) is not tuple and type(item) is not list:
+        raise TypeMismatch
+    if len(item) != len(shape):
+        raise BadValue
+    for part, inner in zip(item, shape, strict=True):
+        _unpacks(part, inner)
+
+
+def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
+    def in_place(which: str, target: Any, value: Any) -> Any:
+        """`target op= value` for lists and sets, which change in place; everything else is the plain operation."""
+        if type(target) is list and which in ("add", "mul"):
+            more = base["eager"](value) if which == "add" else None
+            target[:] = base[which](target, value if more is None else more)
+            return target
+        if type(target) is set and type(value) is set:
+            result = base[which](target, value)
+            target.clear()
+            target.update(result)
+            return target
+        return base[which](target, value)
+
+    return in_place
+
+
+def _events(meter: Meter) -> dict[str, Helper]:
+    def emit(label: str, table: dict[str, Any]) -> None:
+        try:
+            data = _event_encode(table)
+        except (OverflowError, UnicodeEncodeError):
+            data = b""
+        put(label, data or encoded(table))
+
+    def encoded(table: Any) -> bytes:
+        try:
+            return encode_value(table)
+        except ValueRefused:
+            raise BadValue from None
+
+    def put(label: str, data: bytes) -> None:
+        if len(data) > LIMITS.event_bytes or len(meter.events) >= LIMITS.call_events:
+            raise BadValue
+        meter.spend(GAS.event + GAS.event_per_byte * len(data))
+        meter.allocate(TEXT_BYTES + len(data))
+        if meter.readonly:
+            from contracts.faults import AuthDenied
+
+            raise AuthDenied
+        meter.events.append(Event(meter.name, label, data))
+
+    def emit_sorted(label: str, table: dict[str, Any], order: tuple[str, ...]) -> None:
+        emit(label, {name: table[name] for name in order})
+
+    def emit_records(label: str, table: dict[str, Any]) -> None:
+        put(label, encoded(table))
+
+    return {"emit": emit, "emit_sorted": emit_sorted, "emit_records": emit_records}
+
+
+class Instance:
+    """A program linked to an instance name and a meter."""
+
+    def __init__(self, program: Program, name: str, calls: frozenset[str], library: Library) -> None:
+        self.program = program
+        self.name = name
+        self.calls = calls
+        meter = library.meter
+        contract = program.contract
+        scope: dict[str, Any] = {"$" + helper: found for helper, found in library.helpers.items()}
+        scope["__builtins__"] = {}
+        records = {struct: self.replacer(label, meter) for label, struct in program.structs.items()}
+        linked: dict[str, Any] = {
+            **build_methods(meter, library.sort, records),
+            **build_storage(contract, name, meter, program.structs),
+            **_events(meter),
+            **{
+                label: make_check(shape, program.structs, meter, deep)
+                for label, (shape, deep) in program.checks.items()
+            },
+            **{f"r.{label}": struct for label, struct in program.structs.items()},
+            **{f"args.{function}": self.spreader(function, meter) for function in program.starred},
+            "call": meter.invoke,
+            "schedule": meter.schedule,
+        }
+        scope.update({"$" + helper: found for helper, found in linked.items()})
+        self.scope = scope
+        self.fresh: dict[str, Any] = {}
+        for constant, value in contract.constants.items():
+            if type(value) in (list, dict) or (type(value) is tuple and _mutable(value)):
+                self.fresh["$c." + constant] = value
+            scope["$c." + constant] = wrapped_constant(value)
+        exec(program.code, scope)  # the code object is our own emission from an admitted source
+        self.entries: dict[str, Entry] = entries_of(program, self.function, meter)
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """The compiled function of a name."""
+        found: Callable[..., Any] = self.scope["$f." + name]
+        return found
+
+    def renew(self) -> None:
+        """Make lists and dicts among the module constants anew, at the start of a call."""
+        for name, value in self.fresh.items():
+            self.scope[name] = wrapped_constant(value)
+
+    def replacer(self, label: str, meter: Meter) -> Callable[..., Any]:
+        """`.replace(...)` of a record whose type is known at run time only."""
+        fields = self.program.contract.records[label].fields
+        tests = {name: make_check(shape, self.program.structs, meter, True) for name, shape in fields.items()}
+
+        def replace(value: Any, **changes: Any) -> Any:
+            if not set(changes) <= set(tests):
+                raise TypeMismatch
+            return msgspec.structs.replace(value, **{name: tests[name](item) for name, item in changes.items()})
+
+        return replace
+
+    def spreader(self, name: str, meter: Meter) -> Callable[[list[Any]], list[Any]]:
+        """Check the items of `f(*items)` against the parameters of f."""
+        parameters = self.program.contract.functions[name].parameters
+        tests = [make_check(parameter.shape, self.program.structs, meter, False) for parameter in parameters]
+        least = sum(1 for parameter in parameters if parameter.default is MISSING)
+
+        def spread(items: list[Any]) -> list[Any]:
+            if not least <= len(items) <= len(tests):
+                raise TypeMismatch
+            return [test(item) for test, item in zip(tests, items, strict=False)]
+
+        return spread
+
+
+def _mutable(value: Any) -> bool:
+    return type(value) in (list, dict) or (type(value) is tuple and any(map(_mutable, value)))
+
+
+def wrapped_constant(value: Any) -> Any:
+    """A constant as the runtime keeps it: own copies, dict keys wrapped."""
+    match value:
+        case dict():
+            return {keys.wrap(key): wrapped_constant(item) for key, item in value.items()}
+        case list():
+            return [wrapped_constant(item) for item in value]
+        case tuple():
+            return tuple(map(wrapped_constant, value))
+        case _:
+            return copy.copy(value)
+
+
+def unlinked(*_: Any) -> Any:
+    """A call outside an executor."""
+    raise InvariantBroken("a contract was linked without an executor")

@@ -1,0 +1,272 @@
+"""Module level of a contract: constants, records, events, storage, functions; who may call what.
+
+The only statements are declarations, so the whole module is data after this step: `Contract`.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts import vocabulary as words
+from contracts.constants import constant_value
+from contracts.limits import Limits
+from contracts.rules import reject
+from contracts.shapes import ANY_SHAPE, SCALARS, Shape, parse_shape, storable
+
+MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; `shape` is ANY without an annotation; `default` is MISSING without one."""
+
+    name: str
+    shape: Shape
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`role`: "", export, view, init or migrate."""
+
+    name: str
+    node: ast.FunctionDef
+    parameters: tuple[Parameter, ...]
+    returns: Shape
+    role: str
+    scheduled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record type: field name to shape, in order."""
+
+    name: str
+    fields: dict[str, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """An event type; `label` is the name the world sees."""
+
+    label: str
+    fields: dict[str, Shape]
+    indexed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A storage slot. `key` is empty for a Var; `tuple_key` says that keys are tuples even of one part."""
+
+    name: str
+    key: tuple[Shape, ...]
+    tuple_key: bool
+    value: Shape
+    default: Any
+
+    @property
+    def is_map(self) -> bool:
+        """A Map, not a Var."""
+        return bool(self.key)
+
+
+@dataclass(slots=True)
+class Contract:
+    """Everything that a source declares."""
+
+    constants: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    events: dict[str, EventType] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+
+    def defines(self, name: str) -> bool:
+        """Whether the module binds `name`."""
+        return any(name in table for table in (self.constants, self.records, self.events, self.slots, self.functions))
+
+
+class _Resolver:
+    def __init__(self, limits: Limits, pure: bool) -> None:
+        self.limits = limits
+        self.pure = pure
+        self.contract = Contract()
+
+    def run(self, tree: ast.Module) -> Contract:
+        for index, node in enumerate(tree.body):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str())) if index == 0:
+                    continue
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    self.assign(name, value, node)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    parse_shape(node.annotation, self.contract.records)
+                    self.assign(name, value, node)
+                case ast.FunctionDef():
+                    self.fresh(node.name, node)
+                    self.contract.functions[node.name] = self.function(node)
+                case _:
+                    raise reject("C060", node.lineno, node.col_offset, type(node).__name__)
+        self.check_roles(tree)
+        return self.contract
+
+    def fresh(self, name: str, node: ast.stmt) -> None:
+        if self.contract.defines(name):
+            raise reject("C070", node.lineno, node.col_offset, name)
+        if name == "_":
+            raise reject("C052", node.lineno, node.col_offset, name)
+
+    def assign(self, name: str, value: ast.expr, node: ast.stmt) -> None:
+        self.fresh(name, node)
+        target = value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
+        if isinstance(value, ast.Call) and target in words.DECLARATIONS:
+            match target:
+                case "record":
+                    self.contract.records[name] = self.record(name, value)
+                case "event":
+                    self.contract.events[name] = self.event(value)
+                case "Var":
+                    self.contract.slots[name] = self.var(name, value)
+                case _:
+                    self.contract.slots[name] = self.map(name, value)
+        else:
+            self.contract.constants[name] = constant_value(value, self.contract.constants, self.limits)
+
+    def fields(self, call: ast.Call, code: str) -> dict[str, Shape]:
+        found: dict[str, Shape] = {}
+        for keyword in call.keywords:
+            if keyword.arg is None or (keyword.arg == "indexed" and code == "C075"):
+                continue
+            shape = self.shape(keyword.value, code)
+            if keyword.arg in words.METHODS["record"]:
+                raise reject(code, call.lineno, call.col_offset, f"a field named {keyword.arg}")
+            found[keyword.arg] = shape
+        if not 0 < len(found) <= self.limits.record_fields and code == "C074":
+            raise reject(code, call.lineno, call.col_offset, f"1 to {self.limits.record_fields} fields")
+        return found
+
+    def shape(self, node: ast.expr, code: str) -> Shape:
+        shape = parse_shape(node, self.contract.records)
+        if not storable(shape):
+            raise reject(code, node.lineno, node.col_offset, f"{shape} cannot be stored")
+        return shape
+
+    def label(self, call: ast.Call, code: str) -> str:
+        match call.args:
+            case [ast.Constant(value=str(label))] if 0 < len(label) <= 64 and label.isidentifier() and label.isascii():
+                return label
+        raise reject(code, call.lineno, call.col_offset)
+
+    def record(self, name: str, call: ast.Call) -> Record:
+        if self.label(call, "C074") != name:
+            raise reject("C074", call.lineno, call.col_offset, f"the record is called {name}")
+        return Record(name, self.fields(call, "C074"))
+
+    def event(self, call: ast.Call) -> EventType:
+        label = self.label(call, "C075")
+        fields = self.fields(call, "C075")
+        indexed: tuple[str, ...] = ()
+        for keyword in call.keywords:
+            if keyword.arg == "indexed":
+                value = constant_value(keyword.value, {}, self.limits)
+                if type(value) is not tuple or len(value) > 4 or any(name not in fields for name in value):
+                    raise reject("C075", call.lineno, call.col_offset, "indexed names up to 4 fields")
+                indexed = value
+        return EventType(label, fields, indexed)
+
+    def default(self, call: ast.Call, value: Shape) -> Any:
+        found = MISSING
+        for keyword in call.keywords:
+            if keyword.arg != "default":
+                raise reject("C076", call.lineno, call.col_offset, str(keyword.arg))
+            found = constant_value(keyword.value, self.contract.constants, self.limits)
+        if found is not MISSING and not _default_fits(found, value):
+            raise reject("C076", call.lineno, call.col_offset, f"the default is no {value}")
+        return found
+
+    def var(self, name: str, call: ast.Call) -> Slot:
+        if len(call.args) != 1:
+            raise reject("C076", call.lineno, call.col_offset)
+        value = self.shape(call.args[0], "C076")
+        return Slot(name, (), False, value, self.default(call, value))
+
+    def map(self, name: str, call: ast.Call) -> Slot:
+        if len(call.args) != 2:
+            raise reject("C076", call.lineno, call.col_offset)
+        key = call.args[0]
+        parts = key.elts if isinstance(key, ast.Tuple) else [key]
+        shapes = tuple(parse_shape(part, {}) for part in parts)
+        if not 0 < len(shapes) <= self.limits.key_items or any(s.tag not in SCALARS or s.optional for s in shapes):
+            raise reject("C076", call.lineno, call.col_offset, "a key is one scalar type or a tuple of up to 4")
+        value = self.shape(call.args[1], "C076")
+        return Slot(name, shapes, isinstance(key, ast.Tuple), value, self.default(call, value))
+
+    def function(self, node: ast.FunctionDef) -> Function:
+        role, scheduled = self.role(node)
+        arguments = node.args.args
+        missing = len(arguments) - len(node.args.defaults)
+        names = [argument.arg for argument in arguments]
+        parameters = []
+        for index, argument in enumerate(arguments):
+            shape = parse_shape(argument.annotation, self.contract.records) if argument.annotation else ANY_SHAPE
+            default = MISSING
+            if index >= missing:
+                default = constant_value(node.args.defaults[index - missing], {}, self.limits)
+            parameters.append(Parameter(argument.arg, shape, default))
+        if len(set(names)) != len(names):
+            raise reject("C041", node.lineno, node.col_offset, "a parameter twice")
+        if role and not self.pure and (node.returns is None or any(p.shape is ANY_SHAPE for p in parameters)):
+            raise reject("C071", node.lineno, node.col_offset, node.name)
+        returns = parse_shape(node.returns, self.contract.records) if node.returns else ANY_SHAPE
+        return Function(node.name, node, tuple(parameters), returns, role or ("export" if self.pure else ""), scheduled)
+
+    def role(self, node: ast.FunctionDef) -> tuple[str, bool]:
+        match node.decorator_list:
+            case []:
+                return "", False
+            case [ast.Name(id=name)]:
+                return name, False
+            case [ast.Call(func=ast.Name(id="export"), args=[], keywords=keywords)]:
+                match keywords:
+                    case []:
+                        return "export", False
+                    case [ast.keyword(arg="scheduled", value=ast.Constant(value=bool(flag)))]:
+                        return "export", flag
+        raise reject("C040", node.lineno, node.col_offset)
+
+    def check_roles(self, tree: ast.Module) -> None:
+        for role in ("init", "migrate"):
+            found = [function for function in self.contract.functions.values() if function.role == role]
+            if len(found) > 1:
+                raise reject("C070", found[1].node.lineno, 0, f"@{role}")
+        for function in self.contract.functions.values():
+            if function.scheduled and (
+                not function.parameters or function.parameters[0].shape.tag not in ("int", "u64")
+            ):
+                raise reject(
+                    "C071", function.node.lineno, 0, "the first parameter of a scheduled entry is its due time"
+                )
+
+
+def _default_fits(value: Any, shape: Shape) -> bool:
+    match shape.tag:
+        case "u64":
+            return type(value) is int and 0 <= value < 2**64
+        case "u256":
+            return type(value) is int and value >= 0
+        case "int":
+            return type(value) is int
+        case "bool" | "str" | "bytes":
+            return type(value).__name__ == shape.tag
+        case "Address":
+            return type(value) is bytes and len(value) == 32
+        case "list":
+            return type(value) is list and all(_default_fits(item, shape.items[0]) for item in value)
+        case _:
+            return False
+
+
+def resolve(tree: ast.Module, limits: Limits, pure: bool = False) -> Contract:
+    """Read the declarations of a validated tree. `pure`: undecorated functions are entries, annotations optional."""
+    return _Resolver(limits, pure).run(tree)

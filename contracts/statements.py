@@ -1,0 +1,368 @@
+"""Statements: basic blocks with their price in front, and the emitted form of each statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import cast
+
+from contracts import emit, kinds
+from contracts import vocabulary as words
+from contracts.calls import Calls
+from contracts.cost import expression_gas, statement_bytes, statement_gas
+from contracts.expressions import Emitted, simple
+from contracts.faults import CATCHABLE
+from contracts.kinds import Kind
+from contracts.limits import LOOP_GAS
+from contracts.scope import Scope
+from contracts.shapes import NONE_SHAPE, parse_shape, shallow_kind
+
+
+class Statements(Calls):
+    """The statement part of the compiler."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self.loops = 0
+        self.statements: dict[type, Callable[..., list[ast.stmt]]] = {
+            ast.Return: self.return_,
+            ast.Assign: self.assign,
+            ast.AnnAssign: self.annotated,
+            ast.AugAssign: self.augmented,
+            ast.For: self.for_,
+            ast.While: self.while_,
+            ast.If: self.if_,
+            ast.Break: self.jump,
+            ast.Continue: self.jump,
+            ast.Pass: lambda _: [],
+            ast.Assert: self.assert_,
+            ast.Expr: self.expression,
+            ast.Raise: self.raise_,
+            ast.Delete: self.delete,
+            ast.Try: self.try_,
+            ast.Match: self.match,
+        }
+
+    def block(self, body: list[ast.stmt], gas: int = 0) -> list[ast.stmt]:
+        """Emit statements. Each run up to and including the next compound statement is one basic block with one charge."""
+        emitted: list[ast.stmt] = []
+        run: list[ast.stmt] = []
+        memory = 0
+        line = body[0].lineno
+        for node in body:
+            method = self.statements.get(type(node))
+            if method is None:
+                raise self.scope.refuse(
+                    "C063" if isinstance(node, ast.FunctionDef) else "C030", node, type(node).__name__
+                )
+            gas += statement_gas(node)
+            memory += statement_bytes(node)
+            made = method(node)
+            emit.locate(made, node.lineno)
+            run.extend(made)
+            if isinstance(node, ast.For | ast.While | ast.If | ast.Try | ast.Match):
+                emitted += self.charged(gas, memory, line) + run
+                gas, memory, run = 0, 0, []
+                line = node.lineno
+            elif not run and gas == 0:
+                line = node.lineno
+        emitted += self.charged(gas, memory, line) + run
+        if not emitted:
+            emitted = [ast.Pass()]
+            emit.locate(emitted, line)
+        return emitted
+
+    def charged(self, gas: int, memory: int, line: int) -> list[ast.stmt]:
+        charge = emit.charge(gas, memory)
+        emit.locate(charge, line)
+        return charge
+
+    # simple statements
+
+    def expression(self, node: ast.Expr) -> list[ast.stmt]:
+        if isinstance(node.value, ast.Constant):
+            return []
+        call = node.value
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "require"
+            and len(call.args) >= 2
+        ):
+            if not isinstance(self.visit(call)[0], ast.Call):
+                return []
+            details = [self.visit(part)[0] for part in call.args[2:]]
+            failed = emit.helper("revert", self.code(call.args[1], call), *details)
+            return [ast.If(negated(self.visit(call.args[0])[0]), [emit.statement(failed)], [])]
+        return [emit.statement(self.visit(node.value)[0])]
+
+    def return_(self, node: ast.Return) -> list[ast.stmt]:
+        value: Emitted = (emit.const(None), kinds.NONE) if node.value is None else self.visit(node.value)
+        return [ast.Return(self.coerce(value, self.scope.function.returns))]
+
+    def assert_(self, node: ast.Assert) -> list[ast.stmt]:
+        if node.msg is not None:
+            self.visit(node.msg)
+        return [ast.If(negated(self.visit(node.test)[0]), [emit.statement(emit.helper("assertion"))], [])]
+
+    def raise_(self, node: ast.Raise) -> list[ast.stmt]:
+        call = cast(ast.Call, node.exc)
+        return [emit.statement(self.revert(call)[0])]
+
+    def jump(self, node: ast.Break | ast.Continue) -> list[ast.stmt]:
+        if not self.loops:
+            raise self.scope.refuse("C020", node, "outside a loop")
+        return [type(node)()]
+
+    def delete(self, node: ast.Delete) -> list[ast.stmt]:
+        made: list[ast.stmt] = []
+        for found in node.targets:
+            target = cast(ast.Subscript, found)
+            slot = self.slot_named(target.value)
+            if slot is not None:
+                self.scope.facts.writes = True
+                made.append(emit.statement(emit.helper(f"drop.{slot}", self.slot_key(slot, target.slice))))
+            else:
+                made.append(
+                    emit.statement(emit.helper("delitem", self.visit(target.value)[0], self.visit(target.slice)[0]))
+                )
+        return made
+
+    # assignment
+
+    def assign(self, node: ast.Assign) -> list[ast.stmt]:
+        value = self.visit(node.value)
+        if len(node.targets) == 1:
+            return self.store(node.targets[0], value)
+        held = self.scope.temporary()
+        made: list[ast.stmt] = [emit.assign(held, value[0])]
+        for target in node.targets:
+            made += self.store(target, (emit.name(held), value[1]))
+        return made
+
+    def store(self, target: ast.expr, value: Emitted) -> list[ast.stmt]:
+        """Emit `target = value`; the value is evaluated first, as in Python."""
+        match target:
+            case ast.Name():
+                self.scope.bind(target.id, value[1])
+                return [emit.assign(target.id, value[0])]
+            case ast.Tuple() | ast.List():
+                return self.unpack(target, value)
+            case ast.Subscript():
+                return [self.store_item(target, value)]
+        raise self.scope.refuse("C030", target, "an assignment target")
+
+    def unpack(self, target: ast.Tuple | ast.List, value: Emitted) -> list[ast.stmt]:
+        count = len(target.elts)
+        source, kind = value
+        known = kind.tag == "tuple" and len(kind.items) == count and not kind.optional
+        items = kind.items if known else tuple(self.unpacked(kind) for _ in target.elts)
+        if not known:
+            source = emit.helper("unpack", source, emit.const(count))
+        if all(isinstance(part, ast.Name) for part in target.elts):
+            names = [cast(ast.Name, part).id for part in target.elts]
+            for name, item in zip(names, items, strict=True):
+                self.scope.bind(name, item)
+            return [ast.Assign([ast.Tuple([emit.target(name) for name in names], emit.STORE)], source)]
+        held = [self.scope.temporary() for _ in target.elts]
+        made: list[ast.stmt] = [ast.Assign([ast.Tuple([emit.target(name) for name in held], emit.STORE)], source)]
+        for part, name, item in zip(target.elts, held, items, strict=True):
+            made += self.store(part, (emit.name(name), item))
+        return made
+
+    def store_item(self, target: ast.Subscript, value: Emitted) -> ast.stmt:
+        slot = self.slot_named(target.value)
+        if slot is not None:
+            self.scope.facts.writes = True
+            declared = self.contract.slots[slot]
+            checked = self.coerce(value, declared.value, True)
+            return emit.statement(emit.helper(f"store.{slot}", checked, self.slot_key(slot, target.slice)))
+        if isinstance(target.slice, ast.Slice):
+            raise self.scope.refuse("C030", target, "assignment to a slice")
+        base, kind = self.visit(target.value)
+        if kind.tag in ("str", "bytes", "tuple", "record", "int", "bool"):
+            raise self.scope.refuse("C030", target, f"assignment to an item of a {kind.tag}")
+        index, wanted = self.visit(target.slice)
+        if kind.tag == "list" and wanted.number:
+            return ast.Assign([ast.Subscript(base, index, emit.STORE)], value[0])
+        return emit.statement(emit.helper("setitem", value[0], base, index))
+
+    def annotated(self, node: ast.AnnAssign) -> list[ast.stmt]:
+        shape = parse_shape(node.annotation, self.contract.records)
+        target = cast(ast.Name, node.target)
+        if node.value is None:
+            return []
+        checked = self.coerce(self.visit(node.value), shape)
+        kind = shallow_kind(shape)
+        self.scope.bind(target.id, kind)
+        return [emit.assign(target.id, checked)]
+
+    def augmented(self, node: ast.AugAssign) -> list[ast.stmt]:
+        operator = type(node.op)
+        if isinstance(node.target, ast.Name):
+            name = node.target
+            old = self.visit(ast.copy_location(ast.Name(name.id, emit.LOAD), name))
+            made, kind = self.in_place(operator, old, self.visit(node.value))
+            self.scope.bind(name.id, kind)
+            return [emit.assign(name.id, made)]
+        target = cast(ast.Subscript, node.target)
+        slot = self.slot_named(target.value)
+        if slot is not None:
+            return self.augment_slot(node, target, slot)
+        held, place = self.scope.temporary(), self.scope.temporary()
+        base, kind = self.visit(target.value)
+        index, wanted = self.visit(target.slice)
+        if isinstance(target.slice, ast.Slice):
+            raise self.scope.refuse("C030", target, "assignment to a slice")
+        setup = [emit.assign(held, base), emit.assign(place, index)]
+        plain = kind.tag == "list" and wanted.number
+        read: ast.expr = emit.helper("getitem", emit.name(held), emit.name(place))
+        if plain:
+            read = ast.Subscript(emit.name(held), emit.name(place), emit.LOAD)
+        made, _ = self.in_place(operator, (read, kinds.item_kind(kind)), self.visit(node.value))
+        if plain:
+            where = ast.Subscript(emit.name(held), emit.name(place), emit.STORE)
+            return [*setup, ast.Assign([where], made)]
+        return [*setup, emit.statement(emit.helper("setitem", made, emit.name(held), emit.name(place)))]
+
+    def augment_slot(self, node: ast.AugAssign, target: ast.Subscript, slot: str) -> list[ast.stmt]:
+        self.scope.facts.writes = True
+        declared = self.contract.slots[slot]
+        held = self.scope.temporary()
+        key = emit.assign(held, self.slot_key(slot, target.slice))
+        old = emit.helper(f"load.{slot}", emit.name(held))
+        value = self.in_place(type(node.op), (old, shallow_kind(declared.value)), self.visit(node.value))
+        checked = self.coerce(value, declared.value, True)
+        return [key, emit.statement(emit.helper(f"store.{slot}", checked, emit.name(held)))]
+
+    def in_place(self, operator: type, old: Emitted, value: Emitted) -> Emitted:
+        """`a op= b`: the plain operation for immutable values; lists and sets change in place, as in Python."""
+        made, kind = self.operate(operator, old, value)
+        immutable = ("int", "bool", "str", "bytes", "tuple", "none", "record", "never")
+        number = value[1].number and operator is not ast.Mult
+        if old[1].tag in immutable or number or isinstance(made, ast.BinOp | ast.IfExp):
+            return made, kind
+        which = made.func.id[1:] if isinstance(made, ast.Call) and isinstance(made.func, ast.Name) else "add"
+        if old[1].tag in ("list", "set", "dict"):
+            kind = Kind(old[1].tag)
+        return emit.helper("inplace", emit.const(which), old[0], value[0]), kind
+
+    # compound statements
+
+    def if_(self, node: ast.If) -> list[ast.stmt]:
+        test = self.visit(node.test)[0]
+        body = self.block(node.body)
+        return [ast.If(test, body, self.block(node.orelse) if node.orelse else [])]
+
+    def while_(self, node: ast.While) -> list[ast.stmt]:
+        test = self.visit(node.test)[0]
+        self.loops += 1
+        body = self.block(node.body, LOOP_GAS + expression_gas(node.test))
+        self.loops -= 1
+        return [ast.While(test, body, self.block(node.orelse) if node.orelse else [])]
+
+    def for_(self, node: ast.For) -> list[ast.stmt]:
+        source, kind = self.source(node.iter)
+        item = kinds.item_kind(kind)
+        head: list[ast.stmt] = []
+        if isinstance(node.target, ast.Name):
+            self.scope.bind(node.target.id, item)
+            target: ast.expr = emit.target(node.target.id)
+        elif (
+            isinstance(node.target, ast.Tuple | ast.List)
+            and all(isinstance(part, ast.Name) for part in node.target.elts)
+            and (item.tag == "tuple" and len(item.items) == len(node.target.elts) and not item.optional)
+        ):
+            target, _ = self.targets_bound(node.target, item)
+        else:
+            held = self.scope.temporary()
+            target = emit.target(held)
+            head = self.store(node.target, (emit.name(held), item))
+            emit.locate(head, node.lineno)
+        lazy = (
+            isinstance(source, ast.Call)
+            and isinstance(source.func, ast.Name)
+            and source.func.id in ("$pyrange", "$range")
+        )
+        if not lazy and (kind.tag not in ("list", "tuple", "str", "bytes") or kind.optional):
+            source = emit.helper("iter", source)
+        self.loops += 1
+        body = self.block(node.body, LOOP_GAS)
+        self.loops -= 1
+        orelse = self.block(node.orelse) if node.orelse else []
+        return [ast.For(target, source, head + body, orelse)]
+
+    def targets_bound(self, target: ast.Tuple | ast.List, item: Kind) -> tuple[ast.expr, None]:
+        names = [cast(ast.Name, part).id for part in target.elts]
+        for name, kind in zip(names, item.items, strict=True):
+            self.scope.bind(name, kind)
+        return ast.Tuple([emit.target(name) for name in names], emit.STORE), None
+
+    def try_(self, node: ast.Try) -> list[ast.stmt]:
+        body = self.block(node.body)
+        handlers: list[ast.excepthandler] = []
+        if node.handlers:
+            groups = [self.codes(handler) for handler in node.handlers]
+            error, chosen = self.scope.temporary(), self.scope.temporary()
+            choice: list[ast.stmt] = [ast.Raise(None, None)]
+            for index in reversed(range(len(groups))):
+                test = emit.compare(emit.name(chosen), ast.Eq(), emit.const(index))
+                choice = [ast.If(test, self.block(node.handlers[index].body), choice)]
+            which = emit.assign(chosen, emit.helper("which", emit.name(error), emit.const(tuple(groups))))
+            handlers = [ast.ExceptHandler(emit.name("$faults"), error, [which, *choice])]
+        orelse = self.block(node.orelse) if node.orelse else []
+        final = self.block(node.finalbody) if node.finalbody else []
+        return [ast.Try(body, handlers, orelse, final)]
+
+    def codes(self, handler: ast.ExceptHandler) -> tuple[str, ...]:
+        parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        names = tuple(part.id for part in parts if isinstance(part, ast.Name))
+        for name in names:
+            uncatchable = name not in words.CATCHABLE_NAMES and name in (
+                "OutOfGas",
+                "OutOfMemory",
+                "AuthDenied",
+                "Reentrancy",
+                "DepthExceeded",
+                "Internal",
+            )
+            if uncatchable:
+                raise self.scope.refuse("C038", handler, f"{name} ends the call")
+        return names
+
+    def match(self, node: ast.Match) -> list[ast.stmt]:
+        subject, kind = self.visit(node.subject)
+        held = self.scope.temporary()
+        chain: list[ast.stmt] = []
+        for case in reversed(node.cases):
+            test = self.pattern(case.pattern, (emit.name(held), kind))
+            if case.guard is not None:
+                guard = self.visit(case.guard)[0]
+                test = guard if test is None else ast.BoolOp(ast.And(), [test, guard])
+            body = self.block(case.body)
+            chain = body if test is None else [ast.If(test, body, chain)]
+        return [emit.assign(held, subject), *chain]
+
+    def pattern(self, node: ast.pattern, subject: Emitted) -> ast.expr | None:
+        """The test of a pattern; None if it always matches."""
+        match node:
+            case ast.MatchValue():
+                return self.compared(subject, ast.Eq(), self.visit(node.value))
+            case ast.MatchSingleton():
+                return emit.compare(subject[0], ast.Is(), emit.const(node.value))
+            case ast.MatchOr():
+                tests = [self.pattern(part, subject) for part in node.patterns]
+                if any(test is None for test in tests):
+                    return None
+                return ast.BoolOp(ast.Or(), [test for test in tests if test is not None])
+            case ast.MatchAs(pattern=None, name=None):
+                return None
+        raise self.scope.refuse("C051", node)
+
+
+def negated(test: ast.expr) -> ast.expr:
+    """`not test`."""
+    return ast.UnaryOp(ast.Not(), test)
+
+
+__all__ = ["CATCHABLE", "NONE_SHAPE", "Statements", "simple"]

@@ -1,0 +1,293 @@
+"""Storage of a contract instance: typed cells and maps over the state view of the running transaction.
+
+A key is the slot's prefix and its parts: u64 8 bytes, u256 32 bytes, int 32 bytes with the sign bit turned, bool one byte,
+Address 32 bytes, str and bytes behind a 2-byte length. So key order is value order for integers and no part can imitate
+another. Values are typed: what was checked when written is decoded without checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from contracts import checks
+from contracts.faults import BadValue, KeyMissing, OutOfGas, OutOfMemory, TypeMismatch
+from contracts.limits import ITEM_BYTES, LIST_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.operators import Helper
+from contracts.resolve import MISSING, Contract, Slot
+from contracts.shapes import Shape, wire_type
+from contracts.values import ValueRefused, wide, wire_decoder
+from ledger.errors import InvariantBroken
+from ledger.schema import state_storage
+
+_BIAS = 2**255
+_raw_encode = msgspec.msgpack.Encoder().encode
+
+
+def struct_types(contract: Contract) -> dict[str, type]:
+    """One msgspec struct per record of a contract; fields keep lists as tuples, so a record cannot change."""
+    structs: dict[str, type] = {}
+    for record in contract.records.values():
+        fields = [(name, wire_type(shape, structs)) for name, shape in record.fields.items()]
+        structs[record.name] = msgspec.defstruct(record.name, fields, array_like=True, frozen=True, gc=False)
+    return structs
+
+
+def key_text(value: Any) -> bytes:
+    """A str or bytes key part behind its length."""
+    raw = value.encode("utf-8") if type(value) is str else value
+    if len(raw) > LIMITS.key_bytes:
+        raise BadValue
+    return len(raw).to_bytes(2, "big") + bytes(raw)
+
+
+def key_int(value: int) -> bytes:
+    """A signed integer key part; ascending."""
+    return (value + _BIAS).to_bytes(32, "big")
+
+
+_ENCODE: dict[str, Callable[[Any], bytes]] = {
+    "u64": lambda value: checks.as_u64(value).to_bytes(8, "big"),
+    "u256": lambda value: checks.as_u256(value).to_bytes(32, "big"),
+    "int": lambda value: key_int(checks.as_int(value)),
+    "bool": lambda value: b"\x01" if _typed(value, bool) else b"\x00",
+    "Address": checks.as_address,
+    "str": lambda value: key_text(_typed(value, str)),
+    "bytes": lambda value: key_text(_typed(value, bytes)),
+}
+_WIDTH = {"u64": 8, "u256": 32, "int": 32, "bool": 1, "Address": 32}
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeMismatch
+    return value
+
+
+def encode_parts(shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> bytes:
+    """Leading key parts as bytes."""
+    if len(values) > len(shapes):
+        raise TypeMismatch
+    return b"".join(_ENCODE[shape.tag](value) for shape, value in zip(shapes, values, strict=False))
+
+
+def decode_parts(shapes: tuple[Shape, ...], raw: bytes, position: int) -> tuple[Any, ...]:
+    """Key parts of a stored key, from behind the slot's prefix."""
+    parts: list[Any] = []
+    for shape in shapes:
+        width = _WIDTH.get(shape.tag)
+        if width is None:
+            width = int.from_bytes(raw[position : position + 2], "big")
+            position += 2
+        piece = raw[position : position + width]
+        position += width
+        match shape.tag:
+            case "u64" | "u256":
+                parts.append(int.from_bytes(piece, "big"))
+            case "int":
+                parts.append(int.from_bytes(piece, "big") - _BIAS)
+            case "bool":
+                parts.append(piece == b"\x01")
+            case "str":
+                parts.append(piece.decode("utf-8"))
+            case _:
+                parts.append(piece)
+    return tuple(parts)
+
+
+def encode_stored(value: Any) -> bytes:
+    """A checked value as it is stored."""
+    try:
+        return _raw_encode(value)
+    except OverflowError:
+        return _raw_encode(_widened(value))
+    except UnicodeEncodeError:
+        raise BadValue from None
+
+
+def _widened(value: Any) -> Any:
+    if type(value) is int:
+        return value if -(2**63) <= value < 2**64 else wide(value)
+    if type(value) is tuple:
+        return [_widened(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return [_widened(getattr(value, name)) for name in value.__struct_fields__]
+    return value
+
+
+class SlotHandle:
+    """Accessors of one slot of one instance, bound to one meter. `helpers` are the functions that code calls."""
+
+    def __init__(self, slot: Slot, instance: str, meter: Meter, structs: Mapping[str, type]) -> None:
+        self.slot = slot
+        self.meter = meter
+        self.prefix = state_storage(instance, slot.name)
+        self.decode = wire_decoder(wire_type(slot.value, structs)).decode
+        self.is_list = slot.value.tag == "list"
+
+    def missing(self) -> Any:
+        """What reading an absent entry gives."""
+        if self.slot.default is MISSING:
+            raise KeyMissing
+        return list(self.slot.default) if self.is_list else self.slot.default
+
+    def value(self, raw: bytes) -> Any:
+        """Decode what is stored. Only this runtime wrote it, so anything unreadable is a host fault."""
+        try:
+            found = self.decode(raw)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise InvariantBroken(
+                f"storage slot {self.slot.name} holds what the runtime did not write: {error}"
+            ) from error
+        if self.is_list:
+            self.room(len(raw), len(found))
+            return checks.thawed(found)
+        return found
+
+    def room(self, size: int, items: int) -> None:
+        self.meter.allocate(size + LIST_BYTES + ITEM_BYTES * items)
+
+    def helpers(self) -> dict[str, Helper]:
+        name = self.slot.name
+        reading = {f"load.{name}": self.make_load(), f"find.{name}": self.make_find(), f"has.{name}": self.make_has()}
+        writing = {f"store.{name}": self.make_store(), f"drop.{name}": self.make_drop()}
+        paging = {f"items.{name}": self.make_page(True), f"keys.{name}": self.make_page(False)}
+        return {**reading, **writing, **paging, f"key.{name}": self.make_key(), f"prefix.{name}": self.prefix}  # type: ignore[dict-item]  # bytes beside functions
+
+    def make_load(self) -> Helper:
+        meter, decode, missing, value, plain = self.meter, self.decode, self.missing, self.value, not self.is_list
+        per_byte, base = GAS.read_per_byte, GAS.read
+
+        def load(key: bytes) -> Any:
+            raw = meter.get(key)
+            if raw is None:
+                meter.gas -= base + per_byte * len(key)
+                if meter.gas < 0:
+                    raise OutOfGas
+                return missing()
+            meter.gas -= base + per_byte * (len(key) + len(raw))
+            if meter.gas < 0:
+                raise OutOfGas
+            meter.mem -= len(raw)
+            if meter.mem < 0:
+                raise OutOfMemory
+            if plain:
+                try:
+                    return decode(raw)
+                except (msgspec.MsgspecError, ValueError):
+                    return value(raw)
+            return value(raw)
+
+        return load
+
+    def make_find(self) -> Helper:
+        meter, load = self.meter, self.make_load()
+        has_default = self.slot.default is not MISSING
+
+        def find(key: bytes, default: Any = None) -> Any:
+            if has_default and default is None:
+                return load(key)
+            raw = meter.get(key)
+            meter.spend(GAS.read + GAS.read_per_byte * (len(key) + (0 if raw is None else len(raw))))
+            if raw is None:
+                return default
+            meter.allocate(len(raw))
+            return self.value(raw)
+
+        return find
+
+    def make_has(self) -> Helper:
+        meter = self.meter
+
+        def has(key: bytes) -> bool:
+            raw = meter.get(key)
+            meter.spend(GAS.read + GAS.read_per_byte * (len(key) + (0 if raw is None else len(raw))))
+            return raw is not None
+
+        return has
+
+    def make_store(self) -> Helper:
+        meter = self.meter
+        limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
+
+        def store(value: Any, key: bytes) -> None:
+            try:
+                raw = _raw_encode(value)
+            except (OverflowError, UnicodeEncodeError):
+                raw = encode_stored(value)
+            size = len(raw)
+            if size > limit:
+                raise BadValue
+            meter.gas -= base + per_byte * (len(key) + size)
+            if meter.gas < 0:
+                raise OutOfGas
+            meter.put(key, raw)
+
+        return store
+
+    def make_drop(self) -> Helper:
+        meter = self.meter
+
+        def drop(key: bytes) -> None:
+            meter.spend(GAS.write + GAS.write_per_byte * len(key))
+            if meter.get(key) is None:
+                raise KeyMissing
+            meter.delete(key)
+
+        return drop
+
+    def make_key(self) -> Helper:
+        shapes, prefix, single = self.slot.key, self.prefix, not self.slot.tuple_key
+
+        def key(value: Any) -> bytes:
+            if single:
+                return prefix + _ENCODE[shapes[0].tag](value)
+            if type(value) is not tuple or len(value) != len(shapes):
+                raise TypeMismatch
+            return prefix + encode_parts(shapes, value)
+
+        return key
+
+    def make_page(self, with_values: bool) -> Helper:
+        meter, shapes, prefix = self.meter, self.slot.key, self.prefix
+        single = not self.slot.tuple_key
+        whole = self.make_key() if shapes else None
+
+        def page(start: Any = (), after: Any = None, limit: Any = 1_000) -> list[Any]:
+            if type(limit) is not int:
+                raise TypeMismatch
+            if not 0 <= limit <= LIMITS.page:
+                raise BadValue
+            leading = start if type(start) is tuple else (start,)
+            if single and leading:
+                raise TypeMismatch
+            head = prefix + encode_parts(shapes, leading)
+            behind = None if after is None or whole is None else whole(after)
+            meter.spend(GAS.scan)
+            affordable = meter.gas // GAS.scan_item + 1
+            found = meter.scan(head, behind, min(limit, affordable))
+            size = sum(len(key) + len(raw) for key, raw in found)
+            meter.spend(GAS.scan_item * len(found) + GAS.read_per_byte * size)
+            meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(found) + size)
+            rows: list[Any] = []
+            for key, raw in found:
+                parts = decode_parts(shapes, key, len(prefix))
+                name = parts[0] if single else parts
+                rows.append((name, self.value(raw)) if with_values else name)
+            return rows
+
+        return page
+
+
+def build_storage(contract: Contract, instance: str, meter: Meter, structs: Mapping[str, type]) -> dict[str, Any]:
+    """Storage helpers of one instance by name: load find has store drop items keys key prefix, each `.slot`."""
+    helpers: dict[str, Any] = {"keytext": key_text, "keyint": key_int}
+    for slot in contract.slots.values():
+        helpers.update(SlotHandle(slot, instance, meter, structs).helpers())
+    return helpers
+
+
+__all__ = ["ValueRefused", "build_storage", "decode_parts", "encode_parts", "encode_stored", "struct_types"]

@@ -1,0 +1,59 @@
+"""Every name that contract source finds in scope, and every method it may call. What is not here does not exist."""
+
+from __future__ import annotations
+
+from contracts.faults import CATCHABLE
+
+TYPES = frozenset(("int", "u64", "u256", "bool", "str", "bytes", "Address", "list", "dict", "tuple", "set"))
+BUILTINS = frozenset(
+    (
+        "len", "range", "enumerate", "zip", "reversed", "sorted", "sum", "min", "max", "abs", "any", "all", "map", "filter",
+        "int", "str", "bool", "bytes", "list", "dict", "tuple", "set", "isinstance", "divmod", "pow", "ord", "chr",
+    )
+)  # fmt: skip
+API = frozenset(("require", "revert", "emit", "call", "view_call", "schedule", "sha256", "mul_div", "contract_address"))
+DECLARATIONS = frozenset(("Var", "Map", "record", "event"))
+DECORATORS = frozenset(("export", "view", "init", "migrate"))
+CTX_FIELDS = frozenset(("sender", "height", "block_time_ms", "market_time_ms", "tx_hash", "chain_id", "self_address"))
+UNBINDABLE = API | DECLARATIONS | DECORATORS | {"ctx", "Revert", "u64", "u256", "Address"}
+"""Names that source may use but never bind."""
+
+METHODS: dict[str, frozenset[str]] = {
+    "str": frozenset(
+        (
+            "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith", "find",
+            "count", "isdigit", "encode",
+        )
+    ),
+    "bytes": frozenset(("hex", "startswith", "endswith", "find", "decode")),
+    "list": frozenset(("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy")),
+    "tuple": frozenset(("index", "count")),
+    "dict": frozenset(("get", "items", "keys", "values", "pop", "setdefault", "update", "copy")),
+    "set": frozenset(("add", "discard", "remove", "union", "copy")),
+    "int": frozenset(("to_bytes", "bit_length")),
+    "record": frozenset(("replace",)),
+}  # fmt: skip
+ALL_METHODS = frozenset().union(*METHODS.values())
+CLASS_METHODS = frozenset((("bytes", "fromhex"), ("int", "from_bytes")))
+MAP_METHODS = frozenset(("get", "items", "keys"))
+VAR_METHODS = frozenset(("get", "set"))
+
+GENERATOR_HOSTS = frozenset(("sum", "any", "all", "min", "max", "sorted", "list", "tuple", "set", "dict"))
+KEY_HOSTS = frozenset(("sorted", "min", "max"))
+EXCEPTION_NAMES = frozenset(
+    (
+        "BaseException", "Exception", "ArithmeticError", "AssertionError", "AttributeError", "IndexError", "KeyError",
+        "LookupError", "MemoryError", "NameError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration",
+        "SystemExit", "TypeError", "ValueError", "ZeroDivisionError", "KeyboardInterrupt", "GeneratorExit", "OSError",
+    )
+)  # fmt: skip
+CATCHABLE_NAMES = frozenset((*CATCHABLE, "Revert"))
+KNOWN_MISSING = frozenset(
+    (
+        "open", "eval", "exec", "compile", "getattr", "setattr", "delattr", "hasattr", "globals", "locals", "vars", "dir",
+        "type", "object", "super", "property", "classmethod", "staticmethod", "input", "id", "hash", "repr", "format",
+        "iter", "next", "slice", "float", "complex", "round", "memoryview", "bytearray", "frozenset", "callable", "bin",
+        "hex", "oct", "ascii", "breakpoint", "help", "exit", "quit", "aiter", "anext", "issubclass",
+    )
+)  # fmt: skip
+"""Python builtins that people try; the refusal can say more than "not defined"."""
