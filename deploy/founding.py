@@ -10,6 +10,7 @@ from typing import Final
 
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
 from contracts.library_sources import Calendar, Institutions, LibraryParameters, library_contracts
+from contracts.limits import ExecutionLimits
 from deploy.layout import AccountEntry, NetworkLayout, NodeLayout, free_ports
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from ledger.crypto import SigningKey
@@ -144,7 +145,7 @@ def _genesis(
         members=members,
         ca_certificates=(authority.certificate_pem.decode("ascii"),),
         market_clock=MarketClockSettings(origin_ms, plan.speed),
-        limits=GenesisLimits(),
+        limits=_limits(),
     )
     parameters = LibraryParameters(
         Institutions(**{role: bytes(accounts[role].address) for role in (*INSTITUTIONS, COMMUNITY)}),
@@ -154,6 +155,18 @@ def _genesis(
     )
     installed = library_contracts(parameters)
     return make_genesis(head, [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed])
+
+
+def _limits() -> GenesisLimits:
+    """The gas caps that the contract library was measured with."""
+    caps = ExecutionLimits()
+    return GenesisLimits(
+        transaction_gas=caps.transaction_gas,
+        install_gas=caps.install_gas,
+        scheduled_gas=caps.scheduled_gas,
+        scheduled_default_gas=caps.scheduled_default_gas,
+        scheduled_block_gas=caps.scheduled_block_gas,
+    )
 
 
 def _engine_settings(plan: NetworkPlan) -> EngineSettings:

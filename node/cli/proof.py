@@ -78,7 +78,7 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a proof file; needs no node. Exit code 0 if all of it holds, 1 if something is false, 2 if it is no proof."""
+    """Check a proof file; needs no node. Exit code 0 if all of it holds, 1 if something is false, 2 if it is none."""
     root = _trust_root(trust, genesis)
     try:
         raw = file.read_bytes()
