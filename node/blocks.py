@@ -8,12 +8,26 @@ block, so that nothing piles up. What is final leaves the mempool; the log is tr
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from consensus.engine import BODY_MISMATCH, Build, Built, Check, Checked, Commit, EpochStart, Event, Prune, Verdict
+from consensus.engine import (
+    BODY_MISMATCH,
+    Build,
+    Built,
+    Check,
+    Checked,
+    Commit,
+    EpochStart,
+    Event,
+    HeaderTemplate,
+    Prune,
+    Verdict,
+)
 from consensus.messages import Part
 from ledger.crypto import Hash
 from ledger.errors import StoreError
@@ -29,6 +43,8 @@ from node.store_guard import DiskFull
 from node.tasks import Tasks
 
 RETRY_S: Final = 1.0
+FIRST_PACE_S: Final = 0.000_1
+PACE_SAMPLE: Final = 250
 PREFILL_BYTES: Final = 64 * 1024
 PREFILL_AGE_MS: Final = 25
 _BODY_REASONS: Final = frozenset({"TRANSACTIONS_ROOT", "BODY_SIZE", "EXTRA", "EXTRA_ROOT"})
@@ -49,8 +65,30 @@ class Surfaces:
 _Job: TypeAlias = tuple[Commit | SyncedBlocks | Prune, "asyncio.Future[bool] | None"]
 
 
+class Pace:
+    """How long this host takes per transaction of a block now, in wall time: a leader whose block takes longer to build
+    and check than a view lasts loses its turn, and everybody's work with it."""
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_PACE_S
+
+    @contextmanager
+    def measured(self, transactions: int) -> Iterator[None]:
+        """Time the handling of a block; small ones say nothing."""
+        begun = time.perf_counter()
+        yield
+        if transactions >= PACE_SAMPLE:
+            seconds = (time.perf_counter() - begun) / transactions
+            self._seconds += (seconds - self._seconds) / 4
+
+    def within(self, budget_ms: int, at_most: int) -> int:
+        """How many transactions fit into `budget_ms`, between `PACE_SAMPLE` and `at_most`."""
+        return max(min(PACE_SAMPLE, at_most), min(at_most, int(budget_ms / 1_000 / self._seconds)))
+
+
 class Blocks:
-    """See the module. `trouble` says why the store refuses, if it does."""
+    """See the module. `build_ms`: how long building a block should take at most. `trouble` says why the store refuses,
+    if it does."""
 
     def __init__(
         self,
@@ -60,6 +98,7 @@ class Blocks:
         mempool: Mempool,
         thread: LedgerThread,
         limits: BlockLimits,
+        build_ms: int,
     ) -> None:
         self._application = application
         self._commits = commits
@@ -67,10 +106,12 @@ class Blocks:
         self._mempool = mempool
         self._thread = thread
         self._limits = limits
+        self._build_ms = build_ms
         self._jobs: deque[_Job] = deque()
         self._queued = asyncio.Event()
         self.trouble = ""
         self._ended = False
+        self._pace = Pace()
 
     def attach(self, surfaces: Surfaces, tasks: Tasks, metrics: Metrics, log: Logger) -> None:
         """Say where answers go; called once, before anything else."""
@@ -83,9 +124,14 @@ class Blocks:
 
     def build(self, effect: Build) -> None:
         """Pick transactions and queue the building; answers by `Built`."""
-        picked = [] if effect.empty else self._mempool.pick(effect.template.parent, self._limits)
-        future = self._thread.run(self._application.build, effect.template, picked)
+        limits = replace(self._limits, transactions=self._pace.within(self._build_ms, self._limits.transactions))
+        picked = [] if effect.empty else self._mempool.pick(effect.template.parent, limits)
+        future = self._thread.run(self._paced_build, effect.template, picked)
         self._tasks.spawn(self._built(effect, future), name="build")
+
+    def _paced_build(self, template: HeaderTemplate, picked: list[Transaction]) -> Candidate | None:
+        with self._pace.measured(len(picked)):
+            return self._application.build(template, picked)
 
     async def _built(self, effect: Build, future: asyncio.Future[Candidate | None]) -> None:
         candidate = await future
@@ -138,14 +184,16 @@ class Blocks:
             case Broken(reason):
                 self._answer(effect, Judged(Verdict.INVALID, reason))
             case Complete(transactions, extra):
-                judged = await self._thread.run(
-                    self._application.check, effect.header, effect.hash, transactions, extra
-                )
+                judged = await self._thread.run(self._paced_check, effect, transactions, extra)
                 if effect.block is None and judged.verdict is Verdict.INVALID and judged.reason in _BODY_REASONS:
                     judged = Judged(Verdict.INVALID, BODY_MISMATCH)
                 if judged.candidate is not None:
                     self._claim(judged.candidate)
                 self._answer(effect, judged)
+
+    def _paced_check(self, effect: Check, transactions: tuple[Transaction, ...], extra: bytes) -> Judged:
+        with self._pace.measured(len(transactions)):
+            return self._application.check(effect.header, effect.hash, transactions, extra)
 
     def _answer(self, effect: Check, judged: Judged, missing: tuple[int, ...] = ()) -> None:
         candidate = judged.candidate

@@ -167,20 +167,20 @@ class Node:
         header = self.chain.header(self.chain.height if height is None else height)
         if header is None:
             raise GridchainError("there is no such block", code="NOT_FOUND", found=f"height {height}")
-        with self._asking, self.chain.view(height) as state:
+        with self._asking, self.chain.view(height) as view:
             market_ms = self.executor.clock.market_time(header.time_ms)
             context = BlockContext(self._chain_id, header.height, header.time_ms, market_ms)
-            return self.executor.query(state, contract, entry, arguments, context)
+            return self.executor.query(view.state, contract, entry, arguments, context)
 
     def state(self, key: bytes, height: int | None = None) -> bytes | None:
         """A value of committed state. Raise `StoreError` if that height is not kept."""
-        with self.chain.view(height) as state:
-            return state.get(key)
+        with self.chain.view(height) as view:
+            return view.state.get(key)
 
     def prove(self, key: bytes, height: int | None = None) -> StateProof:
         """Proof of a key's value or absence. Raise `StoreError` if that height is not kept."""
-        with self.chain.view(height) as state:
-            return state.prove(key)
+        with self.chain.view(height) as view:
+            return view.state.prove(key)
 
     def nonces(self, address: bytes) -> NonceWindow:
         """Nonce window of an account at the head."""

@@ -49,6 +49,9 @@ from p2p.sync_server import SyncServer
 BODY_ROOM: Final = 64
 """Bytes of a block's body besides its transactions."""
 
+SOLO_BUILD_MS: Final = 1_000
+"""How long a block of an engine without other members should take to build; nobody waits for it but clients."""
+
 
 class Following:
     """What a driver tells the node (`node.driver.Following`), bound when the node is wired."""
@@ -197,6 +200,7 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
         mempool,
         stack.enter_context(LedgerThread.open()),
         BlockLimits(parameters.max_block_txs, parameters.max_block_bytes - BODY_ROOM),
+        parameters.delta_ms if genesis.engine != "solo" else SOLO_BUILD_MS,
     )
     client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
     catchup = Catchup(client, blocks, lambda: commits.position, log)
