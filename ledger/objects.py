@@ -31,7 +31,7 @@ TRANSACTION_VERSION = 1
 HEADER_VERSION = 1
 BODY_VERSION = 1
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*\Z")]
 """Name of a contract instance or of an entry function."""
 
 T = TypeVar("T")
