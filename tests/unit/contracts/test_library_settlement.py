@@ -205,8 +205,9 @@ def test_every_slot_is_opened_cleared_and_settled_in_order() -> None:
     world = MarketWorld(first_slot=2, last_slot=6)
     world.member("anna")
     world.go_slot(20, 0)
-    for name in ("SlotOpened", "SlotCleared", "SlotSettled"):
+    for name in ("SlotOpened", "SlotCleared", "SlotDelivered", "SlotSettled"):
         assert [event["slot"] for event in world.events(name)] == [2, 3, 4, 5, 6]
+    assert world.events("SlotDelivered", slot=2) == [{"slot": 2, "end_ms": world.start(3)}]
     assert world.executor.next_due_ms(world.view) is None
     opened = world.events("SlotOpened")[0]
     start = world.start(2)
