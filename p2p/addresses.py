@@ -23,7 +23,7 @@ MAX_RECORD_BYTES: Final = 512
 MAX_LIST: Final = 200
 MAX_KNOWN: Final = 1024
 
-Host = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")]
+Host = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+\Z")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 

@@ -25,7 +25,7 @@ MAX_CLOCK_SKEW_MS: Final = 5_000
 
 Bytes16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Shown = Annotated[str, msgspec.Meta(max_length=200)]
-Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[A-Z][A-Z0-9_]*$")]
+Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[A-Z][A-Z0-9_]*\Z")]
 
 
 class Hello(Wire, frozen=True):

@@ -95,7 +95,8 @@ class SyncClient:
         self._standing: dict[PeerId, _Standing] = {}
         self._waiting: dict[tuple[PeerId, int], asyncio.Future[SyncResponse | None]] = {}
         self._number = 0
-        self._turn = 0
+        self._range_turn = 0
+        self._body_turn = 0
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -177,11 +178,13 @@ class SyncClient:
             peers = self._candidates(first + total - 1) or self._candidates(first)
             if not peers:
                 return None
-            self._turn += 1
+            self._body_turn += 1
             now, later = todo[: len(peers)], todo[len(peers) :]
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._batch(peers[(self._turn + n) % len(peers)], headers, first, span, blocks))
+                    group.create_task(
+                        self._batch(peers[(self._body_turn + n) % len(peers)], headers, first, span, blocks)
+                    )
                     for n, span in enumerate(now)
                 ]
             todo = [span for task in tasks if (span := task.result()) is not None] + later
@@ -216,8 +219,8 @@ class SyncClient:
         while True:
             peers = self._candidates(height)
             if peers:
-                self._turn += 1
-                return peers[self._turn % len(peers)]
+                self._range_turn += 1
+                return peers[self._range_turn % len(peers)]
             resting = [standing.rest_until for standing in self._standing.values() if standing.height >= height]
             if not resting:
                 return None

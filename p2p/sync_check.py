@@ -14,7 +14,7 @@ from ledger.certificates import Certificate, VoteKind, check_certificate
 from ledger.codec import decode
 from ledger.crypto import Hash
 from ledger.errors import DecodeError, PeerFault, ProofError
-from ledger.objects import Block, Body, Header, decode_header, extra_root, header_hash
+from ledger.objects import BODY_VERSION, Block, Body, Header, decode_header, extra_root, header_hash
 from ledger.validators import ValidatorSet
 from p2p.sync_messages import RangeResponse
 
@@ -92,6 +92,8 @@ def check_body(
         body = decode(Body, raw)
     except DecodeError as error:
         raise _lie(f"a malformed body: {error.message}") from None
+    if body.version != BODY_VERSION:  # no root covers the version
+        raise _lie("an unknown body version", BODY_VERSION, body.version)
     if transactions_root(body.transactions) != header.transactions_root or extra_root(body.extra) != header.extra_root:
         raise _lie("a body that its header does not name", header.height)
     return Block(header, headers.raw[index], headers.hashes[index], body, raw)

@@ -83,9 +83,9 @@ def settings_of(name: str, **changes) -> NetworkSettings:
 
 
 @asynccontextmanager
-async def running(consortium: Consortium, name: str, clock=now_ms, identity=None, **changes):
+async def running(consortium: Consortium, name: str, clock=now_ms, identity=None, handler=None, **changes):
     """One open network and its recorder."""
-    recorder = Recorder()
+    recorder = handler or Recorder()
     async with Network.open(
         settings_of(name, **changes), identity or consortium.identity(name), recorder, clock
     ) as network:

@@ -12,6 +12,8 @@ from p2p_world import CHAIN, GENESIS, Consortium, now_ms, running, until
 
 from ledger.codec import encode
 from ledger.errors import PeerFault
+from p2p.addresses import parse_address
+from p2p.dialer import Goal
 from p2p.frames import Channel, encode_frame
 from p2p.handshake import HandshakeTerms
 from p2p.hello import Hello, decode_control, encode_control, refusal
@@ -150,9 +152,6 @@ async def test_another_protocol_version(consortium):
 
 
 def seed_goal(network):
-    from p2p.addresses import parse_address
-    from p2p.dialer import Goal
-
     return Goal(*parse_address(network.address), None, 0.0, 0.05)
 
 
