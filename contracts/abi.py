@@ -95,7 +95,7 @@ def _quick(function: Function) -> Callable[[bytes], tuple[Any, ...]] | None:
 
 
 def _intake(shape: Shape, program: Program, meter: Meter) -> Check:
-    """Check a decoded value against a parameter's shape, deeply, and convert it: dict keys are wrapped, records built."""
+    """Check a decoded value against a parameter's shape, deeply, and convert it: keys are wrapped, records built."""
     if shape.tag == "record":
         base = _record_intake(shape.name, program, meter)
     elif shape.tag in ("list", "set", "tuple", "dict", "any"):

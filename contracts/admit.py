@@ -16,7 +16,7 @@ _COOKIE = re.compile(r"^[ \f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
 def admit(raw: bytes, limits: Limits) -> str:
-    """Return the text of a source: strict UTF-8, no BOM, control or invisible characters, bounded. Raise `SourceRejected`."""
+    """Return the text of a source: strict UTF-8, bounded, nothing invisible. Raise `SourceRejected`."""
     if len(raw) > limits.source_bytes:
         raise reject("C004", 1, 0, f"{len(raw)} bytes, at most {limits.source_bytes}")
     if raw.startswith(b"\xef\xbb\xbf"):

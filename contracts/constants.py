@@ -35,7 +35,8 @@ def _value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
             return _bounded(-_integer(_value(node.operand, known, limits)), node, limits)
         case ast.BinOp():
             return _binary(node, known, limits)
-    raise _refused(node)
+        case _:
+            raise _refused(node)
 
 
 def _refused(node: ast.expr) -> SourceRejected:

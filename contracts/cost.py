@@ -77,6 +77,8 @@ def header(node: ast.stmt) -> list[ast.AST]:
         case ast.Match():
             guards = [case.guard for case in node.cases if case.guard is not None]
             return [node.subject, *guards]
+        case _:
+            pass
     found: list[ast.AST] = []
     for field, value in ast.iter_fields(node):
         if field in _BODIES:

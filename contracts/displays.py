@@ -169,6 +169,6 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         return formatted(value, spec) if spec else text_of(value)
 
     return {
-        "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_, "star": star,
-        "fstring": fstring, "room": room, "key": keys.wrap,
+        "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_,
+        "star": star, "fstring": fstring, "room": room, "key": keys.wrap,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Small constructors for the syntax tree that the compiler emits. Helper names begin with `$`, which no source can spell."""
+"""Constructors for the syntax tree that the compiler emits. Helper names begin with `$`, which no source can spell."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The executor: transactions, scheduled calls and queries become state changes and receipts.
 
 Pure: the same view, transaction and block give the same receipt and the same writes on every node. Whatever a contract
-or an argument does, the outcome is a receipt with a code; only a fault of the host raises (`InvariantBroken`). An executor
-belongs to one thread at a time.
+or an argument does, the outcome is a receipt with a code; only a fault of the host raises (`InvariantBroken`). An
+executor belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Executor:
             machine.stack.clear()
             try:
                 value: Value = outgoing(machine.result(instance, found, raw, bytes(ZERO_HASH), bytes(ZERO_HASH)), meter)
-            except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise
+            except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped
                 code, line = outcome_of(error)
                 raise QueryFailed(f"{contract}.{entry} failed at line {line}", code=code) from None
             return value

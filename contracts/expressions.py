@@ -1,8 +1,10 @@
 """Expressions: each becomes an inline form where the kinds allow it, else a call of a guarded helper.
 
-Every method returns the emitted node and the kind of its value. Inline and guarded forms mean the same, cost the same gas
-and fail with the same code; the kinds only decide how fast it is.
+Every method returns the emitted node and the kind of its value. Inline and guarded forms mean the same, cost the same
+gas and fail with the same code; the kinds only decide how fast it is.
 """
+
+# ruff: noqa: D102  # a method is named after the syntax node that it compiles; what it returns says the class
 
 from __future__ import annotations
 
@@ -12,11 +14,8 @@ from typing import Any
 
 from contracts import emit, kinds
 from contracts import vocabulary as words
-from contracts.cost import clause_gas, expression_gas
-from contracts.displays import valid_spec
 from contracts.intervals import binary_interval, inline_safe
 from contracts.kinds import Kind
-from contracts.limits import ITEM_BYTES
 from contracts.scope import Scope
 from contracts.shapes import Shape, deep_kind, shallow_kind
 
@@ -39,6 +38,13 @@ _CTX: dict[str, Kind] = {
     "market_time_ms": kinds.INT,
     "chain_id": kinds.STR,
 }
+_NODES: dict[type, str] = {
+    ast.Name: "name", ast.Constant: "constant", ast.BinOp: "binary", ast.UnaryOp: "unary", ast.BoolOp: "boolean",
+    ast.Compare: "comparison", ast.IfExp: "conditional", ast.Attribute: "attribute", ast.Subscript: "subscript",
+    ast.List: "list_", ast.Tuple: "tuple_", ast.Dict: "dict_", ast.Set: "set_", ast.ListComp: "list_comprehension",
+    ast.GeneratorExp: "list_comprehension", ast.SetComp: "set_comprehension", ast.DictComp: "dict_comprehension",
+    ast.JoinedStr: "fstring", ast.NamedExpr: "named", ast.Call: "call",
+}  # fmt: skip
 SHORT = 63
 """Texts up to this length compare at no dynamic price."""
 
@@ -49,42 +55,18 @@ def simple(node: ast.expr) -> bool:
 
 
 class Expressions:
-    """The expression part of the compiler; `contracts.calls` adds calls."""
+    """The expression part of the compiler; `contracts.containers` and `contracts.calls` add to it."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.contract = scope.contract
-        self.table: dict[type, Callable[[Any], Emitted]] = {
-            ast.Name: self.name,
-            ast.Constant: self.constant,
-            ast.BinOp: self.binary,
-            ast.UnaryOp: self.unary,
-            ast.BoolOp: self.boolean,
-            ast.Compare: self.comparison,
-            ast.IfExp: self.conditional,
-            ast.Attribute: self.attribute,
-            ast.Subscript: self.subscript,
-            ast.List: self.list_,
-            ast.Tuple: self.tuple_,
-            ast.Dict: self.dict_,
-            ast.Set: self.set_,
-            ast.ListComp: self.list_comprehension,
-            ast.GeneratorExp: self.list_comprehension,
-            ast.SetComp: self.set_comprehension,
-            ast.DictComp: self.dict_comprehension,
-            ast.JoinedStr: self.fstring,
-            ast.NamedExpr: self.named,
-            ast.Call: self.call,
-        }
+        self.table: dict[type, Callable[[Any], Emitted]] = {kind: getattr(self, name) for kind, name in _NODES.items()}
 
     def visit(self, node: ast.expr) -> Emitted:
         method = self.table.get(type(node))
         if method is None:
             raise self.scope.refuse("C030", node, type(node).__name__)
         return method(node)
-
-    def call(self, node: ast.Call) -> Emitted:
-        raise NotImplementedError
 
     @property
     def inline(self) -> bool:
@@ -300,7 +282,7 @@ class Expressions:
         match shape.tag:
             case "u64" | "u256":
                 width = 8 if shape.tag == "u64" else 32
-                if isinstance(value, ast.Constant):
+                if isinstance(value, ast.Constant) and isinstance(value.value, int):
                     return emit.const(value.value.to_bytes(width, "big"))
                 method = ast.Attribute(value, "to_bytes", emit.LOAD)
                 return ast.Call(method, [emit.const(width), emit.const("big")], [])
@@ -312,155 +294,6 @@ class Expressions:
                 return emit.helper("keyint", value)
             case _:
                 return emit.helper("keytext", value)
-
-    # displays and comprehensions
-
-    def items(self, nodes: list[ast.expr]) -> tuple[list[ast.expr], list[Kind], bool]:
-        starred = any(isinstance(node, ast.Starred) for node in nodes)
-        found: list[ast.expr] = []
-        known: list[Kind] = []
-        for node in nodes:
-            star = isinstance(node, ast.Starred)
-            value, kind = self.visit(node.value if isinstance(node, ast.Starred) else node)
-            found.append(emit.pack([emit.const(star), value]) if starred else value)
-            known.append(kinds.item_kind(kind) if star else kind)
-        return found, known, starred
-
-    def list_(self, node: ast.List) -> Emitted:
-        found, known, starred = self.items(node.elts)
-        kind = kinds.list_of(kinds.join_all(tuple(known)))
-        return (emit.helper("star", *found) if starred else ast.List(found, emit.LOAD)), kind
-
-    def tuple_(self, node: ast.Tuple) -> Emitted:
-        found, known, starred = self.items(node.elts)
-        if starred:
-            return emit.helper("tuple", emit.helper("star", *found)), kinds.TUPLE
-        return emit.pack(found), Kind("tuple", items=tuple(known))
-
-    def set_(self, node: ast.Set) -> Emitted:
-        found, _, starred = self.items(node.elts)
-        return (emit.helper("setof", emit.helper("star", *found)) if starred else emit.helper("set", *found)), kinds.SET
-
-    def dict_(self, node: ast.Dict) -> Emitted:
-        pairs = [(self.visit(key), self.visit(value)) for key, value in zip(node.keys, node.values, strict=True) if key]
-        if all(isinstance(key[0], ast.Constant) and key[1].tag in ("str", "bytes") for key, _ in pairs):
-            return ast.Dict([key[0] for key, _ in pairs], [value[0] for _, value in pairs]), kinds.DICT
-        return emit.helper("dict", *(emit.pack([key[0], value[0]]) for key, value in pairs)), kinds.DICT
-
-    def list_comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Emitted:
-        clauses, (element, kind) = self.comprehend(node, lambda: self.visit(node.elt))
-        return emit.helper("made", ast.ListComp(element, clauses)), kinds.list_of(kind)
-
-    def set_comprehension(self, node: ast.SetComp) -> Emitted:
-        clauses, (element, _) = self.comprehend(node, lambda: self.visit(node.elt))
-        return emit.helper("made", ast.SetComp(emit.helper("key", element), clauses)), kinds.SET
-
-    def dict_comprehension(self, node: ast.DictComp) -> Emitted:
-        clauses, (pair, _) = self.comprehend(node, lambda: self.pair(node))
-        key, value = pair.elts if isinstance(pair, ast.Tuple) else (pair, pair)
-        return emit.helper("made", ast.DictComp(emit.helper("key", key), value, clauses)), kinds.DICT
-
-    def pair(self, node: ast.DictComp) -> Emitted:
-        return emit.pack([self.visit(node.key)[0], self.visit(node.value)[0]]), kinds.ANY
-
-    def comprehend(
-        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, element: Callable[[], Emitted]
-    ) -> tuple[list[ast.comprehension], Emitted]:
-        """Emit the clauses; each charges for all its items before the first (`over`)."""
-        scope = self.scope
-        scope.inner.append({})
-        scope.inline += 1
-        clauses: list[ast.comprehension] = []
-        for index, clause in enumerate(node.generators):
-            if any(isinstance(part, ast.NamedExpr) for part in ast.walk(clause.iter)):
-                raise scope.refuse("C020", clause.iter, "a walrus in the source of a comprehension")
-            source, kind = self.source(clause.iter)
-            last = index + 1 == len(node.generators)
-            keep = (ITEM_BYTES if not clause.ifs else ITEM_BYTES // 4) if last else 0
-            source = emit.helper("over", source, emit.const(clause_gas(node, index)), emit.const(keep))
-            target, guard = self.targets(clause.target, kinds.item_kind(kind), scope.inner[-1])
-            if guard is not None:
-                source = emit.helper("rows", source, guard)
-            tests = [self.visit(test)[0] for test in clause.ifs]
-            clauses.append(ast.comprehension(target, source, tests, 0))
-        made = element()
-        scope.inline -= 1
-        scope.inner.pop()
-        return clauses, made
-
-    def source(self, node: ast.expr) -> Emitted:
-        """The iterable of a loop; `range` stays lazy."""
-        is_range = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
-        if isinstance(node, ast.Call) and is_range and not self.scope.is_local("range"):
-            bounds = [self.visit(part) for part in node.args]
-            if node.keywords or not 1 <= len(bounds) <= 3 or any(isinstance(part, ast.Starred) for part in node.args):
-                raise self.scope.refuse("C077", node, "range")
-            plain = all(kind.tag == "int" and not kind.optional for _, kind in bounds)
-            return emit.helper("pyrange" if plain else "range", *(value for value, _ in bounds)), range_kind(bounds)
-        value, kind = self.visit(node)
-        if kind.tag == "set":
-            raise self.scope.refuse("C067", node)
-        return value, kind
-
-    def targets(self, node: ast.expr, kind: Kind, level: dict[str, Kind] | None) -> tuple[ast.expr, ast.expr | None]:
-        """A loop target and, where the items are not known to be tuples of the right length, the shape to check."""
-        match node:
-            case ast.Name():
-                if level is None:
-                    self.scope.bind(node.id, kind)
-                else:
-                    level[node.id] = kinds.settled(kind)
-                return emit.target(node.id), None
-            case ast.Tuple() | ast.List():
-                known = kind.tag == "tuple" and len(kind.items) == len(node.elts) and not kind.optional
-                inner = kind.items if known else tuple(self.unpacked(kind) for _ in node.elts)
-                parts = [self.targets(part, item, level) for part, item in zip(node.elts, inner, strict=True)]
-                target = ast.Tuple([part for part, _ in parts], emit.STORE)
-                if known and all(guard is None for _, guard in parts):
-                    return target, None
-                return target, emit.pack([guard or emit.const(0) for _, guard in parts])
-        raise self.scope.refuse("C030", node, "a loop target")
-
-    def unpacked(self, kind: Kind) -> Kind:
-        return kinds.NEVER if kind.tag == "never" else kinds.item_kind(kind)
-
-    # the rest
-
-    def fstring(self, node: ast.JoinedStr) -> Emitted:
-        parts: list[ast.expr] = []
-        for part in node.values:
-            if isinstance(part, ast.FormattedValue):
-                spec = "".join(item.value for item in getattr(part.format_spec, "values", []))
-                if not valid_spec(spec):
-                    raise self.scope.refuse("C050", node, spec)
-                parts.append(emit.pack([self.visit(part.value)[0], emit.const(spec)]))
-            else:
-                parts.append(self.visit(part)[0])
-        return emit.helper("fstring", *parts), kinds.STR
-
-    def named(self, node: ast.NamedExpr) -> Emitted:
-        value, kind = self.visit(node.value)
-        name = node.target.id
-        if any(name in level for level in self.scope.inner):
-            raise self.scope.refuse("C020", node, f"{name} is a comprehension variable")
-        self.scope.bind(name, kind)
-        return emit.walrus(name, value), kind
-
-    def lambda_(self, node: ast.Lambda, parameters: tuple[Kind, ...]) -> ast.expr:
-        """A lambda as key=, map or filter argument; `parameters` are the kinds it will be called with."""
-        names = [argument.arg for argument in node.args.args]
-        if node.args.defaults:
-            raise self.scope.refuse("C042", node, "in a lambda")
-        if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node.body)):
-            raise self.scope.refuse("C043", node, "a walrus in a lambda")
-        known = parameters if len(parameters) == len(names) else (kinds.ANY,) * len(names)
-        self.scope.inner.append(dict(zip(names, map(kinds.settled, known), strict=True)))
-        self.scope.inline += 1
-        body, _ = self.visit(node.body)
-        self.scope.inline -= 1
-        self.scope.inner.pop()
-        tick = emit.helper("tick", emit.const(expression_gas(node.body) + expression_gas(node)))
-        return lambda_of(names, ast.BoolOp(ast.And(), [tick, body]))
 
 
 def lambda_of(names: list[str] | tuple[str, ...], body: ast.expr) -> ast.Lambda:
@@ -518,25 +351,14 @@ def _slice_parts(node: ast.Slice) -> tuple[ast.expr | None, ast.expr | None, ast
 
 def indexed_kind(kind: Kind, index: ast.expr) -> Kind:
     """The kind of one item."""
-    number: Any = None
+    number: int | None = None
     match index:
         case ast.Constant(value=int(position)):
             number = position
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(position))):
             number = -position
+        case _:
+            pass
     if kind.tag == "tuple" and number is not None and -len(kind.items) <= number < len(kind.items):
         return kind.items[number]
     return kinds.item_kind(kind)
-
-
-def range_kind(bounds: list[Emitted]) -> Kind:
-    """A pseudo-list with the interval of a range's items."""
-    numbers = [kind for _, kind in bounds]
-    if any(kind.tag == "never" for kind in numbers):
-        return kinds.list_of(kinds.NEVER)
-    if not all(kind.tag == "int" and not kind.optional for kind in numbers):
-        return kinds.list_of(kinds.INT)
-    if len(numbers) == 1:
-        return kinds.list_of(kinds.interval(0, max(0, numbers[0].high - 1)))
-    low = min(kind.low for kind in numbers[:2])
-    return kinds.list_of(kinds.interval(low, max(kind.high for kind in numbers[:2])))

@@ -168,19 +168,20 @@ class Machine:
     def attempt(
         self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: bytes, gas: int
     ) -> Outcome:
-        """Run a call in a frame of its own: a failure undoes its writes and drops its events. Never a host exception."""
+        """Run a call in a frame of its own: a failure undoes its writes and drops its events."""
         view, meter = self.view, self.meter
         if view is None:
             raise InvariantBroken("a call that writes needs a view that can be written")
         mark = view.checkpoint()
         meter.gas = gas
         meter.mem = LIMITS.memory
-        meter.events = events = []
+        events: list[Event] = []
+        meter.events = events
         self.stack.clear()
         try:
             meter.spend(GAS.transaction + GAS.argument_byte * len(arguments))
             value = encode_result(self.result(instance, entry, arguments, sender, subject), meter)
-        except (Exception, Halt) as error:  # the call into contract code: every outcome is mapped, host faults re-raise
+        except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: every outcome is mapped, host faults re-raise
             code, line = outcome_of(error)
             view.rollback(mark)
             details = encoded_details(error)
@@ -222,6 +223,7 @@ class Machine:
         return value if type(value) in _SIMPLE else outgoing(value, self.meter)
 
     def enter(self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool) -> Any:
+        """Run a checked call in a frame of its own and come back to the caller's."""
         meter, view = self.meter, self.view
         saved = (meter.name, meter.sender, meter.self_address, meter.depth, meter.readonly, meter.put, meter.delete)
         constants = {name: instance.scope[name] for name in instance.fresh} if running else {}
@@ -241,7 +243,7 @@ class Machine:
             answer = (True, found) if quiet else found
         except (OutOfGas, OutOfMemory):
             raise
-        except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise
+        except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped, host faults re-raise
             code, line = outcome_of(error)
             if not quiet:
                 raise CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None)) from None

@@ -18,8 +18,8 @@ U256_MAX = PYC1.int_high - 1
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`tag`: any never none bool int str bytes list tuple dict set record. `items`: element kinds (list: one; tuple: each;
-    dict: key, value). `low..high`: interval of an int, length interval of bytes and str. `optional`: may be None as well."""
+    """`tag`: any never none bool int str bytes list tuple dict set record. `items`: element kinds (list: one, tuple:
+    each, dict: key, value). `low..high`: interval of an int, of the length of a text. `optional`: or None."""
 
     tag: str
     low: int = 0

@@ -15,6 +15,52 @@ LANGUAGE = "pyc/1"
 GAS_VERSION = 1
 
 
+_NODE_GAS: dict[str, int] = {
+    "Name": 1,
+    "Constant": 1,
+    "BinOp": 3,
+    "UnaryOp": 2,
+    "BoolOp": 2,
+    "Compare": 3,
+    "IfExp": 2,
+    "Call": 8,
+    "Attribute": 3,
+    "Subscript": 4,
+    "Slice": 4,
+    "List": 6,
+    "Tuple": 4,
+    "Dict": 8,
+    "Set": 8,
+    "ListComp": 10,
+    "DictComp": 12,
+    "SetComp": 12,
+    "GeneratorExp": 10,
+    "Lambda": 6,
+    "JoinedStr": 10,
+    "FormattedValue": 10,
+    "NamedExpr": 2,
+    "Starred": 4,
+    "Assign": 1,
+    "AnnAssign": 2,
+    "AugAssign": 4,
+    "For": 8,
+    "While": 3,
+    "If": 2,
+    "Return": 2,
+    "Delete": 4,
+    "Assert": 3,
+    "Raise": 6,
+    "Try": 6,
+    "Match": 6,
+    "match_case": 4,
+    "Expr": 0,
+    "Pass": 0,
+    "Break": 1,
+    "Continue": 1,
+    "FunctionDef": 10,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of language version pyc/1. Sizes in bytes unless said otherwise."""
@@ -81,50 +127,6 @@ class GasTable:
     install_per_byte: int = 20
 
 
-_NODE_GAS = {
-    "Name": 1,
-    "Constant": 1,
-    "BinOp": 3,
-    "UnaryOp": 2,
-    "BoolOp": 2,
-    "Compare": 3,
-    "IfExp": 2,
-    "Call": 8,
-    "Attribute": 3,
-    "Subscript": 4,
-    "Slice": 4,
-    "List": 6,
-    "Tuple": 4,
-    "Dict": 8,
-    "Set": 8,
-    "ListComp": 10,
-    "DictComp": 12,
-    "SetComp": 12,
-    "GeneratorExp": 10,
-    "Lambda": 6,
-    "JoinedStr": 10,
-    "FormattedValue": 10,
-    "NamedExpr": 2,
-    "Starred": 4,
-    "Assign": 1,
-    "AnnAssign": 2,
-    "AugAssign": 4,
-    "For": 8,
-    "While": 3,
-    "If": 2,
-    "Return": 2,
-    "Delete": 4,
-    "Assert": 3,
-    "Raise": 6,
-    "Try": 6,
-    "Match": 6,
-    "match_case": 4,
-    "Expr": 0,
-    "Pass": 0,
-    "Break": 1,
-    "Continue": 1,
-    "FunctionDef": 10,
-}
 FUNCTION_GAS = 12
 """Charged at every entry into a contract function."""
 LOOP_GAS = 4

@@ -1,7 +1,7 @@
 """One meter per transaction: gas, memory, frame and state access, all in one object that generated code can reach.
 
-Generated code subtracts from `gas` inline (one name, `$m`, that source cannot spell); helpers are closures over the same
-object. Nothing here depends on caches, so equal calls cost equal gas on every node.
+Generated code subtracts from `gas` inline (one name, `$m`, that source cannot spell); helpers are closures over the
+same object. Nothing here depends on caches, so equal calls cost equal gas on every node.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Meter:
     """Counters and context of the running transaction. Reused; `contracts.executor` resets it for each call."""
 
     __slots__ = (
-        "block_time_ms", "chain_id", "delete", "depth", "details", "events", "gas", "get", "height", "invoke", "market_time_ms",
-        "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender", "tx_hash",
+        "block_time_ms", "chain_id", "delete", "depth", "details", "events", "gas", "get", "height", "invoke",
+        "market_time_ms", "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender", "tx_hash",
     )  # fmt: skip
 
     def __init__(self) -> None:

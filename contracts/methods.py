@@ -1,5 +1,7 @@
 """Methods of values: `obj.name(...)` is a dispatch on (type, name) into this table, never an attribute access."""
 
+# ruff: noqa: D102  # a method is named after the Python method that it stands for; it checks, charges and does it
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -172,8 +174,8 @@ class TextMethods:
         text = {
             name: getattr(self, name)
             for name in (
-                "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith", "find",
-                "count", "isdigit", "encode",
+                "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith",
+                "find", "count", "isdigit", "encode",
             )
         }  # fmt: skip
         return {
@@ -347,7 +349,7 @@ def _to_bytes(meter: Meter) -> Helper:
 def build_methods(
     meter: Meter, call_sort: Callable[..., list[Any]], records: Mapping[type, Callable[..., Any]]
 ) -> dict[str, Helper]:
-    """Helpers `<type>.<method>` for known types and `method` for the dispatch. `records`: replace functions by struct."""
+    """Helpers `<type>.<method>`, and `method` for the dispatch. `records`: replace functions by struct."""
     table: dict[type, dict[str, Helper]] = {
         **TextMethods(meter).table(),
         **ListMethods(meter, call_sort).table(),

@@ -1,4 +1,4 @@
-"""Guarded operations: what the compiler emits where it does not know the types. Each checks types, bounds, then works."""
+"""Guarded operations: what the compiler emits where types are not known. Each checks types, bounds, then works."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 
 import msgspec
 
-from contracts import keys
 from contracts.faults import (
     RESERVED_CODES,
     Assertion,
     BadValue,
     DepthExceeded,
-    IndexRange,
     OutOfGas,
     OutOfMemory,
     Overflow,
@@ -24,8 +22,8 @@ from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 
 LOW, HIGH = LIMITS.int_low, LIMITS.int_high
-_SEQUENCES = (list, tuple)
-_TEXTS = (str, bytes)
+SEQUENCES = (list, tuple)
+TEXTS = (str, bytes)
 Helper = Callable[..., Any]
 
 
@@ -47,7 +45,9 @@ def numbers(a: Any, b: Any) -> None:
         raise TypeMismatch
 
 
-def make_revert(meter: Meter) -> Helper:
+def make_revert() -> Helper:
+    """`revert("CODE", details)`."""
+
     def revert(code: Any, details: Any = None) -> None:
         if type(code) is not str or not valid_code(code):
             raise BadValue
@@ -67,7 +67,7 @@ def valid_code(code: str) -> bool:
 
 
 def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
-    """Walk a value, charged as it goes: number of parts plus 1 per 64 bytes of text. Refuses nesting above the limit."""
+    """Walk a value, charged as it goes: number of parts plus 1 per 64 bytes of text; bounded nesting."""
     kind = type(value)
     if kind is str or kind is bytes:
         return 1 + len(value) // 64
@@ -93,15 +93,17 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
 
 
 def arithmetic(meter: Meter) -> dict[str, Helper]:
+    """Operators of integers, and + and * of texts and sequences."""
+
     def add(a: Any, b: Any) -> Any:
         kind = type(a)
         if is_number(kind) and is_number(type(b)):
             return checked(a + b)
         if kind is not type(b):
             raise TypeMismatch
-        if kind in _TEXTS:
+        if kind in TEXTS:
             text_room(len(a) + len(b))
-        elif kind in _SEQUENCES:
+        elif kind in SEQUENCES:
             item_room(len(a) + len(b))
         else:
             raise TypeMismatch
@@ -127,9 +129,9 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
             a, b, left, right = b, a, right, left
         if not is_number(right):
             raise TypeMismatch
-        if left in _TEXTS:
+        if left in TEXTS:
             text_room(len(a) * max(b, 0))
-        elif left in _SEQUENCES:
+        elif left in SEQUENCES:
             item_room(len(a) * max(b, 0))
         else:
             raise TypeMismatch
@@ -196,6 +198,8 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
 
 
 def bits(meter: Meter) -> dict[str, Helper]:
+    """Bit operators of integers and sets."""
+
     def sets(a: Any, b: Any) -> bool:
         if type(a) is set and type(b) is set:
             size = len(a) + len(b)
@@ -222,164 +226,9 @@ def bits(meter: Meter) -> dict[str, Helper]:
     return {"bitor": bitor, "bitand": bitand, "bitxor": bitxor}
 
 
-def comparing(meter: Meter) -> dict[str, Helper]:
-    def weigh(a: Any, b: Any) -> None:
-        """Charge a comparison: nothing for scalars, the walked sizes for containers, the length for texts."""
-        kind = type(a)
-        if kind is not type(b):
-            return
-        if kind is str or kind is bytes:
-            if len(a) == len(b):
-                meter.spend(len(a) // 64)
-        elif kind in (list, tuple, dict, set) or isinstance(a, msgspec.Struct):
-            meter.spend(size_of(meter, a) + size_of(meter, b))
-
-    def eq(a: Any, b: Any) -> bool:
-        weigh(a, b)
-        return bool(a == b)
-
-    def ne(a: Any, b: Any) -> bool:
-        weigh(a, b)
-        return bool(a != b)
-
-    def ordered(a: Any, b: Any) -> None:
-        left, right = type(a), type(b)
-        if is_number(left) and is_number(right):
-            return
-        if left is not right or left not in (str, bytes, list, tuple):
-            raise TypeMismatch
-        if left in _TEXTS:
-            meter.spend(min(len(a), len(b)) // 64)
-            return
-        meter.spend(size_of(meter, a) + size_of(meter, b))
-        sortable(a)
-        sortable(b)
-
-    def sortable(value: Any) -> None:
-        """Refuse what has no total order: sets inside sequences compare by inclusion."""
-        pending = [value]
-        while pending:
-            item = pending.pop()
-            if type(item) in _SEQUENCES:
-                pending.extend(item)
-            elif type(item) not in (int, bool, str, bytes):
-                raise TypeMismatch
-
-    def lt(a: Any, b: Any) -> bool:
-        ordered(a, b)
-        return bool(a < b)
-
-    def le(a: Any, b: Any) -> bool:
-        ordered(a, b)
-        return bool(a <= b)
-
-    def gt(a: Any, b: Any) -> bool:
-        ordered(a, b)
-        return bool(a > b)
-
-    def ge(a: Any, b: Any) -> bool:
-        ordered(a, b)
-        return bool(a >= b)
-
-    def contains(a: Any, b: Any) -> bool:
-        """`a in b`."""
-        kind = type(b)
-        if kind is dict or kind is set:
-            return keys.wrap(a) in b
-        if kind is list or kind is tuple:
-            meter.spend(size_of(meter, b) + size_of(meter, a) * (len(b) if type(a) not in (int, bool) else 1))
-            return a in b
-        if (kind is str and type(a) is str) or (kind is bytes and type(a) is bytes):
-            meter.spend((len(a) + len(b)) // 16)
-            return a in b
-        raise TypeMismatch
-
-    return {
-        "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge, "in": contains,
-        "notin": lambda a, b: not contains(a, b), "sortable": sortable,
-    }  # fmt: skip
-
-
-def access(meter: Meter) -> dict[str, Helper]:
-    def getitem(a: Any, b: Any) -> Any:
-        kind = type(a)
-        if kind is dict:
-            return a[keys.wrap(b)]
-        if kind not in (list, tuple, str, bytes) or not is_number(type(b)):
-            raise TypeMismatch
-        return a[b]
-
-    def setitem(value: Any, a: Any, b: Any) -> None:
-        """`a[b] = value`; arguments in the order in which Python evaluates them."""
-        kind = type(a)
-        if kind is dict:
-            key = keys.wrap(b)
-            if key not in a:
-                meter.allocate(2 * ITEM_BYTES)
-                if len(a) >= LIMITS.items:
-                    raise BadValue
-            a[key] = value
-        elif kind is list and is_number(type(b)):
-            a[b] = value
-        else:
-            raise TypeMismatch
-
-    def delitem(a: Any, b: Any) -> None:
-        kind = type(a)
-        if kind is dict:
-            del a[keys.wrap(b)]
-        elif kind is list and is_number(type(b)):
-            meter.spend(len(a) // 16)
-            del a[b]
-        else:
-            raise TypeMismatch
-
-    def part(a: Any, low: Any, high: Any, step: Any) -> Any:
-        """`a[low:high:step]`."""
-        kind = type(a)
-        if kind not in (list, tuple, str, bytes):
-            raise TypeMismatch
-        if any(bound is not None and not is_number(type(bound)) for bound in (low, high, step)):
-            raise TypeMismatch
-        size = len(range(*slice(low, high, step).indices(len(a))))
-        texts = kind in _TEXTS
-        meter.spend(size // GAS.bytes_per_gas if texts else GAS.item * size)
-        meter.allocate(TEXT_BYTES + size if texts else LIST_BYTES + ITEM_BYTES * size)
-        return a[low:high:step]
-
-    def attribute(a: Any, name: str) -> Any:
-        """A record field of a value whose type is not known."""
-        if not isinstance(a, msgspec.Struct) or name not in a.__struct_fields__:
-            raise TypeMismatch
-        return opened(getattr(a, name))
-
-    def opened(value: Any) -> Any:
-        """A list field as a fresh list: records keep tuples."""
-        if type(value) is not tuple:
-            return value
-        meter.spend(GAS.item * len(value))
-        meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
-        return [opened(item) for item in value]
-
-    def unpack(value: Any, count: int) -> Any:
-        """The right side of `a, b = value`."""
-        kind = type(value)
-        if kind not in (list, tuple):
-            raise TypeMismatch
-        if len(value) != count:
-            raise BadValue
-        return value
-
-    def boolean(value: Any) -> bool:
-        return bool(value)
-
-    return {
-        "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "attr": attribute, "opened": opened,
-        "unpack": unpack, "bool": boolean,
-    }  # fmt: skip
-
-
 def failures(meter: Meter) -> dict[str, Helper]:
+    """What emitted code calls to fail, and the depth counter."""
+
     def out_of_gas() -> None:
         raise OutOfGas
 
@@ -395,28 +244,25 @@ def failures(meter: Meter) -> dict[str, Helper]:
     def assertion() -> None:
         raise Assertion
 
-    def index() -> None:
-        raise IndexRange
-
     def enter() -> None:
         """Entry into a function of a contract that recurses."""
         meter.depth += 1
         if meter.depth > LIMITS.function_depth:
             raise DepthExceeded
 
-    revert = make_revert(meter)
+    revert = make_revert()
 
     def require(condition: Any, code: Any, details: Any = None) -> None:
         if not condition:
             revert(code, details)
 
     return {
-        "oog": out_of_gas, "oom": out_of_memory, "ovf": overflow, "mismatch": mismatch, "assertion": assertion, "index": index,
+        "oog": out_of_gas, "oom": out_of_memory, "ovf": overflow, "mismatch": mismatch, "assertion": assertion,
         "enter": enter, "revert": revert, "require": require,
     }  # fmt: skip
 
 
 def build_operators(meter: Meter) -> dict[str, Helper]:
     """All guarded operations of one meter by their helper name (without the `$`)."""
-    groups = (arithmetic, bits, comparing, access, failures)
+    groups = (arithmetic, bits, failures)
     return {name: helper for group in groups for name, helper in group(meter).items()}

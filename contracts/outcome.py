@@ -33,7 +33,7 @@ def line_of(error: BaseException) -> int:
 
 
 def host_fault(error: BaseException) -> None:
-    """Raise `InvariantBroken` if an exception began outside contract code and this package: a broken store is no outcome."""
+    """Raise `InvariantBroken` if an exception began outside contract code and this package."""
     if isinstance(error, Fault | Halt):
         return
     if isinstance(error, MemoryError | RecursionError):

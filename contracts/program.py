@@ -1,7 +1,8 @@
 """Linking: a program, an instance name and a meter become functions that can be called.
 
-The namespace holds helpers under names that source cannot spell and an empty `__builtins__`. It is made once and lives as
-long as its meter: contract code can bind no global, module constants are immutable, and lists or dicts among them are
+The namespace holds helpers under names that source cannot spell and an empty `__builtins__`. It is made once and
+lives as long as its meter: contract code can bind no global, module constants are immutable, and lists or dicts among
+them are
 made anew for each call, so nothing survives one.
 """
 
@@ -15,6 +16,7 @@ import msgspec
 
 from contracts import keys
 from contracts.abi import Entry, entries_of
+from contracts.access import access, comparing
 from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays
@@ -33,7 +35,8 @@ from ledger.objects import Event
 
 _event_encode = msgspec.msgpack.Encoder().encode
 FAULTS: tuple[type[Exception], ...] = (
-    Fault, ZeroDivisionError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, UnboundLocalError,
+    Fault, ZeroDivisionError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError,
+    UnboundLocalError,
 )  # fmt: skip
 
 
@@ -41,7 +44,7 @@ class Library:
     """Helpers of one meter that do not depend on a contract; shared by all its instances."""
 
     def __init__(self, meter: Meter) -> None:
-        base = {**build_operators(meter), **build_displays(meter)}
+        base = {**build_operators(meter), **comparing(meter), **access(meter), **build_displays(meter)}
         wrapped = build_wrapped(meter, base)
         self.meter = meter
         self.sort = wrapped["sorted"]

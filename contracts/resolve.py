@@ -233,6 +233,10 @@ class _Resolver:
                         return "export", False
                     case [ast.keyword(arg="scheduled", value=ast.Constant(value=bool(flag)))]:
                         return "export", flag
+                    case _:
+                        pass
+            case _:
+                pass
         raise reject("C040", node.lineno, node.col_offset)
 
     def check_roles(self, tree: ast.Module) -> None:

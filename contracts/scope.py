@@ -88,5 +88,7 @@ def bound_names(body: list[ast.stmt]) -> set[str]:
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 found.update(part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
                 continue
+            case _:
+                pass
         pending.extend(ast.iter_child_nodes(node))
     return found

@@ -81,15 +81,16 @@ def parse_shape(node: ast.expr, records: Mapping[str, Any]) -> Shape:
         case ast.BinOp(op=ast.BitOr(), right=ast.Constant(value=None)):
             base = parse_shape(node.left, records)
             return Shape(base.tag, base.items, base.name, True)
-        case ast.Subscript(value=ast.Name(id="list" | "set"), slice=inner):
-            return Shape(node.value.id, (parse_shape(inner, records),))
+        case ast.Subscript(value=ast.Name(id="list" | "set" as name), slice=inner):
+            return Shape(name, (parse_shape(inner, records),))
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, value])):
             return Shape("dict", (parse_shape(key, records), parse_shape(value, records)))
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=parts)):
             return Shape("tuple", tuple(parse_shape(part, records) for part in parts if not _ellipsis(part)))
         case ast.Subscript(value=ast.Name(id="tuple"), slice=inner):
             return Shape("tuple", (parse_shape(inner, records),))
-    raise reject("C059", node.lineno, node.col_offset)
+        case _:
+            raise reject("C059", node.lineno, node.col_offset)
 
 
 def _ellipsis(node: ast.expr) -> bool:

@@ -1,5 +1,7 @@
 """Statements: basic blocks with their price in front, and the emitted form of each statement."""
 
+# ruff: noqa: D102  # a method is named after the syntax node that it compiles; what it returns says the class
+
 from __future__ import annotations
 
 import ast
@@ -8,17 +10,16 @@ from typing import cast
 
 from contracts import emit, kinds
 from contracts import vocabulary as words
-from contracts.calls import Calls
+from contracts.api_calls import ApiCalls
 from contracts.cost import expression_gas, statement_bytes, statement_gas
-from contracts.expressions import Emitted, simple
-from contracts.faults import CATCHABLE
+from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.limits import LOOP_GAS
 from contracts.scope import Scope
-from contracts.shapes import NONE_SHAPE, parse_shape, shallow_kind
+from contracts.shapes import parse_shape, shallow_kind
 
 
-class Statements(Calls):
+class Statements(ApiCalls):
     """The statement part of the compiler."""
 
     def __init__(self, scope: Scope) -> None:
@@ -44,7 +45,7 @@ class Statements(Calls):
         }
 
     def block(self, body: list[ast.stmt], gas: int = 0) -> list[ast.stmt]:
-        """Emit statements. Each run up to and including the next compound statement is one basic block with one charge."""
+        """Emit statements. A run up to and including the next compound statement is one basic block with one charge."""
         emitted: list[ast.stmt] = []
         run: list[ast.stmt] = []
         memory = 0
@@ -150,7 +151,8 @@ class Statements(Calls):
                 return self.unpack(target, value)
             case ast.Subscript():
                 return [self.store_item(target, value)]
-        raise self.scope.refuse("C030", target, "an assignment target")
+            case _:
+                raise self.scope.refuse("C030", target, "an assignment target")
 
     def unpack(self, target: ast.Tuple | ast.List, value: Emitted) -> list[ast.stmt]:
         count = len(target.elts)
@@ -300,7 +302,7 @@ class Statements(Calls):
 
     def try_(self, node: ast.Try) -> list[ast.stmt]:
         body = self.block(node.body)
-        handlers: list[ast.excepthandler] = []
+        handlers: list[ast.ExceptHandler] = []
         if node.handlers:
             groups = [self.codes(handler) for handler in node.handlers]
             error, chosen = self.scope.temporary(), self.scope.temporary()
@@ -357,12 +359,10 @@ class Statements(Calls):
                 return ast.BoolOp(ast.Or(), [test for test in tests if test is not None])
             case ast.MatchAs(pattern=None, name=None):
                 return None
-        raise self.scope.refuse("C051", node)
+            case _:
+                raise self.scope.refuse("C051", node)
 
 
 def negated(test: ast.expr) -> ast.expr:
     """`not test`."""
     return ast.UnaryOp(ast.Not(), test)
-
-
-__all__ = ["CATCHABLE", "NONE_SHAPE", "Statements", "simple"]

@@ -1,8 +1,8 @@
 """Storage of a contract instance: typed cells and maps over the state view of the running transaction.
 
-A key is the slot's prefix and its parts: u64 8 bytes, u256 32 bytes, int 32 bytes with the sign bit turned, bool one byte,
-Address 32 bytes, str and bytes behind a 2-byte length. So key order is value order for integers and no part can imitate
-another. Values are typed: what was checked when written is decoded without checks.
+A key is the slot's prefix and its parts: u64 8 bytes, u256 32 bytes, int 32 bytes with the sign bit turned, bool one
+byte, Address 32 bytes, str and bytes behind a 2-byte length. So key order is value order for integers and no part can
+imitate another. Values are typed: what was checked when written is decoded without checks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Second gate: a linear pre-scan of tokens, so that no limit of any CPython parser can be reached.
 
-The scan knows just enough of the lexical grammar: strings, comments, numbers, names, operators, brackets, logical lines.
+The scan knows enough of the lexical grammar: strings, comments, numbers, names, operators, brackets, logical lines.
 It is a plain loop without recursion. What it lets through is parsed by `ast.parse`.
 """
 

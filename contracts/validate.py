@@ -15,10 +15,12 @@ from contracts.limits import Limits
 from contracts.rules import Finding, SourceRejected, reject
 
 _PLAIN = (
-    ast.Module, ast.Return, ast.Assign, ast.For, ast.While, ast.If, ast.Break, ast.Continue, ast.Pass, ast.Assert, ast.Expr,
+    ast.Module, ast.Return, ast.Assign, ast.For, ast.While, ast.If, ast.Break, ast.Continue, ast.Pass, ast.Assert,
+    ast.Expr,
     ast.BoolOp, ast.UnaryOp, ast.IfExp, ast.Subscript, ast.Slice, ast.List, ast.Tuple, ast.Set, ast.match_case,
     ast.Load, ast.Store, ast.Del, ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub, ast.Add, ast.Sub, ast.Mult,
-    ast.Mod, ast.Pow, ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd, ast.FloorDiv, ast.Eq, ast.NotEq, ast.Lt,
+    ast.Mod, ast.Pow, ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd, ast.FloorDiv, ast.Eq, ast.NotEq,
+    ast.Lt,
     ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.MatchSingleton, ast.MatchOr, ast.Match,
 )  # fmt: skip
 _BANNED: dict[str, str] = {

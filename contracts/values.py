@@ -16,7 +16,7 @@ import msgspec
 from contracts.limits import PYC1
 from ledger.errors import DecodeError, GridchainError, NotCanonical, TooLarge
 
-Value: TypeAlias = "None | bool | int | str | bytes | list[Any] | tuple[Any, ...] | dict[Any, Any]"
+Value: TypeAlias = "bool | int | str | bytes | list[Any] | tuple[Any, ...] | dict[Any, Any] | None"
 
 WIDE_INT = 1
 _encoder = msgspec.msgpack.Encoder()
@@ -118,7 +118,7 @@ def decode_value(raw: bytes, *, limit: int = PYC1.value_bytes) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON: bytes as 0x text, integers beyond 2^53 as decimal text, dicts with other than text keys as pairs."""
+    """A value as JSON: bytes as 0x text, integers beyond 2^53 as decimal text, dicts with other keys as pairs."""
     kind = type(value)
     if kind is bytes:
         return "0x" + value.hex()

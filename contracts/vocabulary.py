@@ -7,7 +7,8 @@ from contracts.faults import CATCHABLE
 TYPES = frozenset(("int", "u64", "u256", "bool", "str", "bytes", "Address", "list", "dict", "tuple", "set"))
 BUILTINS = frozenset(
     (
-        "len", "range", "enumerate", "zip", "reversed", "sorted", "sum", "min", "max", "abs", "any", "all", "map", "filter",
+        "len", "range", "enumerate", "zip", "reversed", "sorted", "sum", "min", "max", "abs", "any", "all", "map",
+        "filter",
         "int", "str", "bool", "bytes", "list", "dict", "tuple", "set", "isinstance", "divmod", "pow", "ord", "chr",
     )
 )  # fmt: skip
@@ -50,7 +51,8 @@ EXCEPTION_NAMES = frozenset(
 CATCHABLE_NAMES = frozenset((*CATCHABLE, "Revert"))
 KNOWN_MISSING = frozenset(
     (
-        "open", "eval", "exec", "compile", "getattr", "setattr", "delattr", "hasattr", "globals", "locals", "vars", "dir",
+        "open", "eval", "exec", "compile", "getattr", "setattr", "delattr", "hasattr", "globals", "locals", "vars",
+        "dir",
         "type", "object", "super", "property", "classmethod", "staticmethod", "input", "id", "hash", "repr", "format",
         "iter", "next", "slice", "float", "complex", "round", "memoryview", "bytearray", "frozenset", "callable", "bin",
         "hex", "oct", "ascii", "breakpoint", "help", "exit", "quit", "aiter", "anext", "issubclass",

@@ -1,4 +1,4 @@
-"""The builtins of the language, each wrapped: types checked, sizes bounded, work charged, lists instead of iterators."""
+"""The builtins of the language, each wrapped: types checked, sizes bounded, work charged, lists for iterators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING: Any = object()
 
 
 def build_wrapped(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
-    """Builtins and free functions of the module API by name; `base` are the operators and displays of the same meter."""
+    """Builtins and free functions of the module API by name; `base` are the operators of the same meter."""
     return {
         **_sequences(meter, base),
         **_aggregates(meter, base),

@@ -1,0 +1,174 @@
+"""Guarded comparisons and item access: total orders only, walked sizes charged, dict keys wrapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from contracts import keys
+from contracts.faults import BadValue, TypeMismatch
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.operators import SEQUENCES, TEXTS, Helper, is_number, size_of
+
+
+def comparing(meter: Meter) -> dict[str, Helper]:
+    """Comparisons and membership."""
+
+    def weigh(a: Any, b: Any) -> None:
+        """Charge a comparison: nothing for scalars, the walked sizes for containers, the length for texts."""
+        kind = type(a)
+        if kind is not type(b):
+            return
+        if kind is str or kind is bytes:
+            if len(a) == len(b):
+                meter.spend(len(a) // 64)
+        elif kind in (list, tuple, dict, set) or isinstance(a, msgspec.Struct):
+            meter.spend(size_of(meter, a) + size_of(meter, b))
+
+    def eq(a: Any, b: Any) -> bool:
+        weigh(a, b)
+        return bool(a == b)
+
+    def ne(a: Any, b: Any) -> bool:
+        weigh(a, b)
+        return bool(a != b)
+
+    def ordered(a: Any, b: Any) -> None:
+        left, right = type(a), type(b)
+        if is_number(left) and is_number(right):
+            return
+        if left is not right or left not in (str, bytes, list, tuple):
+            raise TypeMismatch
+        if left in TEXTS:
+            meter.spend(min(len(a), len(b)) // 64)
+            return
+        meter.spend(size_of(meter, a) + size_of(meter, b))
+        sortable(a)
+        sortable(b)
+
+    def sortable(value: Any) -> None:
+        """Refuse what has no total order: sets inside sequences compare by inclusion."""
+        pending = [value]
+        while pending:
+            item = pending.pop()
+            if type(item) in SEQUENCES:
+                pending.extend(item)
+            elif type(item) not in (int, bool, str, bytes):
+                raise TypeMismatch
+
+    def lt(a: Any, b: Any) -> bool:
+        ordered(a, b)
+        return bool(a < b)
+
+    def le(a: Any, b: Any) -> bool:
+        ordered(a, b)
+        return bool(a <= b)
+
+    def gt(a: Any, b: Any) -> bool:
+        ordered(a, b)
+        return bool(a > b)
+
+    def ge(a: Any, b: Any) -> bool:
+        ordered(a, b)
+        return bool(a >= b)
+
+    def contains(a: Any, b: Any) -> bool:
+        """`a in b`."""
+        kind = type(b)
+        if kind is dict or kind is set:
+            return keys.wrap(a) in b
+        if kind is list or kind is tuple:
+            meter.spend(size_of(meter, b) + size_of(meter, a) * (len(b) if type(a) not in (int, bool) else 1))
+            return a in b
+        if (kind is str and type(a) is str) or (kind is bytes and type(a) is bytes):
+            meter.spend((len(a) + len(b)) // 16)
+            return a in b
+        raise TypeMismatch
+
+    return {
+        "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge, "in": contains,
+        "notin": lambda a, b: not contains(a, b), "sortable": sortable,
+    }  # fmt: skip
+
+
+def access(meter: Meter) -> dict[str, Helper]:
+    """Items, slices, record fields, unpacking."""
+
+    def getitem(a: Any, b: Any) -> Any:
+        kind = type(a)
+        if kind is dict:
+            return a[keys.wrap(b)]
+        if kind not in (list, tuple, str, bytes) or not is_number(type(b)):
+            raise TypeMismatch
+        return a[b]
+
+    def setitem(value: Any, a: Any, b: Any) -> None:
+        """`a[b] = value`; arguments in the order in which Python evaluates them."""
+        kind = type(a)
+        if kind is dict:
+            key = keys.wrap(b)
+            if key not in a:
+                meter.allocate(2 * ITEM_BYTES)
+                if len(a) >= LIMITS.items:
+                    raise BadValue
+            a[key] = value
+        elif kind is list and is_number(type(b)):
+            a[b] = value
+        else:
+            raise TypeMismatch
+
+    def delitem(a: Any, b: Any) -> None:
+        kind = type(a)
+        if kind is dict:
+            del a[keys.wrap(b)]
+        elif kind is list and is_number(type(b)):
+            meter.spend(len(a) // 16)
+            del a[b]
+        else:
+            raise TypeMismatch
+
+    def part(a: Any, low: Any, high: Any, step: Any) -> Any:
+        """`a[low:high:step]`."""
+        kind = type(a)
+        if kind not in (list, tuple, str, bytes):
+            raise TypeMismatch
+        if any(bound is not None and not is_number(type(bound)) for bound in (low, high, step)):
+            raise TypeMismatch
+        size = len(range(*slice(low, high, step).indices(len(a))))
+        texts = kind in TEXTS
+        meter.spend(size // GAS.bytes_per_gas if texts else GAS.item * size)
+        meter.allocate(TEXT_BYTES + size if texts else LIST_BYTES + ITEM_BYTES * size)
+        return a[low:high:step]
+
+    def attribute(a: Any, name: str) -> Any:
+        """A record field of a value whose type is not known."""
+        if not isinstance(a, msgspec.Struct) or name not in a.__struct_fields__:
+            raise TypeMismatch
+        return opened(getattr(a, name))
+
+    def opened(value: Any) -> Any:
+        """A list field as a fresh list: records keep tuples."""
+        if type(value) is not tuple:
+            return value
+        meter.spend(GAS.item * len(value))
+        meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
+        return [opened(item) for item in value]
+
+    def unpack(value: Any, count: int) -> Any:
+        """The right side of `a, b = value`."""
+        kind = type(value)
+        if kind not in (list, tuple):
+            raise TypeMismatch
+        if len(value) != count:
+            raise BadValue
+        return value
+
+    def boolean(value: Any) -> bool:
+        return bool(value)
+
+    return {
+        "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "attr": attribute, "opened": opened,
+        "unpack": unpack, "bool": boolean,
+    }  # fmt: skip
