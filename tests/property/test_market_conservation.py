@@ -34,6 +34,8 @@ market = st.fixed_dictionaries(
         "corrections": st.lists(
             st.tuples(st.integers(0, len(NAMES) - 1), st.booleans(), st.integers(0, 6_000)), max_size=3
         ),
+        "withdrawn": st.lists(st.integers(0, 23), max_size=3),
+        "quotes": st.lists(st.tuples(st.integers(0, 23), st.integers(400_000, 800_000)), max_size=4),
         "hardened": st.booleans(),
         "self_trade": st.booleans(),
     }
@@ -48,7 +50,27 @@ def place(world: MarketWorld, case: dict[str, Any]) -> list[dict[str, Any]]:
         seq = world.order(name, SLOT, side, item["wh"], item["price"], item["requote"])
         owner = "firm" if case["owners"][item["who"]] == "firm" else name
         orders.append({**item, "seq": seq, "side": side, "meter": meter(name), "owner": owner})
+    for index in sorted(set(case["withdrawn"]), reverse=True):
+        if index < len(orders):
+            gone = orders.pop(index)
+            call = ("double_auction", "withdraw_order", SLOT, gone["side"], gone["price"], gone["seq"])
+            world.done(address(NAMES[gone["who"]]), *call)
     return orders
+
+
+def requote(world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any]]) -> dict[int, int]:
+    """Try new prices between the stages; what the contract takes, by seq."""
+    taken = {}
+    for index, price in case["quotes"]:
+        if index < len(orders):
+            item = orders[index]
+            call = ("double_auction", "requote_order", SLOT, item["side"], item["price"], item["seq"], price)
+            receipt = world.send(address(NAMES[item["who"]]), *call)
+            if receipt.ok:
+                taken[item["seq"]] = price
+            else:
+                assert receipt.code in ("NO_STAGE_TWO", "NO_ORDER", "REQUOTED")
+    return taken
 
 
 def trade_rows(world: MarketWorld, stage: int) -> list[dict[str, Any]]:
@@ -56,8 +78,11 @@ def trade_rows(world: MarketWorld, stage: int) -> list[dict[str, Any]]:
     return [{name: event[name] for name in names} for event in world.events("Trade", slot=SLOT, stage=stage)]
 
 
-def compare_clearing(world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    model = clear(orders, feed=FEED, retail=RETAIL, hardened=case["hardened"], self_trade=case["self_trade"])
+def compare_clearing(
+    world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any]], quotes: dict[int, int]
+) -> list[dict[str, Any]]:
+    options = {"hardened": case["hardened"], "self_trade": case["self_trade"], "quotes": quotes}
+    model = clear(orders, feed=FEED, retail=RETAIL, **options)
     assert trade_rows(world, 1) == model["stage1"]
     assert trade_rows(world, 2) == model["stage2"]
     (cleared,) = world.events("SlotCleared", slot=SLOT)
@@ -88,7 +113,7 @@ def compare_settlement(world: MarketWorld, case: dict[str, Any], trades: list[di
     assert total["members_net"] == sum(event["net"] for event in world.events("Settled", slot=SLOT))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=market)
 def test_random_markets_equal_the_naive_model_and_conserve(case: dict[str, Any]) -> None:
     world = MarketWorld(first_slot=SLOT, last_slot=SLOT, hardened_pa=case["hardened"], self_trade=case["self_trade"])
@@ -97,9 +122,12 @@ def test_random_markets_equal_the_naive_model_and_conserve(case: dict[str, Any])
     world.go_slot(SLOT, -4)
     orders = place(world, case)
     world.assert_money_conserved()
+    world.go_slot(SLOT, -2)
+    quotes = requote(world, case, orders)
+    world.assert_money_conserved()
     world.go_slot(SLOT, -1)
     world.assert_money_conserved()
-    trades = compare_clearing(world, case, orders)
+    trades = compare_clearing(world, case, orders, quotes)
     world.go_slot(SLOT, 1)
     for index, name in enumerate(NAMES):
         found = case["readings"][index]
