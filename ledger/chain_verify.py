@@ -54,7 +54,7 @@ class ChainReport:
 
 
 def verify_chain(store: Store, genesis: GenesisSummary) -> ChainReport:
-    """Walk everything on a snapshot of `store`. About 150 us a transaction, half of it the signature."""
+    """Walk everything on a snapshot of `store`. About 80 us a transaction, most of it the signature."""
     report = ChainReport()
     snapshot = store.snapshot()
     try:

@@ -83,6 +83,8 @@ def verify_state_proof(proof: StateProof, root: bytes, key: bytes, value: bytes 
             "the key has another value" if found is not None else "the key is absent",
             found="absent" if not found else None,
         )
+    if len(proof.levels) > 2 and not proof.levels[-1].present:
+        raise ProofError("an inner node has more keys than one bucket holds, so a bucket below it has siblings")
     digest: bytes = bucket_digest(proof.records)
     for digit, level in zip(reversed(digits[: len(proof.levels)]), reversed(proof.levels), strict=True):
         digest = node_digest(_children(level, HEX.index(digit), digest))
