@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from contracts.executor import Executor
 from contracts.values import Value
 from ledger.accounts import NonceWindow
-from ledger.chain_reader import Finality
+from ledger.chain_reader import ChainView, Finality
 from ledger.crypto import Hash
+from ledger.genesis import Genesis
 from ledger.objects import Block, Header, Receipt
 from ledger.state_proof import StateProof
 from node.api.feeds import BlockFeed, Committed, HeadWatch
@@ -85,9 +87,20 @@ class Chain(Protocol):
     def final_by(self, height: int) -> int | None:
         """Height of the certified block whose finalization proves this one."""
 
+    def view(self, height: int | None = None) -> AbstractContextManager[ChainView]:
+        """The chain and one of its last 256 states as they are now, for the thread that asks."""
+
 
 class ApiNode(Protocol):
     """The node behind the API."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """The network's document."""
+
+    @property
+    def executor(self) -> Executor:
+        """Answers queries; its clock converts market time."""
 
     @property
     def chain(self) -> Chain:

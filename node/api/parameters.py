@@ -45,12 +45,6 @@ class StateQuery(Query):
     height: Height | None = None
 
 
-class SettlementQuery(Query):
-    """`height`: prove by the state of this block, default the head."""
-
-    height: Height | None = None
-
-
 class EventsQuery(Query):
     """`from`: `HEIGHT:INDEX` resumes after that event, `HEIGHT` begins with that block, absent begins at the head."""
 

@@ -11,17 +11,17 @@ from aiohttp import web
 from contracts.values import Value, encode_value, from_json, to_json
 from ledger.codec import encode
 from node.api.access import CONTEXT, ApiContext
-from node.api.models import AccountView, ContractAnswer, StateView
+from node.api.models import AccountView, ContractAnswer, SettlementProofView, StateView
 from node.api.parameters import (
     ContractQuery,
     NoQuery,
-    SettlementQuery,
     StateQuery,
     parse_hash,
     parse_hex,
     parse_number,
 )
 from node.api.problems import Refused
+from node.api.settlements import export_settlement
 
 MAX_USED_SHOWN: Final = 4_096
 
@@ -97,8 +97,11 @@ def _height(context: ApiContext, asked: int | None) -> int:
     return head if asked is None else asked
 
 
-async def settlement_proof(request: web.Request, query: SettlementQuery) -> web.Response:
+async def settlement_proof(request: web.Request, query: NoQuery) -> web.Response:
     """GET /v1/proofs/settlement/{slot}/{meter}: the proof file."""
+    node = request.app[CONTEXT].node
     slot = parse_number(request.match_info["slot"], "the slot")
     meter = parse_hash(request.match_info["meter"], "the meter")
-    raise Refused("no such settlement", code="NOT_FOUND", found=f"slot {slot}, meter 0x{meter.hex()}")
+    height, file = await asyncio.to_thread(export_settlement, node, slot, meter)
+    view = SettlementProofView(slot=slot, meter="0x" + meter.hex(), height=height, file="0x" + file.hex())
+    return web.Response(text=view.model_dump_json(), content_type="application/json")

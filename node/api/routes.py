@@ -29,7 +29,6 @@ from node.api.parameters import (
     EventsQuery,
     NoQuery,
     ReceiptsQuery,
-    SettlementQuery,
     StateQuery,
 )
 
@@ -99,7 +98,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/proofs/settlement/{slot}/{meter}",
         queries.settlement_proof,
         "Everything that proves one settlement offline",
-        query=SettlementQuery,
         answer=SettlementProofView,
     ),
     Route("GET", "/v1/status", health.status, "Where this node stands", answer=StatusView),

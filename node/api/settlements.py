@@ -1,0 +1,83 @@
+"""The proof file of one settlement, taken out of the chain that this node keeps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.values import decode_value
+from ledger.chain_reader import ChainReader
+from ledger.codec import decode
+from ledger.objects import Receipt
+from ledger.proof_export import build_settlement
+from ledger.schema import state_storage
+from node.api.access import ApiNode
+from node.api.problems import Refused
+
+MARKET: Final = "double_auction"
+SETTLED: Final = "Settled"
+
+
+def settlement_key(slot: int, meter: bytes) -> bytes:
+    """State key of the entry `double_auction.settlements[slot, meter]` (docs/contracts.md)."""
+    return state_storage(MARKET, "settlements") + slot.to_bytes(8, "big") + meter
+
+
+def export_settlement(node: ApiNode, slot: int, meter: bytes) -> tuple[int, bytes]:
+    """Height that the state claim is of, and the file. Takes a while: not on the loop. Raise `GridchainError`."""
+    key = settlement_key(slot, meter)
+    with node.chain.view() as view:
+        if view.state.get(key) is None:
+            raise _none(slot, meter)
+        place = find_settled(view.chain, view.height, _settled_from_ms(node, slot), slot, meter)
+        if place is None:
+            raise _none(slot, meter)
+        return view.height, build_settlement(view, node.genesis.summary, key, place)
+
+
+def find_settled(chain: ChainReader, head: int, from_ms: int, slot: int, meter: bytes) -> tuple[int, int] | None:
+    """Height and index of the receipt with the event `Settled` of (slot, meter), in blocks of `from_ms` or later."""
+    for height in range(_first_at(chain, head, from_ms), head + 1):
+        for index, raw in enumerate(chain.receipt_bytes(height) or ()):
+            # Most receipts name neither; decoding them all would take a hundred times as long.
+            if meter in raw and SETTLED.encode() in raw and _settles(decode(Receipt, raw), slot, meter):
+                return height, index
+    return None
+
+
+def _settles(receipt: Receipt, slot: int, meter: bytes) -> bool:
+    for event in receipt.events:
+        if (event.contract, event.name) == (MARKET, SETTLED):
+            fields = decode_value(event.data)
+            if fields.get("slot") == slot and fields.get("meter") == meter:
+                return True
+    return False
+
+
+def _settled_from_ms(node: ApiNode, slot: int) -> int:
+    """Block time before which the slot cannot be settled: its delivery has to end first."""
+    shown = node.query(MARKET, "slot", [slot])
+    end_ms = shown.get("end_ms") if isinstance(shown, dict) else None
+    return node.executor.clock.block_time(end_ms) if isinstance(end_ms, int) else 0
+
+
+def _first_at(chain: ChainReader, head: int, time_ms: int) -> int:
+    """The lowest height whose block time is `time_ms` or later; block times ascend."""
+    low, high = 1, head + 1
+    while low < high:
+        middle = (low + high) // 2
+        header = chain.header(middle)
+        if header is not None and header.time_ms < time_ms:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _none(slot: int, meter: bytes) -> Refused:
+    return Refused(
+        "no such settlement",
+        code="NOT_FOUND",
+        expected="a slot that is settled and a meter that was in it",
+        found=f"slot {slot}, meter 0x{meter.hex()}",
+        fix="wait until the slot is settled; the view double_auction.slot tells its phase",
+    )
