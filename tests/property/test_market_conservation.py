@@ -28,14 +28,14 @@ reading = st.one_of(st.none(), st.tuples(st.booleans(), st.integers(0, 6_000)))
 market = st.fixed_dictionaries(
     {
         "owners": members,
-        "sides": st.lists(st.sampled_from(("sell", "buy")), min_size=len(NAMES), max_size=len(NAMES)),
-        "orders": st.lists(order, max_size=24),
+        "sides": st.permutations(("sell", "buy", "sell", "buy", "sell", "buy")),
+        "orders": st.one_of(st.lists(order, max_size=5), st.lists(order, min_size=8, max_size=24)),
         "readings": st.lists(reading, min_size=len(NAMES), max_size=len(NAMES)),
         "corrections": st.lists(
             st.tuples(st.integers(0, len(NAMES) - 1), st.booleans(), st.integers(0, 6_000)), max_size=3
         ),
         "withdrawn": st.lists(st.integers(0, 23), max_size=3),
-        "quotes": st.lists(st.tuples(st.integers(0, 23), st.integers(400_000, 800_000)), max_size=4),
+        "quotes": st.lists(st.tuples(st.integers(0, 23), st.integers(400_000, 800_000)), max_size=8),
         "hardened": st.booleans(),
         "self_trade": st.booleans(),
     }
@@ -62,8 +62,8 @@ def requote(world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any
     """Try new prices between the stages; what the contract takes, by seq."""
     taken = {}
     for index, price in case["quotes"]:
-        if index < len(orders):
-            item = orders[index]
+        if orders:
+            item = orders[index % len(orders)]
             call = ("double_auction", "requote_order", SLOT, item["side"], item["price"], item["seq"], price)
             receipt = world.send(address(NAMES[item["who"]]), *call)
             if receipt.ok:
