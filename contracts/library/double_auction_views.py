@@ -32,6 +32,16 @@ def slot(number: u64) -> dict:
 
 
 @view
+def open_slots() -> list:
+    """The slots that take orders at this moment, ascending; the last one stays open longest."""
+    rules = rules_cell.get()
+    now = ctx.market_time_ms - rules.slot0_ms
+    first = max(rules.first_slot, (now + rules.t1_ms) // rules.slot_ms + 1)
+    last = min(rules.last_slot, (now + rules.open_ms) // rules.slot_ms)
+    return list(range(first, last + 1))
+
+
+@view
 def book_of(slot: u64, side: str, limit: int) -> list:
     """The best orders left, in rank order, of the stage that is next."""
     base = ASKS

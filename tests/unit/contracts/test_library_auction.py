@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from market_world import MarketWorld, address, meter, owner
+from market_world import SLOT_MS, MarketWorld, address, meter, owner
 
 from contracts.values import decode_value
 
@@ -273,6 +273,17 @@ def test_unmatched_escrow_returns_when_the_slot_is_cleared(world: MarketWorld) -
     assert (world.free("anna"), world.escrow("anna")) == (1_000_000, 0)
     (expired,) = world.events("OrderExpired")
     assert (expired["left_wh"], expired["released"], expired["side"]) == (100, 67_000, "buy")
+
+
+def test_open_slots_are_those_that_take_orders() -> None:
+    world = MarketWorld(first_slot=2, last_slot=8)
+    world.member("anna")
+    order = ("sell", 100, 500_000, "keep")
+    for offset in range(-6, 9):
+        for plus_ms in (0, 1, SLOT_MS - 1):
+            world.go(world.start(offset) + plus_ms)
+            codes = [world.send(address("anna"), *ORDER, slot, *order).code for slot in range(12)]
+            assert world.query("double_auction", "open_slots") == [slot for slot in range(12) if not codes[slot]]
 
 
 def test_book_view_shows_rank_order(world: MarketWorld) -> None:
