@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consensus.engine import Check, PeerId, StoredBlock, Verdict
-from consensus.messages import BodyRequest, BodyResponse, Part
+from consensus.messages import BodyRequest, BodyResponse, Part, Proposal
 from consensus.simplex.closing import is_closing_child
 from consensus.simplex.effects import accuse_peer, next_peer, peers_of, report_behind, send
 from consensus.simplex.state import BlockEntry, Fetch, State
@@ -194,10 +194,10 @@ def on_body(state: State, response: BodyResponse, peer: PeerId) -> None:
             return
         entry.block, entry.parts = block, {}
         del state.fetches[block_hash]
-    elif _take_parts(entry, response.parts):
-        del state.fetches[block_hash]
-    else:
+    elif entry.proposal is not None and not _take_parts(entry, entry.proposal, response.parts):
         accuse_peer(state, peer, "wrong-parts")
+    elif _complete(entry):
+        del state.fetches[block_hash]
 
 
 def _whole(block_hash: Hash, response: BodyResponse, header: Header) -> StoredBlock | None:
@@ -212,14 +212,11 @@ def _whole(block_hash: Hash, response: BodyResponse, header: Header) -> StoredBl
     return StoredBlock(block_hash, response.header, body)
 
 
-def _take_parts(entry: BlockEntry, parts: Sequence[Part]) -> bool:
-    """Take the asked positions of a compact block; False if one is not the transaction its id names."""
-    proposal, missing = entry.proposal, entry.missing
-    if proposal is None or missing is None:
-        return False
+def _take_parts(entry: BlockEntry, proposal: Proposal, parts: Sequence[Part]) -> bool:
+    """Take positions of a compact block; False if one is not the transaction that its id names."""
     ids = proposal.transaction_ids
     for part in parts:
         if part.index >= len(ids) or transaction_id(part.transaction) != ids[part.index]:
             return False
         entry.parts[part.index] = part
-    return _complete(entry)
+    return True

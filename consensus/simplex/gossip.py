@@ -82,7 +82,8 @@ def on_status(state: State, status: Status, peer: PeerId) -> None:
     elif status.epoch < mine:
         _help(state, peer, state.past.finalization if state.past is not None else None)
     else:
-        if status.final_height > state.committed_height + 2:
+        ahead = status.final_height - state.committed_height
+        if ahead > 2 or (ahead > 0 and any(fetch.attempts > 1 for fetch in state.fetches.values())):
             report_behind(state, peer, status.final_height)
         if status.view > state.view or status.final_height > state.committed_height:
             ask_certificates(state, peer)
@@ -126,6 +127,8 @@ def on_body_request(state: State, request: BodyRequest, peer: PeerId) -> None:
         entry = state.past.blocks.get(block_hash)
     if entry is not None and entry.block is not None:
         send(state, peer, _body_response(entry, request.missing))
+    else:
+        send_status(state, peer)  # committed in an earlier life, perhaps: sync has it, and the peer learns that it must
 
 
 def _body_response(entry: BlockEntry, missing: tuple[int, ...]) -> BodyResponse:

@@ -9,6 +9,7 @@ is applied once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from consensus.engine import (
@@ -171,7 +172,7 @@ class Auditor:
 
     def _final(self, node: SimNode, effect: Commit) -> None:
         closing = [decode_header(raw) for raw in effect.closing]
-        for earlier, later in zip(closing, closing[1:], strict=False):
+        for earlier, later in pairwise(closing):
             if later.time_ms <= earlier.time_ms:
                 self.violation(node, "I11", f"closing block time {later.time_ms} after {earlier.time_ms}")
 

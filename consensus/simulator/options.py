@@ -33,7 +33,7 @@ class SeedOptions:
 
     `epoch_blocks` 0: drawn. `skewed`: nodes with a clock off by more than the tolerance, `wiped`: nodes that lose their
     disk; both count as faulty, like `adversary` (all `byzantine` of them) and `twins`. `committees`: how many different
-    sets epochs go round.
+    sets epochs go round. `weighted`: members weigh 1, 2, 3, 1, ...
     """
 
     seed: int
@@ -41,6 +41,7 @@ class SeedOptions:
     nodes: int = 4
     seconds_ms: int = 20_000
     delta_ms: int = 150
+    interval_ms: int = 250
     epoch_blocks: int = 1_000_000
     delay_ms: int = 10
     jitter_ms: int = 5
@@ -60,6 +61,7 @@ class SeedOptions:
     byzantine: int = 0
     twins: int = 0
     committees: int = 1
+    weighted: bool = False
     load_ms: int = 200
     idle: bool = False
     due_every_ms: int = 0
@@ -116,6 +118,7 @@ def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOp
     on = [chance.chance(500_000) for _ in range(12)]
     drawn = replace(
         base,
+        interval_ms=chance.choose((10, 60, 250, 250)),
         delay_ms=chance.log_uniform(2, 30),
         jitter_ms=chance.log_uniform(5, 500) if on[0] else 5,
         drop_ppm=chance.log_uniform(5_000, 300_000) if on[1] else 0,
@@ -136,7 +139,7 @@ def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOp
         real_crypto=chance.chance(50_000),
     )
     if drawn.committees > 1 or budget == 0 or not on[10]:
-        return drawn
+        return replace(drawn, weighted=on[11] and not base.adversary)
     kind = chance.below(4)
     if kind == 0 and options.nodes > 3:
         return replace(drawn, wiped=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 from consensus.messages import Complaint
 from consensus.scheme import complaint_bytes
@@ -54,9 +55,7 @@ class MockScheme:
     def verify_certificate(self, certificate: Certificate, validators: ValidatorSet) -> bool:
         """See `Scheme`; written apart from `ledger.certificates`, so that each checks the other."""
         signers = certificate.signers
-        if len(signers) != len(certificate.signatures) or any(
-            a >= b for a, b in zip(signers, signers[1:], strict=False)
-        ):
+        if len(signers) != len(certificate.signatures) or any(a >= b for a, b in pairwise(signers)):
             return False
         if not signers or signers[-1] >= len(validators):
             return False

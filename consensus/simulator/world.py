@@ -30,6 +30,7 @@ from ledger.validators import Validator, ValidatorSet
 
 GENESIS_MS = 1_700_000_000_000
 CHAIN_ID = "simulated"
+MOST_AT_ONCE = 100_000
 QUIET_LOAD_MS = 100
 """In the quiet phase there is always work: ten blocks need ten times some."""
 
@@ -47,6 +48,7 @@ class World:
         self._order = 0
         self._trace = hashlib.sha256(options.text().encode())
         self.events = 0
+        self._at_once = 0
         self.parameters = options.parameters()
         self.policy = BftPolicy(self.parameters.epoch_blocks)
         self._keys = _keys(options)
@@ -96,9 +98,19 @@ class World:
             keys = list(self._keys)
             if self.options.committees > 1:
                 del keys[epoch % len(keys)]
-            validators = tuple(Validator(f"v{key.hex()[:8]}", key) for key in keys)
+            heavy = self.options.weighted
+            validators = tuple(Validator(f"v{k.hex()[:8]}", k, 1 + n % 3 if heavy else 1) for n, k in enumerate(keys))
             known = self._committees[epoch] = ValidatorSet(validators)
         return known
+
+    def _told_committee(self, epoch: int) -> ValidatorSet:
+        """The set as engines get it: one vote too few for a quorum under the mutant `quorum`."""
+        true = self.committee(epoch)
+        if self.options.mutant != "quorum":
+            return true
+        told = ValidatorSet(true.validators)
+        object.__setattr__(told, "quorum", true.quorum - 1)
+        return told
 
     def is_boundary(self, header: Header) -> bool:
         """Whether a block is the last of its epoch."""
@@ -111,7 +123,7 @@ class World:
         else:
             epoch = block.header.epoch
             boundary = self._boundary_of(epoch)
-        committee = self.committee(epoch)
+        committee = self._told_committee(epoch)
         return EpochStart(epoch, boundary.header, boundary.hash, committee, rotation(committee))
 
     def _boundary_of(self, epoch: int) -> CommittedBlock:
@@ -213,8 +225,14 @@ class World:
         if not self._queue or self._queue[0][0] > until:
             self.now = until
             return False
-        self.now, _, action, args = heapq.heappop(self._queue)
+        now, _, action, args = heapq.heappop(self._queue)
         self.events += 1
+        self._at_once = self._at_once + 1 if now == self.now else 0
+        self.now = now
+        if self._at_once > MOST_AT_ONCE:
+            self.auditor.violation(None, "livelock", f"more than {MOST_AT_ONCE} events in one millisecond")
+            self._queue.clear()
+            return False
         action(*args)
         return True
 
