@@ -48,9 +48,7 @@ def sender_keys(count: int, seed: int) -> tuple[SigningKey, ...]:
     return tuple(SigningKey(hashlib.sha256(f"bench|{seed}|{number}".encode()).digest()) for number in range(count))
 
 
-async def join_market(
-    session: aiohttp.ClientSession, urls: Sequence[str], layout: NetworkLayout, count: int, seed: int
-) -> Senders:
+async def join_market(url: str, layout: NetworkLayout, count: int, seed: int) -> Senders:
     """Apply, attest, deposit for `count` senders and wait until an order window is open. Raise `SetupFailed`."""
     keys = sender_keys(count, seed)
     desk = {
@@ -65,9 +63,10 @@ async def join_market(
         raws.append(desk["energy_bureau"].call("registry", "attest", account, ["licence"]))
         raws.append(desk["grid_company"].call("registry", "attest", account, ["meter", "connection"]))
         raws.append(desk["trading_center"].call("token", "deposit", account, FUNDS_MICRO, f"bench {number}"))
-    await _submit(session, urls[0], raws[:count])
-    await _submit(session, urls[0], raws[count:])
-    orders = OrderSource(layout.chain_id, keys, await _open_slot(session, urls[0]))
+    async with Client.open(url) as client:
+        await _submit(client, raws[:count])
+        await _submit(client, raws[count:])
+        orders = OrderSource(layout.chain_id, keys, await _open_slot(client))
     orders.use_nonces([1] * count)
     return Senders(keys, orders)
 
@@ -82,49 +81,26 @@ def _application(owner: Signer, number: int) -> bytes:
     )  # fmt: skip
 
 
-async def _submit(session: aiohttp.ClientSession, url: str, raws: Sequence[bytes]) -> None:
-    for first in range(0, len(raws), MAX_POST):
-        body = msgspec.msgpack.encode(list(raws[first : first + MAX_POST]))
-        async with session.post(
-            f"{url}/v1/transactions", data=body, headers={"Content-Type": "application/msgpack"}
-        ) as response:
-            answers = await response.json()
-        refused = [answer for answer in answers if not answer["accepted"]]
-        if refused:
-            raise SetupFailed("set-up was refused", expected="accepted", found=refused[0])
-    for raw in raws:
-        await _receipt(session, url, raw)
+async def _submit(client: Client, raws: Sequence[bytes]) -> None:
+    for outcome in await client.submit_and_wait(raws, _PATIENCE_S):
+        if not outcome.ok:
+            raise SetupFailed("a set-up transaction failed", expected="ok", found=outcome.code)
 
 
-async def _receipt(session: aiohttp.ClientSession, url: str, raw: bytes) -> None:
-    address = f"{url}/v1/transactions/0x{transaction_id(raw).hex()}"
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            while True:
-                async with session.get(address) as response:
-                    answer: dict[str, Any] = await response.json()
-                    if response.status == 200 and answer.get("receipt"):
-                        break
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        raise SetupFailed("no receipt for a set-up transaction", found=address) from None
-    receipt = answer["receipt"]
-    if not receipt["ok"]:
-        raise SetupFailed("a set-up transaction failed", expected="ok", found=receipt)
-
-
-async def _open_slot(session: aiohttp.ClientSession, url: str) -> int:
+async def _open_slot(client: Client) -> int:
     """The newest slot whose window is open, so that it stays open longest."""
+    newest: Value = None
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            while True:
-                for slot in range(8, -1, -1):
-                    async with session.get(
-                        f"{url}/v1/contracts/double_auction/slot", params={"args": f"[{slot}]"}
-                    ) as response:
-                        answer = await response.json()
-                    if response.status == 200 and answer["value"]["phase"] in ("open", "stage1"):
-                        return slot
-                await asyncio.sleep(_POLL_S)
+            async for event in client.events(start="0", contract="double_auction", names=["SlotOpened"]):
+                if isinstance(event, EventSeen):
+                    newest = event.data["slot"]
+                    break
     except TimeoutError:
-        raise SetupFailed("no order window opened", expected="an open slot", found="none") from None
+        raise SetupFailed("no order window opened", expected="SlotOpened", found="none") from None
+    if not isinstance(newest, int):
+        raise SetupFailed("no order window opened", expected="a slot", found=newest)
+    slot = newest
+    while (await client.view("double_auction", "slot", slot + 1))["phase"] == "open":  # type: ignore[call-overload, index]
+        slot += 1
+    return slot
