@@ -9,24 +9,21 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import aiohttp
-import msgspec
-
-from bench.load import MAX_POST, OrderSource
+from bench.load import OrderSource
+from contracts.values import Value
 from deploy.gateway import Signer
 from deploy.layout import NetworkLayout
 from ledger.crypto import SigningKey
 from ledger.errors import GridchainError
-from ledger.objects import transaction_id
+from node.client import Client, EventSeen
 from node.keys import load_key
 
 FUNDS_MICRO: Final = 10**15
 """Enough cover for any number of orders."""
 RATED_W: Final = 10_000_000
 _PATIENCE_S: Final = 60.0
-_POLL_S: Final = 0.05
 
 
 class SetupFailed(GridchainError):
@@ -89,18 +86,22 @@ async def _submit(client: Client, raws: Sequence[bytes]) -> None:
 
 async def _open_slot(client: Client) -> int:
     """The newest slot whose window is open, so that it stays open longest."""
-    newest: Value = None
     try:
         async with asyncio.timeout(_PATIENCE_S):
             async for event in client.events(start="0", contract="double_auction", names=["SlotOpened"]):
                 if isinstance(event, EventSeen):
-                    newest = event.data["slot"]
-                    break
+                    return await _newest(client, int(event.data["slot"]))
     except TimeoutError:
-        raise SetupFailed("no order window opened", expected="SlotOpened", found="none") from None
-    if not isinstance(newest, int):
-        raise SetupFailed("no order window opened", expected="a slot", found=newest)
-    slot = newest
-    while (await client.view("double_auction", "slot", slot + 1))["phase"] == "open":  # type: ignore[call-overload, index]
+        pass
+    raise SetupFailed("no order window opened", expected="SlotOpened", found="none")
+
+
+async def _newest(client: Client, slot: int) -> int:
+    while await _phase(client, slot + 1) == "open":
         slot += 1
     return slot
+
+
+async def _phase(client: Client, slot: int) -> Value:
+    answer = await client.view("double_auction", "slot", slot)
+    return answer["phase"] if isinstance(answer, dict) else None

@@ -79,7 +79,7 @@ async def run_tps(layout: NetworkLayout, options: TpsOptions, say: Callable[[str
         urls = [node.url for node in cluster.nodes]
         pids = [node.pid for node in cluster.nodes if node.pid is not None]
         say(f"{options.senders} senders join the market")
-        senders = await join_market(session, urls, cluster.layout, options.senders, options.seed)
+        senders = await join_market(urls[0], cluster.layout, options.senders, options.seed)
         async with Feeds.open(session, urls) as feeds:
             bench = _Bench(session, urls, pids, feeds, options, say)
             throughput = await bench.throughput(senders, speed_before)

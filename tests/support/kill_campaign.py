@@ -211,7 +211,7 @@ async def campaign(layout: NetworkLayout, seed: int, environment: dict[str, str]
         aiohttp.ClientSession(connector=connector) as session,
     ):
         urls = [node.url for node in cluster.nodes]
-        senders = await join_market(session, urls, cluster.layout, SENDERS, seed)
+        senders = await join_market(urls[0], cluster.layout, SENDERS, seed)
         running = Campaign(cluster, session, senders, seed)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(running.traffic())]
