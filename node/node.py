@@ -164,10 +164,10 @@ class Node:
 
     def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
         """Ask a view of the state at a height (the head, if None). Any thread. Raise `GridchainError`."""
-        header = self.chain.header(self.chain.height if height is None else height)
-        if header is None:
-            raise GridchainError("there is no such block", code="NOT_FOUND", found=f"height {height}")
         with self._asking, self.chain.view(height) as view:
+            header = view.chain.header(view.height)
+            if header is None:
+                raise GridchainError("there is no such block", code="NOT_FOUND", found=f"height {view.height}")
             market_ms = self.executor.clock.market_time(header.time_ms)
             context = BlockContext(self._chain_id, header.height, header.time_ms, market_ms)
             return self.executor.query(view.state, contract, entry, arguments, context)

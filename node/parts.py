@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 
 from consensus import make_engine
@@ -24,7 +25,7 @@ from node.catchup import Catchup
 from node.clock import SystemClock
 from node.commit import Commits
 from node.config import NodeConfig
-from node.disk import DiskFile
+from node.disk import DiskFile, UnsyncedLost
 from node.driver import Driver, Surroundings
 from node.founding import block_rules, current_epoch, engine_parameters, make_executor, open_chain
 from node.head_state import AdmissionRules, HeadState
@@ -37,9 +38,10 @@ from node.mempool import BlockLimits, Mempool, MempoolLimits
 from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
+from node.recorder import Recorder
 from node.signer import Signer
 from node.store_guard import GuardedStore
-from node.wal import Wal
+from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
 from p2p.certificates import NodeIdentity
 from p2p.settings import NetworkSettings
@@ -49,6 +51,8 @@ from p2p.sync_server import SyncServer
 BODY_ROOM: Final = 64
 """Bytes of a block's body besides its transactions."""
 
+SMALL_SEGMENT_BYTES: Final = 128 * 1024
+"""Segments of the log with `[dev] small_files`."""
 SOLO_BUILD_MS: Final = 1_000
 """How long a block of an engine without other members should take to build; nobody waits for it but clients."""
 
@@ -161,14 +165,20 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
     chain = open_chain(store, genesis, executor)
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     wal = stack.enter_context(
-        Wal.open(config.path(config.node.wal), identity, synced=store.synced_log(), opener=DiskFile)
+        Wal.open(
+            config.path(config.node.wal),
+            identity,
+            synced=store.synced_log(),
+            opener=UnsyncedLost if config.dev.lose_unsynced else DiskFile,
+            segment_bytes=SMALL_SEGMENT_BYTES if config.dev.small_files else SEGMENT_BYTES,
+        )
     )
     signer = Signer(key, genesis.chain_id, wal.recovery, wal.hold_reason)
     epoch = current_epoch(chain, genesis.engine_parameters.epoch_blocks)
     signer.begin_epoch(epoch)
 
     members = Members(genesis)
-    peers = Peers(members, metrics, log)
+    peers = Peers(members, log, _recorder(config, stack))
     inbox = Inbox(metrics)
     state = HeadState(chain.rows)
     mempool = Mempool(
@@ -249,6 +259,14 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
         sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
         started=started,
     )
+
+
+def _recorder(config: NodeConfig, stack: ExitStack) -> Recorder | None:
+    if not config.dev.record:
+        return None
+    recorder = Recorder(config.path(Path("record")))
+    stack.callback(recorder.close)
+    return recorder
 
 
 def _open_store(config: NodeConfig, stack: ExitStack) -> GuardedStore:

@@ -19,7 +19,7 @@ from ledger.objects import Transaction
 from node.driver import Driver
 from node.ingress import Ingress
 from node.log import Logger
-from node.metrics import Metrics
+from node.recorder import Recorder
 from p2p.frames import Channel, PeerId
 from p2p.gossip import TransactionGossip
 from p2p.network import Network
@@ -80,9 +80,9 @@ class ChainSource:
 class Peers:
     """The network's handler and the engine's mouth."""
 
-    def __init__(self, members: Members, metrics: Metrics, log: Logger) -> None:
+    def __init__(self, members: Members, log: Logger, recorder: Recorder | None = None) -> None:
         self._members = members
-        self._metrics = metrics
+        self._recorder = recorder
         self._log = log
         self._network: Network | None = None
 
@@ -131,12 +131,18 @@ class Peers:
     def send(self, peer: EnginePeer, message: Message) -> None:
         """Queue a consensus message for one peer."""
         if self._network is not None:
-            self._network.send(PeerId(peer), _channel(message), encode_message(message))
+            self._network.send(PeerId(peer), _channel(message), self._written(message))
 
     def broadcast(self, message: Message) -> None:
         """Queue a consensus message for all peers."""
         if self._network is not None:
-            self._network.broadcast(_channel(message), encode_message(message))
+            self._network.broadcast(_channel(message), self._written(message))
+
+    def _written(self, message: Message) -> bytes:
+        raw = encode_message(message)
+        if self._recorder is not None:
+            self._recorder.record(raw)
+        return raw
 
     def drop(self, peer: bytes, reason: str) -> None:
         """End the connection to a peer that sent what no honest one sends."""

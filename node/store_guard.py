@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import StoreError
+from ledger.errors import InvariantBroken, StoreError
 from ledger.schema import db_meta
 from ledger.store import NO_LIMIT, Batch, Snapshot, Store
 from node.wal import WalPosition
@@ -51,7 +51,9 @@ class GuardedStore:
         return self._store.scan(prefix, after, limit, reverse)
 
     def write(self, batch: Batch, sync: bool) -> None:
-        """See `Store`. Raise `DiskFull` before anything is written."""
+        """See `Store`. Raise `DiskFull` before anything is written. A node writes nothing that a power cut may take."""
+        if not sync:
+            raise InvariantBroken("an unsynced write")
         self._check_room()
         if self.log_position is not None:
             batch.put(_LOG_ROW, self.log_position().encode())
