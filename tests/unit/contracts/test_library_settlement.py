@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from market_world import AUCTION, SLOT_MS, MarketWorld, address, meter
 
+from contracts.values import decode_value
+from ledger.schema import state_storage
+from ledger.state import verify_state_proof
+
 FEED, RETAIL = 450, 670  # micro-currency per Wh
 
 
@@ -215,6 +219,21 @@ def test_every_slot_is_opened_cleared_and_settled_in_order() -> None:
         start, start - 2 * SLOT_MS, start - SLOT_MS, start + SLOT_MS
     )  # fmt: skip
     assert world.refused(address("anna"), "double_auction", "submit_order", 7, "sell", 1, 1, "keep") == "WINDOW_CLOSED"
+
+
+def test_a_settlement_is_one_provable_state_entry(world: MarketWorld) -> None:
+    world.read("anna", 5, 700, 0)
+    world.read("bert", 5, 0, 1_000)
+    world.read("carl", 5, 0, 0)
+    world.go_slot(5, 2)
+    root = world.view.seal()
+    key = state_storage("double_auction", "settlements") + (5).to_bytes(8, "big") + meter("anna")
+    raw = world.view.get(key)
+    assert raw is not None
+    verify_state_proof(world.view.prove(key), root, key, raw)
+    assert decode_value(raw) == [
+        address("anna"), 1_000, 0, 700, 0, 300, 0, 500_000, 0, 300 * RETAIL, 0, 299_000, 299_000, False
+    ]  # fmt: skip
 
 
 def test_a_chain_that_slept_settles_all_slots_when_it_wakes() -> None:
