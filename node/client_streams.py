@@ -18,7 +18,7 @@ from node.tasks import Tasks
 
 LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 1.0
 OUTCOMES_KEPT: Final = 65_536
 PING_S: Final = 15.0
 

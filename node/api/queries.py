@@ -57,11 +57,12 @@ async def contract(request: web.Request, query: ContractQuery) -> web.Response:
 def _arguments(text: str) -> list[Value]:
     try:
         parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
+        values = from_json(parsed)
     except (ValueError, RecursionError) as error:
         raise Refused("args is not JSON", code="BAD_ARGS", expected="a JSON array", found=str(error)[:120]) from None
     if not isinstance(parsed, list):
         raise Refused("args is not a list", code="BAD_ARGS", expected="a JSON array", found=text[:80])
-    return [from_json(item) for item in parsed]
+    return list(values)
 
 
 def _no_float(text: str) -> int:
