@@ -39,7 +39,7 @@ MAX_GENESIS_BYTES = 8 * 1024 * 1024
 
 KeyRole = Literal["node", "validator", "account"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
-NetworkName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+NetworkName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")]
 OptionalKey = Annotated[bytes, msgspec.Meta(max_length=32)]
 OptionalProof = Annotated[bytes, msgspec.Meta(max_length=64)]
 

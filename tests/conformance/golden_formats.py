@@ -1,0 +1,188 @@
+"""What the golden vectors hold: wire, key, signed and hash formats. Each function gives one file of `vectors/`.
+
+Change a format on purpose only: run `python tests/conformance/regenerate.py` and review the difference line by line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chain_world import START_MS, ChainWorld, certify, committee, make_document, seeded_key
+from wire_samples import Sampler, wire_types
+
+from ledger import accounts, crypto, schema
+from ledger.certificates import VoteKind, vote_bytes
+from ledger.codec import Wire, encode
+from ledger.genesis import GenesisSummary, genesis_block, prove_possession
+from ledger.merkle import merkle_path, merkle_root
+from ledger.objects import TransactionBody, decode_transaction, extra_root, header_hash, sign_transaction
+from ledger.plain_json import to_plain
+from ledger.proof_export import build_finality, build_settlement, trust_root_at
+from ledger.state import Overlay, StateBase
+from ledger.state_tree import bucket_digest, node_digest, place, value_digest
+from ledger.store import MemoryStore
+from ledger.validators import quorum
+
+Plain = dict[str, Any]
+
+
+def wire() -> Plain:
+    """One sample of every wire type, with its encoding."""
+    found: Plain = {}
+    for name, kind in wire_types().items():
+        sample: Wire = Sampler().struct(kind)
+        found[name] = {
+            "fields": list(kind.__struct_fields__),
+            "value": to_plain(sample),
+            "encoding": encode(sample).hex(),
+        }
+    return found
+
+
+def hashes() -> Plain:
+    """Domain prefixes, hashes and addresses."""
+    domains = {name: getattr(crypto, name) for name in sorted(dir(crypto)) if name.startswith("DOMAIN_")}
+    return {
+        "domains": {name: prefix.hex() for name, prefix in domains.items()},
+        "of_abc": {name: crypto.hash_of(prefix, b"abc").hex() for name, prefix in domains.items()},
+        "address_of_key_1": crypto.address_of(seeded_key(1).public).hex(),
+        "contract_address_token": crypto.contract_address("token").hex(),
+        "extra_root": {"": extra_root(b"").hex(), "abc": extra_root(b"abc").hex()},
+        "validators": {
+            "keys 1 to 4": committee([1, 2, 3, 4]).hash.hex(),
+            "keys 4 to 1": committee([4, 3, 2, 1]).hash.hex(),
+        },
+    }
+
+
+def signed() -> Plain:
+    """What is signed, and the signatures of known keys over it."""
+    key = seeded_key(7)
+    body = TransactionBody(1, "dev-test-00", key.public, 70_000, "token", "transfer", b"\x92\x01\x02", 1_000_000)
+    raw = sign_transaction(body, key)
+    transaction = decode_transaction(raw)
+    voters = committee([1, 2, 3, 4])
+    votes: Plain = {}
+    for kind in VoteKind:
+        block = crypto.ZERO_HASH if kind is VoteKind.NULLIFY else b"\x33" * 32
+        message = vote_bytes("dev-test-00", voters.hash, kind, 2, 300, block)
+        votes[kind.name] = {
+            "message": (crypto.DOMAIN_VOTE + message).hex(),
+            "signature_of_key_1": seeded_key(1).sign(crypto.DOMAIN_VOTE, message).hex(),
+        }
+    return {
+        "key_7": {"seed": key.seed.hex(), "public": key.public.hex(), "address": key.address.hex()},
+        "transaction": {"raw": raw.hex(), "id": transaction.id.hex(), "body": transaction.body_bytes.hex()},
+        "votes": votes,
+        "possession": {
+            role: prove_possession(key, "dev-test", role).hex() for role in ("node", "validator", "account")
+        },
+    }
+
+
+def keys() -> Plain:
+    """Keys of state and database."""
+    return {
+        "state_nonce": schema.state_nonce(b"\x01" * 32).hex(),
+        "state_storage": schema.state_storage("token", "balance").hex(),
+        "state_contract": schema.state_contract("token").hex(),
+        "state_source": schema.state_source(b"\x02" * 32).hex(),
+        "state_scheduled": schema.state_scheduled(START_MS, "double_auction", 5).hex(),
+        "state_engine": schema.state_engine("validators").hex(),
+        "db_meta": schema.db_meta("head").hex(),
+        "db_bucket": schema.db_bucket("ab3").hex(),
+        "db_receipts": schema.db_receipts(5, 6).hex(),
+        "db_account": schema.db_account(b"\x03" * 32, 7).hex(),
+        "prefixes": {name: getattr(schema, name).hex() for name in sorted(dir(schema)) if name.startswith("DB_")},
+        "db_height": schema.db_height(schema.DB_HEADER, 256).hex(),
+    }
+
+
+def state() -> Plain:
+    """Places, digests, roots of small sets, a proof of each kind, nonce records."""
+    roots: Plain = {}
+    for count in (0, 1, 2, 16, 300, 5_000):
+        overlay = Overlay(StateBase(MemoryStore()))
+        for number in range(count):
+            overlay.put(b"key %d" % number, b"value %d" % number)
+        roots[str(count)] = overlay.seal().hex()
+    overlay = Overlay(StateBase(MemoryStore()))
+    for number in range(300):
+        overlay.put(b"key %d" % number, b"value %d" % number)
+    overlay.seal()
+    nonces = Overlay(StateBase(MemoryStore()))
+    records: Plain = {}
+    for nonce in (0, 1, 4, 2, 3, 100):
+        accounts.use_nonce(nonces, b"\x01" * 32, nonce)
+        records[f"after {nonce}"] = (nonces.get(schema.state_nonce(b"\x01" * 32)) or b"").hex()
+    return {
+        "place": place(b"key 0").hex(),
+        "value_digest": value_digest(b"value 0").hex(),
+        "bucket_digest": bucket_digest(place(b"key 0") + value_digest(b"value 0")).hex(),
+        "node_digest": node_digest(bytes(range(256)) * 2).hex(),
+        "roots_of_key_n_value_n": roots,
+        "proof_of_key_7_among_300": encode(overlay.prove(b"key 7")).hex(),
+        "proof_of_absence_among_300": encode(overlay.prove(b"no key")).hex(),
+        "undo": overlay.delta().undo()[:120].hex(),
+        "nonce_records": records,
+    }
+
+
+def merkle() -> Plain:
+    """Roots and paths over leaves `leaf 0` to `leaf n - 1`."""
+    leaves = [b"leaf %d" % number for number in range(9)]
+    return {
+        "roots": {str(size): merkle_root(leaves[:size]).hex() for size in range(10)},
+        "path_4_of_9": [step.hex() for step in merkle_path(leaves, 4)],
+        "path_8_of_9": [step.hex() for step in merkle_path(leaves, 8)],
+    }
+
+
+def quorums() -> Plain:
+    """Total weight to quorum."""
+    return {str(total): quorum(total) for total in (*range(1, 31), 50, 100, 150, 1_000_000_007)}
+
+
+def genesis() -> Plain:
+    """A document, its canonical form, its names, its first block."""
+    document = make_document()
+    block = genesis_block(document, b"\x44" * 32)
+    return {
+        "document": to_plain(document),
+        "canonical": encode(document.summary).hex(),
+        "hash": document.hash.hex(),
+        "chain_id": document.chain_id,
+        "first_block_on_state_root_44": {"header": block.header_bytes.hex(), "hash": block.hash.hex()},
+    }
+
+
+def chain() -> Plain:
+    """A certificate, finality proofs and settlement proof files of a small chain of two epochs."""
+    world = ChainWorld(transactions=2)
+    world.commit(2)
+    world.end_epoch([3, 4, 5, 6], closing=1)
+    world.commit(1)
+    numbers = [1, 2, 3, 4]
+    header = world.chain.header(2)
+    if header is None:
+        raise LookupError("the world has a second block")
+    summary: GenesisSummary = world.chain.genesis
+    with world.chain.view() as view:
+        from_genesis = build_settlement(view, summary, b"bill2", (2, 1))
+        from_block = build_settlement(view, summary, b"bill2", (2, 1), 1)
+    return {
+        "header_2": {"encoding": encode(header).hex(), "hash": header_hash(encode(header)).hex()},
+        "notarization_2": encode(
+            certify(header.chain_id, committee(numbers), numbers, header, VoteKind.NOTARIZE)
+        ).hex(),
+        "finality_of_1": encode(build_finality(world.chain, 1)).hex(),
+        "finality_of_3_through_closing": encode(build_finality(world.chain, 3)).hex(),
+        "trust_roots": [world.document.hash.hex(), str(trust_root_at(world.chain, 1))],
+        "settlement_from_genesis": from_genesis.hex(),
+        "settlement_from_block_1": from_block.hex(),
+    }
+
+
+FILES = {
+    function.__name__: function for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, chain)
+}
