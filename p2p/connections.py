@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,10 +25,19 @@ from p2p.outbox import Offer
 from p2p.peer import Peer
 from p2p.refusals import RefusalLog
 from p2p.settings import Clock, NetworkSettings, NetworkStatistics, PeerHandler
-from p2p.topology import admits_link
+from p2p.topology import admits_link, to_trim
 
 _log = structlog.get_logger("p2p")
 _CROSSING_S: Final = 10.0
+_SETTLED_S: Final = 2.0
+
+
+class Lost(Protocol):
+    """Told of a link that is gone, how long it lasted, and whether the peer had too many."""
+
+    def __call__(self, node_id: PeerId, lasted_s: float, *, crowded: bool) -> None:
+        """Called on the loop."""
+        ...
 
 
 class Connections:
@@ -59,7 +68,7 @@ class Connections:
         self.refusals = RefusalLog(settings.kept_refusals)
         self.inbox = Inbox(self._deliver, self._tell)
         self.changed: Callable[[], None] = _nothing
-        self.lost: Callable[[PeerId, float], None] = _nothing_lost
+        self.lost: Lost = _nothing_lost
 
     def note(self, fault: PeerFault, address: str, *, outbound: bool, node_id: bytes = b"", name: str = "") -> None:
         """Keep and log a refusal."""
@@ -90,9 +99,10 @@ class Connections:
                 return refusal("KEY_IN_USE", _life(node, held), _life(node, session))
             if dialed and known.outbound and held.instance == session.instance:
                 return refusal("DUPLICATE_LINK", "one connection", "a second one")
-        others = {address.node_id for address in self._book.others()} | self.peers.keys() | {node}
-        if not admits_link(node, len(others), self.peers.keys(), self._settings.is_validator, self._settings.links):
-            return refusal("TOO_MANY_LINKS", self._settings.links.max_links, len(self.peers) + 1)
+        if not admits_link(
+            node, len(self._others() | {node}), self.peers.keys(), self._settings.is_validator, self._settings.links
+        ):
+            return refusal("TOO_MANY_LINKS", 2 * self._settings.links.max_links, len(self.peers) + 1)
         return None
 
     def register(self, introduced: Introduced, link: Link, *, outbound: bool) -> None:
@@ -157,7 +167,7 @@ class Connections:
             self._banned[peer.id] = self._loop.time() + self._settings.ban_s
         peer.gone = True
         peer.dismiss(fault)
-        self._remove(peer, str(fault))
+        self._remove(peer, str(fault), crowded=fault.code == "TOO_MANY_LINKS")
 
     def check(self, now: float, *, fair: bool) -> None:
         """Ping everybody; drop who is silent, if `fair` (this node itself was awake)."""
@@ -171,13 +181,24 @@ class Connections:
                 peer.link.abort()
             else:
                 peer.ping()
+        self._trim(now)
 
-    def _remove(self, peer: Peer, reason: str) -> None:
+    def _others(self) -> set[PeerId]:
+        return {address.node_id for address in self._book.others()} | self.peers.keys()
+
+    def _trim(self, now: float) -> None:
+        """Above the mesh limit: let go of links that newcomers needed for their start."""
+        settled = [peer.id for peer in self.peers.values() if not peer.outbound and now - peer.up_at > _SETTLED_S]
+        links, policy = len(self.peers), self._settings.links
+        for node in to_trim(settled, len(self._others()), links, self._settings.is_validator, policy):
+            self.drop(self.peers[node], refusal("TOO_MANY_LINKS", policy.max_links, links), ban=False)
+
+    def _remove(self, peer: Peer, reason: str, *, crowded: bool = False) -> None:
         if self.peers.get(peer.id) is peer:
             del self.peers[peer.id]
             self._statistics.disconnects += 1
             self.inbox.down(peer, reason)
-            self.lost(peer.id, self._loop.time() - peer.up_at)
+            self.lost(peer.id, self._loop.time() - peer.up_at, crowded=crowded)
 
     # --- what links report (LinkSink) ---------------------------------------------------------------------------------
 
@@ -277,5 +298,5 @@ def _nothing() -> None:
     """Nobody listens yet."""
 
 
-def _nothing_lost(_node: PeerId, _lasted_s: float) -> None:
+def _nothing_lost(node_id: PeerId, lasted_s: float, *, crowded: bool) -> None:
     """Nobody listens yet."""

@@ -31,6 +31,7 @@ class DialPolicy:
     other_cap_s: float = 10.0
     refused_s: float = 3.0
     courtesy_s: float = 0.3
+    crowded_s: float = 30.0
     connect_timeout_s: float = 3.0
 
 
@@ -81,10 +82,20 @@ class Dialer:
         """Look again now: a link was made or lost, an address was learnt."""
         self._poked.set()
 
-    def lost(self, node_id: PeerId, lasted_s: float) -> None:
-        """A link is gone: dial again soon, at once after a link that had lasted."""
+    def unreachable(self, node_id: PeerId) -> bool:
+        """Whether the last attempt at a node of the address book failed."""
+        goal = self._nodes.get(node_id)
+        return goal is not None and goal.failures > 0
+
+    def lost(self, node_id: PeerId, lasted_s: float, *, crowded: bool) -> None:
+        """A link is gone: dial again soon, at once after a link that had lasted. `crowded`: the peer has enough
+        links, so others come first."""
         now = asyncio.get_running_loop().time()
         for goal in self._goals_of(node_id):
+            if crowded:
+                goal.failures += 2
+                goal.due = now + self._policy.crowded_s * self._spread()
+                continue
             if lasted_s >= _STABLE_S:
                 goal.delay = self._policy.first_s
             goal.due = now + self._wait(goal)

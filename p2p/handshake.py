@@ -129,6 +129,7 @@ async def _shake(link: Link, terms: HandshakeTerms, dialed: bool) -> Introduced:
     _same_hello(theirs, session.hello)
     introduced = Introduced(certificate, session)
     _demand(terms.accept(introduced, dialed))
+    link.trust()
     link.say(Proceed())
     await _expect(link, Proceed)
     return introduced

@@ -23,7 +23,7 @@ from p2p.outbox import LaneLimits, Offer, Outbox
 
 _CHUNK = 128 * 1024
 _HIGH_WATER = 64 * 1024
-_MAX_EARLY_CLEAR = 4
+_MAX_EARLY_UNTRUSTED = 4
 _MAX_EARLY = 64
 _FAREWELL_S = 0.5
 _SHUTDOWN_S = 1.0
@@ -58,6 +58,7 @@ class Link(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._sink: LinkSink | None = None
         self.in_tls = False
+        self._trusted = False
         self._deaf = False
         self._holding = False
         self._scheduled = False
@@ -154,7 +155,6 @@ class Link(asyncio.Protocol):
             raise ConnectionResetError(self.reason)
         clear = self._transport
         self.in_tls = True
-        self._decoder.allow(tuple(Channel))
         try:
             inner = await self._loop.start_tls(
                 clear,
@@ -173,6 +173,11 @@ class Link(asyncio.Protocol):
             raise ConnectionResetError(self.reason)
         self._transport = inner
         inner.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def trust(self) -> None:
+        """Accept every channel from now on. Before, nobody can make this node hold more than a few small frames."""
+        self._trusted = True
+        self._decoder.allow(tuple(Channel))
 
     def peer_certificate(self) -> bytes:
         """DER of the certificate that TLS has verified."""
@@ -277,10 +282,10 @@ class Link(asyncio.Protocol):
 
     def _keep(self, frames: list[Frame]) -> None:
         self._early.extend(frames)
-        if not self.in_tls and len(self._early) > _MAX_EARLY_CLEAR:
+        if not self._trusted and len(self._early) > _MAX_EARLY_UNTRUSTED:
             self._early.clear()
             self._deaf = True
-            self._fault = refusal("MALFORMED_HELLO", f"at most {_MAX_EARLY_CLEAR} frames before TLS", "more")
+            self._fault = refusal("MALFORMED_HELLO", f"at most {_MAX_EARLY_UNTRUSTED} frames at once", "more")
         elif len(self._early) > _MAX_EARLY:
             self.pause_reading()
         self._wake()

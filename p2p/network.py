@@ -151,10 +151,12 @@ class Network:
 
     @property
     def full_mesh(self) -> bool:
-        """Whether every known node is linked directly, so that nothing needs to be relayed."""
+        """Whether every known node that can be reached is linked directly, so that nothing needs to be relayed."""
         linked = self._connections.peers.keys()
         others = {known.node_id for known in self._book.others()} | linked
-        return is_mesh(self._settings.links, len(others)) and len(others) == len(linked)
+        return is_mesh(self._settings.links, len(others)) and all(
+            node in linked or self._dialer.unreachable(node) for node in others
+        )
 
     def send(self, peer: PeerId, channel: Channel, payload: bytes) -> bool:
         """Queue a frame. False if the peer is gone or its queue is full (for votes and blocks: it is disconnected

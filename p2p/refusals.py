@@ -35,7 +35,8 @@ class Refusal:
     count: int = 1
 
 
-_QUIET: Final = frozenset({"DUPLICATE_LINK"})
+_QUIET: Final = frozenset({"DUPLICATE_LINK", "TOO_MANY_LINKS"})
+"""What is no disagreement: connections that yield to others."""
 
 
 class RefusalLog:

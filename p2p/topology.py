@@ -8,7 +8,7 @@ each other again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from p2p.frames import PeerId
@@ -46,10 +46,22 @@ def to_dial(
 def admits_link(
     node: PeerId, others: int, linked: Collection[PeerId], is_validator: Callable[[PeerId], bool], policy: LinkPolicy
 ) -> bool:
-    """Whether `node` may have a link too. Validators always find a place up to twice `max_links`."""
+    """Whether `node` may have a link too. A newcomer needs one to learn whom else to dial, so twice `max_links` are
+    admitted for a while (three times for validators); `to_trim` says who has to leave again."""
     if node in linked or is_mesh(policy, others):
         return True
-    return len(linked) < (2 * policy.max_links if is_validator(node) else policy.max_links)
+    return len(linked) < policy.max_links * (3 if is_validator(node) else 2)
+
+
+def to_trim(
+    settled: Sequence[PeerId], others: int, links: int, is_validator: Callable[[PeerId], bool], policy: LinkPolicy
+) -> list[PeerId]:
+    """Of `settled`, the inbound peers that have had time to learn addresses, oldest first: who has to leave, so that
+    `links` sink to `max_links`. The youngest leave first, validators never."""
+    if is_mesh(policy, others):
+        return []
+    surplus = max(0, links - policy.max_links)
+    return [node for node in reversed(settled) if not is_validator(node)][:surplus]
 
 
 def _rank(own: PeerId, node: PeerId) -> bytes:

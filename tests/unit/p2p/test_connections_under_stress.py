@@ -209,10 +209,10 @@ async def test_a_node_that_moves_is_found_at_its_new_address(consortium):
 
 async def test_the_address_book_alone_finds_the_network_again(consortium):
     async with running(consortium, "a") as (a, _):
-        async with running(consortium, "b", seeds=(a.address,)) as (b, at_b):
-            await until(lambda: at_b.linked)
+        async with running(consortium, "b", seeds=(a.address,)) as (b, _):
+            await until(b.known_addresses)
             stored = b.known_addresses()
-        async with running(consortium, "b", known_addresses=tuple(stored)) as (b, at_b):
+        async with running(consortium, "b", known_addresses=tuple(stored)) as (_, at_b):
             await until(lambda: at_b.linked)
 
 
@@ -224,6 +224,7 @@ async def test_a_silent_peer_is_given_up(consortium):
         await linked_pair(a, at_a, b, at_b)
         link_of(b, a.node_id).pause_reading()
         await until(lambda: a.refusal_counts().get("SILENT_PEER"))
+        await until(lambda: at_a.downs)
         assert "SILENT_PEER" in at_a.downs[0][1]
 
 

@@ -2,7 +2,7 @@
 
 from p2p.frames import Channel, PeerId
 from p2p.limits import Meter, Passage, Rate, TokenBucket, TrafficLimits
-from p2p.topology import LinkPolicy, admits_link, is_mesh, to_dial
+from p2p.topology import LinkPolicy, admits_link, is_mesh, to_dial, to_trim
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate():
@@ -49,12 +49,17 @@ def test_above_that_eight_links_validators_first():
     assert len(to_dial(own, others, chosen[:5], nobody_prefers, POLICY)) == 3
 
 
-def test_above_that_at_most_twelve_links_are_admitted_and_validators_find_a_place():
-    linked = NODES[1:13]
-    assert admits_link(NODES[20], 59, linked[:11], lambda _: False, POLICY)
-    assert not admits_link(NODES[20], 59, linked, lambda _: False, POLICY)
-    assert admits_link(NODES[20], 59, linked, lambda _: True, POLICY)
+def test_newcomers_find_a_place_for_a_start_and_leave_again():
+    linked = NODES[1:25]
+    assert admits_link(NODES[40], 59, linked[:23], lambda _: False, POLICY)
+    assert not admits_link(NODES[40], 59, linked, lambda _: False, POLICY)
+    assert admits_link(NODES[40], 59, linked, lambda _: True, POLICY)
     assert admits_link(linked[0], 59, linked, lambda _: False, POLICY)
+    validators = set(linked[8:10])
+    leaving = to_trim(linked[:10], 59, 16, lambda node: node in validators, POLICY)
+    assert leaving == [linked[7], linked[6], linked[5], linked[4]]
+    assert to_trim(linked, 59, 12, lambda _: False, POLICY) == []
+    assert to_trim(linked[:15], 15, 15, lambda _: False, POLICY) == []
 
 
 def test_choices_of_many_nodes_connect_them_all():

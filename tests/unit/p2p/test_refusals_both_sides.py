@@ -278,6 +278,7 @@ def a_hello(**change):
         ("MALFORMED_HELLO", encode_frame(Channel.CONTROL, b"\x01" + encode(tuple([1] * 3000)))),
         ("MALFORMED_HELLO", encode_frame(Channel.CONTROL, b"\x02\x90")),
         ("MALFORMED_HELLO", encode_frame(Channel.CONTROL, b"\x05\x91\x01") * 9),
+        ("MALFORMED_HELLO", encode_frame(Channel.CONTROL, b"\x05\x91\x01")),
     ],
 )
 async def test_garbage_is_answered_by_a_refusal_and_kept(consortium, code, sent):
