@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deploy.card import Result, as_json, render
-from deploy.demo import DEFAULT_SPEED, DemoOptions, play
+from deploy.demo import DemoOptions, play
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS
 from deploy.screen import Screen
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
@@ -33,7 +33,9 @@ def demo(
     validators: Annotated[
         int | None, typer.Option(help="Number of node processes; 4, with solo 1.", show_default=False)
     ] = None,
-    speed: Annotated[int, typer.Option(help="Market time over clock time.")] = DEFAULT_SPEED,
+    speed: Annotated[
+        int | None, typer.Option(help="Market time over clock time; 1500 or more if absent.", show_default=False)
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep the network in this directory; absent: removed.", show_default=False)
     ] = None,

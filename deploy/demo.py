@@ -27,7 +27,7 @@ from deploy.founding import make_network
 from deploy.gateway import Household, Signer
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
-from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
+from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, Side, default_first_slot, load
 from deploy.network import NetworkPlan
 from deploy.onboarding import Desk
 from deploy.screen import NodeLine, Progress, Screen
@@ -37,11 +37,14 @@ from node.client import Client
 from node.keys import load_key
 
 SLOT_MS = 900_000
-DEFAULT_SPEED = 2_250
-"""Market time runs this much faster than the clock: a slot of 15 minutes takes 0.4 s."""
-LEAD_MS = 5_500
+SLOWEST_SLOT_MS = 600
+"""How long a slot takes at most unless `--speed` says otherwise."""
+FIRST_TRADE_MS = 17_500
+"""When the first possible trade should clear, counted from genesis; 20 s are promised."""
+LEAD_MS = 4_800
 LEAD_MS_PER_MEMBER = 15
 """How long after genesis the first window opens: the nodes start and the members join meanwhile."""
+BLOCK_INTERVAL_MS = 100
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
 
@@ -49,7 +52,8 @@ CLIENT_TIMEOUT_S = 8.0
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
     """What the command line asks for. `first_slot` None: centred on noon. `directory` None: a temporary one, removed at
-    the end. `kill`: show the failure of one validator, where the others are a quorum without it."""
+    the end. `speed` None: as slow as the first trade allows. `kill`: show the failure of one validator, where the
+    others are a quorum without it."""
 
     slots: int = SLOTS
     first_slot: int | None = None
@@ -59,7 +63,7 @@ class DemoOptions:
     engine: str = "bft"
     validators: int | None = None
     directory: Path | None = None
-    speed: int = DEFAULT_SPEED
+    speed: int | None = None
     kill: bool = True
 
     @property
@@ -84,6 +88,7 @@ class Stage:
     plan: Plan
     layout: NetworkLayout
     tariffs: Tariffs
+    speed: int
 
     @property
     def names(self) -> list[str]:
@@ -100,13 +105,13 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     street = load(options.data)
     plan = street.plan(options.day)
     with _directory(options, screen) as directory:
-        layout = found(options, street, directory)
-        stage = Stage(options, street, plan, layout, _tariffs())
+        stage = found(options, street, plan, directory)
+        layout = stage.layout
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
         started = time.monotonic()
         async with Cluster.open(layout) as cluster, connect(cluster) as clients:
             screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
-            incident = _incident(options, cluster, clients)
+            incident = _incident(stage, cluster, clients)
             if incident is None and options.kill:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
@@ -132,7 +137,7 @@ def _check(options: DemoOptions) -> None:
         raise ConfigError("engine solo has one validator", code="VALIDATORS", expected=1, found=options.nodes)
     if options.nodes < 1:
         raise ConfigError("a network needs a validator", code="VALIDATORS", expected="1 or more", found=options.nodes)
-    if options.speed < 1:
+    if options.speed is not None and options.speed < 1:
         raise ConfigError("market time must run", code="SPEED", expected="1 or more", found=options.speed)
 
 
@@ -148,8 +153,28 @@ def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def found(options: DemoOptions, street: Neighbourhood, directory: Path) -> NetworkLayout:
+def default_speed(options: DemoOptions, street: Neighbourhood, plan: Plan) -> int:
+    """Market time over clock time: a slot takes 0.6 s, or less where the first trade would come too late else.
+
+    The first trade clears two slots before the delivery of the first slot whose forecasts hold generation and demand.
+    """
+    wait_ms = FIRST_TRADE_MS - lead_ms(street)
+    for slot in range(options.start, options.start + options.slots):
+        sides = {member.side for member in street.members if plan.forecast[member.name][slot] > 0}
+        if len(sides) == len(Side):
+            slots_before = slot - options.start + Calendar(SLOT_MS, 0).open_slots - Calendar(SLOT_MS, 0).t1_slots
+            return -(-SLOT_MS // max(1, min(SLOWEST_SLOT_MS, wait_ms // slots_before)))
+    return SLOT_MS // SLOWEST_SLOT_MS
+
+
+def lead_ms(street: Neighbourhood) -> int:
+    """From genesis to the first window."""
+    return LEAD_MS + LEAD_MS_PER_MEMBER * len(street.members)
+
+
+def found(options: DemoOptions, street: Neighbourhood, plan: Plan, directory: Path) -> Stage:
     """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
+    speed = options.speed or default_speed(options, street, plan)
     calendar = Calendar(
         slot_ms=SLOT_MS,
         slot0_ms=_midnight_ms(options.day),
@@ -157,20 +182,20 @@ def found(options: DemoOptions, street: Neighbourhood, directory: Path) -> Netwo
         last_slot=options.start + options.slots - 1,
     )
     opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * SLOT_MS
-    lead_ms = LEAD_MS + LEAD_MS_PER_MEMBER * len(street.members)
-    plan = NetworkPlan(
+    network = NetworkPlan(
         directory=directory,
         chain_name=f"demo-{secrets.token_hex(2)}",
         engine=options.engine,
         names=tuple(default_names(options.nodes)),
-        speed=options.speed,
+        speed=speed,
         genesis_time_ms=time.time_ns() // 1_000_000,
-        origin_ms=opens_ms - options.speed * lead_ms,
+        origin_ms=opens_ms - speed * lead_ms(street),
         calendar=calendar,
         tariffs=GenesisTariffs(),
+        min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine == "bft" else None,
         accounts=tuple(name for number in range(len(street.members)) for name in _account_names(number)),
     )
-    return make_network(plan)
+    return Stage(options, street, plan, make_network(network), _tariffs(), speed)
 
 
 def _account_names(number: int) -> tuple[str, str]:
@@ -196,10 +221,11 @@ async def connect(cluster: Cluster) -> AsyncIterator[list[Client]]:
         ]
 
 
-def _incident(options: DemoOptions, cluster: Cluster, clients: Sequence[Client]) -> Incident | None:
+def _incident(stage: Stage, cluster: Cluster, clients: Sequence[Client]) -> Incident | None:
+    options = stage.options
     if not options.kill or not Incident.possible(len(clients)):
         return None
-    away_s = max(1.5, options.slots * SLOT_MS / options.speed / 1000 / 10)
+    away_s = max(1.5, options.slots * SLOT_MS / stage.speed / 1000 / 10)
     return Incident(cluster, clients, min(2, len(clients) - 1), away_s)
 
 
@@ -213,7 +239,7 @@ def progress_of(stage: Stage, cluster: Cluster) -> Progress:
         first_slot=options.start,
         slots=options.slots,
         members=len(stage.street.members),
-        speed=options.speed,
+        speed=stage.speed,
         nodes=[NodeLine(node.name, node.url) for node in cluster.nodes],
     )
 
@@ -236,7 +262,7 @@ def market_day(stage: Stage) -> MarketDay:
         tariffs=stage.tariffs,
         first_slot=stage.options.start,
         slots=stage.options.slots,
-        slot_s=SLOT_MS / stage.options.speed / 1000,
+        slot_s=SLOT_MS / stage.speed / 1000,
         seed=stage.options.seed,
     )
 

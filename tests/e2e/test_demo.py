@@ -187,11 +187,10 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
 
     options = demo_module.DemoOptions(slots=24, speed=1200, directory=tmp_path / "net")
     street = load()
-    layout = demo_module.found(options, street, tmp_path / "net")
-    stage = demo_module.Stage(options, street, street.plan(options.day), layout, TARIFFS)
+    stage = demo_module.found(options, street, street.plan(options.day), tmp_path / "net")
     with open(os.devnull, "w") as nowhere:
         screen = Screen(Console(file=nowhere), live=False)
-        async with Cluster.open(layout) as cluster, demo_module.connect(cluster) as clients:
+        async with Cluster.open(stage.layout) as cluster, demo_module.connect(cluster) as clients:
             progress = demo_module.progress_of(stage, cluster)
             seen: list[int] = []
 

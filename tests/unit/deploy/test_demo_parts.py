@@ -1,0 +1,216 @@
+"""Parts of the demo that need no process: options, screen, the reading of blocks, the change of nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+import deploy.follow as follow_module
+from deploy.audit import common_height, fetch_blocks
+from deploy.demo import SLOT_MS, DemoOptions, _check, default_speed, lead_ms
+from deploy.follow import Follower
+from deploy.incident import Incident
+from deploy.neighbourhood import load
+from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
+from ledger.codec import encode
+from ledger.errors import GridchainError
+from ledger.objects import Header
+from node.api.stored import StoredBlock
+from node.client import EventSeen, Outcome, Unreachable
+
+
+@pytest.mark.parametrize(
+    "options", [DemoOptions(), DemoOptions(day="2016-01-21"), DemoOptions(day="2016-01-20"), DemoOptions(slots=8)]
+)
+def test_the_default_speed_takes_at_most_six_tenths_of_a_second_a_slot(options):
+    street = load()
+    assert default_speed(options, street, street.plan(options.day)) * 600 >= SLOT_MS
+
+
+def test_the_default_speed_lets_the_first_trade_of_a_summer_day_clear_in_time():
+    street = load()
+    speed = default_speed(DemoOptions(), street, street.plan("2016-06-14"))
+    assert lead_ms(street) + 27 * SLOT_MS / speed <= 17_500
+
+
+@pytest.mark.parametrize(
+    ("options", "nodes", "start"),
+    [
+        (DemoOptions(), 4, 0),
+        (DemoOptions(engine="solo"), 1, 0),
+        (DemoOptions(slots=8), 4, 44),
+        (DemoOptions(slots=8, first_slot=20, validators=7), 7, 20),
+    ],
+)
+def test_options(options, nodes, start):
+    _check(options)
+    assert (options.nodes, options.start) == (nodes, start)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        DemoOptions(slots=0),
+        DemoOptions(slots=97),
+        DemoOptions(slots=2, first_slot=95),
+        DemoOptions(slots=2, first_slot=-1),
+        DemoOptions(engine="solo", validators=2),
+        DemoOptions(validators=0),
+        DemoOptions(speed=0),
+    ],
+)
+def test_bad_options_say_what_was_expected(options):
+    with pytest.raises(GridchainError) as caught:
+        _check(options)
+    assert caught.value.expected is not None
+
+
+@pytest.mark.parametrize(("nodes", "possible"), [(1, False), (2, False), (3, True), (4, True), (7, True)])
+def test_a_validator_is_killed_only_where_a_quorum_stays(nodes, possible):
+    assert Incident.possible(nodes) is possible
+
+
+def progress() -> Progress:
+    nodes = [NodeLine(name, "http://127.0.0.1:1") for name in ("bureau", "grid")]
+    return Progress("demo-1-2", "bft", "2016-06-14", 44, 8, 17, 2250, nodes)
+
+
+def text_of(shown) -> str:
+    console = Console(record=True, width=130, file=StringIO())
+    console.print(shown)
+    return console.export_text()
+
+
+def test_the_page_shows_day_nodes_trades_energy_and_money():
+    seen = progress()
+    assert seen.market_slot == 44
+    seen.opened = 50
+    seen.settled, seen.trades, seen.traded_wh, seen.traded_money = 2, 1, 1500, 825_000
+    seen.last_trades.append(TradeLine(46, 2, "roof", "shop", 1500, 550_000))
+    seen.notes.append("11:30  grid was killed")
+    seen.nodes[1].state = "down"
+    shown = text_of(page(seen))
+    for part in ("11:30", "25 %", "1.5 kWh in 1 trades", "0.550", "0.83", "roof", "shop", "down", "grid was killed"):
+        assert part in shown
+
+
+def test_a_screen_without_terminal_tells_a_line_an_hour():
+    file = StringIO()
+    screen = Screen(Console(file=file, width=200), live=False)
+    seen = progress()
+    with screen.following(seen):
+        screen.update()
+        assert file.getvalue() == ""
+        for slot in (48, 49, 50, 53):
+            seen.opened = slot
+            screen.update()
+            screen.update()
+    screen.say("done")
+    lines = file.getvalue().splitlines()
+    assert [line[:5] for line in lines] == ["11:00", "12:15", "done"]
+
+
+def test_small_texts():
+    assert (time_of_day(0), time_of_day(95), time_of_day(41)) == ("00:00", "23:45", "10:15")
+    assert (price(450_000), price(1_234_499), price(999_999)) == ("0.450", "1.234", "1.000")
+
+
+def header(height: int, proposer: bytes) -> bytes:
+    zero = bytes(32)
+    return encode(Header(1, "c", 0, 0, height, 0, zero, 0, False, zero, 0, zero, zero, zero, zero, zero, proposer))
+
+
+@dataclass
+class BlockNode:
+    """Serves blocks whose proposer is the node `height // 2 mod 4`."""
+
+    name: str
+    asked: list[int] = field(default_factory=list)
+    heights: list[int] = field(default_factory=lambda: [5])
+
+    async def stored_block(self, height: int) -> StoredBlock:
+        self.asked.append(height)
+        return StoredBlock(header(height, bytes([height // 2 % 4]) * 32), b"", (), height, None, ())
+
+    async def status(self):
+        return SimpleNamespace(height=self.heights.pop(0) if len(self.heights) > 1 else self.heights[0])
+
+
+@pytest.mark.asyncio
+async def test_each_block_comes_from_a_node_that_did_not_propose_it():
+    names = ["bureau", "grid", "notary", "trading"]
+    nodes = [BlockNode(name) for name in names]
+    network = SimpleNamespace(proposers={bytes([n]) * 32: name for n, name in enumerate(names)})
+    blocks = await fetch_blocks(nodes, names, network, 40)
+    assert [block.height for block in blocks] == list(range(1, 41))
+    assert all(block.source != names[block.height // 2 % 4] for block in blocks)
+    assert {block.source for block in blocks} == set(names)
+
+
+@pytest.mark.asyncio
+async def test_the_common_height_waits_for_the_slowest_and_not_for_ever():
+    nodes = [BlockNode("a", heights=[9]), BlockNode("b", heights=[3, 5, 8, 9, 9])]
+    assert await common_height(nodes, 8, 5) == 8
+    with pytest.raises(GridchainError) as caught:
+        await common_height([BlockNode("a", heights=[2])], 8, 0.15)
+    assert caught.value.code == "NOT_LEVEL"
+
+
+@dataclass
+class StreamNode:
+    """Tells events 1.. of one block each, and dies on demand; a dead one says nothing, like a real one."""
+
+    up: bool = True
+    told: int = 0
+
+    async def status(self):
+        if not self.up:
+            raise Unreachable("down")
+        return SimpleNamespace(height=9, peers=[], leader="", stopped_reason="")
+
+    async def events(self, start: str):
+        height = int(start.split(":")[0]) + (":" in start)
+        while True:
+            await asyncio.sleep(0.005)
+            if self.up:
+                self.told += 1
+                yield EventSeen(f"{height}:0", height, 0, b"", "c", "E", {})
+                height += 1
+
+    async def outcomes(self, first: int):
+        height = first
+        while True:
+            await asyncio.sleep(0.005)
+            if self.up:
+                yield height, [Outcome(b"%d" % height, height, True, "")]
+                height += 1
+
+
+@pytest.mark.asyncio
+async def test_the_follower_goes_on_at_another_node_and_tells_nothing_twice(monkeypatch):
+    monkeypatch.setattr(follow_module, "POLL_S", 0.02)
+    nodes = [StreamNode(), StreamNode(), StreamNode(up=False)]
+    events: list[int] = []
+    outcomes: list[bytes] = []
+    follower = Follower(
+        nodes,
+        on_event=lambda seen: events.append(seen.height),
+        on_outcome=lambda seen: outcomes.append(seen.id),
+        on_states=lambda states: None,
+    )
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(follower.run())
+        while len(events) < 5 or len(outcomes) < 5:
+            await asyncio.sleep(0.005)
+        nodes[0].up = False
+        while nodes[1].told < 5 or len(outcomes) < 12:
+            await asyncio.sleep(0.005)
+        task.cancel()
+    assert follower.moves == 1
+    assert events == list(range(1, len(events) + 1))
+    assert outcomes == [b"%d" % height for height in range(1, len(outcomes) + 1)]
