@@ -108,6 +108,8 @@ def judge(state: State, entry: BlockEntry, certificate: Certificate | None = Non
     header = entry.header
     if entry.verdict is not None or entry.checking or header is None:
         return
+    if entry.block is not None and entry.hash in state.fetches:
+        return  # see `ask_again_later`
     parent = state.blocks.get(Hash(header.parent))
     if header.closing and parent is not None and parent.header is not None:
         _judge_closing(state, entry, header, parent.header)
@@ -148,6 +150,11 @@ def fetch(state: State, entry: BlockEntry, missing: tuple[int, ...], preferred: 
         _ask(state, entry.hash, outstanding, preferred)
 
 
+def ask_again_later(state: State, entry: BlockEntry) -> None:
+    """The application has no judgement on a whole block yet (its parent's state is not at hand): wait for Delta."""
+    state.fetches[entry.hash] = Fetch((), at=state.now + state.parameters.delta_ms)
+
+
 def _ask(state: State, block_hash: Hash, outstanding: Fetch, preferred: Sequence[PeerId] = ()) -> None:
     entry = state.entry(block_hash)
     first = [entry.source] if entry.source is not None else []
@@ -167,6 +174,8 @@ def retry_fetches(state: State) -> None:
         entry = state.blocks.get(block_hash)
         if entry is None or entry.verdict is not None:
             del state.fetches[block_hash]
+        elif outstanding.at <= state.now and entry.block is not None:
+            del state.fetches[block_hash]  # it is here and its time to be judged has come
         elif outstanding.at <= state.now:
             _ask(state, block_hash, outstanding)
 

@@ -38,7 +38,7 @@ from consensus.messages import (
 from consensus.parameters import EngineParameters
 from consensus.scheme import Scheme
 from consensus.simplex import gossip
-from consensus.simplex.ancestry import fetch, on_body, require_blocks, retry_fetches
+from consensus.simplex.ancestry import ask_again_later, fetch, on_body, require_blocks, retry_fetches
 from consensus.simplex.certificates import certify, receive_certificate
 from consensus.simplex.effects import ask_certificates, leader_key, report_behind
 from consensus.simplex.finality import commit, on_committed
@@ -181,6 +181,8 @@ def _checked(state: State, event: Checked) -> None:
     if entry is None or not entry.checking:
         return
     entry.checking = False
+    if entry.verdict is not None:
+        return  # sync was faster
     match event.verdict:
         case Verdict.VALID:
             entry.verdict = Verdict.VALID
@@ -190,7 +192,10 @@ def _checked(state: State, event: Checked) -> None:
             state.fetches.pop(event.hash, None)
         case Verdict.MISSING:
             entry.missing = event.missing
-            fetch(state, entry, event.missing)
+            if entry.block is None:
+                fetch(state, entry, event.missing)
+            else:
+                ask_again_later(state, entry)
         case Verdict.INVALID if event.reason == BODY_MISMATCH and entry.block is None:
             entry.missing, entry.parts = (), {}
             fetch(state, entry, ())

@@ -16,6 +16,9 @@ from ledger.errors import DecodeError
 from ledger.merkle import EMPTY_ROOT, merkle_root
 from ledger.objects import BODY_VERSION, HEADER_VERSION, Body, Header, header_hash, transaction_id
 
+NO_PARENT = "no-parent"
+"""`check` could not begin: the parent's state is not here (any more)."""
+
 NextValidators = Callable[[Header], Hash]
 
 
@@ -98,7 +101,7 @@ class ModelApplication:
         """Execute a block whose body is whole: the overlay, or the reason why it is invalid."""
         parent = self.overlay(Hash(header.parent))
         if parent is None:
-            return "no-parent"
+            return NO_PARENT
         try:
             body = decode(Body, block.body_bytes)
         except DecodeError:

@@ -47,7 +47,7 @@ from consensus.engine import (
 from consensus.messages import Complaint, Message, Part, Proposal
 from consensus.scheme import complaint_bytes
 from consensus.simplex.engine import SimplexEngine
-from consensus.simulator.application import Overlay
+from consensus.simulator.application import NO_PARENT, Overlay
 from consensus.simulator.disk import CommittedBlock, Entry, Floor, Log
 from ledger.certificates import Vote, VoteKind
 from ledger.codec import decode, encode
@@ -322,6 +322,8 @@ class SimNode:
         if isinstance(outcome, Overlay):
             self.turn(Checked(*args, Verdict.VALID, block, (), "", outcome.next_due_ms))
             self.note_pool()
+        elif outcome == NO_PARENT:
+            self.turn(Checked(*args, Verdict.MISSING))
         else:
             self.turn(Checked(*args, Verdict.INVALID, None, (), outcome))
 
