@@ -154,7 +154,8 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Answer to `Check`. VALID carries the full block; INVALID a reason code; MISSING the positions nobody here has, or
-    none if the parent's state is not at hand (sync has moved on): no judgement, the engine asks again if it still cares."""
+    none if the parent's state is not at hand (sync has moved on): no judgement, the engine asks again if it still
+    cares."""
 
     epoch: int
     view: int

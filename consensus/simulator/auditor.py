@@ -126,11 +126,11 @@ class Auditor:
             header = decode_header(message.header)
             block_hash = header_hash(message.header)
             self._signature(node, header.epoch, header.view, VoteKind.NOTARIZE, block_hash)
-            self._body(node, block_hash)
+            self._body(node, (header.epoch, header.view), block_hash)
         elif isinstance(message, Vote):
             self._signature(node, message.epoch, message.view, message.kind, Hash(message.block_hash))
             if message.kind is not VoteKind.NULLIFY:
-                self._body(node, Hash(message.block_hash))
+                self._body(node, (message.epoch, message.view), Hash(message.block_hash))
 
     def _signature(self, node: SimNode, epoch: int, view: int, kind: VoteKind, block_hash: Hash) -> None:
         if self.signed.setdefault((node.key, epoch, view, kind), block_hash) != block_hash:
@@ -139,7 +139,9 @@ class Auditor:
         if other is not None and (node.key, epoch, view, other) in self.signed:
             self.violation(node, "I6", f"NULLIFY and FINALIZE in {epoch}/{view}")
 
-    def _body(self, node: SimNode, block_hash: Hash) -> None:
+    def _body(self, node: SimNode, place: tuple[int, int], block_hash: Hash) -> None:
+        if place <= node.log.floor:
+            return  # a later view became final while the vote was on its way to the disk
         held = any(isinstance(entry, StoredBlock) and entry.hash == block_hash for entry in node.log.durable)
         if not held and not any(block.hash == block_hash for block in node.chain[-64:]):
             self.violation(node, "I7", "a vote left before its body was durable")

@@ -54,15 +54,19 @@ class Log:
         floor = Floor(epoch, view)
         self.durable = [floor, *(e for e in self.durable if not isinstance(e, Floor) and place(e) > (epoch, view))]
 
+    @property
+    def floor(self) -> tuple[int, int]:
+        """The highest durable floor."""
+        return max(((e.epoch, e.view) for e in self.durable if isinstance(e, Floor)), default=(0, 0))
+
     def recovery(self) -> WalRecovery:
         """What a new life is told."""
-        floors = [(e.epoch, e.view) for e in self.durable if isinstance(e, Floor)]
         return WalRecovery(
             votes=tuple(e for e in self.durable if isinstance(e, Vote)),
             proposals=tuple(e for e in self.durable if isinstance(e, Proposal)),
             certificates=tuple(e for e in self.durable if isinstance(e, Certificate)),
             blocks=tuple(e for e in self.durable if isinstance(e, StoredBlock)),
-            floor=max(floors, default=(0, 0)),
+            floor=self.floor,
             held=self.held,
         )
 
