@@ -26,7 +26,6 @@ from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.crypto import DOMAIN_VOTE, verify
 from ledger.genesis import load_genesis
 from ledger.objects import decode_header, header_hash, transaction_id
-from ledger.validators import ValidatorSet
 from node.api.wire import encode_batch
 from node.recorder import read_records
 
@@ -226,7 +225,7 @@ async def campaign(layout: NetworkLayout, seed: int, environment: dict[str, str]
 def double_signatures(layout: NetworkLayout) -> tuple[int, list[str]]:
     """(votes found, contradictions) in the recorded bytes of all lives of all nodes; every signature is checked."""
     genesis = load_genesis(layout.nodes[0].home / "genesis.json")
-    validators = ValidatorSet(genesis.validators)
+    validators = genesis.validator_set
     slots: dict[tuple[int, int, int], dict[VoteKind, set[bytes]]] = {}
     count = 0
     for node in layout.nodes:
