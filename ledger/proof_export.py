@@ -10,6 +10,7 @@ from ledger.genesis import GenesisSummary
 from ledger.merkle import merkle_path
 from ledger.objects import Header, header_hash
 from ledger.proofs import (
+    FIRST_EPOCH,
     PROOF_KIND,
     PROOF_VERSION,
     Committee,
@@ -67,7 +68,7 @@ def build_settlement(
         raise ProofError("there is no such entry in state", code="NO_ENTRY", found=key.hex(), fix="check the key")
     claim = build_receipt_claim(chain, *receipt)
     start = _header(chain, trust_height) if trust_height is not None else None
-    first, last = start.epoch if start else 0, _header(chain, view.height).epoch
+    first, last = start.epoch if start else FIRST_EPOCH, _header(chain, view.height).epoch
     if _header(chain, receipt[0]).epoch < first:
         raise ProofError(
             "the trusted block is of a later epoch than the receipt",

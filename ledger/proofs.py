@@ -32,6 +32,8 @@ PROOF_KIND = "gridchain-settlement-proof"
 PROOF_VERSION = 1
 MAX_PROOF_BYTES = 16 * 1024 * 1024
 MAX_EPOCHS = 65_536
+FIRST_EPOCH = 1
+"""Genesis closes epoch 0; its committee votes in epoch 1."""
 
 Committee = tuple[Validator, ...]
 
@@ -222,7 +224,7 @@ def _start(proof: SettlementProof, trust: TrustRoot, first: ValidatorSet) -> tup
         summary = decode(GenesisSummary, proof.start, limit=MAX_PROOF_BYTES)
         _same_trust(trust, TrustRoot(summary.hash))
         check_genesis(summary)
-        chain_id, epoch, named = summary.chain_id, 0, summary.validator_set.hash
+        chain_id, epoch, named = summary.chain_id, FIRST_EPOCH, summary.validator_set.hash
     if named != first.hash:
         raise ProofError("the first committee is not the trust root's", expected=named.hex(), found=first.hash.hex())
     return chain_id, epoch

@@ -5,8 +5,8 @@ a block reads and writes one overlay; dropping it leaves base and store byte-ide
 of the bucket tree (`ledger.state_tree`) and yields the root; `delta` is what the commit writes.
 
 One thread owns a base and all overlays on it (the ledger thread). Sealing is plain Python and holds the interpreter
-lock, in turns of the switch interval; `seal_slices` is the same work as a generator that yields after each of at most
-256 parts, for an owner that must not be away for longer. Another thread makes its own
+lock, in turns of the switch interval; `seal_slices` is the same work as a generator of steps below 5 ms, for an owner
+that must not be away for longer. Another thread makes its own
 `StateBase`, over a snapshot of the store (`ledger.chain.ChainStore.view`).
 
 Memory: inner nodes of the sectors touched so far stay in memory, at most about 30 bytes a key of state; buckets and
@@ -16,7 +16,8 @@ values are in caches bounded by `cache_bytes` each.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from itertools import islice
 
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _INSORT_AT_MOST = 24
+_SLICE = 512
 
 
 class Overlay:
@@ -73,7 +75,7 @@ class Overlay:
         self._nodes: Nodes = {}
         self._top = b""
         self._root: Hash | None = None
-        self._parent_root: Hash | None = None
+        self._parent_root: Hash | None = parent.root if isinstance(parent, StateBase) else None
         self._delta: StateDelta | None = None
 
     # -- reading
@@ -197,15 +199,20 @@ class Overlay:
         return self.root
 
     def seal_slices(self) -> Generator[None]:
-        """The work of `seal` in at most 256 slices (one a sector of the tree, after one that hashes the writes)."""
+        """The work of `seal` in slices: 512 writes to hash, one of 256 sectors of the tree, 512 old values to read."""
         if self._root is not None:
             return
         layers, base = self._below()
         parent_top = self._parent._top if isinstance(self._parent, Overlay) else base.top
         self._parent_root = self._parent.root
         update = TreeUpdate(layers, base.node)
-        items = self._items()
-        yield
+        items: list[Item] = []
+        for part in _parts(self._writes):
+            for key, value in part:
+                where = place(key)
+                items.append((where.hex(), where, None if value is None else value_digest(value), key))
+            yield
+        items.sort()
         top = bytearray(parent_top)
         groups: set[int] = set()
         at = 0
@@ -223,17 +230,9 @@ class Overlay:
                 groups.add(offset // CHILDREN_SIZE)
             at = end
             yield
-        self._finish(update, bytes(top), tuple(sorted(groups)))
+        yield from self._finish(update, bytes(top), tuple(sorted(groups)))
 
-    def _items(self) -> list[Item]:
-        items = [
-            ((where := place(key)).hex(), where, None if value is None else value_digest(value), key)
-            for key, value in self._writes.items()
-        ]
-        items.sort()
-        return items
-
-    def _finish(self, update: TreeUpdate, top: bytes, groups: tuple[int, ...]) -> None:
+    def _finish(self, update: TreeUpdate, top: bytes, groups: tuple[int, ...]) -> Generator[None]:
         """Keep what changed. Old values are read only for keys that the tree knew: a new key costs no read."""
         self._nodes = update.nodes
         self._top = top
@@ -241,24 +240,34 @@ class Overlay:
         present, same, before = update.present, update.same, self._parent.get
         writes: dict[bytes, bytes | None] = {}
         old: dict[bytes, bytes | None] = {}
-        for key, value in self._writes.items():
-            known = key in present
-            if key in same or (value is None and not known):
-                continue
-            writes[key] = value
-            old[key] = before(key) if known else None
+        for part in _parts(self._writes):
+            for key, value in part:
+                known = key in present
+                if key in same or (value is None and not known):
+                    continue
+                writes[key] = value
+                old[key] = before(key) if known else None
+            yield
         self._delta = StateDelta(self._parent.root, root, writes, old, update.nodes, top, groups)
         self._root = root
         self._journal.clear()
 
     def _below(self) -> tuple[tuple[Nodes, ...], StateBase]:
+        """Tree nodes of the overlays below, newest first, and the base, which must still be what they were made on.
+
+        An overlay whose parents were committed but that was not rebased is fine; one of an abandoned fork is not.
+        """
         layers: list[Nodes] = []
+        roots = [self._parent_root]
         layer: Overlay | StateBase = self._parent
         while isinstance(layer, Overlay):
             if layer._root is None:
                 raise InvariantBroken("an overlay is sealed before its parent")
             layers.append(layer._nodes)
+            roots += (layer._root, layer._parent_root)
             layer = layer._parent
+        if layer.root not in roots and layer.root != self._root:
+            raise InvariantBroken("an overlay of an abandoned fork was sealed or read for a proof")
         return tuple(layers), layer
 
     def delta(self) -> StateDelta:
@@ -289,3 +298,10 @@ class Overlay:
         if base.root != expected:
             raise InvariantBroken("an overlay is rebased onto another state than its parent's")
         self._parent = base
+        self._parent_root = base.root
+
+
+def _parts(writes: dict[bytes, bytes | None]) -> Iterator[list[tuple[bytes, bytes | None]]]:
+    entries = iter(writes.items())
+    while part := list(islice(entries, _SLICE)):
+        yield part

@@ -130,7 +130,7 @@ def test_a_commit_through_closing_blocks_changes_the_committee() -> None:
     assert finality.certificate.block_hash == header_hash(finality.closing[-1])
     assert world.chain.height == 3
     world.commit(1)
-    assert world.chain.head.epoch == 1
+    assert world.chain.head.epoch == 2
     assert world.chain.head.validators == committee([3, 4, 5, 6]).hash
     assert [world.chain.boundary_of(epoch) for epoch in (0, 1, 2)] == [0, 3, None]
     assert ChainStore.open(world.store).validators(world.chain.head.validators) == committee([3, 4, 5, 6])

@@ -96,7 +96,7 @@ def test_sealing_in_slices_is_the_same() -> None:
         for number in range(0, 900, 2):
             overlay.put(b"k%d" % number, b"w%d" % number)
     slices = sum(1 for _ in sliced.seal_slices())
-    assert 100 < slices <= 257
+    assert 100 < slices <= 258
     assert sliced.root == whole.seal()
     assert sliced.delta() == whole.delta()
 
@@ -114,6 +114,24 @@ def test_only_the_right_successor_is_absorbed_or_rebased() -> None:
         base.absorb(two.delta())
     with pytest.raises(InvariantBroken):
         child.rebase(base)
+
+
+def test_an_abandoned_fork_cannot_be_sealed_or_proved() -> None:
+    store, base = filled(5)
+    chosen, fork = Overlay(base), Overlay(base)
+    chosen.put(b"a", b"1")
+    fork.put(b"a", b"2")
+    chosen.seal()
+    child, late = Overlay(fork), Overlay(base)
+    fork.seal()
+    save(store, base, chosen)
+    for use in (child.seal, late.seal, lambda: fork.prove(b"a")):
+        with pytest.raises(InvariantBroken):
+            use()
+    follows = Overlay(chosen)
+    follows.put(b"b", b"3")
+    assert follows.seal() != base.root
+    verify_state_proof(chosen.prove(b"a"), base.root, b"a", b"1")
 
 
 def test_caches_stay_within_their_bound() -> None:
