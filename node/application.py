@@ -105,12 +105,12 @@ class Application:
     """Executes blocks over the committed state `base`. See the module."""
 
     def __init__(
-        self, base: StateBase, executor: Executor, rules: BlockRules, head: tuple[Header, Hash], metrics: Metrics
+        self, base: StateBase, executor: Executor, rules: BlockRules, head_hash: Hash, metrics: Metrics
     ) -> None:
         self._base = base
         self._executor = executor
         self._rules = rules
-        self._head, self._head_hash = head
+        self._head_hash = head_hash
         self._metrics = metrics
         self._candidates: dict[Hash, Candidate] = {}
 
@@ -154,14 +154,20 @@ class Application:
         return self._candidates.get(block_hash)
 
     def committed(self, head: Candidate) -> None:
-        """`head` and its ancestors are durable and absorbed by the base: forget them, rebase what stands on `head`."""
-        self._head, self._head_hash = head.block.header, head.block.hash
-        height = head.block.header.height
-        for block_hash, candidate in list(self._candidates.items()):
-            if candidate.block.header.height <= height:
-                del self._candidates[block_hash]
-            elif candidate.block.header.parent == self._head_hash:
+        """`head` and its ancestors are durable and absorbed by the base: keep only what stands on `head`.
+
+        Any other block stands on an abandoned one: its overlay reads a base that has moved on, so it must go now.
+        """
+        self._head_hash = head.block.hash
+        kept: dict[Hash, Candidate] = {}
+        for candidate in sorted(self._candidates.values(), key=lambda c: c.block.header.height):
+            parent = Hash(candidate.block.header.parent)
+            if parent == self._head_hash:
                 candidate.overlay.rebase(self._base)
+            elif parent not in kept:
+                continue
+            kept[candidate.block.hash] = candidate
+        self._candidates = kept
 
     def prune(self, hashes: Sequence[Hash]) -> None:
         """Drop abandoned blocks."""

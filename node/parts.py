@@ -200,7 +200,7 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
         peers.spread,
         peers.drop,
     )
-    application = Application(chain.state(), executor, block_rules(genesis), (chain.head, chain.head_hash), metrics)
+    application = Application(chain.state(), executor, block_rules(genesis), chain.head_hash, metrics)
     commits = Commits(chain, application, metrics, epoch)
     parameters = engine_parameters(genesis, config.consensus)
     blocks = Blocks(
