@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.books import Tariffs
 from deploy.card import NodeRow
-from deploy.settlement_checker import Network, ServedBlock
+from deploy.settlement_checker import Calendar, Network, ServedBlock
 from ledger.codec import decode
 from ledger.errors import GridchainError
-from ledger.genesis import load_genesis
+from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header
 from node.client import Client
 
 AT_ONCE = 16
 
 
-async def network_of(genesis_path: Path, client: Client, grid: bytes, tariffs: Tariffs) -> Network:
+@dataclass(frozen=True, slots=True)
+class SlotTimes:
+    """Start of slot 0 and length of a slot, in ms of market time."""
+
+    slot0_ms: int
+    slot_ms: int
+
+
+async def network_of(genesis_path: Path, client: Client, grid: bytes, tariffs: Tariffs, slots: SlotTimes) -> Network:
     """What genesis fixes, from its document on this disk; block 0 from a node, to be checked against that document."""
     genesis = load_genesis(genesis_path)
     stored = await client.stored_block(0)
@@ -28,9 +37,16 @@ async def network_of(genesis_path: Path, client: Client, grid: bytes, tariffs: T
         genesis_block=stored.header,
         validators=genesis.validator_set,
         tariffs=tariffs,
+        calendar=calendar_of(genesis, slots),
         grid_account=grid,
         proposers={validator.public_key: validator.name for validator in genesis.validators},
     )
+
+
+def calendar_of(genesis: Genesis, slots: SlotTimes) -> Calendar:
+    """The slots in the time of blocks."""
+    clock = genesis.market_clock
+    return Calendar(genesis.time_ms, clock.origin_ms, clock.speed, slots.slot0_ms, slots.slot_ms)
 
 
 async def fetch_blocks(

@@ -79,6 +79,9 @@ class Books:
     wealth: dict[bytes, int] = field(default_factory=dict)
     minted: int = 0
     owners: dict[bytes, bytes] = field(default_factory=dict)
+    next_slot: int = 0
+    """The first slot that begins after the block being booked: a meter approved in it is settled from there on."""
+    joined: dict[bytes, int] = field(default_factory=dict)
     producers: set[bytes] = field(default_factory=set)
     orders: dict[tuple[int, int], Order] = field(default_factory=dict)
     positions: dict[Key, Position] = field(default_factory=dict)
@@ -134,6 +137,7 @@ class Books:
         if event["meter"] in self.owners:
             self.problems.append(f"meter {event['meter'].hex()[:8]} was approved twice")
         self.owners[event["meter"]] = event["account"]
+        self.joined[event["meter"]] = self.next_slot
 
     def _ordered(self, event: Fields) -> None:
         self.orders[event["slot"], event["seq"]] = Order(event["meter"], event["side"], event["wh"])
@@ -256,7 +260,8 @@ class Books:
         for slot in slots:
             self._expect(f"slot {slot} settled", True, slot in self.closed)
             held = self.slot(slot)
-            self._expect(f"slot {slot}, meters settled", len(self.owners), len(held))
+            due = sum(joined <= slot for joined in self.joined.values())
+            self._expect(f"slot {slot}, meters settled", due, len(held))
             use, made = sum(one.use for one in held), sum(one.generation for one in held)
             grid = sum(one.grid_buy for one in held) - sum(one.grid_sell for one in held)
             self._expect(f"slot {slot}, consumption - generation = import - export", use - made, grid)

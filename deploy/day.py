@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,10 +58,18 @@ class Played:
 
 
 class DayRunner:
-    """Plays one `MarketDay`. `interrupt` is awaited once, beside the market, when part of the windows has opened."""
+    """Plays one `MarketDay` on the nodes behind `clients`. `guard` runs beside it and raises when it must end."""
 
-    def __init__(self, day: MarketDay, clients: Sequence[Client], progress: Progress, screen: Screen) -> None:
+    def __init__(
+        self,
+        day: MarketDay,
+        clients: Sequence[Client],
+        progress: Progress,
+        screen: Screen,
+        guard: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._day = day
+        self._guard = guard
         self._progress = progress
         self._screen = screen
         self._played = Played()
@@ -81,9 +89,14 @@ class DayRunner:
         self._interrupt_slot = day.first_slot + (day.slots * 2) // 5
 
     async def run(self, interrupt: Callable[[], Awaitable[None]] | None) -> Played:
-        """Play the day. Raise `GridchainError` if onboarding fails or the market stands still."""
+        """Play the day. `interrupt` is awaited once, beside the market, when two fifths of the windows have opened.
+
+        Raise `GridchainError` if onboarding fails or the market stands still.
+        """
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._follower.run()), group.create_task(self._outbox.run())]
+            if self._guard is not None:
+                workers.append(group.create_task(self._guard()))
             await self._onboard()
             workers += [group.create_task(gateway.run(self._post)) for gateway in self._gateways]
             async with asyncio.TaskGroup() as acts:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
-from deploy.audit import common_height, fetch_blocks, network_of, state_matches, state_roots
+from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, state_matches, state_roots
 from deploy.books import Tariffs
 from deploy.card import Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
@@ -112,15 +112,14 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
         async with Cluster.open(layout) as cluster, connect(cluster) as clients:
             screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
             incident = _incident(stage, cluster, clients)
-            if incident is None and options.kill:
+            shown = options.kill and Incident.possible(len(clients))
+            if options.kill and not shown:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
-            runner = DayRunner(market_day(stage), clients, progress, screen)
+            runner = DayRunner(market_day(stage), clients, progress, screen, incident.guard)
             with screen.following(progress):
-                act = None if incident is None else lambda: incident.play(progress, screen.say)
-                played = await runner.run(act)
-            told = () if incident is None else tuple(incident.told)
-            return await judge(stage, clients, played, started, told)
+                played = await runner.run((lambda: incident.play(progress, screen.say)) if shown else None)
+            return await judge(stage, clients, played, started, tuple(incident.told))
 
 
 def _check(options: DemoOptions) -> None:
@@ -221,11 +220,9 @@ async def connect(cluster: Cluster) -> AsyncIterator[list[Client]]:
         ]
 
 
-def _incident(stage: Stage, cluster: Cluster, clients: Sequence[Client]) -> Incident | None:
-    options = stage.options
-    if not options.kill or not Incident.possible(len(clients)):
-        return None
-    away_s = max(1.5, options.slots * SLOT_MS / stage.speed / 1000 / 10)
+def _incident(stage: Stage, cluster: Cluster, clients: Sequence[Client]) -> Incident:
+    """The third node, away for a tenth of the day."""
+    away_s = max(1.5, stage.options.slots * SLOT_MS / stage.speed / 1000 / 10)
     return Incident(cluster, clients, min(2, len(clients) - 1), away_s)
 
 
@@ -274,8 +271,9 @@ async def judge(
     options, names = stage.options, stage.names
     height = await common_height(clients, played.last_height, LEVEL_TIMEOUT_S)
     roots = await state_roots(clients, names, height)
+    slot_times = SlotTimes(_midnight_ms(options.day), SLOT_MS)
     grid = bytes.fromhex(stage.layout.account("grid_company").address.removeprefix("0x"))
-    network = await network_of(stage.layout.nodes[0].home / "genesis.json", clients[0], grid, stage.tariffs)
+    network = await network_of(stage.layout.nodes[0].home / "genesis.json", clients[0], grid, stage.tariffs, slot_times)
     blocks = await fetch_blocks(clients, names, network, height)
     verdict = check(network, blocks, range(options.start, options.start + options.slots))
     problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from deploy.cluster import Cluster
+from deploy.cluster import Cluster, ClusterError
 from deploy.follow import ask
 from deploy.screen import Progress, time_of_day
 from ledger.validators import quorum
 from node.client import Client
 
 CATCH_UP_S = 60.0
+GUARD_S = 0.3
 
 
 class Incident:
@@ -24,6 +25,7 @@ class Incident:
         self._victim = victim
         self._away_s = away_s
         self.told: list[str] = []
+        self.away = False
 
     @staticmethod
     def possible(nodes: int) -> bool:
@@ -39,6 +41,7 @@ class Incident:
             self.told.append(line)
             say(line)
 
+        self.away = True
         trades, height = progress.trades, max(node.height for node in progress.nodes)
         await self._cluster.kill(self._victim)
         tell(f"{name} was killed (SIGKILL). {nodes - 1} of {nodes} go on: {quorum(nodes)} are a quorum.")
@@ -48,12 +51,27 @@ class Incident:
         tell(f"{name} starts again. While it was away: {grown} blocks and {more} trades.")
         started = time.monotonic()
         await self._cluster.start(self._victim)
+        self.away = False
         missed = await self._caught_up()
         seconds = time.monotonic() - started
         if missed is None:
             tell(f"{name} has not caught up within {CATCH_UP_S:.0f} s.")
         else:
             tell(f"{name} is back at height {missed} after {seconds:.1f} s, start and catch-up included.")
+
+    async def guard(self) -> None:
+        """Watch over the processes. Raise `ClusterError` if one ends that is not meant to be away."""
+        while True:
+            for position, node in enumerate(self._cluster.nodes):
+                if not node.running and not (self.away and position == self._victim):
+                    raise ClusterError(
+                        f"{node.name} ended in the middle of the day",
+                        code="NODE_DIED",
+                        expected="a running process",
+                        found=f"its last lines:\n{node.log_tail()}",
+                        fix=f"see {node.layout.log_file}",
+                    )
+            await asyncio.sleep(GUARD_S)
 
     async def _caught_up(self) -> int | None:
         """The height at which the victim stood level with another node, None if it never did."""

@@ -42,6 +42,23 @@ class ServedBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Calendar:
+    """When slots are: market time = `origin_ms` + `speed` * (block time - `genesis_ms`); slot n begins at `slot0_ms` +
+    n * `slot_ms` of market time."""
+
+    genesis_ms: int
+    origin_ms: int
+    speed: int
+    slot0_ms: int
+    slot_ms: int
+
+    def next_slot(self, time_ms: int) -> int:
+        """The first slot that begins after a block of that time, not below 0."""
+        market_ms = self.origin_ms + self.speed * (time_ms - self.genesis_ms)
+        return max(0, (market_ms - self.slot0_ms) // self.slot_ms + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """What genesis fixes and the check starts from. `proposers`: each node's name by its validator key."""
 
@@ -50,6 +67,7 @@ class Network:
     genesis_block: bytes
     validators: ValidatorSet
     tariffs: Tariffs
+    calendar: Calendar
     grid_account: bytes
     proposers: dict[bytes, str]
 
@@ -77,6 +95,7 @@ def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int])
             verdict.problems.append(f"block {block.height} from {block.source}: {error}")
             break
         verdict.blocks += 1
+        verdict.books.next_slot = network.calendar.next_slot(chain.time_ms)
         for receipt in receipts:
             _book(verdict, receipt)
     chain.close()
@@ -122,6 +141,7 @@ class _Chain:
             problems.append("block 0 is not built on the genesis document of this network")
         self._parent = header_hash(network.genesis_block)
         self._height = 0
+        self.time_ms = 0
         self._claims: list[ServedBlock] = []
         self._headers: dict[int, tuple[bytes, Header]] = {}
 
@@ -137,7 +157,7 @@ class _Chain:
         if len(self._network.proposers) > 1 and self._network.proposers.get(header.proposer) == block.source:
             self._fail("read from a node that did not propose it", "another node", block.source)
         self._parent = header_hash(block.header)
-        self._height = header.height
+        self._height, self.time_ms = header.height, header.time_ms
         self._headers[header.height] = (self._parent, header)
         self._claims.append(block)
         return receipts

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.audit import SlotTimes, calendar_of
 from deploy.books import Tariffs
 from deploy.settlement_checker import Network, ServedBlock, check
 from ledger.codec import decode, encode
@@ -120,7 +121,14 @@ def stored(directory: Path) -> tuple[Network, list[ServedBlock]]:
             )
         grid = bytes.fromhex(layout.account("grid_company").address[2:])
         network = Network(
-            genesis.chain_id, genesis.hash, chains[0].header_bytes(0), genesis.validator_set, TARIFFS, grid, names
+            genesis.chain_id,
+            genesis.hash,
+            chains[0].header_bytes(0),
+            genesis.validator_set,
+            TARIFFS,
+            calendar_of(genesis, SlotTimes(1_465_862_400_000, 900_000)),
+            grid,
+            names,
         )
     return network, blocks
 

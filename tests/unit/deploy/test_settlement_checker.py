@@ -9,7 +9,7 @@ import pytest
 
 from contracts.values import encode_value
 from deploy.books import Tariffs
-from deploy.settlement_checker import Network, ServedBlock, check
+from deploy.settlement_checker import Calendar, Network, ServedBlock, check
 from ledger.certificates import Certificate, Vote, VoteKind, assemble, vote_bytes
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_VOTE, ZERO_HASH, SigningKey, sha256
@@ -57,6 +57,7 @@ NETWORK = Network(
     GENESIS,
     COMMITTEE,
     Tariffs(FEED, RETAIL),
+    Calendar(0, 0, 1, 1000, 100),
     GRID,
     dict(zip([k.public for k in KEYS], NAMES, strict=True)),
 )
@@ -292,3 +293,19 @@ def test_too_few_signatures_are_no_certificate():
     certificate = final(blocks[5].header, 6)
     assert check(replace(NETWORK, validators=ValidatorSet(weak)), blocks, [3]).problems
     assert certificate == blocks[5].certificate
+
+
+def test_another_genesis_is_noticed():
+    assert any("block 0" in p for p in check(replace(NETWORK, genesis_hash=named("other")), chain(), [3]).problems)
+
+
+@pytest.mark.parametrize(("time_ms", "slot"), [(0, 0), (999, 0), (1000, 1), (1099, 1), (1100, 2), (1350, 4)])
+def test_a_member_is_settled_from_the_slot_that_begins_after_its_approval(time_ms, slot):
+    assert NETWORK.calendar.next_slot(time_ms) == slot
+    assert Calendar(500, 1000, 10, 0, 100).next_slot(510) == 12
+
+
+def test_a_member_who_joins_later_is_not_missed_before():
+    late = replace(NETWORK, calendar=Calendar(0, 0, 1, -398, 100))
+    assert late.calendar.next_slot(1) == 4
+    assert any("meters settled: expected 0, found 2" in p for p in check(late, chain(), [3]).problems)
