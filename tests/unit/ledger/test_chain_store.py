@@ -132,7 +132,7 @@ def test_a_commit_through_closing_blocks_changes_the_committee() -> None:
     world.commit(1)
     assert world.chain.head.epoch == 2
     assert world.chain.head.validators == committee([3, 4, 5, 6]).hash
-    assert [world.chain.boundary_of(epoch) for epoch in (0, 1, 2)] == [0, 3, None]
+    assert [world.chain.boundary_of(epoch) for epoch in (0, 1, 2, 3)] == [0, 0, 3, None]
     assert ChainStore.open(world.store).validators(world.chain.head.validators) == committee([3, 4, 5, 6])
 
 
