@@ -171,7 +171,7 @@ class ChainReader:
     # -- finality
 
     def boundary_of(self, epoch: int) -> int | None:
-        """Height of the block that `epoch` begins on; 0 for epoch 0, None if no block of it is committed."""
+        """Height of the block that `epoch` begins on; genesis for 0 and 1, None if no block of it is committed."""
         raw = self.rows.get(DB_EPOCH + u64(epoch)) if epoch else bytes(8)
         return None if raw is None else int.from_bytes(raw, "big")
 

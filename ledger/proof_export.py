@@ -68,7 +68,7 @@ def build_settlement(
         raise ProofError("there is no such entry in state", code="NO_ENTRY", found=key.hex(), fix="check the key")
     claim = build_receipt_claim(chain, *receipt)
     start = _header(chain, trust_height) if trust_height is not None else None
-    first, last = start.epoch if start else FIRST_EPOCH, _header(chain, view.height).epoch
+    first, last = max(start.epoch if start else 0, FIRST_EPOCH), _header(chain, view.height).epoch
     if _header(chain, receipt[0]).epoch < first:
         raise ProofError(
             "the trusted block is of a later epoch than the receipt",

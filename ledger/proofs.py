@@ -219,7 +219,7 @@ def _start(proof: SettlementProof, trust: TrustRoot, first: ValidatorSet) -> tup
     if proof.from_header:
         header = decode_header(proof.start)
         _same_trust(trust, TrustRoot(header_hash(proof.start), header.height))
-        chain_id, epoch, named = header.chain_id, header.epoch, header.validators
+        chain_id, epoch, named = header.chain_id, max(header.epoch, FIRST_EPOCH), header.validators
     else:
         summary = decode(GenesisSummary, proof.start, limit=MAX_PROOF_BYTES)
         _same_trust(trust, TrustRoot(summary.hash))

@@ -103,7 +103,7 @@ class ChainWorld:
         self.document = make_document(self.voters)
         self.numbers = list(range(1, self.voters + 1))
         self.next_numbers = list(self.numbers)
-        self.epoch = 0
+        self.epoch = 1
         self.view = 0
         self.nonce = 0
         self.senders = [seeded_key(100 + n) for n in range(3)]
