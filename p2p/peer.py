@@ -8,6 +8,7 @@ each other at once): frames that wait move to the new one.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from ledger.errors import PeerFault
@@ -119,7 +120,7 @@ class Peer:
                 self._tell(Pong(number))
             case Pong(number):
                 if self._ping_at is not None and number == self._ping_number:
-                    self.latency_s = self._loop.time() - self._ping_at
+                    self.latency_s = time.perf_counter() - self._ping_at
                     self._ping_at = None
             case Refuse():
                 return message
@@ -131,7 +132,7 @@ class Peer:
         """Send a ping, unless one is under way."""
         if self._ping_at is None:
             self._ping_number += 1
-            self._ping_at = self._loop.time()
+            self._ping_at = time.perf_counter()  # the loop's clock may tick in milliseconds
             self._tell(Ping(self._ping_number))
 
     def silent_for(self, now: float) -> float:
