@@ -48,7 +48,9 @@ def _lie(message: str, expected: object = None, found: object = None) -> PeerFau
 
 
 def check_range(response: RangeResponse, position: SyncPosition, chain_id: str) -> CertifiedHeaders:
-    """Return the headers of a response that has some, verified. Raise `PeerFault`."""
+    """Return the headers of a response, verified. Raise `PeerFault`, also if there are none."""
+    if not response.headers:
+        raise _lie("no headers")
     parent, height = position.hash, position.height
     headers: list[Header] = []
     hashes: list[Hash] = []
