@@ -1,0 +1,203 @@
+"""The command line: exit codes, JSON, errors without tracebacks, documents that keep up."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+import deploy
+from deploy.layout import NetworkLayout
+from deploy.main import COMMANDS, app
+from ledger.genesis import load_genesis
+from node.cli.output import run_command
+from node.config import NodeConfig, load_config
+from node.keys import load_key
+
+ROOT = Path(deploy.__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    def call(*arguments):
+        words = [str(argument) for argument in arguments]
+        monkeypatch.setattr(sys, "argv", ["gridchain", *words])
+        code = run_command(app, words)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return int(code), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def network(cli, tmp_path):
+    code, out, _ = cli(
+        "init", tmp_path / "net", "--engine", "solo", "--chain-name", "dev-cli", "--json", "--account", "me"
+    )
+    assert code == 0
+    return tmp_path / "net", json.loads(out)
+
+
+def test_help_lists_every_command_without_importing_them(cli):
+    code, out, _ = cli("--help")
+    assert code == 0
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(cli, name):
+    code, out, _ = cli(name, "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_a_stranger_is_told_the_nearest_name(cli):
+    code, _, err = cli("clutser")
+    assert code == 2
+    assert "cluster" in err
+
+
+def test_init_writes_a_network_that_loads(network):
+    directory, document = network
+    layout = NetworkLayout.load(directory)
+    (node,) = layout.nodes
+    config = load_config(node.home, None, {})
+    genesis = load_genesis(config.path(config.node.genesis))
+    assert genesis.chain_id == document["chain_id"] == layout.chain_id
+    assert "0x" + load_key(layout.key_file("me")).address.hex() == layout.account("me").address
+    secrets = list(directory.rglob("*.key"))
+    assert len(secrets) >= 9
+    for path in secrets:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_busy_ports_are_stepped_over(cli, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, _ = cli("init", tmp_path / "net", "--api-port", port, "--json")
+    assert code == 0
+    urls = [node["url"] for node in json.loads(out)["nodes"]]
+    assert f"http://127.0.0.1:{port}" not in urls
+    assert len(set(urls)) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("NETWORK_EXISTS", ["init", "{net}"]),
+        ("BAD_NAME", ["init", "{new}", "--names", "a,a"]),
+        ("BAD_NAME", ["init", "{new}", "--names", "a b,c"]),
+        ("BAD_NAME", ["init", "{new}", "--names", "a,b", "--validators", "3"]),
+        ("GENESIS_ENGINE", ["init", "{new}", "--engine", "pow"]),
+        ("GENESIS_SPEED", ["init", "{new}", "--chain-name", "real", "--speed", "2"]),
+        ("GENESIS", ["init", "{new}", "--slot-minutes", "7"]),
+        ("NETWORK_MISSING", ["cluster", "up", "{new}"]),
+        ("NETWORK_MISSING", ["cluster", "status", "{new}"]),
+        ("NODE_UNKNOWN", ["cluster", "logs", "{net}", "--node", "nobody"]),
+        ("KEY_MISSING", ["keys", "show", "{new}"]),
+        ("KEY_EXISTS", ["keys", "new", "{key}", "--plain"]),
+        ("BAD_ARGS", ["tx", "send", "token", "transfer", "--key", "{key}", "--args", "{{"]),
+        ("BAD_ARGS", ["tx", "send", "token", "transfer", "--key", "{key}", "--args", "[1.5]"]),
+        ("BAD_HEX", ["tx", "status", "xyz"]),
+        ("BAD_HEX", ["query", "account", "0x00"]),
+        ("BAD_OPTION", ["simulate", "--faults", "nothing"]),
+        ("BAD_SEED_LINE", ["simulate", "--replay", "nonsense=1"]),
+        ("FILE_MISSING", ["proof", "verify", "{new}", "--trust", "00" * 32]),
+    ],
+)
+def test_bad_input_ends_with_two_and_a_code(cli, network, tmp_path, code, arguments):
+    directory, _ = network
+    places = {"net": directory, "new": tmp_path / "new", "key": directory / "keys" / "me.key"}
+    status, out, _ = cli(*[argument.format(**places) for argument in arguments], "--json")
+    error = json.loads(out)["error"]
+    assert (status, error["code"]) == (2, code)
+    assert error["message"]
+
+
+def test_a_node_without_a_home_says_so(cli, tmp_path):
+    status, _, err = cli("node", "run", tmp_path / "nowhere")
+    assert status == 2
+    assert "CONFIG_MISSING" in err
+    assert "gridchain init" in err
+
+
+def test_wrong_options_end_with_two(cli):
+    for arguments in (["init"], ["init", "x", "--validators", "many"], ["tx", "send"], ["cluster", "sideways"]):
+        assert cli(*arguments)[0] == 2
+
+
+def test_nobody_there_ends_with_three(cli, network):
+    directory, _ = network
+    for arguments in (
+        ["query", "status"],
+        ["query", "contract", "token", "supply"],
+        ["tx", "send", "token", "transfer", "--key", directory / "keys" / "me.key"],
+        ["tx", "status", "0x" + "00" * 32],
+        ["proof", "export", "1", "0x" + "00" * 32],
+    ):
+        status, out, _ = cli(*arguments, "--url", "http://127.0.0.1:9", "--json")
+        assert (status, json.loads(out)["error"]["code"]) == (3, "UNREACHABLE")
+    status, out, _ = cli("cluster", "status", directory, "--json")
+    assert status == 3
+    assert json.loads(out)[0]["status"] is None
+
+
+def test_keys_are_encrypted_unless_plain(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRIDCHAIN_PASSPHRASE", "open up")
+    status, out, _ = cli("keys", "new", tmp_path / "a.key", "--json")
+    assert (status, json.loads(out)["encrypted"]) == (0, True)
+    status, shown, _ = cli("keys", "show", tmp_path / "a.key", "--json")
+    assert json.loads(shown)["address"] == json.loads(out)["address"]
+    monkeypatch.setenv("GRIDCHAIN_PASSPHRASE", "wrong")
+    status, out, _ = cli("keys", "show", tmp_path / "a.key", "--json")
+    assert (status, json.loads(out)["error"]["code"]) == (2, "KEY_PASSPHRASE")
+
+
+def test_doctor_finds_a_network_in_order_and_says_what_is_not(cli, network):
+    directory, _ = network
+    home = directory / "bureau"
+    status, out, _ = cli("doctor", home, "--json")
+    found = {check["name"]: check["outcome"] for check in json.loads(out)["checks"]}
+    assert status == 0, found
+    assert {"python", "clock", "fsync", "disk", "store", "genesis", "certificate", "keys", "api port"} <= set(found)
+    (home / "keys" / "validator.key").chmod(0o644)
+    (home / "genesis.json").write_text("{}")
+    status, out, _ = cli("doctor", home, "--json")
+    found = {check["name"]: check["outcome"] for check in json.loads(out)["checks"]}
+    assert (status, found["keys"], found["genesis"]) == (1, "failed", "failed")
+
+
+def test_simulate_ends_with_zero_and_one_document(cli):
+    status, out, _ = cli("simulate", "--seeds", "2", "--seconds", "3", "--json")
+    document = json.loads(out)
+    assert (status, document["good"], document["seeds"]) == (0, True, 2)
+    again = json.loads(cli("simulate", "--seeds", "2", "--seconds", "3", "--json")[1])
+    assert again["trace_hash"] == document["trace_hash"]
+
+
+def test_the_manual_names_every_command_and_every_key():
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"`gridchain {name}" in text, name
+    for section, field in NodeConfig.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            rows = [line for line in text.splitlines() if line.startswith(f"| {section} |")]
+            for key in field.annotation.model_fields:
+                assert any(f"`{key}`" in row for row in rows), f"[{section}] {key}"
+
+
+def test_the_manual_names_every_route():
+    from node.api.routes import ROUTES
+
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for route in ROUTES:
+        stem = route.path.split("{")[0]
+        assert stem in text, route.path
