@@ -7,6 +7,7 @@ Nothing here is a shortcut: founding, cluster, node, client and contracts are th
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 import time
@@ -27,23 +28,16 @@ from deploy.founding import make_network
 from deploy.gateway import Household, Signer
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
-from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, Side, default_first_slot, load
+from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
 from deploy.network import NetworkPlan
 from deploy.onboarding import Desk
+from deploy.pace import SLOT_MS, Pace, first_trade_slots, lead_for, measure_start, pace_for
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import check
 from ledger.errors import ConfigError
 from node.client import Client
 from node.keys import load_key
 
-SLOT_MS = 900_000
-SLOWEST_SLOT_MS = 600
-"""How long a slot takes at most unless `--speed` says otherwise."""
-FIRST_TRADE_MS = 17_500
-"""When the first possible trade should clear, counted from genesis; 20 s are promised."""
-LEAD_MS = 4_800
-LEAD_MS_PER_MEMBER = 15
-"""How long after genesis the first window opens: the nodes start and the members join meanwhile."""
 BLOCK_INTERVAL_MS = 100
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
@@ -88,7 +82,7 @@ class Stage:
     plan: Plan
     layout: NetworkLayout
     tariffs: Tariffs
-    speed: int
+    pace: Pace
 
     @property
     def names(self) -> list[str]:
@@ -104,10 +98,14 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     _check(options)
     street = load(options.data)
     plan = street.plan(options.day)
+    pace = await pace_of(options, street, plan)
     with _directory(options, screen) as directory:
-        stage = found(options, street, plan, directory)
+        stage = found(options, street, pace, directory)
         layout = stage.layout
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
+        screen.say(
+            f"a slot of 15 minutes takes {pace.slot_s:.2f} s; the first window opens after {pace.lead_ms / 1000:.1f} s"
+        )
         started = time.monotonic()
         async with Cluster.open(layout) as cluster, connect(cluster) as clients:
             screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
@@ -152,28 +150,17 @@ def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def default_speed(options: DemoOptions, street: Neighbourhood, plan: Plan) -> int:
-    """Market time over clock time: a slot takes 0.6 s, or less where the first trade would come too late else.
-
-    The first trade clears two slots before the delivery of the first slot whose forecasts hold generation and demand.
-    """
-    wait_ms = FIRST_TRADE_MS - lead_ms(street)
-    for slot in range(options.start, options.start + options.slots):
-        sides = {member.side for member in street.members if plan.forecast[member.name][slot] > 0}
-        if len(sides) == len(Side):
-            slots_before = slot - options.start + Calendar(SLOT_MS, 0).open_slots - Calendar(SLOT_MS, 0).t1_slots
-            return -(-SLOT_MS // max(1, min(SLOWEST_SLOT_MS, wait_ms // slots_before)))
-    return SLOT_MS // SLOWEST_SLOT_MS
+async def pace_of(options: DemoOptions, street: Neighbourhood, plan: Plan) -> Pace:
+    """How fast this run goes; `--speed` decides if it is given."""
+    lead_ms = lead_for(await measure_start(), options.nodes, len(street.members), os.cpu_count() or 1)
+    if options.speed is not None:
+        return Pace(lead_ms, options.speed)
+    numbers = range(options.start, options.start + options.slots)
+    return pace_for(lead_ms, first_trade_slots(street, plan, numbers))
 
 
-def lead_ms(street: Neighbourhood) -> int:
-    """From genesis to the first window."""
-    return LEAD_MS + LEAD_MS_PER_MEMBER * len(street.members)
-
-
-def found(options: DemoOptions, street: Neighbourhood, plan: Plan, directory: Path) -> Stage:
+def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:
     """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
-    speed = options.speed or default_speed(options, street, plan)
     calendar = Calendar(
         slot_ms=SLOT_MS,
         slot0_ms=_midnight_ms(options.day),
@@ -186,15 +173,15 @@ def found(options: DemoOptions, street: Neighbourhood, plan: Plan, directory: Pa
         chain_name=f"demo-{secrets.token_hex(2)}",
         engine=options.engine,
         names=tuple(default_names(options.nodes)),
-        speed=speed,
+        speed=pace.speed,
         genesis_time_ms=time.time_ns() // 1_000_000,
-        origin_ms=opens_ms - speed * lead_ms(street),
+        origin_ms=opens_ms - pace.speed * pace.lead_ms,
         calendar=calendar,
         tariffs=GenesisTariffs(),
         min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine == "bft" else None,
         accounts=tuple(name for number in range(len(street.members)) for name in _account_names(number)),
     )
-    return Stage(options, street, plan, make_network(network), _tariffs(), speed)
+    return Stage(options, street, street.plan(options.day), make_network(network), _tariffs(), pace)
 
 
 def _account_names(number: int) -> tuple[str, str]:
@@ -222,7 +209,7 @@ async def connect(cluster: Cluster) -> AsyncIterator[list[Client]]:
 
 def _incident(stage: Stage, cluster: Cluster, clients: Sequence[Client]) -> Incident:
     """The third node, away for a tenth of the day."""
-    away_s = max(1.5, stage.options.slots * SLOT_MS / stage.speed / 1000 / 10)
+    away_s = max(1.5, stage.options.slots * stage.pace.slot_s / 10)
     return Incident(cluster, clients, min(2, len(clients) - 1), away_s)
 
 
@@ -236,7 +223,7 @@ def progress_of(stage: Stage, cluster: Cluster) -> Progress:
         first_slot=options.start,
         slots=options.slots,
         members=len(stage.street.members),
-        speed=stage.speed,
+        speed=stage.pace.speed,
         nodes=[NodeLine(node.name, node.url) for node in cluster.nodes],
     )
 
@@ -259,7 +246,7 @@ def market_day(stage: Stage) -> MarketDay:
         tariffs=stage.tariffs,
         first_slot=stage.options.start,
         slots=stage.options.slots,
-        slot_s=SLOT_MS / stage.speed / 1000,
+        slot_s=stage.pace.slot_s,
         seed=stage.options.seed,
     )
 

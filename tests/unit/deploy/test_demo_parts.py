@@ -12,10 +12,11 @@ from rich.console import Console
 
 import deploy.follow as follow_module
 from deploy.audit import common_height, fetch_blocks
-from deploy.demo import SLOT_MS, DemoOptions, _check, default_speed, lead_ms
+from deploy.demo import DemoOptions, _check
 from deploy.follow import Follower
 from deploy.incident import Incident
 from deploy.neighbourhood import load
+from deploy.pace import first_trade_slots, lead_for, measure_start, pace_for
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
 from ledger.codec import encode
 from ledger.errors import GridchainError
@@ -24,18 +25,31 @@ from node.api.stored import StoredBlock
 from node.client import EventSeen, Outcome, Unreachable
 
 
+@pytest.mark.parametrize("start_ms", [300, 800, 2000])
 @pytest.mark.parametrize(
-    "options", [DemoOptions(), DemoOptions(day="2016-01-21"), DemoOptions(day="2016-01-20"), DemoOptions(slots=8)]
+    ("day", "numbers"), [("2016-06-14", range(96)), ("2016-01-20", range(96)), ("2016-06-14", range(44, 52))]
 )
-def test_the_default_speed_takes_at_most_six_tenths_of_a_second_a_slot(options):
+def test_a_slot_takes_at_most_six_tenths_of_a_second(start_ms, day, numbers):
     street = load()
-    assert default_speed(options, street, street.plan(options.day)) * 600 >= SLOT_MS
+    lead_ms = lead_for(start_ms, 4, 17, 2)
+    pace = pace_for(lead_ms, first_trade_slots(street, street.plan(day), numbers))
+    assert 0.2 < pace.slot_s <= 0.6
+    assert pace.lead_ms == lead_ms
 
 
-def test_the_default_speed_lets_the_first_trade_of_a_summer_day_clear_in_time():
+def test_the_first_trade_of_a_summer_day_clears_in_time():
     street = load()
-    speed = default_speed(DemoOptions(), street, street.plan("2016-06-14"))
-    assert lead_ms(street) + 27 * SLOT_MS / speed <= 17_500
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(96)) == 27
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(44, 52)) == 2
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(8)) is None
+    pace = pace_for(lead_for(800, 4, 17, 2), 27)
+    assert pace.lead_ms / 1000 + 27 * pace.slot_s <= 18
+    assert lead_for(800, 4, 17, 2) < lead_for(800, 4, 150, 2) < lead_for(1600, 4, 150, 2)
+
+
+@pytest.mark.asyncio
+async def test_the_start_of_a_process_is_measured():
+    assert 50 < await measure_start() < 60_000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""How fast the demo's market day may run on this machine.
+
+Two wishes pull apart: the first trade of a summer day, 27 slots after the first window opens, is to clear within 20 s
+of the network's start; and no member may be late for its windows. So the time that the nodes and the members need to
+get ready is estimated from a measured start of Python, and the slots share what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import deploy
+from contracts.library_sources import Calendar
+from deploy.neighbourhood import Neighbourhood, Plan, Side
+
+_ROOT = str(Path(deploy.__file__).resolve().parents[1])
+SLOT_MS = 900_000
+SLOWEST_SLOT_MS = 600
+"""How long a slot takes at most unless the caller says otherwise."""
+QUICKEST_SLOT_MS = 300
+"""Below this the windows, two slots long, would be shorter than a slow block."""
+FIRST_TRADE_MS = 18_000
+"""When the first possible trade should clear, counted from genesis; 20 s are promised."""
+USUAL_START_MS = 800
+"""What `measure_start` finds on an idle machine of the class that the figures above were chosen on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`lead_ms`: from genesis to the first window. `speed`: market time over clock time."""
+
+    lead_ms: int
+    speed: int
+
+    @property
+    def slot_s(self) -> float:
+        """Seconds of a slot."""
+        return SLOT_MS / self.speed / 1000
+
+
+async def measure_start() -> int:
+    """Milliseconds that one process needs to import a node, now, on this machine."""
+    path = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "import deploy.main, node.node, node.api.server", env={**os.environ, "PYTHONPATH": path}
+    )
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return int((time.monotonic() - started) * 1000)
+
+
+def lead_for(start_ms: int, nodes: int, members: int, cores: int) -> int:
+    """From genesis to the first window: the nodes start, side by side on the cores; then the members join."""
+    nodes_ms = start_ms * 3 * -(-nodes // cores) // 2
+    joining_ms = (500 + 15 * members) * start_ms // USUAL_START_MS
+    return nodes_ms + 900 + joining_ms
+
+
+def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int | None:
+    """Slots from the opening of the first window to the end of stage 1 of the first slot with generation and demand."""
+    calendar = Calendar(SLOT_MS, 0)
+    for slot in numbers:
+        sides = {member.side for member in street.members if plan.forecast[member.name][slot] > 0}
+        if len(sides) == len(Side):
+            return slot - numbers.start + calendar.open_slots - calendar.t1_slots
+    return None
+
+
+def pace_for(lead_ms: int, trade_slots: int | None) -> Pace:
+    """A slot takes 0.6 s, or less where the first trade would come too late else."""
+    slot_ms = SLOWEST_SLOT_MS
+    if trade_slots is not None:
+        slot_ms = min(slot_ms, max(QUICKEST_SLOT_MS, (FIRST_TRADE_MS - lead_ms) // trade_slots))
+    return Pace(lead_ms, -(-SLOT_MS // slot_ms))
