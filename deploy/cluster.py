@@ -27,6 +27,7 @@ import aiohttp
 
 import deploy
 from deploy.layout import NetworkLayout, NodeLayout
+from deploy.ports import PortClaims
 from ledger.errors import GridchainError
 
 READY_TIMEOUT_S: Final = 45.0
@@ -98,7 +99,8 @@ class Cluster:
         Busy ports are stepped over first. Raise `ClusterError` if a node of this network runs already, or dies early.
         """
         refuse_running(layout)
-        layout = layout.with_free_ports()
+        claims = PortClaims()
+        layout = layout.with_free_ports(claims)
         layout.save()
         cluster = cls(layout, environment or {}, ready_timeout_s)
         try:
@@ -110,13 +112,14 @@ class Cluster:
                 await cluster.stop()
             finally:
                 cluster.kill_all()
+                claims.release()
 
     async def start_all(self) -> None:
         """Start every node that is not running and wait until all are ready."""
         for node in self.nodes:
             if not node.running:
                 self._launch(node)
-        await wait_ready([node for node in self.nodes if node.running], self._ready_timeout_s)
+        await wait_ready(self.layout.chain_id, self.nodes, self._ready_timeout_s)
 
     async def start(self, index: int, *, wait: bool = True) -> None:
         """Start one node in its home; with `wait` return when its /readyz answers 200."""
@@ -125,7 +128,7 @@ class Cluster:
             raise ClusterError(f"{node.name} is running", code="NODE_RUNNING", found=node.pid)
         self._launch(node)
         if wait:
-            await wait_ready([node], self._ready_timeout_s)
+            await wait_ready(self.layout.chain_id, [node], self._ready_timeout_s)
 
     async def kill(self, index: int, signal_number: signal.Signals = signal.SIGKILL) -> None:
         """Kill one node and wait until its process is gone."""
@@ -197,12 +200,12 @@ def launch(
     return process
 
 
-async def wait_ready(nodes: Sequence[ClusterNode], timeout_s: float) -> None:
+async def wait_ready(chain_id: str, nodes: Sequence[ClusterNode], timeout_s: float) -> None:
     """Return when every node's /readyz answers 200. Raise `ClusterError` with the log's end if one dies or is late."""
     deadline = time.monotonic() + timeout_s
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         for node in nodes:
-            while not await is_ready(session, node.url):
+            while not await is_ready(session, chain_id, node):
                 if not node.running:
                     code = node.process.returncode if node.process is not None else None
                     raise ClusterError(
@@ -223,14 +226,20 @@ async def wait_ready(nodes: Sequence[ClusterNode], timeout_s: float) -> None:
                 await asyncio.sleep(_POLL_S)
 
 
-async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
-    """Tell whether a node's /readyz answers 200."""
-    try:
-        async with session.get(f"{url}/readyz") as response:
-            await response.read()
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError, OSError):
+async def is_ready(session: aiohttp.ClientSession, chain_id: str, node: ClusterNode) -> bool:
+    """Tell whether this very node answers /readyz with 200; another network's node on its port is not it."""
+    if not node.running:
         return False
+    try:
+        async with session.get(f"{node.url}/readyz") as response:
+            await response.read()
+            if response.status != 200:
+                return False
+        async with session.get(f"{node.url}/v1/status") as response:
+            status = await response.json()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return False
+    return bool(status.get("name") == node.name and status.get("chain_id") == chain_id)
 
 
 def running_pid(node: NodeLayout) -> int | None:

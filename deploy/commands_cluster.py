@@ -26,6 +26,7 @@ from deploy.cluster import (
     wait_ready,
 )
 from deploy.layout import NetworkLayout, NodeLayout
+from deploy.ports import PortClaims
 from ledger.errors import GridchainError
 from node.api.models import StatusView
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
@@ -92,12 +93,12 @@ async def _start_detached(layout: NetworkLayout, only: str) -> NetworkLayout:
             refuse_running(layout)
     else:
         refuse_running(layout)
-        layout = layout.with_free_ports()
+        layout = layout.with_free_ports(PortClaims())
         layout.save()
         chosen = list(layout.nodes)
     started = [ClusterNode(node, launch(layout, node, {}, attached=False), lives=1) for node in chosen]
     try:
-        await wait_ready(started, READY_TIMEOUT_S)
+        await wait_ready(layout.chain_id, started, READY_TIMEOUT_S)
     except GridchainError:
         for entry in started:
             if entry.process is not None and entry.running:

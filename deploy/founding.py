@@ -11,8 +11,9 @@ from typing import Final
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
 from contracts.library_sources import Calendar, Institutions, LibraryParameters, library_contracts
 from contracts.limits import ExecutionLimits
-from deploy.layout import AccountEntry, NetworkLayout, NodeLayout, free_ports
+from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
+from deploy.ports import free_ports
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
 from ledger.genesis import (

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from deploy.ports import PortClaims, free_ports, is_free
 from ledger.errors import ConfigError
 
 MANIFEST: Final = "network.json"
 MANIFEST_VERSION: Final = 1
-PORTS_TRIED: Final = 2_000
 
 
 class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,14 +179,15 @@ class NetworkLayout:
             manifest.accounts,
         )
 
-    def with_free_ports(self, *, keep: Iterable[int] = ()) -> NetworkLayout:
-        """The same network with each busy port stepped over; ports in `keep` are taken as free."""
-        kept = set(keep)
+    def with_free_ports(self, claims: PortClaims) -> NetworkLayout:
+        """The same network; ports that are busy or claimed by another network are stepped over, all are claimed."""
         taken = {port for node in self.nodes for port in (node.api_port, node.p2p_port)}
         nodes: list[NodeLayout] = []
         for node in self.nodes:
             api_port, p2p_port = (
-                port if port in kept or is_free(node.host, port) else next(free_ports(node.host, port + 1, taken))
+                port
+                if claims.claim(port) and is_free(node.host, port)
+                else next(free for free in free_ports(node.host, port + 1, taken) if claims.claim(free))
                 for port in (node.api_port, node.p2p_port)
             )
             nodes.append(replace(node, api_port=api_port, p2p_port=p2p_port))
@@ -196,39 +196,6 @@ class NetworkLayout:
 
 def _fields(entry: NodeEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in entry.__struct_fields__}
-
-
-def is_free(host: str, port: int) -> bool:
-    """Tell whether this process could listen on a port now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_ports(host: str, first: int, taken: set[int] | None = None) -> Iterator[int]:
-    """Yield free ports from `first` upwards, stepping over busy ones and those in `taken`, which grows.
-
-    `first` 0 lets the system choose. Raise `ConfigError` after `PORTS_TRIED` busy ones.
-    """
-    used = taken if taken is not None else set()
-    if first == 0:
-        while True:
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-                probe.bind((host, 0))
-                port = int(probe.getsockname()[1])
-            if port not in used:
-                used.add(port)
-                yield port
-    for port in range(first, min(first + PORTS_TRIED, 65_536)):
-        if port not in used and is_free(host, port):
-            used.add(port)
-            yield port
-    raise ConfigError("no free port", code="PORTS_BUSY", expected=f"a free port from {first} on", found="none")
 
 
 def default_names(count: int) -> Sequence[str]:
