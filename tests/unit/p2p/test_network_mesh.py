@@ -1,6 +1,7 @@
 """Networks on loopback find each other from one seed and talk."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -79,7 +80,9 @@ async def test_a_node_that_is_killed_and_started_again_is_linked_within_two_seco
     async with running(consortium, "a") as (a, at_a):
         for life in range(2):
             child = await asyncio.create_subprocess_exec(
-                sys.executable, p2p_child.__file__, str(tmp_path), "b", a.address, stdout=asyncio.subprocess.PIPE
+                *(sys.executable, p2p_child.__file__, str(tmp_path), "b", a.address),
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
             try:
                 started = await child.stdout.readline()
