@@ -88,7 +88,7 @@ class Pace:
 
 class Blocks:
     """See the module. `build_ms`: how long building a block should take at most. `trouble` says why the store refuses,
-    if it does."""
+    if it does; `ended`: this life commits nothing more."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Blocks:
         self._jobs: deque[_Job] = deque()
         self._queued = asyncio.Event()
         self.trouble = ""
-        self._ended = False
+        self.ended = False
         self._pace = Pace()
 
     def attach(self, surfaces: Surfaces, tasks: Tasks, metrics: Metrics, log: Logger) -> None:
@@ -170,7 +170,7 @@ class Blocks:
 
     def check(self, effect: Check) -> None:
         """Assemble the body and queue the check; answers by `Checked`. Ignored while the store refuses to write."""
-        if not self.trouble and not self._ended:
+        if not self.trouble and not self.ended:
             self._tasks.spawn(self._check(effect), name="check")
 
     async def _check(self, effect: Check) -> None:
@@ -256,14 +256,14 @@ class Blocks:
             self._mempool.abandon(work.hashes)
             self._surfaces.trim(work.epoch, work.floor_view)
             return True
-        while not self._ended:
+        while not self.ended:
             try:
                 if isinstance(work, Commit):
                     outcome = await self._thread.run(self._commits.commit, work)
                 else:
                     outcome = await self._thread.run(self._commits.commit_synced, work)
             except StateDivergence as divergence:
-                self._ended = True
+                self.ended = True
                 self._log.error("this node's state is not the quorum's", **divergence.as_dict())
                 self._surfaces.halt(f"state-divergence: {divergence.message}")
             except DiskFull as error:
@@ -273,7 +273,7 @@ class Blocks:
                 await asyncio.sleep(RETRY_S)
             except StoreError as error:
                 # what a failed write left behind is unknown: this life commits nothing more
-                self._ended = True
+                self.ended = True
                 self._log.error("the store failed; restart the node", **error.as_dict())
                 self._surfaces.halt(f"store: {error}")
             else:

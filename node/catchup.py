@@ -41,8 +41,8 @@ class Catchup:
         self._wake.set()
 
     async def run(self) -> None:
-        """Look, and catch up when it is worth it, for ever."""
-        while True:
+        """Look, and catch up when it is worth it, until this life commits nothing more."""
+        while not self._blocks.ended:
             woken = self._wake.is_set()
             self._wake.clear()
             behind = self._client.target() - self._position().height

@@ -89,8 +89,8 @@ class Commits:
             if judged.candidate is None:
                 raise StateDivergence(
                     f"block {block.header.height} gives another result here",
-                    expected=f"{judged.verdict.value} as a quorum found",
-                    found=f"{Verdict.INVALID.value}: {judged.reason}",
+                    expected=f"{Verdict.VALID.value}, as a quorum found",
+                    found=f"{judged.verdict.value}: {judged.reason}",
                     fix="compare the node's version with the others'; restore a backup or sync from genesis",
                 )
             candidates.append(judged.candidate)
