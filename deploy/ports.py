@@ -1,7 +1,7 @@
 """Ports of local networks: which are free, and which other networks on this machine have claimed.
 
 A node that is killed and started again needs its port back. While it is down the port is free for anybody, so the
-cluster that owns it holds a claim: a locked file per port, which the system unlocks when the process ends, however it ends.
+cluster that owns it holds a claim: a locked file per port, which the system unlocks when the process ends, in any way.
 """
 
 from __future__ import annotations
