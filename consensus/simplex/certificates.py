@@ -98,6 +98,8 @@ def _accept_finalization(state: State, certificate: Certificate) -> None:
 def prune_views(state: State) -> None:
     """Forget votes and certificates at and below the highest final view."""
     floor = state.final_view
+    if state.owed_since is not None and state.owed_since < floor:
+        state.owed_since = None
     for certificates in (state.notarizations, state.nullifications):
         for view in [view for view in certificates if view <= floor]:
             del certificates[view]

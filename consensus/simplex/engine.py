@@ -15,6 +15,7 @@ from consensus.engine import (
     Expired,
     Millis,
     PeerId,
+    Prune,
     Received,
     Reply,
     Request,
@@ -178,7 +179,10 @@ def _expire(state: State, kind: TimerKind) -> None:
 
 def _checked(state: State, event: Checked) -> None:
     entry = state.blocks.get(event.hash)
-    if entry is None or not entry.checking:
+    if entry is None:
+        state.out.append(Prune((event.hash,), *state.pruned))  # abandoned meanwhile: its overlay is of no use
+        return
+    if not entry.checking:
         return
     entry.checking = False
     if entry.verdict is not None:

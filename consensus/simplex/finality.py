@@ -23,6 +23,8 @@ def commit(state: State) -> bool:
     closing = tuple(e.block.header_bytes for e in path if e.header is not None and e.header.closing and e.block)
     if not blocks:
         return False
+    for entry in blocks:
+        entry.final = True
     state.out.append(Commit(tuple(entry.hash for entry in blocks), certificate, closing))
     last = blocks[-1]
     if last.header is None:
@@ -75,7 +77,7 @@ def on_committed(state: State, event: Committed) -> None:
 def _jump(state: State, head: Header, head_hash: Hash, finalization: Certificate) -> None:
     """Sync was faster: take its head as ours."""
     entry = state.entry(head_hash)
-    entry.header, entry.verdict = head, Verdict.VALID
+    entry.header, entry.verdict, entry.final = head, Verdict.VALID, True
     state.head, state.head_hash = head, head_hash
     if finalization.epoch != state.epoch.epoch:
         return
@@ -103,8 +105,9 @@ def _prune_blocks(state: State, epoch: int, final_view: int) -> None:
         if old or (header is None and block_hash not in _wanted(state)):
             del state.blocks[block_hash]
             state.fetches.pop(block_hash, None)
-            if entry.verdict is Verdict.VALID and header is not None and header.height > state.committed_height - 1:
+            if not entry.final and header is not None and not header.closing:
                 abandoned.append(block_hash)
+    state.pruned = (epoch, final_view)
     state.out.append(Prune(tuple(abandoned), epoch, final_view))
 
 

@@ -6,7 +6,7 @@ nullified at once, with a complaint; what is merely unknown, early or late is le
 
 from __future__ import annotations
 
-from consensus.engine import PeerId, SignComplaint, Verdict
+from consensus.engine import Accuse, PeerId, SignComplaint, Verdict
 from consensus.messages import ComplaintReason, Proposal
 from consensus.simplex.ancestry import judge, justification, parent_of
 from consensus.simplex.certificates import receive_certificate
@@ -25,7 +25,9 @@ from ledger.objects import Header, decode_header, header_hash
 def on_proposal(state: State, proposal: Proposal, header: Header, peer: PeerId) -> None:
     """Take a proposal of the current epoch whose header was decoded, if its leader signed it."""
     view = header.view
-    if not state.final_view < view <= state.view + 1:
+    if view > state.view:
+        _read_justification(state, proposal, view, peer)  # it may hold what opens the view
+    if not state.final_view < view <= max(state.view, state.next_view) + 1:
         return
     block_hash = header_hash(proposal.header)
     known = state.views.get(view)
@@ -86,11 +88,9 @@ def _judge_time(state: State, vs: ViewState, candidate: Candidate) -> None:
 
 
 def _justify(state: State, candidate: Candidate) -> bool:
-    if not candidate.examined:
+    if not candidate.examined and candidate.peer is not None:
         candidate.examined = True
-        for certificate in candidate.proposal.justification:
-            if candidate.peer is not None and certificate.view < candidate.header.view:
-                receive_certificate(state, certificate, candidate.peer)
+        _read_justification(state, candidate.proposal, candidate.header.view, candidate.peer)
     header = candidate.header
     if header.parent_view < header.view and (
         justification(state, header.view, header.parent_view, Hash(header.parent)) is not None
@@ -100,6 +100,15 @@ def _justify(state: State, candidate: Candidate) -> bool:
     if header.parent_view >= state.final_view:
         ask_certificates(state, candidate.peer)
     return False
+
+
+def _read_justification(state: State, proposal: Proposal, view: int, peer: PeerId) -> None:
+    """Take the certificates that come with a proposal, up to the first that is bad."""
+    accused = len(state.out)
+    for certificate in proposal.justification:
+        taken = certificate.view < view and receive_certificate(state, certificate, peer)
+        if not taken and any(isinstance(effect, Accuse) for effect in state.out[accused:]):
+            return
 
 
 def _judge_block(state: State, vs: ViewState, candidate: Candidate) -> bool:

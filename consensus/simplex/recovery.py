@@ -23,7 +23,7 @@ def start(state: State, event: Started) -> None:
     state.next_due_ms = event.next_due_ms
     state.committed_height = event.head.height
     head = state.entry(event.head_hash)
-    head.header, head.verdict, head.next_due_ms = event.head, Verdict.VALID, event.next_due_ms
+    head.header, head.verdict, head.final, head.next_due_ms = event.head, Verdict.VALID, True, event.next_due_ms
     state.hold = Hold() if event.wal.held else None
     finalization = event.finalization
     if finalization is not None and finalization.epoch == event.epoch.epoch:
@@ -45,6 +45,7 @@ def begin_epoch(state: State, start_of: EpochStart) -> None:
     state.shared.clear()
     state.inactive.clear()
     state.nullified = 0
+    state.owed_since = None
     state.over = False
     state.certificates_asked_at = state.behind_at = 0
     keys = {validator.public_key for validator in start_of.validators.validators}

@@ -111,6 +111,7 @@ class BlockEntry:
     parts: dict[int, Part] = field(default_factory=dict)
     missing: tuple[int, ...] | None = None
     durable: bool = False
+    final: bool = False
     checking: bool = False
     next_due_ms: int | None = None
     reason: str = ""
@@ -193,6 +194,7 @@ class State:
     recent: deque[Hash] = field(default_factory=deque)
     fetches: dict[Hash, Fetch] = field(default_factory=dict)
     committed_height: int = 0
+    pruned: tuple[int, int] = (0, 0)
     over: bool = False
     past: PastEpoch | None = None
     next_due_ms: int | None = None
@@ -205,6 +207,7 @@ class State:
     behind_at: int = 0
     # work and deadlines
     transactions: bool = False
+    owed_since: int | None = None
     work_since: int | None = None
     wait: int = 0
     lead_at: int = 0
@@ -244,6 +247,12 @@ class State:
         if entry is None:
             entry = self.blocks[block_hash] = BlockEntry(block_hash)
         return entry
+
+    @property
+    def waiting(self) -> bool:
+        """Whether transactions wait. `owed_since` is a view that was nullified with a block that had some: the mempool
+        counts them as on their way until a later block is final."""
+        return self.transactions or self.owed_since is not None
 
     def may_vote(self, view: int) -> bool:
         """Whether this node may sign anything for a view of this epoch."""

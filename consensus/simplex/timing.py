@@ -45,7 +45,7 @@ def has_work(state: State) -> bool:
         return False
     vs = state.current
     return (
-        state.transactions
+        state.waiting
         or bool(state.notarizations)
         or vs.candidate is not None
         or vs.voted
@@ -91,7 +91,7 @@ def build_at(state: State) -> int | None:
     )
     if ends_epoch(state, header):
         return earliest + state.delta()
-    if state.transactions:
+    if state.waiting:
         return earliest
     times = [max(earliest, due_at(state))]
     if state.notarizations:

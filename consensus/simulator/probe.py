@@ -23,6 +23,8 @@ from consensus.engine import (
     Event,
     Expired,
     HeaderTemplate,
+    LogBlock,
+    LogCertificate,
     Millis,
     PeerId,
     Publish,
@@ -174,6 +176,10 @@ class Probe:
             )
             self.log += [record.block, proposal]
             self.waiting.append(proposal)
+        elif isinstance(record, LogCertificate):
+            self.log.append(record.certificate)
+        elif isinstance(record, LogBlock):
+            self.log.append(record.block)
 
     def _answer(self, effect: Effect) -> None:
         if isinstance(effect, Build):
