@@ -15,6 +15,7 @@ from contracts.operators import SEQUENCES, TEXTS, Helper, is_number, size_of
 
 def comparing(meter: Meter) -> dict[str, Helper]:
     """Comparisons and membership."""
+    wrap = keys.make_wrap(meter)
 
     def weigh(a: Any, b: Any) -> None:
         """Charge a comparison: nothing for scalars, the walked sizes for containers, the length for texts."""
@@ -78,12 +79,12 @@ def comparing(meter: Meter) -> dict[str, Helper]:
         """`a in b`."""
         kind = type(b)
         if kind is dict or kind is set:
-            return keys.wrap(a) in b
+            return wrap(a) in b
         if kind is list or kind is tuple:
             meter.spend(size_of(meter, b) + size_of(meter, a) * (len(b) if type(a) not in (int, bool) else 1))
             return a in b
         if (kind is str and type(a) is str) or (kind is bytes and type(a) is bytes):
-            meter.spend((len(a) + len(b)) // 16)
+            meter.spend((len(a) + len(b)) // GAS.scan_bytes_per_gas)
             return a in b
         raise TypeMismatch
 
@@ -95,11 +96,12 @@ def comparing(meter: Meter) -> dict[str, Helper]:
 
 def access(meter: Meter) -> dict[str, Helper]:
     """Items, slices, record fields, unpacking."""
+    wrap = keys.make_wrap(meter)
 
     def getitem(a: Any, b: Any) -> Any:
         kind = type(a)
         if kind is dict:
-            return a[keys.wrap(b)]
+            return a[wrap(b)]
         if kind not in (list, tuple, str, bytes) or not is_number(type(b)):
             raise TypeMismatch
         return a[b]
@@ -108,7 +110,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         """`a[b] = value`; arguments in the order in which Python evaluates them."""
         kind = type(a)
         if kind is dict:
-            key = keys.wrap(b)
+            key = wrap(b)
             if key not in a:
                 meter.allocate(2 * ITEM_BYTES)
                 if len(a) >= LIMITS.items:
@@ -122,7 +124,7 @@ def access(meter: Meter) -> dict[str, Helper]:
     def delitem(a: Any, b: Any) -> None:
         kind = type(a)
         if kind is dict:
-            del a[keys.wrap(b)]
+            del a[wrap(b)]
         elif kind is list and is_number(type(b)):
             meter.spend(len(a) // 16)
             del a[b]

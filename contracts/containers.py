@@ -102,7 +102,10 @@ class Containers(Expressions):
             bounds = [self.visit(part) for part in node.args]
             if node.keywords or not 1 <= len(bounds) <= 3 or any(isinstance(part, ast.Starred) for part in node.args):
                 raise self.scope.refuse("C077", node, "range")
-            plain = all(kind.tag == "int" and not kind.optional for _, kind in bounds)
+            plain = all(
+                kind.tag == "int" and not kind.optional and -(2**60) < kind.low and kind.high < 2**60
+                for _, kind in bounds
+            )
             return emit.helper("pyrange" if plain else "range", *(value for value, _ in bounds)), range_kind(bounds)
         value, kind = self.visit(node)
         if kind.tag == "set":

@@ -99,5 +99,11 @@ def statement_gas(node: ast.stmt) -> int:
 
 
 def statement_bytes(node: ast.stmt) -> int:
-    """Memory of the displays in a statement's own expressions."""
-    return sum(map(display_bytes, header(node)))
+    """Memory of the displays in a statement's own expressions. `a, b = b, a` makes no tuple."""
+    spared = 0
+    match node:
+        case ast.Assign(targets=[ast.Tuple()], value=ast.Tuple(elts=items)):
+            spared = LIST_BYTES + ITEM_BYTES * len(items)
+        case _:
+            pass
+    return sum(map(display_bytes, header(node))) - spared

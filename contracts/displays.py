@@ -11,6 +11,10 @@ from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number
 
 
+_TURNS = 2**48
+_FAR = 2**60
+
+
 def text_of(value: Any) -> str:
     """`str(value)` of a scalar: the same text in every release."""
     kind = type(value)
@@ -76,6 +80,7 @@ def _parse_spec(spec: str) -> tuple[str, int, str, bool, bool, str]:
 
 def build_displays(meter: Meter) -> dict[str, Helper]:
     """Helpers of one meter by name."""
+    wrap = keys.make_wrap(meter)
 
     def room(size: int, per_item: int = 1) -> None:
         if size > LIMITS.items:
@@ -92,7 +97,7 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
             return value
         if kind is dict:
             room(len(value))
-            return keys.unwrap_all(value)
+            return keys.unwrap_all(value, meter)
         raise TypeMismatch
 
     def eager(value: Any) -> list[Any]:
@@ -104,11 +109,11 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
             room(len(source))
         return list(source)
 
-    def span(source: range) -> int:
-        """Length of a range, which may be longer than Python's `len` can say."""
+    def span(source: range, longest: int = 0) -> int:
+        """Length of a range, which may be longer than Python's `len` can say; beyond 2^48 the gas is out."""
         low, high, step = source.start, source.stop, source.step
         size = max(0, (high - low + step - (1 if step > 0 else -1)) // step)
-        if size > 2**48:
+        if size > _TURNS and not longest:
             raise OutOfGas
         return size
 
@@ -133,13 +138,17 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
             raise TypeMismatch
         if len(bounds) == 3 and bounds[2] == 0:
             raise BadValue
-        return range(*bounds)
+        made = range(*bounds)
+        if max(map(abs, bounds)) < _FAR:
+            return made
+        # no gas reaches beyond 2^48 turns; a nearer end keeps CPython on its fast iterator and changes nothing else
+        return range(made.start, made.start + made.step * min(span(made, _TURNS), _TURNS), made.step)
 
     def dict_(*pairs: Any) -> dict[Any, Any]:
-        return {keys.wrap(key): value for key, value in pairs}
+        return {wrap(key): value for key, value in pairs}
 
     def set_(*items: Any) -> set[Any]:
-        return {keys.wrap(item) for item in items}
+        return {wrap(item) for item in items}
 
     def star(*parts: Any) -> list[Any]:
         """Items of a display with stars: (starred?, value) pairs."""
@@ -170,5 +179,5 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
 
     return {
         "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_,
-        "star": star, "fstring": fstring, "room": room, "key": keys.wrap,
+        "star": star, "fstring": fstring, "room": room, "key": wrap,
     }  # fmt: skip

@@ -21,23 +21,29 @@ _NODE_GAS: dict[str, int] = {
     "BinOp": 3,
     "UnaryOp": 2,
     "BoolOp": 2,
-    "Compare": 3,
+    "Compare": 0,
+    **dict.fromkeys(("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE", "In", "NotIn"), 4),
+    **dict.fromkeys(("Is", "IsNot"), 2),
+    "Pow": 20,
+    "LShift": 4,
+    "Mod": 1,
+    "FloorDiv": 1,
     "IfExp": 2,
-    "Call": 8,
+    "Call": 12,
     "Attribute": 3,
     "Subscript": 4,
     "Slice": 4,
     "List": 6,
     "Tuple": 4,
-    "Dict": 8,
-    "Set": 8,
+    "Dict": 12,
+    "Set": 16,
     "ListComp": 10,
     "DictComp": 12,
     "SetComp": 12,
     "GeneratorExp": 10,
     "Lambda": 6,
     "JoinedStr": 10,
-    "FormattedValue": 10,
+    "FormattedValue": 50,
     "NamedExpr": 2,
     "Starred": 4,
     "Assign": 1,
@@ -104,13 +110,18 @@ class GasTable:
     nodes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(_NODE_GAS))
     helper: int = 8
     item: int = 4
+    walk: int = 10
+    scan_bytes_per_gas: int = 4
     bytes_per_gas: int = 32
     pair: int = 6
     format: int = 20
     hash_base: int = 120
     hash_per_64_bytes: int = 30
     mul_div: int = 30
-    power_step: int = 2
+    parse: int = 40
+    wide_key: int = 25
+    tuple_key: int = 40
+    wide_sum: int = 12
     read: int = 120
     read_per_byte: int = 1
     write: int = 200
@@ -129,11 +140,14 @@ class GasTable:
 
 FUNCTION_GAS = 12
 """Charged at every entry into a contract function."""
-LOOP_GAS = 4
+LOOP_GAS = 5
 """Charged for every turn of a loop and every item of a comprehension clause."""
 
-LIST_BYTES = 56
-ITEM_BYTES = 64
+HANDLER_GAS = 200
+"""Charged at the start of an `except` block that was entered."""
+
+LIST_BYTES = 48
+ITEM_BYTES = 32
 TEXT_BYTES = 49
 
 PYC1 = Limits()
@@ -154,4 +168,7 @@ class ExecutionLimits:
 
 def static_gas(node: ast.AST) -> int:
     """The static price of one syntax node, children not included."""
-    return _NODE_GAS.get(type(node).__name__, 0)
+    gas = _NODE_GAS.get(type(node).__name__, 0)
+    if isinstance(node, ast.Dict):
+        return gas + 4 * len(node.keys)
+    return gas + 4 * len(node.elts) if isinstance(node, ast.Set) else gas

@@ -15,8 +15,6 @@ from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number, size_of
 
-_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _SPACE = " \n\t\r\x0b\x0c"
 _NOTHING: Any = object()
 
@@ -52,16 +50,21 @@ class TextMethods:
         self.meter.allocate(TEXT_BYTES + size)
 
     def strip(self, s: str, chars: Any = None) -> str:
-        self.made(len(s))
+        self.scanned(s)
         return s.strip(self.chars(chars))
 
     def lstrip(self, s: str, chars: Any = None) -> str:
-        self.made(len(s))
+        self.scanned(s)
         return s.lstrip(self.chars(chars))
 
     def rstrip(self, s: str, chars: Any = None) -> str:
-        self.made(len(s))
+        self.scanned(s)
         return s.rstrip(self.chars(chars))
+
+    def scanned(self, s: Any) -> None:
+        """Charge for looking at every character, and for a result of that size."""
+        self.meter.spend(len(s) // GAS.scan_bytes_per_gas)
+        self.made(len(s))
 
     def chars(self, chars: Any) -> str:
         if chars is None:
@@ -72,16 +75,16 @@ class TextMethods:
         return str(chars)
 
     def lower(self, s: str) -> str:
-        self.made(len(s))
-        return s.translate(_LOWER)
+        self.scanned(s)
+        return s.lower() if s.isascii() else s.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
     def upper(self, s: str) -> str:
-        self.made(len(s))
-        return s.translate(_UPPER)
+        self.scanned(s)
+        return s.upper() if s.isascii() else s.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
 
     def split(self, s: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
         _index(maxsplit)
-        self.made(len(s))
+        self.scanned(s)
         if separator is None:
             # only ASCII white space separates, whatever the Unicode tables of the host say
             for white in _SPACE[1:]:
@@ -112,7 +115,7 @@ class TextMethods:
                 raise TypeMismatch
             if type(parts) is set:
                 raise TypeMismatch
-            parts = keys.unwrap_all(parts)
+            parts = keys.unwrap_all(parts, self.meter)
         self.meter.spend(GAS.item * len(parts))
         _texts(*parts)
         self.made(sum(map(len, parts)) + len(s) * max(0, len(parts) - 1))
@@ -121,8 +124,9 @@ class TextMethods:
     def replace(self, s: str, old: Any, new: Any, count: Any = -1) -> str:
         _texts(old, new)
         _index(count)
-        self.meter.spend(len(s) // GAS.bytes_per_gas)
+        self.scanned(s)
         found = s.count(old) if old else len(s) + 1
+        self.meter.spend(found)
         if count >= 0:
             found = min(found, count)
         self.made(len(s) + found * (len(new) - len(old)))
@@ -145,29 +149,31 @@ class TextMethods:
         _index(start)
         if type(part) is not type(s):
             raise TypeMismatch
-        self.meter.spend((len(s) + len(part)) // 16)
+        self.meter.spend((len(s) + len(part)) // GAS.scan_bytes_per_gas)
         return int(s.find(part, start))
 
     def count(self, s: Any, part: Any) -> int:
         if type(part) is not type(s):
             raise TypeMismatch
-        self.meter.spend((len(s) + len(part)) // 16)
+        self.meter.spend((len(s) + len(part)) // GAS.scan_bytes_per_gas)
         return int(s.count(part))
 
     def isdigit(self, s: str) -> bool:
-        self.meter.spend(len(s) // GAS.bytes_per_gas)
+        self.meter.spend(len(s) // GAS.scan_bytes_per_gas)
         return s.isascii() and s.isdigit()
 
     def encode(self, s: str) -> bytes:
-        self.made(4 * len(s))
-        return s.encode("utf-8")
+        self.scanned(s)
+        raw = s.encode("utf-8")
+        self.made(len(raw))
+        return raw
 
     def hex(self, b: bytes) -> str:
         self.made(2 * len(b))
         return b.hex()
 
     def decode(self, b: bytes) -> str:
-        self.made(len(b))
+        self.scanned(b)
         return b.decode("utf-8")
 
     def table(self) -> dict[type, dict[str, Helper]]:
@@ -203,7 +209,7 @@ class ListMethods:
         items.append(value)
 
     def extend(self, items: list[Any], more: Any) -> None:
-        source = keys.unwrap_all(more) if type(more) is dict else more
+        source = keys.unwrap_all(more, self.meter) if type(more) is dict else more
         if type(source) not in (list, tuple, str, bytes):
             raise TypeMismatch
         self.meter.spend(GAS.item * len(source))
@@ -259,28 +265,29 @@ class DictMethods:
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
+        self.wrap = keys.make_wrap(meter)
 
     def room(self, size: int) -> None:
         self.meter.spend(GAS.item * size)
         self.meter.allocate(LIST_BYTES + ITEM_BYTES * size)
 
     def get(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
-        return table.get(keys.wrap(key), default)
+        return table.get(self.wrap(key), default)
 
     def items(self, table: dict[Any, Any]) -> list[Any]:
         self.room(2 * len(table))
-        return list(zip(keys.unwrap_all(table), table.values(), strict=True))
+        return list(zip(keys.unwrap_all(table, self.meter), table.values(), strict=True))
 
     def keys(self, table: dict[Any, Any]) -> list[Any]:
         self.room(len(table))
-        return keys.unwrap_all(table)
+        return keys.unwrap_all(table, self.meter)
 
     def values(self, table: dict[Any, Any]) -> list[Any]:
         self.room(len(table))
         return list(table.values())
 
     def pop(self, table: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
-        kept = keys.wrap(key)
+        kept = self.wrap(key)
         if default is _NOTHING:
             if kept not in table:
                 raise KeyMissing
@@ -288,7 +295,7 @@ class DictMethods:
         return table.pop(kept, default)
 
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
-        kept = keys.wrap(key)
+        kept = self.wrap(key)
         if kept not in table:
             self.grow(table, 1)
         return table.setdefault(kept, default)
@@ -310,16 +317,16 @@ class DictMethods:
         return table.copy()
 
     def add(self, items: set[Any], value: Any) -> None:
-        kept = keys.wrap(value)
+        kept = self.wrap(value)
         if kept not in items:
             self.grow(items, 1)
         items.add(kept)
 
     def discard(self, items: set[Any], value: Any) -> None:
-        items.discard(keys.wrap(value))
+        items.discard(self.wrap(value))
 
     def remove(self, items: set[Any], value: Any) -> None:
-        items.remove(keys.wrap(value))
+        items.remove(self.wrap(value))
 
     def union(self, items: set[Any], other: Any) -> set[Any]:
         if type(other) is not set:

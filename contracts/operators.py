@@ -25,6 +25,7 @@ LOW, HIGH = LIMITS.int_low, LIMITS.int_high
 SEQUENCES = (list, tuple)
 TEXTS = (str, bytes)
 Helper = Callable[..., Any]
+_FLAT = frozenset((int, bool, type(None)))
 
 
 def checked(value: int) -> int:
@@ -74,20 +75,22 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
     if kind is list or kind is tuple:
         if depth >= LIMITS.nesting:
             raise BadValue
-        meter.spend(GAS.item * len(value))
+        meter.spend(GAS.walk * (2 + len(value)))
+        if _FLAT.issuperset(map(type, value)):
+            return 1 + len(value)
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if kind is dict:
         if depth >= LIMITS.nesting:
             raise BadValue
-        meter.spend(2 * GAS.item * len(value))
+        meter.spend(GAS.walk * (4 + 2 * len(value)))
         kept = sum(size_of(meter, key, depth + 1) for key in value)
         return 1 + kept + sum(size_of(meter, item, depth + 1) for item in value.values())
     if kind is set:
-        meter.spend(GAS.item * len(value))
+        meter.spend(GAS.walk * (2 + len(value)))
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if isinstance(value, msgspec.Struct):
         fields = value.__struct_fields__
-        meter.spend(GAS.item * len(fields))
+        meter.spend(GAS.walk * (2 + len(fields)))
         return 1 + sum(size_of(meter, getattr(value, name), depth + 1) for name in fields)
     return 1
 

@@ -2,8 +2,7 @@
 
 The namespace holds helpers under names that source cannot spell and an empty `__builtins__`. It is made once and
 lives as long as its meter: contract code can bind no global, module constants are immutable, and lists or dicts among
-them are
-made anew for each call, so nothing survives one.
+them are made anew for each call, so nothing survives one.
 """
 
 from __future__ import annotations

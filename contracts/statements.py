@@ -14,7 +14,7 @@ from contracts.api_calls import ApiCalls
 from contracts.cost import expression_gas, statement_bytes, statement_gas
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
-from contracts.limits import LOOP_GAS
+from contracts.limits import HANDLER_GAS, LOOP_GAS
 from contracts.scope import Scope
 from contracts.shapes import parse_shape, shallow_kind
 
@@ -309,7 +309,7 @@ class Statements(ApiCalls):
             choice: list[ast.stmt] = [ast.Raise(None, None)]
             for index in reversed(range(len(groups))):
                 test = emit.compare(emit.name(chosen), ast.Eq(), emit.const(index))
-                choice = [ast.If(test, self.block(node.handlers[index].body), choice)]
+                choice = [ast.If(test, self.block(node.handlers[index].body, HANDLER_GAS), choice)]
             which = emit.assign(chosen, emit.helper("which", emit.name(error), emit.const(tuple(groups))))
             handlers = [ast.ExceptHandler(emit.name("$faults"), error, [which, *choice])]
         orelse = self.block(node.orelse) if node.orelse else []

@@ -17,6 +17,7 @@ _INTEGER = re.compile(r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*
 _STRING = re.compile(r"([A-Za-z]{0,2})('''|\"\"\"|'|\")")
 _PREFIX_WORDS = frozenset(("not", "lambda", "await"))
 _PREFIXES = ("r", "b", "f", "br", "rb", "fr", "rf", "")
+_DIGITS = frozenset("0123456789")
 _OPEN, _CLOSE = "([{", ")]}"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -109,7 +110,7 @@ class _Scan:
         string = _STRING.match(self.text, self.position)
         if string is not None:
             self.string(string.group(1), string.group(2), string.end())
-        elif char.isdigit() or (char == "." and self.text[self.position + 1 : self.position + 2].isdigit()):
+        elif char in _DIGITS or (char == "." and self.text[self.position + 1 : self.position + 2] in _DIGITS):
             self.number()
         elif (name := _NAME.match(self.text, self.position)) is not None:
             self.name(name.group())

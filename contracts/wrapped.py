@@ -15,6 +15,7 @@ from contracts.operators import Helper, checked, is_number, numbers, size_of
 from ledger.crypto import contract_address, sha256
 
 _NOTHING: Any = object()
+_NUMBERS = frozenset((int, bool))
 
 
 def build_wrapped(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
@@ -101,7 +102,7 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
                 raise TypeMismatch
             meter.spend(GAS.item * len(value))
             meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
-            items = keys.unwrap_all(value)
+            items = keys.unwrap_all(value, meter)
         else:
             items = eager(value)
         found = keyed(items, key)
@@ -113,11 +114,13 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def extreme(pick: Callable[..., Any], values: tuple[Any, ...], key: Any, default: Any) -> Any:
         if len(values) == 1:
-            items = keys.unwrap_all(values[0]) if type(values[0]) is set and key is None else eager(values[0])
+            items = keys.unwrap_all(values[0], meter) if type(values[0]) is set and key is None else eager(values[0])
         else:
             items = list(values)
             if default is not _NOTHING:
                 raise TypeMismatch
+            if key is None and _NUMBERS.issuperset(map(type, items)):
+                return pick(items)
         if not items:
             if default is _NOTHING:
                 raise BadValue
@@ -133,7 +136,7 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def sum_(value: Any, start: Any = 0) -> int:
         if type(value) is set:
-            items = keys.unwrap_all(value)
+            items = keys.unwrap_all(value, meter)
             meter.spend(GAS.item * len(items))
             items.sort()
         else:
@@ -144,13 +147,14 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         bound = max((abs(max(items)), abs(min(items))), default=0) if items else 0
         if abs(start) + bound * len(items) < LIMITS.int_high:
             return int(sum(items, start))
+        meter.spend(GAS.wide_sum * len(items))
         return int(functools.reduce(lambda total, item: checked(total + item), items, start))
 
     def any_(value: Any) -> bool:
-        return any(keys.unwrap_all(value) if type(value) is set else eager(value))
+        return any(keys.unwrap_all(value, meter) if type(value) is set else eager(value))
 
     def all_(value: Any) -> bool:
-        return all(keys.unwrap_all(value) if type(value) is set else eager(value))
+        return all(keys.unwrap_all(value, meter) if type(value) is set else eager(value))
 
     return {"sorted": sorted_, "min": min_, "max": max_, "sum": sum_, "any": any_, "all": all_}
 
@@ -169,6 +173,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             raise BadValue
         if len(value) > 260 or not value.isascii():
             raise BadValue
+        meter.spend(GAS.parse)
         text = value.strip()
         bare = text[1:] if text[:1] in ("+", "-") else text
         if not bare.isalnum():
@@ -208,11 +213,14 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             base["room"](2 * len(value))
             return value.copy()
         made: dict[Any, Any] = {}
-        for row in eager(value):
+        rows = eager(value)
+        pairs = GAS.pair * 2 * len(rows)
+        meter.spend(pairs)
+        for row in rows:
             if type(row) not in (tuple, list) or len(row) != 2:
                 raise TypeMismatch
             meter.allocate(2 * ITEM_BYTES)
-            made[keys.wrap(row[0])] = row[1]
+            made[base["key"](row[0])] = row[1]
         return made
 
     def set_(value: Any = ()) -> set[Any]:
@@ -221,12 +229,12 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             return value.copy()
         items = eager(value)
         meter.allocate(ITEM_BYTES * len(items))
-        return set(map(keys.wrap, items))
+        return set(map(base["key"], items))
 
     def fromhex(text: Any) -> bytes:
         if type(text) is not str:
             raise TypeMismatch
-        meter.spend(len(text) // GAS.bytes_per_gas)
+        meter.spend(len(text) // GAS.scan_bytes_per_gas)
         meter.allocate(TEXT_BYTES + len(text))
         if not text.isascii() or not (text.isalnum() or not text):
             raise BadValue

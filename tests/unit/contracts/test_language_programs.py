@@ -1,0 +1,47 @@
+"""Valid programs give the value that plain CPython gives, at equal gas every time."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from contract_bench import run
+from contract_programs import VALID
+
+
+def plain(value: Any) -> Any:
+    """Values as they cross the border: tuples as lists; types beside values, because True == 1."""
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return [(plain(key), plain(item)) for key, item in value.items()]
+    return (type(value).__name__, value)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_a_valid_program_means_what_python_means(name: str) -> None:
+    source, cases = VALID[name]
+    for arguments in cases:
+        scope: dict[str, Any] = {"ZERO": ZeroDivisionError}
+        exec(source, scope)
+        expected = scope["main"](*copy.deepcopy(arguments))
+        found = run(source, "main", arguments)
+        assert (found.status, found.code) == ("ok", ""), (arguments, found)
+        assert plain(found.value) == plain(expected)
+        assert run(source, "main", arguments).gas == found.gas
+
+
+@pytest.mark.parametrize("name", ["for_range", "dict_methods", "sort_keys", "recursion", "strings"])
+def test_out_of_gas_at_every_point(name: str) -> None:
+    source, cases = VALID[name]
+    needed = run(source, "main", cases[-1]).gas
+    seen = set()
+    for gas in range(0, needed, max(1, needed // 150)):
+        found = run(source, "main", cases[-1], gas=gas)
+        assert found.code == "OutOfGas", gas
+        assert found.gas == gas
+        seen.add(found.line)
+    assert run(source, "main", cases[-1], gas=needed).status == "ok"
+    assert run(source, "main", cases[-1], gas=needed - 1).code == "OutOfGas"
+    assert len(seen) > 1
