@@ -9,7 +9,13 @@ from itertools import islice
 
 from deploy.ports import PortClaims, free_ports, is_free
 
-HOLDER = "import sys; from deploy.ports import PortClaims; c = PortClaims(); print(c.claim(int(sys.argv[1])), flush=True); input()"
+HOLDER = """
+import sys
+from deploy.ports import PortClaims
+claims = PortClaims()
+print(claims.claim(int(sys.argv[1])), flush=True)
+input()
+"""
 
 
 def test_a_busy_port_is_stepped_over() -> None:
