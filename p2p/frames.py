@@ -31,7 +31,7 @@ class Channel(IntEnum):
 
 LIMITS: Final[dict[Channel, int]] = {
     Channel.CONTROL: 4 * 1024,
-    Channel.VOTES: 1024 * 1024,
+    Channel.VOTES: 4 * 1024 * 1024 + 64,
     Channel.BLOCKS: 4 * 1024 * 1024 + 64,
     Channel.TRANSACTIONS: 1024 * 1024,
     Channel.PEERS: 128 * 1024,
