@@ -20,13 +20,20 @@ from p2p.sync_server import SyncServer
 
 pytestmark = pytest.mark.asyncio
 
-QUICK = SyncSettings(range_headers=16, body_batch=4, deadline_s=0.1, rest_s=0.05)
+PATIENT = SyncSettings(range_headers=16, body_batch=4, deadline_s=10, rest_s=0.05)
+QUICK = SyncSettings(range_headers=16, body_batch=4, deadline_s=0.4, rest_s=0.05)
+
+
+async def turns(count=6):
+    """Let questions and answers that are on their way arrive."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class World:
     """A client that is behind, and peers that answer through the loop, each with its own way of spoiling answers."""
 
-    def __init__(self, chain: CertifiedChain, settings: SyncSettings = QUICK) -> None:
+    def __init__(self, chain: CertifiedChain, settings: SyncSettings = PATIENT) -> None:
         self.chain = chain
         self.height = 0
         self.got: list[tuple[bytes, bytes]] = []
@@ -64,7 +71,7 @@ class World:
         self.client.peer_down(peer)
 
     async def follow(self):
-        await asyncio.sleep(0.01)
+        await turns()
         async with asyncio.timeout(20):
             async for segment in self.client.segments(lambda: self.chain.position(self.height)):
                 assert segment.blocks[0].header.height == self.height + 1
@@ -109,7 +116,7 @@ async def test_large_bodies_make_short_segments():
     world = World(chain, SyncSettings(range_headers=24, segment_bytes=200_000, deadline_s=2))
     sizes = []
     world.add(1)
-    await asyncio.sleep(0.01)
+    await turns()
     async for segment in world.client.segments(lambda: chain.position(world.height)):
         sizes.append(sum(len(block.body_bytes) for block in segment.blocks))
         world.height = segment.blocks[-1].header.height
@@ -211,7 +218,7 @@ async def test_surplus_bodies_are_ignored():
 async def test_a_peer_that_claims_more_than_it_has_lowers_the_target():
     world = World(CertifiedChain(30))
     boaster = world.add(1, spoil=lambda m: replace(m, height=10**9) if isinstance(m, Tip) else m)
-    await asyncio.sleep(0.01)
+    await turns()
     assert world.client.target() == 10**9
     assert await world.follow() == 30
     world.whole(30)
@@ -244,7 +251,7 @@ async def test_a_peer_without_old_blocks_is_left_for_one_that_has_them():
 
 
 async def test_a_stalling_peer_is_left_alone_and_the_rest_goes_on():
-    world = World(CertifiedChain(50))
+    world = World(CertifiedChain(50), QUICK)
     staller = world.add(1, spoil=lambda m: m if isinstance(m, Tip) else None)
     world.add(2)
     assert await world.follow() == 50
@@ -254,7 +261,7 @@ async def test_a_stalling_peer_is_left_alone_and_the_rest_goes_on():
 
 
 async def test_with_stallers_only_following_ends():
-    world = World(CertifiedChain(50))
+    world = World(CertifiedChain(50), QUICK)
     world.add(1, spoil=lambda m: m if isinstance(m, Tip) else None)
     assert await world.follow() == 0
     assert world.client.target() == 0
@@ -262,7 +269,7 @@ async def test_with_stallers_only_following_ends():
 
 async def test_a_resting_peer_that_claims_its_height_again_is_asked_again():
     silent = True
-    world = World(CertifiedChain(20))
+    world = World(CertifiedChain(20), QUICK)
     peer = world.add(1, spoil=lambda m: None if silent and not isinstance(m, Tip) else m)
     assert await world.follow() == 0
     silent = False
