@@ -80,7 +80,6 @@ class P2pSection(Section):
     key: Path = Path("keys/node.key")
     certificate: Path = Path("keys/node.crt")
     ca: tuple[Path, ...] = (Path("ca.crt"),)
-    max_peers: Count = 64
     max_clock_skew_ms: Count = 5_000
 
 

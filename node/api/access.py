@@ -142,6 +142,8 @@ class ApiContext:
         self.feed = BlockFeed(node.chain)
         self.streams = Streams(settings, self.feed, self.head)
         self.rate = RateLimit(settings.requests_per_second)
+        self.silent: set[object] = set()
+        """Young connections that have brought no request yet."""
 
 
 CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)

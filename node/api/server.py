@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -38,20 +39,43 @@ class ApiServer:
         try:
             async with task_scope() as tasks:
                 tasks.spawn(_follow(context), name="api-head")
-                site = web.TCPSite(runner, settings.host, settings.port, backlog=512)
+                listening = await _listen(runner, context)
                 try:
-                    await site.start()
-                except OSError as error:
-                    raise ConfigError(
-                        f"the API cannot listen on {settings.host}:{settings.port}",
-                        code="API_PORT",
-                        expected="a free port",
-                        found=error.strerror or error,
-                        fix="set [api] port to another one, or end the program that holds it",
-                    ) from None
-                yield cls(context, int(runner.addresses[0][1]))
+                    yield cls(context, int(listening.sockets[0].getsockname()[1]))
+                finally:
+                    listening.close()
         finally:
             await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, context: ApiContext) -> asyncio.Server:
+    """Accept connections; one that has brought no request within `read_timeout_ms` is closed."""
+    loop = asyncio.get_running_loop()
+    settings, server = context.settings, runner.server
+    assert server is not None, "the runner is set up"
+
+    def accept() -> asyncio.Protocol:
+        connection = server()
+        context.silent.add(connection)
+        loop.call_later(settings.read_timeout_ms / 1000, _close_silent, context.silent, connection)
+        return connection
+
+    try:
+        return await loop.create_server(accept, settings.host, settings.port, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"the API cannot listen on {settings.host}:{settings.port}",
+            code="API_PORT",
+            expected="a free port",
+            found=error.strerror or error,
+            fix="set [api] port to another one, or end the program that holds it",
+        ) from None
+
+
+def _close_silent(silent: set[object], connection: web.RequestHandler) -> None:
+    if connection in silent:
+        silent.discard(connection)
+        connection.force_close()
 
 
 async def _follow(context: ApiContext) -> None:
@@ -87,6 +111,7 @@ def _bind(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
 @web.middleware
 async def _limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = request.app[CONTEXT]
+    context.silent.discard(request.protocol)
     if request.path not in NEVER_LIMITED and not context.rate.admit(request.remote or ""):
         raise Refused(
             "too many requests from this address",

@@ -211,6 +211,21 @@ async def test_a_client_that_drips_is_dropped(layout):
             await problem(response, 408, "TIMEOUT")
 
 
+async def test_a_connection_that_says_nothing_is_closed(layout):
+    async with open_solo(layout, read_timeout_ms=300) as solo:
+        for opening in (b"", b"GET /v1/status HTTP/1.1\r\nHost: x\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", solo.api.port)
+            writer.write(opening)
+            assert await asyncio.wait_for(reader.read(), 3) == b""
+            writer.close()
+            await writer.wait_closed()
+        async with aiohttp.ClientSession(base_url=solo.url) as web:
+            for _ in range(2):
+                async with web.get("/v1/status") as response:
+                    assert response.status == 200
+                await asyncio.sleep(0.4)
+
+
 async def test_rate_limit(layout):
     async with open_solo(layout, requests_per_second=5) as solo, aiohttp.ClientSession(base_url=solo.url) as web:
         statuses = []
