@@ -71,7 +71,7 @@ class Calls(Containers):
             return self.construct(node, name)
         if name in self.api:
             return self.api[name](node)
-        if name in words.BUILTINS:
+        if name in words.BUILTINS and not self.contract.defines(name):
             return self.builtin(node, name)
         if self.contract.defines(name) or name in words.TYPES | words.DECLARATIONS | {"ctx"}:
             raise self.scope.refuse("C056", node, name)

@@ -98,12 +98,17 @@ class Containers(Expressions):
     def source(self, node: ast.expr) -> Emitted:
         """The iterable of a loop; `range` stays lazy."""
         is_range = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
-        if isinstance(node, ast.Call) and is_range and not self.scope.is_local("range"):
+        if (
+            isinstance(node, ast.Call)
+            and is_range
+            and not self.scope.is_local("range")
+            and not self.contract.defines("range")
+        ):
             bounds = [self.visit(part) for part in node.args]
             if node.keywords or not 1 <= len(bounds) <= 3 or any(isinstance(part, ast.Starred) for part in node.args):
                 raise self.scope.refuse("C077", node, "range")
             plain = all(
-                kind.tag == "int" and not kind.optional and -(2**60) < kind.low and kind.high < 2**60
+                kind.tag == "int" and not kind.optional and kind.low > -(2**60) and kind.high < 2**60
                 for _, kind in bounds
             )
             return emit.helper("pyrange" if plain else "range", *(value for value, _ in bounds)), range_kind(bounds)

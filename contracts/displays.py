@@ -10,7 +10,6 @@ from contracts.limits import ITEM_BYTES, LIST_BYTES, LOOP_GAS, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number
 
-
 _TURNS = 2**48
 _FAR = 2**60
 

@@ -180,6 +180,10 @@ VALID: dict[str, tuple[str, list[list[Any]]]] = {
         [[5]],
     ),
     "shadowing": ("def main(list, sum):\n    max = list + sum\n    return max\n", [[1, 2]]),
+    "own_functions_first": (
+        "def max(a, b):\n    return a - b\n\ndef range(n):\n    return [n, n]\n\ndef main():\n    return [max(1, 2), [x for x in range(3)], sorted([1, 2], key=abs)]\n\ndef abs(x):\n    return -x\n",
+        [[]],
+    ),
     "tuples": (
         "def main():\n    t = (1, 'a', (2, 3))\n    return [t[0], t[-1][1], len(t), t + (4,), t[1:], (1, 2) < (1, 3), (1,) * 3, t.index('a'), t.count(1), () == (), t == (1, 'a', (2, 3))]\n",
         [[]],
