@@ -16,7 +16,7 @@ from typing import Final
 from ledger.crypto import Hash
 from ledger.objects import Receipt
 
-KEPT: Final = 1_024
+KEPT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from ledger.objects import Header, Receipt
 from node.api.wire import block_receipts, decode_receipt_head, format_cursor
 
 BLOCKS_RENDERED: Final = 64
+FRESH_KEPT: Final = 4
+"""Whole blocks of receipts in memory: a full one is megabytes."""
 
 
 class CommittedBlocks(Protocol):
@@ -103,7 +105,7 @@ class BlockFeed:
 
     def offer(self, block: Committed) -> None:
         """Keep a new block, so that its first readers need not decode it from the store."""
-        _remember(self._fresh, block.height, block)
+        _remember(self._fresh, block.height, block, FRESH_KEPT)
 
     def events(self, height: int) -> RenderedBlock | None:
         """The events of a block; None if its receipts are not there (any more)."""
@@ -136,9 +138,9 @@ class BlockFeed:
         return found
 
 
-def _remember(kept: OrderedDict[int, Any], height: int, value: object) -> None:
+def _remember(kept: OrderedDict[int, Any], height: int, value: object, at_most: int = BLOCKS_RENDERED) -> None:
     kept[height] = value
-    if len(kept) > BLOCKS_RENDERED:
+    if len(kept) > at_most:
         kept.popitem(last=False)
 
 
