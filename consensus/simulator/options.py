@@ -131,7 +131,9 @@ def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOp
         fsync_ms=chance.log_uniform(1, 20),
         skew_ms=chance.log_uniform(10, 250) if on[6] else 0,
         epoch_blocks=options.epoch_blocks or (chance.between(4, 12) if on[7] else 1_000_000),
-        committees=2 if on[7] and on[8] and options.nodes > 4 else 1,
+        committees=2
+        if on[7] and on[8] and options.nodes > 4 and base.byzantine <= fault_bound(options.nodes - 1)
+        else 1,
         load_ms=chance.log_uniform(50, 1_000),
         due_every_ms=chance.log_uniform(300, 3_000) if on[9] else 0,
         compact=chance.chance(700_000),
