@@ -138,7 +138,11 @@ def _end(node: NodeLayout) -> str:
 
 
 @app.command()
-def kill(directory: DirectoryArgument, node: Annotated[str, typer.Argument(help="Its name.")]) -> None:
+def kill(
+    directory: DirectoryArgument,
+    node: Annotated[str, typer.Argument(help="Its name.")],
+    as_json: JsonOption = False,
+) -> None:
     """SIGKILL one node, to see what the others do."""
     layout = NetworkLayout.load(directory.resolve())
     target = layout.nodes[layout.node(node)]
@@ -146,7 +150,9 @@ def kill(directory: DirectoryArgument, node: Annotated[str, typer.Argument(help=
     if pid is None:
         raise ClusterError(f"{node} is not running", code="NODE_NOT_RUNNING", fix=f"gridchain cluster up {directory}")
     os.kill(pid, signal.SIGKILL)
-    Output(as_json=False).note(f"{node} killed; start it again: gridchain cluster up {directory} --node {node}")
+    Output(as_json=as_json).result(
+        {"killed": node, "pid": pid}, f"{node} killed; start it again: gridchain cluster up {directory} --node {node}"
+    )
 
 
 @app.command()

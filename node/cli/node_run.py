@@ -30,6 +30,7 @@ def _group() -> None:
 @app.command()
 def run(
     home: Annotated[Path, typer.Argument(help="The node's home (with config.toml), or a configuration file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, whatever [log] format says.")] = False,
     die_with_pid: Annotated[
         int, typer.Option("--die-with", help="End as soon as this parent process ends.", hidden=True)
     ] = 0,
@@ -37,7 +38,7 @@ def run(
     """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order; exit code 0 then, else 1."""
     if die_with_pid:
         die_with(die_with_pid)
-    config = load_config(home)
+    config = load_config(home, {"log": {"format": "json"}} if as_json else None)
     configure_logging(config.log.format, config.log.level)
     run_until_stopped(serve(config), use_uvloop=config.node.uvloop)
 
