@@ -24,6 +24,10 @@ SLOWEST_SLOT_MS = 600
 """How long a slot takes at most unless the caller says otherwise."""
 QUICKEST_SLOT_MS = 300
 """Below this the windows, two slots long, would be shorter than a slow block."""
+PER_MEMBER = 3
+"""Transactions of a member in a slot: forecast, order, reading."""
+USUAL_RATE = 900
+"""Transactions a second that four nodes and the gateways carry together on two idle cores, with room to spare."""
 FIRST_TRADE_MS = 18_000
 """When the first possible trade should clear, counted from genesis; 20 s are promised."""
 USUAL_START_MS = 800
@@ -76,9 +80,15 @@ def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int 
     return None
 
 
-def pace_for(lead_ms: int, trade_slots: int | None) -> Pace:
-    """A slot takes 0.6 s, or less where the first trade would come too late else."""
+def quickest_slot_ms(start_ms: int, members: int) -> int:
+    """How short a slot may be: its windows outlast a slow block, and its transactions fit into it."""
+    carried_ms = members * PER_MEMBER * 1000 * start_ms // (USUAL_RATE * USUAL_START_MS)
+    return max(QUICKEST_SLOT_MS, carried_ms)
+
+
+def pace_for(lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS) -> Pace:
+    """A slot takes 0.6 s, less where the first trade would come too late else, more where `quickest_ms` says so."""
     slot_ms = SLOWEST_SLOT_MS
     if trade_slots is not None:
-        slot_ms = min(slot_ms, max(QUICKEST_SLOT_MS, (FIRST_TRADE_MS - lead_ms) // trade_slots))
-    return Pace(lead_ms, -(-SLOT_MS // slot_ms))
+        slot_ms = min(slot_ms, (FIRST_TRADE_MS - lead_ms) // trade_slots)
+    return Pace(lead_ms, -(-SLOT_MS // max(quickest_ms, slot_ms)))
