@@ -57,13 +57,15 @@ class Outcome:
 
 
 class Commits:
-    """Writes final blocks. `epoch` is the epoch that the next block belongs to."""
+    """Writes final blocks. `epoch` is the epoch that the next block belongs to; `head` and `position` are replaced whole,
+    so that other threads may read them."""
 
     def __init__(self, chain: ChainStore, application: Application, metrics: Metrics, epoch: EpochStart) -> None:
         self._chain = chain
         self._application = application
         self._metrics = metrics
         self.epoch = epoch
+        self.head = (chain.head, chain.head_hash)
         self.position = SyncPosition(chain.height, chain.head_hash, epoch.epoch, epoch.validators)
 
     def commit(self, effect: Commit) -> Outcome:
@@ -113,6 +115,7 @@ class Commits:
         if following is not None:
             self.epoch = following
         header = last.block.header
+        self.head = (header, last.block.hash)
         self.position = SyncPosition(header.height, last.block.hash, self.epoch.epoch, self.epoch.validators)
         self._metrics.spent("store", time.thread_time() - begun, sum(len(c.transactions) for c in candidates))
         event = Committed(header, last.block.hash, finalization, following, last.next_due_ms)

@@ -1,6 +1,6 @@
 """The one thread on which blocks are built, checked and committed, in the order they were asked for.
 
-The loop is not held meanwhile: this thread gives the interpreter lock back every switch interval (ADR 0012), and the
+The loop is not held meanwhile: this thread gives the interpreter lock back every switch interval (ADR 0040), and the
 store frees it while it writes.
 """
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from contracts.executor import BlockContext
@@ -25,6 +26,7 @@ from ledger.crypto import Hash
 from ledger.errors import GridchainError
 from ledger.genesis import Genesis
 from ledger.state_proof import StateProof
+from node.address_file import load_addresses, save_addresses
 from node.blocks import Surfaces
 from node.commit import Outcome
 from node.config import NodeConfig
@@ -34,19 +36,21 @@ from node.parts import Parts, load_identity, load_validator_key, network_setting
 from node.tasks import Tasks, task_scope
 from p2p.network import Network
 from p2p.peer import PeerInfo
+from p2p.refusals import Refusal as PeerRefusal
 
 SWITCH_INTERVAL_S: Final = 0.0005
-"""How long one thread may keep the interpreter lock while another wants it (ADR 0012)."""
+"""How long one thread may keep the interpreter lock while another wants it (ADR 0040)."""
+ADDRESS_FILE: Final = Path("addresses")
+ADDRESSES_S: Final = 5.0
 REGOSSIP_S: Final = 1.0
 REGOSSIP_AT_ONCE: Final = 512
 """Transactions offered again per second at most."""
-LATENCY_SAMPLES: Final = 16
-"""Own clients' transactions per block whose latency goes into the histogram."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """Where the node stands. `stopped_reason`: why it does not vote or commit, "" if it does."""
+    """Where the node stands. `stopped_reason`: why it does not vote or commit, "" if it does. `refusals`: the last
+    peers that it refused or that refused it, newest last."""
 
     name: str
     chain_id: str
@@ -63,6 +67,7 @@ class NodeStatus:
     held: bool
     stopped_reason: str
     ready: bool
+    refusals: list[PeerRefusal]
 
 
 class Node:
@@ -82,6 +87,7 @@ class Node:
         self._names = {validator.public_key: validator.name for validator in genesis.validators}
         self._asking = threading.Lock()
         self._feeds = Feeds()
+        self._address_file = config.path(ADDRESS_FILE)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -98,7 +104,7 @@ class Node:
             node = cls(config, genesis, parts)
             async with task_scope() as tasks:
                 node._wire(tasks)
-                settings = network_settings(config, genesis, parts.members)
+                settings = network_settings(config, genesis, parts.members, load_addresses(node._address_file))
                 async with Network.open(settings, identity, parts.peers, parts.clock.now) as network:
                     parts.peers.connect(network)
                     node.network = network
@@ -124,6 +130,7 @@ class Node:
         tasks.spawn(parts.driver.run(), name="driver")
         tasks.spawn(parts.catchup.run(), name="catch-up")
         tasks.spawn(self._regossip(), name="regossip")
+        tasks.spawn(self._keep_addresses(), name="addresses")
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
         if parts.publisher.hold_reason:
@@ -141,16 +148,16 @@ class Node:
 
     def status(self) -> NodeStatus:
         """Where the node stands."""
-        parts, chain = self._parts, self.chain
+        parts = self._parts
         engine = parts.driver.status
-        header, position = chain.head, parts.commits.position
+        header, head_hash = parts.commits.head
         return NodeStatus(
             name=self.config.node.name,
             chain_id=self._chain_id,
             genesis_hash=self._genesis_hash,
             engine=self.genesis.engine,
             height=header.height,
-            head_hash=position.hash,
+            head_hash=head_hash,
             state_root=header.state_root,
             epoch=engine.epoch,
             view=engine.view,
@@ -160,6 +167,7 @@ class Node:
             held=bool(parts.publisher.hold_reason),
             stopped_reason=self._stopped_reason(),
             ready=self.ready,
+            refusals=[] if self.network is None else self.network.refusals(),
         )
 
     def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
@@ -235,6 +243,19 @@ class Node:
             )
         if outcome.blocks:
             metrics.fsyncs.labels("store").inc()
+
+    async def _keep_addresses(self) -> None:
+        """Write the address book down whenever it has changed."""
+        saved: list[bytes] = []
+        while True:
+            await asyncio.sleep(ADDRESSES_S)
+            known = [] if self.network is None else self.network.known_addresses()
+            if known and known != saved:
+                try:
+                    await asyncio.to_thread(save_addresses, self._address_file, known)
+                    saved = known
+                except OSError as error:
+                    self._parts.log.warning("the address book cannot be written", error=str(error))
 
     async def _regossip(self) -> None:
         """Offer again what is still not final: one node alone moves nothing (consensus A.9)."""

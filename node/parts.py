@@ -125,7 +125,9 @@ def load_validator_key(config: NodeConfig, genesis: Genesis) -> SigningKey | Non
     return key
 
 
-def network_settings(config: NodeConfig, genesis: Genesis, members: Members) -> NetworkSettings:
+def network_settings(
+    config: NodeConfig, genesis: Genesis, members: Members, known_addresses: tuple[bytes, ...]
+) -> NetworkSettings:
     """What the network is told."""
     p2p = config.p2p
     return NetworkSettings(
@@ -136,6 +138,7 @@ def network_settings(config: NodeConfig, genesis: Genesis, members: Members) -> 
         listen_port=p2p.port,
         advertise=p2p.advertise or "",
         seeds=p2p.seeds,
+        known_addresses=known_addresses,
         admit=members.refusal,
         is_validator=members.is_validator,
         max_clock_skew_ms=p2p.max_clock_skew_ms,
