@@ -22,6 +22,7 @@ from ledger.errors import GridchainError
 from node.client import Client, EventSeen, Outcome
 
 ONBOARDING_TIMEOUT_S = 90.0
+DRAIN_TIMEOUT_S = 60.0
 OPEN_SLOTS_AHEAD = 4
 LATE_SLOTS_AFTER = 6
 """Delivery, grace and the wait for missing readings: when the last slot must be settled, counted from its start."""
@@ -49,7 +50,7 @@ class MarketDay:
 
 @dataclass(slots=True)
 class Played:
-    """What the day leaves to the card. Times are seconds of the monotonic clock."""
+    """What the day leaves to the card. Times are seconds of the monotonic clock; `last_height` has the last receipt."""
 
     first_trade_at: float | None = None
     last_height: int = 0
@@ -129,10 +130,10 @@ class DayRunner:
 
     async def _until_settled(self) -> None:
         day = self._day
-        ahead = day.slots + OPEN_SLOTS_AHEAD + LATE_SLOTS_AFTER
-        await self._wait(
-            lambda: len(self._settled) == day.slots, 60 + 3 * ahead * day.slot_s, "settlement of every slot"
-        )
+        due_s = (day.slots + OPEN_SLOTS_AHEAD + LATE_SLOTS_AFTER) * day.slot_s
+        await self._wait(lambda: len(self._settled) == day.slots, 60 + 3 * due_s, "settlement of every slot")
+        # Readings that came too late are still on their way; they correct settlements that were estimated.
+        await self._wait(lambda: len(self._outbox) == 0, DRAIN_TIMEOUT_S, "the last transactions")
 
     async def _interrupted(self, interrupt: Callable[[], Awaitable[None]]) -> None:
         def due() -> bool:
@@ -167,6 +168,7 @@ class DayRunner:
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._outbox.committed(outcome.id)
+        self._played.last_height = max(self._played.last_height, outcome.height or 0)
         if not outcome.ok:
             self._failed[outcome.code] = self._failed.get(outcome.code, 0) + 1
         self._changed.set()
@@ -219,7 +221,6 @@ class DayRunner:
     def _saw_slot_settled(self, event: EventSeen, data: Mapping[str, Any]) -> None:
         progress = self._progress
         self._settled.add(data["slot"])
-        self._played.last_height = max(self._played.last_height, event.height)
         progress.settled = len(self._settled)
         progress.use_wh += data["use_wh"]
         progress.generation_wh += data["generation_wh"]

@@ -16,7 +16,7 @@ from deploy.demo import DemoOptions, _check
 from deploy.follow import Follower
 from deploy.incident import Incident
 from deploy.neighbourhood import load
-from deploy.pace import first_trade_slots, lead_for, measure_start, pace_for
+from deploy.pace import first_trade_slots, lead_for, measure_start, pace_for, quickest_slot_ms
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
 from ledger.codec import encode
 from ledger.errors import GridchainError
@@ -45,6 +45,13 @@ def test_the_first_trade_of_a_summer_day_clears_in_time():
     pace = pace_for(lead_for(800, 4, 17, 2), 27)
     assert pace.lead_ms / 1000 + 27 * pace.slot_s <= 18
     assert lead_for(800, 4, 17, 2) < lead_for(800, 4, 150, 2) < lead_for(1600, 4, 150, 2)
+
+
+def test_many_members_and_a_busy_machine_get_longer_slots():
+    assert quickest_slot_ms(800, 17) == 300
+    assert quickest_slot_ms(800, 150) == 500
+    assert quickest_slot_ms(2400, 150) == 1500
+    assert pace_for(15_000, 27, quickest_slot_ms(2400, 150)).slot_s == 1.5
 
 
 @pytest.mark.asyncio
