@@ -358,5 +358,5 @@ def _of(error: DecodeError) -> Refusal:
         error.code,
         expected=str(error.expected or "a signed transaction in canonical MessagePack"),
         found=str(error.found or error.message),
-        fix=error.fix or "build transactions with the client library, or follow docs/wire.md",
+        fix=error.fix or "build transactions with the client library or `gridchain tx send --dry-run`",
     )

@@ -142,7 +142,7 @@ _FIXES: Final[dict[str, tuple[str, str]]] = {
     ),
     "CERTIFICATE_EXPIRED": (
         "the peer must renew its certificate",
-        "renew this node's certificate (`gridchain cert renew`) and restart it",
+        "renew this node's certificate with the consortium's authority and restart the node",
     ),
     "CLOCK_SKEW": (
         "compare both machines with a time server; one clock is wrong",

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from node.api.access import CONTEXT, ApiNode
 from node.api.limits import is_loopback
-from node.api.models import Health, PeerView, StatusView
+from node.api.models import Health, PeerView, RefusalView, StatusView
 from node.api.parameters import NoQuery
 from node.api.problems import Refused
 
@@ -48,6 +48,23 @@ def status_view(node: ApiNode) -> StatusView:
         stopped_reason=now.stopped_reason,
         ready=now.ready,
         clock_ms=time.time_ns() // 1_000_000,
+        refusals=[
+            RefusalView(
+                code=one.code,
+                expected=one.expected,
+                found=one.found,
+                fix=one.fix,
+                by_peer=one.by_peer,
+                outbound=one.outbound,
+                address=one.address,
+                name=one.name,
+                node_id="0x" + one.node_id.hex(),
+                first_ms=one.first_ms,
+                last_ms=one.last_ms,
+                count=one.count,
+            )
+            for one in now.refusals
+        ],
     )
 
 

@@ -129,8 +129,26 @@ class PeerView(Model):
     latency_ms: float | None = None
 
 
+class RefusalView(Model):
+    """A connection or peer that was refused; equal ones in a row are one entry. `by_peer`: the peer refused this node,
+    and `expected` is what the peer demands; else this node refused the peer."""
+
+    code: str
+    expected: str
+    found: str
+    fix: str
+    by_peer: bool
+    outbound: bool
+    address: str
+    name: str
+    node_id: Hex
+    first_ms: int
+    last_ms: int
+    count: int
+
+
 class StatusView(Model):
-    """Where a node stands."""
+    """Where a node stands. `refusals`: the last 64, newest last."""
 
     name: str
     version: str
@@ -150,6 +168,7 @@ class StatusView(Model):
     stopped_reason: str
     ready: bool
     clock_ms: int
+    refusals: list[RefusalView] = []
 
 
 class Health(Model):

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.values import from_json
-from node.api.models import Model, StatusView
+from node.api.models import Model, RefusalView, StatusView
 from node.cli.output import (
     DEFAULT_URL,
     JsonOption,
@@ -114,7 +114,9 @@ def status(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
             return await client.status()
 
     found = run_async(ask())
-    Output(as_json=as_json).result(found.model_dump(mode="json"), status_table([(url, found)]))
+    Output(as_json=as_json).result(
+        found.model_dump(mode="json"), status_table([(url, found)]), *_refusal_lines(found.refusals)
+    )
 
 
 @app.command()
@@ -159,6 +161,16 @@ def _show_event(output: Output, seen: EventSeen | BlockEnd | Lagged) -> None:
 def _show(as_json: bool, model: Model) -> None:
     document = model.model_dump(mode="json")
     Output(as_json=as_json).result(document, json.dumps(document, indent=2))
+
+
+def _refusal_lines(refusals: list[RefusalView]) -> list[str]:
+    """Who was refused and who refused us: code, both values, the next step."""
+    lines: list[str] = []
+    for one in refusals:
+        who = one.name or one.address
+        lines.append(f"\n{one.code}: {who} refused this node" if one.by_peer else f"\n{one.code}: refused {who}")
+        lines += [f"  expected {one.expected}", f"  found    {one.found}", f"  fix      {one.fix}"]
+    return lines
 
 
 def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
