@@ -81,15 +81,19 @@ def peers_of(state: State, signers: Iterable[int]) -> list[PeerId]:
     return found
 
 
-def ask_certificates(state: State, peer: PeerId | None = None) -> None:
-    """Ask for every certificate from the highest final view on; at most once in Delta/2."""
+def ask_certificates(state: State, peer: PeerId | None = None, first: int | None = None) -> None:
+    """Ask for certificates from view `first` on, by default from the lowest view that has none; once in Delta/2."""
     if state.now < state.certificates_asked_at:
         return
     chosen = peer if peer is not None else next_peer(state)
-    if chosen is not None:
-        state.certificates_asked_at = state.now + state.parameters.delta_ms // 2
+    if chosen is None:
+        return
+    if first is None:
         first = state.final_view + 1
-        send(state, chosen, CertificateRequest(state.epoch.epoch, first, max(first, state.view)))
+        while first < state.view and (first in state.nullifications or first in state.notarizations):
+            first += 1
+    state.certificates_asked_at = state.now + state.parameters.delta_ms // 2
+    send(state, chosen, CertificateRequest(state.epoch.epoch, first, max(first, state.view)))
 
 
 def report_behind(state: State, peer: PeerId, height: int) -> None:

@@ -57,6 +57,7 @@ from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
 
 MAX_EARLY: Final = 512
+MAX_EARLY_PROPOSALS: Final = 4
 """Messages of the next epoch that are kept until it begins here."""
 
 
@@ -242,7 +243,6 @@ def _receive(state: State, peer: PeerId | None, message: Message) -> None:
     if peer is None:
         _own(state, message)
         return
-    gossip.note_peer(state, peer)
     match message:
         case Vote():
             if _of_this_epoch(state, message.epoch, peer, message):
@@ -278,7 +278,9 @@ def _of_this_epoch(state: State, epoch: int, peer: PeerId, message: Message) -> 
     """Whether a message is of our epoch. One of the next is kept for it, and tells that we are late."""
     mine = state.epoch.epoch
     if epoch == mine + 1 and len(state.early) < MAX_EARLY:
-        state.early.append((peer, message))
+        proposals = sum(isinstance(early, Proposal) for _, early in state.early)
+        if not isinstance(message, Proposal) or proposals < MAX_EARLY_PROPOSALS:
+            state.early.append((peer, message))
     if epoch > mine and not state.over:
         ask_certificates(state, peer)
         report_behind(state, peer, state.committed_height + 1)

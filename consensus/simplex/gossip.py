@@ -40,7 +40,7 @@ def resend(state: State) -> None:
     state.resend_interval = min(state.resend_interval * 3 // 2, 4 * delta)
     state.resend_at = state.now + state.resend_interval
     if state.resends > 1:
-        ask_certificates(state)
+        ask_certificates(state, None, state.final_view + 1 if state.resends % 2 else None)
 
 
 def note_peer(state: State, peer: PeerId, key: bytes | None = None) -> None:

@@ -18,7 +18,9 @@ def note_status(state: State, peer: PeerId, status: Status) -> None:
     """Take a peer's claim while held; look for own forgotten votes otherwise."""
     vote = status.your_last_vote
     if state.hold is None and vote is not None:
-        _look_back(state, vote)
+        if vote.epoch > state.epoch.epoch and peer in state.peers:
+            state.shown_votes[peer] = vote  # looked at when its committee is known, before anything is signed in it
+        look_back(state, vote)
     known = state.peers.get(peer)
     if state.hold is None or known is None or known.key is None or known.key == state.own_key:
         return
@@ -31,10 +33,10 @@ def note_status(state: State, peer: PeerId, status: Status) -> None:
         ask_certificates(state, peer)
 
 
-def _look_back(state: State, vote: Vote) -> None:
+def look_back(state: State, vote: Vote) -> None:
     """A peer shows a vote signed with our key: hold if it is above the floor and our slots do not know it."""
     place = (vote.epoch, vote.view)
-    if vote.signer != state.me or vote.epoch != state.epoch.epoch or place <= state.floor:
+    if state.hold is not None or vote.signer != state.me or vote.epoch != state.epoch.epoch or place <= state.floor:
         return
     if vote.view <= state.final_view:
         return

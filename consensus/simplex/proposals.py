@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from consensus.engine import Accuse, PeerId, SignComplaint, Verdict
 from consensus.messages import ComplaintReason, Proposal
-from consensus.simplex.ancestry import judge, justification, parent_of
+from consensus.simplex.ancestry import judge, justification
 from consensus.simplex.certificates import receive_certificate
-from consensus.simplex.closing import is_closing_child
-from consensus.simplex.effects import accuse_peer, ask_certificates, leader_key, publish
+from consensus.simplex.effects import accuse_peer, ask_certificates, publish
+from consensus.simplex.headers import header_fault
 from consensus.simplex.state import Candidate, State, ViewState
 from consensus.simplex.tally import add_vote
 from consensus.simplex.timing import current_wait
@@ -98,7 +98,7 @@ def _justify(state: State, candidate: Candidate) -> bool:
         candidate.justified = True
         return True
     if header.parent_view >= state.final_view:
-        ask_certificates(state, candidate.peer)
+        ask_certificates(state, candidate.peer, max(header.parent_view, state.final_view + 1))
     return False
 
 
@@ -116,7 +116,8 @@ def _judge_block(state: State, vs: ViewState, candidate: Candidate) -> bool:
     if parent.header is None:
         return False
     if not candidate.sound:
-        fault = header_fault(state, candidate, parent.header)
+        count = len(candidate.proposal.transaction_ids)
+        fault = header_fault(state, candidate.header, count, parent.header)
         if fault:
             return _refuse(state, vs, candidate, fault)
         candidate.sound = True
@@ -149,37 +150,3 @@ def complain(state: State, vs: ViewState, block_hash: Hash, reason: ComplaintRea
     if not vs.complained and state.may_vote(vs.view):
         vs.complained = True
         publish(state, SignComplaint(state.epoch.epoch, vs.view, block_hash, reason))
-
-
-def header_fault(state: State, candidate: Candidate, parent: Header) -> str:
-    """What is definitely wrong with a header on this parent, "" if nothing; a pure function of both."""
-    header = candidate.header
-    committee = state.epoch.validators
-    ends = parent.epoch == header.epoch and (parent.closing or state.policy.is_boundary(parent))
-    if header.chain_id != state.chain_id or header.validators != committee.hash:
-        return "wrong-chain-or-committee"
-    if header.proposer != leader_key(state.epoch, header.view):
-        return "not-the-leader"
-    if header.time_ms <= parent.time_ms:
-        return "time-not-after-parent"
-    if header.closing != ends:
-        return "closing"
-    if ends:
-        return "" if is_closing_child(header, parent) else "closing-block"
-    if header.height != parent.height + 1:
-        return "height"
-    if not state.policy.is_boundary(header) and header.next_validators != header.validators:
-        return "next-validators"
-    proposal = candidate.proposal
-    if header.body_size > state.parameters.max_block_bytes or (
-        len(proposal.transaction_ids) > state.parameters.max_block_txs
-    ):
-        return "too-large"
-    return ""
-
-
-def extends_final(state: State, view: int) -> bool:
-    """Whether everything that a leader of `view` needs to build is here and judged."""
-    parent = parent_of(state, view)
-    entry = state.blocks.get(parent[1]) if parent is not None else None
-    return entry is not None and entry.verdict is Verdict.VALID and entry.header is not None

@@ -6,8 +6,9 @@ them. Recorded bytes are sent again, nothing is signed anew, and no block is bui
 
 from __future__ import annotations
 
-from consensus.engine import EpochStart, Started, Verdict
+from consensus.engine import EpochStart, Started, Verdict, WalRecovery
 from consensus.simplex.certificates import add_certificate
+from consensus.simplex.hold import look_back
 from consensus.simplex.state import Candidate, Hold, State
 from consensus.simplex.tally import add_vote
 from ledger.certificates import Vote, VoteKind
@@ -55,6 +56,9 @@ def begin_epoch(state: State, start_of: EpochStart) -> None:
     if state.hold is not None:
         state.hold = Hold()
     _enter_epoch(state)
+    shown, state.shown_votes = state.shown_votes, {}
+    for vote in shown.values():
+        look_back(state, vote)
 
 
 def _enter_epoch(state: State) -> None:
@@ -62,6 +66,7 @@ def _enter_epoch(state: State) -> None:
     state.view = max(state.next_view, 1)
     state.entering = state.next_entering
     _recover_epoch(state)
+    _drop_log(state)
     state.entered_at = state.now
     state.work_since = None
     state.view_state(state.view)
@@ -108,6 +113,18 @@ def _recover_epoch(state: State) -> None:
             signature = vs.own_proposal.signature
             own = Vote(VoteKind.NOTARIZE, epoch, view, vs.my_notarize, state.me, signature)
             add_vote(state, own, None, verified=True)
+
+
+def _drop_log(state: State) -> None:
+    """Forget what the log held of this epoch and of earlier ones: it is in the state now, or too old."""
+    epoch, wal = state.epoch.epoch, state.wal
+    state.wal = WalRecovery(
+        votes=tuple(vote for vote in wal.votes if vote.epoch > epoch),
+        proposals=tuple(p for p in wal.proposals if decode_header(p.header).epoch > epoch),
+        certificates=tuple(certificate for certificate in wal.certificates if certificate.epoch > epoch),
+        floor=wal.floor,
+        held=wal.held,
+    )
 
 
 def _recover_vote(state: State, vote: Vote) -> None:

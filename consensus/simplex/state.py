@@ -202,6 +202,7 @@ class State:
     peers: dict[PeerId, Peer] = field(default_factory=dict)
     turn_of: int = 0
     last_votes: dict[bytes, Vote] = field(default_factory=dict)
+    shown_votes: dict[PeerId, Vote] = field(default_factory=dict)
     early: list[tuple[PeerId, Message]] = field(default_factory=list)
     accused: dict[tuple[int, int, int, str], None] = field(default_factory=dict)
     behind_at: int = 0

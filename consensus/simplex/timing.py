@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from consensus.engine import Arm, Disarm, Millis, Timer, TimerKind, Verdict
 from consensus.simplex.ancestry import parent_header, parent_of
+from consensus.simplex.headers import ends_epoch
 from consensus.simplex.state import State
 from consensus.simplex.tally import nullify_support
-from consensus.simplex.voting import ends_epoch, may_nullify
+from consensus.simplex.voting import may_nullify
 
 CLOCK_LEAD_MS = 250
 """How far a block's time may be ahead of its leader's own clock (A.8)."""

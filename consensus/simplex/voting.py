@@ -16,6 +16,7 @@ from consensus.messages import Part, Proposal
 from consensus.simplex.ancestry import justification, parent_of
 from consensus.simplex.closing import closing_block, closing_header
 from consensus.simplex.effects import publish
+from consensus.simplex.headers import ends_epoch, header_fault
 from consensus.simplex.state import BlockEntry, Candidate, State, ViewState
 from consensus.simplex.tally import verify_slot
 from ledger.certificates import Certificate, VoteKind
@@ -117,16 +118,15 @@ def build(state: State) -> None:
     state.out.append(Build(template, len(state.notarizations) >= state.parameters.max_unfinalised))
 
 
-def ends_epoch(state: State, header: Header) -> bool:
-    """Whether only closing blocks may follow this block in the current epoch."""
-    return header.epoch == state.epoch.epoch and (header.closing or state.policy.is_boundary(header))
-
-
 def on_built(state: State, event: Built) -> None:
     """Propose what was built, unless the view is over, nullified or voted in meanwhile (R0)."""
     vs = state.current
     fits = (event.epoch, event.view) == (state.epoch.epoch, state.view) and vs.building
     if not fits or vs.voted or event.block is None or event.header is None or state.over:
+        return
+    parent = state.blocks.get(Hash(event.header.parent))
+    count = len(event.transaction_ids)
+    if parent is None or parent.header is None or header_fault(state, event.header, count, parent.header):
         return
     entry = state.entry(event.block.hash)
     entry.next_due_ms = event.next_due_ms

@@ -275,6 +275,17 @@ class Forger(Adversary):
         return self.chance.choose(lies)
 
 
+class Twin(SimNode):
+    """An honest program with somebody else's key. It does not care that others have heard its key say more."""
+
+    def receive(self, sender: int, message: Message) -> None:
+        """See `SimNode`."""
+        if isinstance(message, Status):
+            fields = (message.epoch, message.view, message.final_height, message.final_hash)
+            message = Status(*fields, None)
+        super().receive(sender, message)
+
+
 _KINDS: dict[str, type[Adversary]] = {
     "equivocator": Equivocator,
     "silent": Silent,

@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from consensus.parameters import EngineParameters
+from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
 from consensus.simulator.generator import Generator
+from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
+ENGINES: Final = ("bft", "solo")
 FAULTS: Final = ("none", "swarm")
+ADVERSARIES: Final = (
+    "equivocator",
+    "silent",
+    "wrong-parent",
+    "withholder",
+    "selective",
+    "stale-replayer",
+    "nullify-spammer",
+    "future-flooder",
+    "invalid-state",
+    "time-drifter",
+    "forger",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,20 @@ class SimulationOptions:
     adversary: str = ""
     delta_ms: int = 150
     epoch_blocks: int = 0
+
+    def __post_init__(self) -> None:
+        least = 4 if self.adversary else 1
+        if self.engine not in ENGINES:
+            raise ConfigError("no such engine in the simulator", expected=" or ".join(ENGINES), found=self.engine)
+        if self.faults not in FAULTS:
+            raise ConfigError("no such set of faults", expected=" or ".join(FAULTS), found=self.faults)
+        if self.adversary and self.adversary not in ADVERSARIES:
+            raise ConfigError("no such adversary", expected=", ".join(ADVERSARIES), found=self.adversary)
+        if not least <= self.nodes <= 200 or (self.engine == "solo" and self.nodes != 1):
+            wanted = "1" if self.engine == "solo" else f"{least} to 200"
+            raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
+        if self.seeds < 1 or self.first_seed < 0 or self.seconds < 1:
+            raise ConfigError("seeds and seconds are positive", expected="at least 1", found=self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +133,7 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
         nodes=options.nodes,
         seconds_ms=options.seconds * 1_000,
         delta_ms=options.delta_ms,
+        interval_ms=SOLO_BLOCK_INTERVAL_MS if options.engine == "solo" else 250,
         epoch_blocks=options.epoch_blocks or 1_000_000,
     )
     budget = fault_bound(options.nodes)
@@ -118,7 +148,7 @@ def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOp
     on = [chance.chance(500_000) for _ in range(12)]
     drawn = replace(
         base,
-        interval_ms=chance.choose((10, 60, 250, 250)),
+        interval_ms=chance.choose((10, 60, base.interval_ms, base.interval_ms)),
         delay_ms=chance.log_uniform(2, 30),
         jitter_ms=chance.log_uniform(5, 500) if on[0] else 5,
         drop_ppm=chance.log_uniform(5_000, 300_000) if on[1] else 0,
@@ -150,18 +180,3 @@ def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOp
     if kind == 2:
         return replace(drawn, twins=1)
     return replace(drawn, adversary=chance.choose(ADVERSARIES), byzantine=1)
-
-
-ADVERSARIES: Final = (
-    "equivocator",
-    "silent",
-    "wrong-parent",
-    "withholder",
-    "selective",
-    "stale-replayer",
-    "nullify-spammer",
-    "future-flooder",
-    "invalid-state",
-    "time-drifter",
-    "forger",
-)

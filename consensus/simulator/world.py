@@ -11,7 +11,7 @@ from consensus.bft import BftEngine, BftPolicy, rotation
 from consensus.engine import Engine, EpochStart, StoredBlock
 from consensus.messages import Message
 from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
-from consensus.simulator.adversaries import adversary_of
+from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import Auditor
 from consensus.simulator.disk import CommittedBlock, Entry
@@ -76,11 +76,12 @@ class World:
             if skewed:
                 skew = 2_000 if self.chance.chance(500_000) else -2_000
             honest = index not in liars
-            kind = SimNode if honest else adversary_of(options.adversary)
+            kind: type[SimNode] = SimNode if honest else adversary_of(options.adversary)
+            if index < options.twins:
+                kind, honest = Twin, False
             self.nodes.append(kind(self, index, key, honest, skew))
         for twin in range(options.twins):
-            self.nodes[twin].honest = False
-            self.nodes.append(SimNode(self, len(self.nodes), keys[twin], False, 0))
+            self.nodes.append(Twin(self, len(self.nodes), keys[twin], False, 0))
 
     def is_honest_key(self, key: bytes) -> bool:
         """Whether no liar holds this key."""
