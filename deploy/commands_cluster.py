@@ -29,7 +29,7 @@ from deploy.layout import NetworkLayout, NodeLayout
 from deploy.ports import PortClaims
 from ledger.errors import GridchainError
 from node.api.models import StatusView
-from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
+from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async, run_until_stopped
 from node.cli.query import status_table
 from node.client import Client
 
@@ -55,19 +55,16 @@ def up(
             layout = run_async(_start_detached(layout, node))
         output.result(_up_document(layout), *_up_lines(layout))
         return
-    run_async(_foreground(layout, output))
+    run_until_stopped(_foreground(layout, output))
+    output.note("all nodes have ended; the data is kept")
 
 
 async def _foreground(layout: NetworkLayout, output: Output) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     output.note("starting nodes")
     async with Cluster.open(layout) as cluster:
         output.result(_up_document(cluster.layout), *_up_lines(cluster.layout), "Ctrl-C ends all nodes")
         with Live(console=output.errors, auto_refresh=False, transient=True) as live:
-            while not stop.is_set():
+            while True:
                 if cluster.dead():
                     dead = cluster.dead()[0]
                     raise ClusterError(
@@ -79,11 +76,7 @@ async def _foreground(layout: NetworkLayout, output: Output) -> None:
                     )
                 if output.errors.is_terminal and not output.as_json:
                     live.update(await _table(cluster.layout), refresh=True)
-                try:
-                    await asyncio.wait_for(stop.wait(), REFRESH_S)
-                except TimeoutError:
-                    continue
-    output.note("all nodes have ended; the data is kept")
+                await asyncio.sleep(REFRESH_S)
 
 
 async def _start_detached(layout: NetworkLayout, only: str) -> NetworkLayout:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from deploy.founding import make_network
 from deploy.layout import MANIFEST, NetworkLayout
 from deploy.network import NetworkPlan
 from ledger.errors import GridchainError
-from node.cli.output import JsonOption, Output, command_app, run_async
+from node.cli.output import JsonOption, Output, command_app, run_until_stopped
 from node.client import Account, Client
 from node.keys import load_key
 
@@ -83,13 +82,10 @@ def dev(
         )
         fresh = not (home / MANIFEST).exists()
         layout = make_network(plan) if fresh else NetworkLayout.load(home)
-        run_async(_run(layout, output, fresh=fresh, once=once))
+        run_until_stopped(_run(layout, output, fresh=fresh, once=once))
 
 
 async def _run(layout: NetworkLayout, output: Output, *, fresh: bool, once: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     output.note("starting the node")
     async with Cluster.open(layout) as cluster, Client.open(cluster.nodes[0].url) as client:
         if fresh:
@@ -97,15 +93,12 @@ async def _run(layout: NetworkLayout, output: Output, *, fresh: bool, once: bool
             await settle_in(client, cluster.layout)
         document = network_document(cluster.layout)
         output.result(document, *_lines(document))
-        while not once and not stop.is_set():
+        while not once:
             if cluster.dead():
                 raise ClusterError(
                     "the node has ended", code="NODE_DIED", found=f"its last lines:\n{cluster.nodes[0].log_tail()}"
                 )
-            try:
-                await asyncio.wait_for(stop.wait(), WATCH_S)
-            except TimeoutError:
-                continue
+            await asyncio.sleep(WATCH_S)
 
 
 async def settle_in(client: Client, layout: NetworkLayout) -> None:

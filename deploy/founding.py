@@ -148,6 +148,11 @@ def _genesis(
         market_clock=MarketClockSettings(origin_ms, plan.speed),
         limits=_limits(),
     )
+    return make_genesis(head, _contracts(plan, accounts, origin_ms))
+
+
+def _contracts(plan: NetworkPlan, accounts: dict[str, SigningKey], origin_ms: int) -> list[GenesisContract]:
+    """The contract library with the plan's institutions, calendar and tariffs."""
     parameters = LibraryParameters(
         Institutions(**{role: bytes(accounts[role].address) for role in (*INSTITUTIONS, COMMUNITY)}),
         plan.calendar or _calendar(plan, origin_ms),
@@ -155,7 +160,7 @@ def _genesis(
         plan.tariffs,
     )
     installed = library_contracts(parameters)
-    return make_genesis(head, [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed])
+    return [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed]
 
 
 def _limits() -> GenesisLimits:

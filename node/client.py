@@ -62,15 +62,14 @@ class Client:
         """Open a client for the node at `url`. Nothing is sent yet."""
         url = url.rstrip("/")
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
-        failure: BaseException | None = None
-        async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:
-            try:
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:
                 yield cls(url, session, ReceiptWatch(session, url, tasks))
-            except BaseException as error:  # noqa: BLE001 - raised again below
-                # The scope of the background tasks would wrap it in a group; the caller raised it and expects it back.
-                failure = error
-        if failure is not None:
-            raise failure
+        except BaseExceptionGroup as group:
+            # The scope of the background tasks wraps what the caller raised; the caller expects it back as it was.
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None
 
     # --- the node -----------------------------------------------------------------------------------------------------
 

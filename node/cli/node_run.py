@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import uvloop
 
 from ledger.genesis import load_genesis
 from node.api.server import ApiServer
-from node.cli.output import command_app, first_known
+from node.cli.output import command_app, run_until_stopped
 from node.config import NodeConfig, load_config
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
@@ -40,7 +37,7 @@ def run(
         die_with(die_with_pid)
     config = load_config(home, {"log": {"format": "json"}} if as_json else None)
     configure_logging(config.log.format, config.log.level)
-    run_until_stopped(serve(config), use_uvloop=config.node.uvloop)
+    run_until_stopped(serve(config), uvloop.new_event_loop if config.node.uvloop else None)
 
 
 async def serve(config: NodeConfig) -> None:
@@ -54,33 +51,3 @@ async def serve(config: NodeConfig) -> None:
             await node.finished()
         finally:
             log.info("stopping")
-
-
-def run_until_stopped(work: Coroutine[Any, Any, None], *, use_uvloop: bool) -> None:
-    """Run `work`; SIGTERM and SIGINT cancel it, and its scopes close in order."""
-
-    async def guarded() -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            task.cancel()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        try:
-            await work
-        except asyncio.CancelledError:
-            if not stopped:
-                raise
-
-    factory = uvloop.new_event_loop if use_uvloop else None
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(guarded())
-    except BaseExceptionGroup as group:
-        raise first_known(group) from group

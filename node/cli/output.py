@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -149,6 +150,38 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except BaseExceptionGroup as group:
         raise first_known(group) from None
+
+
+def run_until_stopped(
+    work: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run `work`; SIGTERM and SIGINT cancel it, whatever it waits for, and its scopes close in order."""
+
+    async def guarded() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None, "this runs in a task"
+        stopped = False
+
+        def stop() -> None:
+            nonlocal stopped
+            if not stopped:
+                stopped = True
+                task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not stopped:
+                raise
+
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(guarded())
+    except BaseExceptionGroup as group:
+        raise first_known(group) from group
 
 
 def first_known(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -184,6 +184,25 @@ def test_an_interrupted_cluster_up_leaves_no_node(tmp_path, number):
         assert gone(pids, 1)
 
 
+def test_a_cluster_interrupted_while_it_starts_leaves_no_node(tmp_path):
+    layout = found(tmp_path / "net")
+    pid_file = layout.nodes[0].pid_file
+    with subprocess.Popen(
+        [*COMMAND, "cluster", "up", str(layout.directory)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as up:
+        deadline = time.monotonic() + 30
+        while not (pid_file.exists() and pid_file.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        pid = int(pid_file.read_text())
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 0
+        assert gone([pid], 1)
+
+
 def test_detached_nodes_outlive_the_command_and_go_down(tmp_path):
     layout = found(tmp_path / "net")
     directory = str(layout.directory)
