@@ -57,8 +57,8 @@ class Outcome:
 
 
 class Commits:
-    """Writes final blocks. `epoch` is the epoch that the next block belongs to; `head` and `position` are replaced whole,
-    so that other threads may read them."""
+    """Writes final blocks. `epoch` is the epoch that the next block belongs to; `head` and `position` are replaced
+    whole, so that other threads may read them."""
 
     def __init__(self, chain: ChainStore, application: Application, metrics: Metrics, epoch: EpochStart) -> None:
         self._chain = chain

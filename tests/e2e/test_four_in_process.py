@@ -1,0 +1,141 @@
+"""Four validators over real TLS and LevelDB in one process: agreement, one away and back, two away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from contracts.values import encode_value
+from deploy.founding import make_network
+from deploy.layout import NetworkLayout
+from deploy.network import NetworkPlan
+from ledger.crypto import SigningKey
+from ledger.genesis import load_genesis
+from ledger.objects import TransactionBody, sign_transaction
+from node.config import load_config
+from node.keys import load_key
+from node.node import Node
+from node.wal import write_hold
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
+
+
+class FourNodes:
+    """Nodes that can be closed and opened again by position."""
+
+    def __init__(self, layout: NetworkLayout) -> None:
+        self.layout = layout
+        self.scopes: list[AsyncExitStack | None] = [None] * len(layout.nodes)
+        self.nodes: list[Node | None] = [None] * len(layout.nodes)
+        self.treasury: SigningKey = load_key(layout.key_file("trading_center"))
+        self.nonce = 0
+
+    async def open(self, *positions: int) -> None:
+        for position in positions:
+            home = self.layout.nodes[position].home
+            config = load_config(home, {"log": {"level": "error"}}, {})
+            scope = AsyncExitStack()
+            self.nodes[position] = await scope.enter_async_context(
+                Node.open(config, load_genesis(config.path(config.node.genesis)))
+            )
+            self.scopes[position] = scope
+
+    async def close(self, *positions: int) -> None:
+        for position in positions:
+            scope, self.scopes[position], self.nodes[position] = self.scopes[position], None, None
+            if scope is not None:
+                await scope.aclose()
+
+    def node(self, position: int) -> Node:
+        found = self.nodes[position]
+        assert found is not None
+        return found
+
+    async def deposit(self, position: int, count: int) -> None:
+        raws = []
+        for _ in range(count):
+            arguments = encode_value([self.treasury.address, 5, f"bank {self.nonce}"])
+            body = TransactionBody(
+                1, self.layout.chain_id, self.treasury.public, self.nonce, "token", "deposit", arguments, 1_000_000
+            )
+            self.nonce += 1
+            raws.append(sign_transaction(body, self.treasury))
+        answers = await self.node(position).submit(raws)
+        assert all(answer.accepted for answer in answers), answers
+
+    def committed(self, position: int) -> int:
+        return int(self.node(position).nonces(self.treasury.address).lowest)
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> NetworkLayout:
+    return make_network(
+        NetworkPlan(directory=tmp_path / "network", chain_name="dev-four", first_api_port=0, first_p2p_port=0)
+    )
+
+
+async def test_four_agree_one_goes_and_comes_back_two_stop_the_chain(layout: NetworkLayout) -> None:
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2, 3)
+        for position in range(4):
+            await four.deposit(position, 25)
+        await four.until(lambda: all(four.committed(position) == 100 for position in range(4)))
+        common = min(four.node(position).status().height for position in range(4))
+        roots = {four.node(position).chain.header(common).state_root for position in range(4)}
+        assert len(roots) == 1
+        verified = [four.node(position).metrics.verifications._value.get() for position in range(4)]
+        assert verified == [100.0] * 4, "each signature once per node"
+
+        await four.close(2)
+        await four.deposit(0, 40)
+        await four.until(lambda: all(four.committed(position) == 140 for position in (0, 1, 3)))
+        await four.open(2)
+        await four.until(lambda: four.committed(2) == 140)
+        await four.deposit(2, 10)
+        await four.until(lambda: all(four.committed(position) == 150 for position in range(4)))
+
+        await four.close(1, 3)
+        await four.deposit(0, 5)
+        await asyncio.sleep(1.5)
+        assert four.committed(0) == four.committed(2) == 150, "two of four are no quorum"
+        await four.open(3)
+        await four.until(lambda: all(four.committed(position) == 155 for position in (0, 2, 3)), 10)
+        assert all(not four.node(position).status().stopped_reason for position in (0, 2, 3))
+    finally:
+        await four.close(0, 1, 2, 3)
+
+
+async def test_a_held_node_observes_and_is_let_in_again(layout: NetworkLayout) -> None:
+    write_hold(layout.nodes[1].home / "wal", "a test took its memory")
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2, 3)
+        assert four.node(1).status().held
+        assert "memory" in four.node(1).status().stopped_reason
+
+        async def until_free() -> None:
+            async with asyncio.timeout(40):
+                while four.node(1).status().held:
+                    await four.deposit(0, 1)
+                    await asyncio.sleep(0.2)
+
+        await until_free()
+        voted = four.node(1).metrics.votes.labels("finalize")._value
+        before = voted.get()
+        await four.deposit(1, 5)
+        await four.until(lambda: all(four.committed(position) == four.nonce for position in range(4)))
+        await four.deposit(1, 5)
+        await four.until(lambda: voted.get() > before)
+        assert four.node(1).status().stopped_reason == ""
+    finally:
+        await four.close(0, 1, 2, 3)
