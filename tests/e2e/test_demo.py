@@ -12,16 +12,20 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import naive_market
 import pytest
 
+from contracts.values import decode_value
 from deploy.audit import SlotTimes, calendar_of
 from deploy.books import Tariffs
+from deploy.generator import ask_price, bid_price
 from deploy.layout import NetworkLayout
+from deploy.neighbourhood import Side, load
 from deploy.settlement_checker import Network, ServedBlock, check
 from ledger.chain import ChainStore
 from ledger.codec import decode
 from ledger.genesis import load_genesis
-from ledger.objects import Header
+from ledger.objects import Header, Receipt
 from ledger.schema import DB_RECEIPTS, db_height
 from ledger.store import Batch, open_store
 
@@ -82,6 +86,7 @@ def altering_one_stored_receipt_is_noticed(directory: Path, document: dict) -> N
     assert whole.problems == []
     assert whole.books.trades == document["trades"]
     assert whole.books.held() == document["money_micro"]["tokens_held"]
+    the_market_is_the_naive_one(directory, blocks, document)
     height = next(block.height for block in blocks if any(b"SlotSettled" in raw for raw in block.receipts))
     for node in NetworkLayout.load(directory).nodes:
         with closing(open_store(node.home / "data")) as store:
@@ -92,6 +97,49 @@ def altering_one_stored_receipt_is_noticed(directory: Path, document: dict) -> N
     network, altered = stored(directory, top)
     problems = check(network, altered, slots).problems
     assert any(f"receipts root of height {height}" in problem for problem in problems)
+
+
+def the_market_is_the_naive_one(directory: Path, blocks: list[ServedBlock], document: dict) -> None:
+    """Orders are those of data and generator; trades and bills those of the naive model for the accepted orders."""
+    street, layout = load(), NetworkLayout.load(directory)
+    plan = street.plan("2016-06-14")
+    meters = {
+        bytes.fromhex(layout.account(f"member{number + 1:03}-meter").address[2:]): member
+        for number, member in enumerate(street.members)
+    }
+    books: dict[int, list[dict]] = {}
+    for event in (event for block in blocks for raw in block.receipts for event in decode(Receipt, raw).events):
+        if event.name == "OrderAccepted":
+            order = decode_value(event.data)
+            member, slot = meters[order["meter"]], order["slot"]
+            price = ask_price if order["side"] == "sell" else bid_price
+            assert (order["wh"], order["price"]) == (plan.forecast[member.name][slot], price(7, member.name, slot))
+            books.setdefault(slot, []).append({**order, "owner": order["meter"]})
+    expected = dict.fromkeys(("trades", "traded", "income", "cost", "imported", "exported"), 0)
+    for slot in range(document["first_slot"], document["first_slot"] + document["slots"]):
+        cleared = naive_market.clear(books.get(slot, []), feed=TARIFFS.feed, retail=TARIFFS.retail)
+        trades = cleared["stage1"] + cleared["stage2"]
+        readings = {
+            meter: (wh, 0) if member.side is Side.GENERATION else (0, wh)
+            for meter, member in meters.items()
+            for wh in [plan.measured[member.name][slot]]
+        }
+        expected["trades"] += len(trades)
+        expected["traded"] += sum(trade["wh"] for trade in trades)
+        for meter, line in naive_market.settle(trades, readings, feed=TARIFFS.feed, retail=TARIFFS.retail).items():
+            selling = meters[meter].side is Side.GENERATION
+            expected["income" if selling else "cost"] += line["net"] if selling else -line["net"]
+            expected["imported"] += line["grid_buy_wh"]
+            expected["exported"] += line["grid_sell_wh"]
+    energy, money = document["energy_wh"], document["money_micro"]
+    assert expected == {
+        "trades": document["trades"],
+        "traded": energy["traded"],
+        "income": money["sellers_income"],
+        "cost": money["buyers_cost"],
+        "imported": energy["grid_import"],
+        "exported": energy["grid_export"],
+    }
 
 
 def stored(directory: Path, top: int) -> tuple[Network, list[ServedBlock]]:
@@ -185,7 +233,6 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from deploy import demo as demo_module
     from deploy.cluster import Cluster
     from deploy.day import DayRunner
-    from deploy.neighbourhood import load
     from deploy.pace import Pace
     from deploy.screen import Screen
 
