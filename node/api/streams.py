@@ -76,10 +76,10 @@ class Streams:
             self.open -= 1
             await socket.close()
 
-    async def run(self, socket: web.WebSocketResponse, writer: Coroutine[Any, Any, None]) -> None:
+    async def run(self, request: web.Request, socket: web.WebSocketResponse, writer: Coroutine[Any, Any, None]) -> None:
         """Write until the client leaves, is too slow, or the node ends."""
         async with asyncio.TaskGroup() as group:
-            writing = group.create_task(_until_gone(writer), name="stream-writer")
+            writing = group.create_task(_until_gone(request, writer), name="stream-writer")
             try:
                 async for message in socket:
                     if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -93,12 +93,16 @@ class Streams:
             await send(message)
 
 
-async def _until_gone(writer: Coroutine[Any, Any, None]) -> None:
+async def _until_gone(request: web.Request, writer: Coroutine[Any, Any, None]) -> None:
     try:
         await writer
-    except (ConnectionError, TimeoutError):
-        # The client has gone or takes nothing: closing the socket, which the caller does, is all there is to do.
+    except ConnectionError:
+        # The client has gone, which the reader of its side notices too.
         return
+    except TimeoutError:
+        # It takes nothing, so it would not take a farewell either.
+        if request.transport is not None:
+            request.transport.abort()
 
 
 class EventStream:

@@ -18,7 +18,7 @@ async def events(request: web.Request, query: EventsQuery) -> web.StreamResponse
     wanted = Wanted(query.contract, names, query.blocks)
     async with context.streams.accept(request) as socket:
         stream = EventStream(context.streams, socket, wanted)
-        await context.streams.run(socket, stream.run(height, index))
+        await context.streams.run(request, socket, stream.run(height, index))
         return socket
 
 
@@ -27,5 +27,5 @@ async def receipts(request: web.Request, query: ReceiptsQuery) -> web.StreamResp
     context = request.app[CONTEXT]
     height = context.head.height + 1 if query.start is None else query.start
     async with context.streams.accept(request) as socket:
-        await context.streams.run(socket, stream_receipts(context.streams, socket, height))
+        await context.streams.run(request, socket, stream_receipts(context.streams, socket, height))
         return socket

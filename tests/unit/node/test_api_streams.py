@@ -134,3 +134,20 @@ async def test_a_refused_stream_says_why(solo):
         with pytest.raises(Refusal) as caught:
             await collect(client.events("nonsense"), 1)
         assert caught.value.code == "BAD_CURSOR"
+
+
+async def test_a_subscriber_that_takes_nothing_is_cut_off(solo, web, monkeypatch):
+    from node.api.streams import Streams
+
+    async def nobody_reads(self, send, message):
+        raise TimeoutError
+
+    async with Client.open(solo.url) as client:
+        await fund(client, solo)
+    monkeypatch.setattr(Streams, "send", nobody_reads)
+    async with web.ws_connect("/v1/events?from=1") as socket:
+        message = await asyncio.wait_for(socket.receive(), 5)
+        assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+    monkeypatch.undo()
+    async with web.ws_connect("/v1/events?from=1") as socket:
+        assert (await asyncio.wait_for(socket.receive(), 5)).type is aiohttp.WSMsgType.TEXT
