@@ -2,7 +2,7 @@
 
 Building and checking run on the ledger thread, in the order they were asked. Commits, those of catching up included,
 pass one queue: while the disk is full the same commit is tried again every second, and meanwhile this node judges no
-block, so that nothing piles up. What is final leaves the mempool; the log is trimmed only after the store holds it.
+block, so that no overlays pile up. What is final leaves the mempool; the log is trimmed only after the store holds it.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ class Blocks:
         self.trouble = ""
         self.ended = False
         self._pace = Pace()
+        self._writable = asyncio.Event()
+        self._writable.set()
 
     def attach(self, surfaces: Surfaces, tasks: Tasks, metrics: Metrics, log: Logger) -> None:
         """Say where answers go; called once, before anything else."""
@@ -172,11 +174,12 @@ class Blocks:
         return tuple(reversed(parts))
 
     def check(self, effect: Check) -> None:
-        """Assemble the body and queue the check; answers by `Checked`. Ignored while the store refuses to write."""
-        if not self.trouble and not self.ended:
+        """Assemble the body and queue the check; answers by `Checked`, once the store can be written again."""
+        if not self.ended:
             self._tasks.spawn(self._check(effect), name="check")
 
     async def _check(self, effect: Check) -> None:
+        await self._writable.wait()
         known = self._application.candidate(effect.hash)
         if known is not None:
             self._answer(effect, Judged(Verdict.VALID, candidate=known))
@@ -273,6 +276,7 @@ class Blocks:
                 if not self.trouble:
                     self._log.error("the store cannot be written", **error.as_dict())
                 self.trouble = f"disk-full: {error}"
+                self._writable.clear()
                 await asyncio.sleep(RETRY_S)
             except StoreError as error:
                 # what a failed write left behind is unknown: this life commits nothing more
@@ -281,6 +285,7 @@ class Blocks:
                 self._surfaces.halt(f"store: {error}")
             else:
                 self.trouble = ""
+                self._writable.set()
                 await self._publish(outcome)
                 return True
         return False

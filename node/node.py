@@ -77,7 +77,7 @@ class Node:
         self.config = config
         self.genesis = genesis
         self.chain = parts.chain
-        self.executor = parts.questions
+        self.executor = parts.views
         self.metrics = parts.metrics
         self.ready = False
         self.network: Network | None = None

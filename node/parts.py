@@ -84,6 +84,7 @@ class Parts:
     clock: SystemClock
     chain: ChainStore
     questions: Executor
+    views: Executor
     state: HeadState
     signer: Signer
     publisher: Publisher
@@ -164,7 +165,7 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
     log = node_logger(config.node.name)
     clock = SystemClock(config.dev.clock_offset_ms)
     store = _open_store(config, stack)
-    executor, questions = make_executor(genesis), make_executor(genesis)
+    executor, questions, views = (make_executor(genesis) for _ in range(3))  # one for each thread that executes
     chain = open_chain(store, genesis, executor)
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     wal = stack.enter_context(
@@ -247,6 +248,7 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
         clock=clock,
         chain=chain,
         questions=questions,
+        views=views,
         state=state,
         signer=signer,
         publisher=publisher,

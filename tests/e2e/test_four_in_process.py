@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ from deploy.network import NetworkPlan
 from ledger.crypto import SigningKey
 from ledger.genesis import load_genesis
 from ledger.objects import TransactionBody, sign_transaction
+from node import store_guard
 from node.config import load_config
 from node.keys import load_key
 from node.node import Node
@@ -137,5 +140,36 @@ async def test_a_held_node_observes_and_is_let_in_again(layout: NetworkLayout) -
         await four.deposit(1, 5)
         await four.until(lambda: voted.get() > before)
         assert four.node(1).status().stopped_reason == ""
+    finally:
+        await four.close(0, 1, 2, 3)
+
+
+async def test_a_full_disk_stops_one_node_and_loses_nothing(
+    layout: NetworkLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2, 3)
+        await four.deposit(0, 10)
+        await four.until(lambda: all(four.committed(position) == 10 for position in range(4)))
+        full = str(layout.nodes[3].home)
+        really = os.statvfs
+
+        def statvfs(path: Path) -> object:
+            found = really(path)
+            if not str(path).startswith(full):
+                return found
+            return SimpleNamespace(f_bavail=1, f_frsize=found.f_frsize, f_blocks=found.f_blocks)
+
+        monkeypatch.setattr(store_guard.os, "statvfs", statvfs)
+        await four.deposit(0, 20)
+        await four.until(lambda: all(four.committed(position) == 30 for position in range(3)))
+        await four.until(lambda: four.node(3).status().stopped_reason.startswith("disk-full"))
+        assert four.committed(3) == 10
+        monkeypatch.undo()
+        await four.until(lambda: four.committed(3) == 30)
+        await four.deposit(3, 5)
+        await four.until(lambda: all(four.committed(position) == 35 for position in range(4)))
+        assert four.node(3).status().stopped_reason == ""
     finally:
         await four.close(0, 1, 2, 3)
