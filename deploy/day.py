@@ -115,6 +115,7 @@ class DayRunner:
 
     async def _onboard(self) -> None:
         day = self._day
+        started = time.monotonic()
         self._screen.say(f"{len(day.households)} members apply; bureau and grid company attest; the treasury deposits.")
         for number, raw in enumerate(applications(day.street, day.households)):
             self._outbox.post(raw, number)
@@ -125,6 +126,7 @@ class DayRunner:
             self._outbox.post(raw, number)
         members = len(day.households)
         await self._wait(lambda: self._approved == members, ONBOARDING_TIMEOUT_S, "attestations")
+        self._screen.say(f"{members} members are approved, {time.monotonic() - started:.1f} s later.")
         if self._deposited != members + 1:
             raise GridchainError("a deposit failed", code="ONBOARDING", expected=members + 1, found=self._failed)
 
