@@ -392,13 +392,18 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Accuse:
-    """Evidence against a signer, or a peer that sent what no honest one sends (the driver drops it)."""
+    """Evidence against a signer, or a peer that sent what no honest one sends (the driver drops it).
+
+    `expected` and `found` are for people, "" where the reason says it all.
+    """
 
     fault: Fault
     reason: str
     peer: PeerId | None = None
     first: Vote | None = None
     second: Vote | None = None
+    expected: str = ""
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)

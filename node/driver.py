@@ -61,7 +61,7 @@ class Outbound(Protocol):
     def broadcast(self, message: Message) -> None:
         """Queue a message for all peers."""
 
-    def drop(self, peer: PeerId, reason: str) -> None:
+    def drop(self, peer: PeerId, reason: str, expected: str = "", found: str = "") -> None:
         """End the connection to a peer that sent what no honest one sends."""
 
 
@@ -140,7 +140,7 @@ class Driver:
         try:
             message = decode_message(raw)
         except DecodeError as error:
-            self._around.outbound.drop(peer, str(error))
+            self._around.outbound.drop(peer, "malformed-message", "a consensus message, canonical", str(error))
             return
         self._around.metrics.messages.labels(type(message).__name__).inc()
         self._inbox.put_peer(Received(peer, message))
@@ -231,7 +231,7 @@ class Driver:
                 )
             case Fault.PEER:
                 if accusation.peer is not None:
-                    around.outbound.drop(accusation.peer, accusation.reason)
+                    around.outbound.drop(accusation.peer, accusation.reason, accusation.expected, accusation.found)
 
     def _note(self, status: EngineStatus) -> None:
         if status.view != self.status.view or status.epoch != self.status.epoch:

@@ -27,6 +27,21 @@ from p2p.peer import PeerInfo
 from p2p.sync import Sync
 
 _LARGE: Final = (Proposal, BodyRequest, BodyResponse)
+_EXPECTED: Final = {
+    "malformed-vote": "a vote of a committee member for a block, or a nullification of none",
+    "bad-signature": "a vote signed by the member it names",
+    "false-evidence": "two contradicting votes of one signer",
+    "bad-certificate": "a quorum of good signatures",
+    "wrong-header": "the header that was asked for",
+    "wrong-body": "the body that was asked for",
+    "wrong-parts": "the parts that were asked for",
+    "BAD_SIGNATURE": "transactions signed by the keys they name",
+    "MALFORMED": "transactions that decode",
+    "NOT_CANONICAL": "transactions in canonical encoding",
+    "TOO_LARGE": "transactions within the size limit",
+    "WRONG_CHAIN": "transactions of this chain",
+}
+"""What was due instead, by the engine's reasons and by the codes of refused gossip."""
 
 
 class Members:
@@ -144,11 +159,18 @@ class Peers:
             self._recorder.record(raw)
         return raw
 
-    def drop(self, peer: bytes, reason: str) -> None:
-        """End the connection to a peer that sent what no honest one sends."""
-        self._log.warning("peer dropped", peer=peer, reason=reason)
+    def drop(self, peer: bytes, reason: str, expected: str = "", found: str = "") -> None:
+        """End the connection to a peer that sent what no honest one sends. `reason`, in capitals, becomes the code that
+        both sides keep."""
+        fault = PeerFault(
+            f"what no honest peer sends: {reason}",
+            code=reason.upper().replace("-", "_"),
+            expected=expected or _EXPECTED.get(reason, "what an honest peer sends"),
+            found=found or reason,
+            fix="compare the versions of both nodes, then read both logs; the peer is let in again after its ban",
+        )
+        self._log.warning("peer dropped", peer=peer, **fault.as_dict())
         if self._network is not None:
-            fault = PeerFault(f"what no honest peer sends: {reason}", found=reason, fix="compare versions and logs")
             self._network.disconnect(PeerId(peer), fault)
 
     def send_sync(self, peer: PeerId, payload: bytes) -> bool:

@@ -212,7 +212,10 @@ _FIXES: Final[dict[str, tuple[str, str]]] = {
     "SILENT_PEER": ("check the peer's load and the link to it", "check this node's load and the link to the peer"),
     "FLOOD": ("the peer sends more than the limits allow", "this node sends more than the peer's limits allow"),
 }
-_FALLBACK: Final = ("read the peer's log", "read the peer's log")
+_FALLBACK: Final = (
+    "the peer broke the protocol: compare the versions of both nodes, then read both logs",
+    "the peer says that this node broke the protocol: compare the versions of both nodes, then read both logs",
+)
 
 
 def fix_for(code: str, *, by_peer: bool) -> str:

@@ -38,10 +38,10 @@ def send(state: State, peer: PeerId, message: Message) -> None:
     state.out.append(Send(peer, message))
 
 
-def accuse_peer(state: State, peer: PeerId | None, reason: str) -> None:
+def accuse_peer(state: State, peer: PeerId | None, reason: str, expected: str = "", found: str = "") -> None:
     """A peer sent what no honest one sends."""
     if peer is not None:
-        state.out.append(Accuse(Fault.PEER, reason, peer))
+        state.out.append(Accuse(Fault.PEER, reason, peer, expected=expected, found=found))
 
 
 def accuse_signer(state: State, first: Vote, second: Vote, reason: str) -> bool:

@@ -36,7 +36,8 @@ def on_proposal(state: State, proposal: Proposal, header: Header, peer: PeerId) 
     leader = state.view_state(view).leader
     vote = Vote(VoteKind.NOTARIZE, state.epoch.epoch, view, block_hash, leader, proposal.signature)
     if not state.scheme.verify_vote(vote, state.epoch.validators):
-        accuse_peer(state, peer, "proposal-not-of-the-leader")
+        name = state.epoch.validators.validators[leader].name
+        _refuse_stranger(state, peer, header, f"signed by {name}, the leader of view {view}")
         return
     add_vote(state, vote, peer, verified=True)
     vs = state.view_state(view)
@@ -51,6 +52,14 @@ def on_proposal(state: State, proposal: Proposal, header: Header, peer: PeerId) 
             state.fetches.pop(block_hash, None)
     if vs.candidate is None:
         vs.candidate = Candidate(proposal, header, block_hash, peer)
+
+
+def _refuse_stranger(state: State, peer: PeerId, header: Header, expected: str) -> None:
+    """Accuse who brought a block that the view's leader has not signed."""
+    index = state.epoch.validators.index_of(header.proposer)
+    who = header.proposer.hex()[:16] if index is None else state.epoch.validators.validators[index].name
+    found = f"block {header.height} of view {header.view} by {who}"
+    accuse_peer(state, peer, "proposal-not-of-the-leader", expected, found)
 
 
 def read_header(proposal: Proposal) -> Header | None:

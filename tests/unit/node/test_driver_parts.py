@@ -81,7 +81,7 @@ class Around:
     def broadcast(self, message: Message) -> None:
         self.done.append(("broadcast", message))
 
-    def drop(self, peer: PeerId, reason: str) -> None:
+    def drop(self, peer: PeerId, reason: str, expected: str = "", found: str = "") -> None:
         self.done.append(("drop", peer))
 
     def take(self, records: Sequence[Record]) -> None:
