@@ -9,6 +9,7 @@ must encode to the same bytes.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -87,7 +88,7 @@ def _prepare(value: Any, depth: int) -> Any:
     raise ValueRefused("not a contract value", expected="None, bool, int, str, bytes, list, dict", found=kind.__name__)
 
 
-def _prepare_dict(value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+def _prepare_dict(value: dict[Any, Any], depth: int) -> msgspec.Raw:
     rows = []
     for key, item in value.items():
         kind = type(key)
@@ -95,12 +96,18 @@ def _prepare_dict(value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         if not flat and kind not in (int, str, bytes, bool):
             raise ValueRefused("a dict key is an int, str, bytes, bool or a short tuple of these", found=kind.__name__)
         prepared = tuple(_prepare(k, 0) for k in key) if kind is tuple else _prepare(key, 0)
-        rows.append((_encode(prepared), prepared, _prepare(item, depth + 1)))
+        rows.append((_encode(prepared), _prepare(item, depth + 1)))
     rows.sort(key=lambda row: row[0])
-    prepared_dict = {row[1]: row[2] for row in rows}
-    if len(prepared_dict) != len(rows):
+    if any(row[0] == after[0] for row, after in pairwise(rows)):
         raise ValueRefused("two dict keys are equal")
-    return prepared_dict
+    # the encoder takes no extension as a key, so the map is put together here
+    return msgspec.Raw(_map_head(len(rows)) + b"".join([key + _encode(item) for key, item in rows]))
+
+
+def _map_head(size: int) -> bytes:
+    if size < 16:
+        return bytes((0x80 | size,))
+    return b"\xde" + size.to_bytes(2, "big") if size < 65_536 else b"\xdf" + size.to_bytes(4, "big")
 
 
 def decode_value(raw: bytes, *, limit: int = PYC1.value_bytes) -> Any:
