@@ -31,7 +31,16 @@ from deploy.layout import NetworkLayout, default_names
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
 from deploy.network import NetworkPlan
 from deploy.onboarding import Desk
-from deploy.pace import SLOT_MS, Pace, first_trade_slots, lead_for, measure_start, pace_for, quickest_slot_ms
+from deploy.pace import (
+    SLOT_MS,
+    Pace,
+    first_trade_slots,
+    lead_for,
+    measure_start,
+    pace_for,
+    quickest_slot_ms,
+    slowness_of,
+)
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import check
 from ledger.errors import ConfigError
@@ -152,12 +161,13 @@ def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
 
 async def pace_of(options: DemoOptions, street: Neighbourhood, plan: Plan) -> Pace:
     """How fast this run goes; `--speed` decides if it is given."""
-    start_ms, members = await measure_start(), len(street.members)
-    lead_ms = lead_for(start_ms, options.nodes, members, os.cpu_count() or 1)
+    start_ms, members = await measure_start(options.nodes), len(street.members)
+    slowness = slowness_of(start_ms, options.nodes, os.cpu_count() or 1)
+    lead_ms = lead_for(start_ms, members, slowness)
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)
-    return pace_for(lead_ms, first_trade_slots(street, plan, numbers), quickest_slot_ms(start_ms, members))
+    return pace_for(lead_ms, first_trade_slots(street, plan, numbers), quickest_slot_ms(members, slowness))
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:

@@ -31,7 +31,7 @@ USUAL_RATE = 900
 FIRST_TRADE_MS = 18_000
 """When the first possible trade should clear, counted from genesis; 20 s are promised."""
 USUAL_START_MS = 800
-"""What `measure_start` finds on an idle machine of the class that the figures above were chosen on."""
+"""What `measure_start` finds for one process a core on an idle machine of the class that these figures come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +47,33 @@ class Pace:
         return SLOT_MS / self.speed / 1000
 
 
-async def measure_start() -> int:
-    """Milliseconds that one process needs to import a node, now, on this machine."""
+async def measure_start(processes: int) -> int:
+    """Milliseconds until `processes` processes, started at once as the nodes will be, have imported a node."""
     path = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = (sys.executable, "-c", "import deploy.main, node.node, node.api.server")
     started = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "import deploy.main, node.node, node.api.server", env={**os.environ, "PYTHONPATH": path}
-    )
+    running = [
+        await asyncio.create_subprocess_exec(*command, env={**os.environ, "PYTHONPATH": path}) for _ in range(processes)
+    ]
     try:
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
+        for process in running:
             await process.wait()
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     return int((time.monotonic() - started) * 1000)
 
 
-def lead_for(start_ms: int, nodes: int, members: int, cores: int) -> int:
-    """From genesis to the first window: the nodes start, side by side on the cores; then the members join."""
-    nodes_ms = start_ms * 3 * -(-nodes // cores) // 2
-    joining_ms = (500 + 15 * members) * start_ms // USUAL_START_MS
-    return nodes_ms + 900 + joining_ms
+def slowness_of(start_ms: int, nodes: int, cores: int) -> int:
+    """How much slower than an idle machine this one is now, in percent, 100 at least."""
+    return max(100, start_ms * 100 // (USUAL_START_MS * max(1, -(-nodes // cores))))
+
+
+def lead_for(start_ms: int, members: int, slowness: int) -> int:
+    """From genesis to the first window: the nodes start, side by side as they were measured; then the members join."""
+    return start_ms * 3 // 2 + 700 + (300 + 10 * members) * slowness // 100
 
 
 def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int | None:
@@ -80,10 +86,9 @@ def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int 
     return None
 
 
-def quickest_slot_ms(start_ms: int, members: int) -> int:
+def quickest_slot_ms(members: int, slowness: int) -> int:
     """How short a slot may be: its windows outlast a slow block, and its transactions fit into it."""
-    carried_ms = members * PER_MEMBER * 1000 * start_ms // (USUAL_RATE * USUAL_START_MS)
-    return max(QUICKEST_SLOT_MS, carried_ms)
+    return max(QUICKEST_SLOT_MS, members * PER_MEMBER * 10 * slowness // USUAL_RATE)
 
 
 def pace_for(lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS) -> Pace:
