@@ -17,8 +17,18 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final, NewType, Protocol, TypeAlias
 
-from consensus.messages import ComplaintReason, Message, Part, Proposal
-from ledger.certificates import Certificate, Vote, VoteKind
+from consensus.messages import Message, Part, Proposal
+from consensus.records import LiftHold as LiftHold
+from consensus.records import LogBlock as LogBlock
+from consensus.records import LogCertificate as LogCertificate
+from consensus.records import Record as Record
+from consensus.records import SetHold as SetHold
+from consensus.records import SignComplaint as SignComplaint
+from consensus.records import SignProposal as SignProposal
+from consensus.records import SignVote as SignVote
+from consensus.records import StoredBlock as StoredBlock
+from consensus.records import WalRecovery as WalRecovery
+from ledger.certificates import Certificate, Vote
 from ledger.crypto import Hash
 from ledger.objects import Header
 from ledger.validators import ValidatorSet
@@ -61,34 +71,6 @@ class EpochStart:
     boundary_hash: Hash
     validators: ValidatorSet
     leaders: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBlock:
-    """Header and full body as bytes: what must be durable under the same sync as a NOTARIZE vote for it."""
-
-    hash: Hash
-    header_bytes: bytes
-    body_bytes: bytes
-
-
-# --- what the write-ahead log gives back ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class WalRecovery:
-    """Everything of the log that still matters, in the order it was written; views at or below `floor` are left out.
-
-    `floor`: (epoch, view) below and at which nothing may be signed any more. `held`: the amnesia guard is set, the node
-    observes and does not vote.
-    """
-
-    votes: tuple[Vote, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
-    certificates: tuple[Certificate, ...] = ()
-    blocks: tuple[StoredBlock, ...] = ()
-    floor: tuple[int, int] = (0, 0)
-    held: bool = False
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -259,72 +241,6 @@ class Check:
     proposal: Proposal | None
     block: StoredBlock | None
     parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SignVote:
-    """Sign, log and broadcast a vote. `block` is set for NOTARIZE: its body goes into the log before the vote."""
-
-    kind: VoteKind
-    epoch: int
-    view: int
-    block_hash: Hash
-    block: StoredBlock | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignProposal:
-    """Sign (as a NOTARIZE vote), log with its body, and broadcast a proposal."""
-
-    epoch: int
-    view: int
-    block: StoredBlock
-    transaction_ids: tuple[Hash, ...]
-    prefill: tuple[Part, ...]
-    extra: bytes
-    justification: tuple[Certificate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SignComplaint:
-    """Sign and broadcast a complaint; it needs no log."""
-
-    epoch: int
-    view: int
-    block_hash: Hash
-    reason: ComplaintReason
-
-
-@dataclass(frozen=True, slots=True)
-class LogCertificate:
-    """Append a certificate to the log (unsynced by itself): no vote is durable without what led to it."""
-
-    certificate: Certificate
-
-
-@dataclass(frozen=True, slots=True)
-class LogBlock:
-    """Append a block's bytes to the log without a vote (a notarised block fetched later)."""
-
-    block: StoredBlock
-
-
-@dataclass(frozen=True, slots=True)
-class LiftHold:
-    """The amnesia guard is satisfied: write `floor`, then remove the hold."""
-
-    epoch: int
-    floor_view: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetHold:
-    """A peer showed a vote of ours that our log lacks: write the durable hold marker, sign nothing more."""
-
-    reason: str
-
-
-Record: TypeAlias = SignVote | SignProposal | SignComplaint | LogCertificate | LogBlock | LiftHold | SetHold
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,19 +72,31 @@ class SimulationReport:
         return {**asdict(self), "violations": list(self.violations)}
 
 
+class _Named:
+    """An engine never raises; should one do so, its error says which seed it was."""
+
+    def __init__(self, options: SeedOptions) -> None:
+        self._options = options
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.add_note(f"simulated: {self._options.text()}")
+
+
 def run_seed(options: SeedOptions) -> SeedReport:
     """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report."""
     with mutated(options.mutant):
         world = World(options)
         stalled, gained = "", 0
-        try:
+        with _Named(options):
             world.begin()
             while world.step(options.seconds_ms):
                 pass
             if options.quiet:
                 stalled, gained = _quiet_phase(world)
-        except Exception as error:  # noqa: BLE001 - an engine must never raise: whatever it raises is a finding
-            world.auditor.violation(None, "raised", f"{type(error).__name__}: {error}")
     found = tuple(world.auditor.violations)
     return SeedReport(
         options=options,
