@@ -227,14 +227,16 @@ class Mempool:
         self._tell()
 
     def abandon(self, blocks: Collection[Hash]) -> None:
-        """These blocks will never be final: what they claimed may be picked again."""
+        """These blocks claim nothing more: they will never be final, or they are and were pruned."""
         for block in blocks:
             self._unclaim(block)
         self._tell()
 
-    def prune(self, block: Hash, transactions: Iterable[Transaction]) -> list[Waiting]:
-        """A block is final: forget its transactions and those whose nonces it used; return what had waited here."""
-        self._unclaim(block)
+    def prune(self, transactions: Iterable[Transaction]) -> list[Waiting]:
+        """These are final: forget them and those whose nonces they used; return what had waited here.
+
+        A large block comes in slices; its claim is given up (`abandon`) after the last.
+        """
         gone: list[Waiting] = []
         touched: set[bytes] = set()
         for transaction in transactions:

@@ -106,7 +106,9 @@ class Pool(RuleBasedStateMachine):
             window = self.state.windows[t.sender]
             if window.admits(t.body.nonce):
                 self.state.windows[t.sender] = window.with_used(t.body.nonce)
-        self.pool.prune(block, transactions)
+        self.pool.prune(transactions[:2])
+        self.pool.prune(transactions[2:])
+        self.pool.abandon([block])
         for t in transactions:
             same = [id for id, (w, _) in self.model.items() if (w.sender, w.body.nonce) == (t.sender, t.body.nonce)]
             for id in same:
@@ -118,7 +120,7 @@ class Pool(RuleBasedStateMachine):
         if not self.state.windows[other.sender].admits(nonce):
             return
         self.state.windows[other.sender] = self.state.windows[other.sender].with_used(nonce)
-        self.pool.prune(ZERO_HASH, [other])
+        self.pool.prune([other])
         for id in [
             id for id, (w, _) in self.model.items() if (w.sender, w.body.nonce) == (other.sender, other.body.nonce)
         ]:
