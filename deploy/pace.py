@@ -22,7 +22,7 @@ _ROOT = str(Path(deploy.__file__).resolve().parents[1])
 SLOT_MS = 900_000
 SLOWEST_SLOT_MS = 600
 """How long a slot takes at most unless the caller says otherwise."""
-QUICKEST_SLOT_MS = 300
+QUICKEST_SLOT_MS = 330
 """Below this the windows, two slots long, would be shorter than a slow block."""
 PER_MEMBER = 3
 """Transactions of a member in a slot: forecast, order, reading."""
@@ -92,8 +92,13 @@ def quickest_slot_ms(members: int, slowness: int) -> int:
 
 
 def pace_for(lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS) -> Pace:
-    """A slot takes 0.6 s, less where the first trade would come too late else, more where `quickest_ms` says so."""
+    """A slot takes 0.6 s, less where the first trade would come too late else, more where `quickest_ms` says so.
+
+    The lead is cut where it leaves no time for the slots: members that are late for the first windows cost less than a
+    first trade that is late.
+    """
     slot_ms = SLOWEST_SLOT_MS
     if trade_slots is not None:
+        lead_ms = min(lead_ms, FIRST_TRADE_MS - trade_slots * QUICKEST_SLOT_MS)
         slot_ms = min(slot_ms, (FIRST_TRADE_MS - lead_ms) // trade_slots)
     return Pace(lead_ms, -(-SLOT_MS // max(quickest_ms, slot_ms)))

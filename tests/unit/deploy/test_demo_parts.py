@@ -34,7 +34,8 @@ def test_a_slot_takes_at_most_six_tenths_of_a_second(start_ms, day, numbers):
     lead_ms = lead_for(start_ms, 17, slowness_of(start_ms, 4, 2))
     pace = pace_for(lead_ms, first_trade_slots(street, street.plan(day), numbers))
     assert 0.2 < pace.slot_s <= 0.6
-    assert pace.lead_ms == lead_ms
+    assert pace.lead_ms <= lead_ms
+    assert pace.lead_ms == lead_ms or pace.slot_s < 0.35
 
 
 def test_the_first_trade_of_a_summer_day_clears_in_time():
@@ -42,8 +43,9 @@ def test_the_first_trade_of_a_summer_day_clears_in_time():
     assert first_trade_slots(street, street.plan("2016-06-14"), range(96)) == 27
     assert first_trade_slots(street, street.plan("2016-06-14"), range(44, 52)) == 2
     assert first_trade_slots(street, street.plan("2016-06-14"), range(8)) is None
-    pace = pace_for(lead_for(1700, 17, 100), 27)
-    assert pace.lead_ms / 1000 + 27 * pace.slot_s <= 18
+    for start_ms in (1700, 4000, 20_000):
+        pace = pace_for(lead_for(start_ms, 17, slowness_of(start_ms, 4, 2)), 27)
+        assert pace.lead_ms / 1000 + 27 * pace.slot_s <= 18
     assert lead_for(1700, 17, 100) < lead_for(1700, 150, 100) < lead_for(1700, 150, 200) < lead_for(3400, 150, 200)
 
 
@@ -51,7 +53,7 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
     assert slowness_of(900, 4, 2) == 100
     assert slowness_of(4800, 4, 2) == 300
     assert slowness_of(1600, 1, 2) == 200
-    assert quickest_slot_ms(17, 100) == 300
+    assert quickest_slot_ms(17, 100) == 330
     assert quickest_slot_ms(150, 100) == 500
     assert quickest_slot_ms(150, 300) == 1500
     assert pace_for(15_000, 27, quickest_slot_ms(150, 300)).slot_s == 1.5
