@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -239,7 +239,11 @@ def _level_scan(
         start, include_start = after, False
     if limit <= 0 or (stop is not None and stop <= start):
         return []
-    with native.iterator(start=start, stop=stop, include_start=include_start, reverse=reverse) as rows:
+    if reverse:
+        # plyvel 1.5.1 drops a row at `start` if it is the only one of a reverse range: so no start, and an end by hand.
+        with native.iterator(stop=stop, reverse=True) as rows:
+            return list(islice(takewhile(lambda row: row[0] >= start, rows), limit))
+    with native.iterator(start=start, stop=stop, include_start=include_start) as rows:
         return list(islice(rows, limit) if limit < NO_LIMIT else rows)
 
 
