@@ -129,6 +129,9 @@ class Calls(Containers):
         by_name = {parameter.name: parameter for parameter in parameters[len(positional) :]}
         named: list[ast.keyword] = []
         for keyword in node.keywords:
+            if keyword.arg in function.hidden:
+                named.append(ast.keyword(keyword.arg, self.visit(keyword.value)[0]))
+                continue
             parameter = by_name.pop(keyword.arg or "", None)
             if parameter is None:
                 raise self.scope.refuse("C077", node, f"{function.name} has no free parameter {keyword.arg}")

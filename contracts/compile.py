@@ -1,6 +1,6 @@
 """The whole pipeline from source text to a program, with a cache that no gas depends on.
 
-    bytes -> admit -> token pre-scan -> ast.parse -> allow-list -> resolve -> rewrite -> compile -> Program
+    bytes -> admit -> token pre-scan -> ast.parse -> allow-list -> lift -> resolve -> rewrite -> compile -> Program
 
 A program is code without state. `contracts.program` links it to an instance and a meter.
 """
@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import CodeType
 
 from contracts.admit import admit
+from contracts.lift import lift
 from contracts.limits import GAS_VERSION, LANGUAGE, PYC1
 from contracts.resolve import Contract, resolve
 from contracts.rewrite import rewrite
@@ -56,6 +57,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
     prescan(text, limits)
     tree = parse(text, limits)
     validate(tree, limits)
+    lift(tree)
     contract = resolve(tree, limits, pure)
     rewritten = rewrite(contract)
     digest = sha256(raw)

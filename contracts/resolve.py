@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`role`: "", export, view, init or migrate."""
+    """`role`: "", export, view, init or migrate. `hidden`: values captured by a nested function, passed by name."""
 
     name: str
     node: ast.FunctionDef
@@ -37,6 +37,7 @@ class Function:
     returns: Shape
     role: str
     scheduled: bool
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,9 @@ class _Resolver:
         if role and not self.pure and (node.returns is None or any(p.shape is ANY_SHAPE for p in parameters)):
             raise reject("C071", node.lineno, node.col_offset, node.name)
         returns = parse_shape(node.returns, self.contract.records) if node.returns else ANY_SHAPE
-        return Function(node.name, node, tuple(parameters), returns, role or ("export" if self.pure else ""), scheduled)
+        hidden = tuple(argument.arg for argument in node.args.kwonlyargs)
+        role = role or ("export" if self.pure and "." not in node.name else "")
+        return Function(node.name, node, tuple(parameters), returns, role, scheduled, hidden)
 
     def role(self, node: ast.FunctionDef) -> tuple[str, bool]:
         match node.decorator_list:

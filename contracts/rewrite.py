@@ -47,6 +47,8 @@ def _function(contract: Contract, function: Function) -> tuple[list[ast.stmt], F
     scope = Scope(contract, function)
     for parameter in function.parameters:
         scope.bind(parameter.name, shallow_kind(parameter.shape))
+    for name in function.hidden:
+        scope.bind(name, kinds.ANY)
     for scope.rounds in range(_MAX_ROUNDS):
         scope.changed = False
         scope.fresh_names = 0
@@ -69,9 +71,10 @@ def _emit(function: Function, body: list[ast.stmt], counted: bool) -> ast.stmt:
         depth = ast.Attribute(emit.name("$m"), "depth", emit.STORE)
         leave: list[ast.stmt] = [ast.AugAssign(depth, ast.Sub(), emit.const(1))]
         body = [emit.statement(emit.helper("enter")), ast.Try(body, [], [], leave)]
-    arguments = ast.arguments(
-        [], [ast.arg(p.name) for p in function.parameters], None, [], [], None, _defaults(function)
-    )
+    hidden = [ast.arg(name) for name in function.hidden]
+    empty: list[ast.expr | None] = [None] * len(hidden)
+    plain = [ast.arg(parameter.name) for parameter in function.parameters]
+    arguments = ast.arguments([], plain, None, hidden, empty, None, _defaults(function))
     made = ast.FunctionDef(f"$f.{function.name}", arguments, body, [], None)
     emit.locate([made], function.node.lineno)
     return made

@@ -29,7 +29,8 @@ class Scope:
         self.contract = contract
         self.function = function
         self.kinds: dict[str, Kind] = {}
-        self.locals = {parameter.name for parameter in function.parameters} | bound_names(function.node.body)
+        named = {parameter.name for parameter in function.parameters}
+        self.locals = named | set(function.hidden) | bound_names(function.node.body)
         self.inner: list[dict[str, Kind]] = []
         self.fresh_names = 0
         self.inline = 0

@@ -180,6 +180,14 @@ VALID: dict[str, tuple[str, list[list[Any]]]] = {
         [[5]],
     ),
     "shadowing": ("def main(list, sum):\n    max = list + sum\n    return max\n", [[1, 2]]),
+    "nested_functions": (
+        "def main(n):\n    def add(x, y=1):\n        return x + y + n\n    def twice(x):\n        def inner(z):\n            return add(z) + n\n        return inner(x) * 2\n    out = [add(1), add(1, 5), add(y=2, x=3), twice(4), sorted([3, 1, 2], key=add), list(map(twice, [1, 2]))]\n    for i in range(2):\n        def shift(v):\n            return v + i\n        out.append(shift(10))\n    def fact(k: int) -> int:\n        if k <= 1:\n            return 1\n        return k * fact(k - 1)\n    def none():\n        return 5\n    out.append(fact(6))\n    out.append([add(q) for q in range(3)])\n    out.append(none())\n    return out\n",
+        [[0], [7]],
+    ),
+    "nested_in_branch": (
+        "def main(flag):\n    base = 10\n    if flag:\n        def f(x):\n            return x + base\n        return f(1)\n    return [(lambda_free := base)]\n",
+        [[True], [False]],
+    ),
     "own_functions_first": (
         "def max(a, b):\n    return a - b\n\ndef range(n):\n    return [n, n]\n\ndef main():\n    return [max(1, 2), [x for x in range(3)], sorted([1, 2], key=abs)]\n\ndef abs(x):\n    return -x\n",
         [[]],

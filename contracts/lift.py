@@ -1,0 +1,193 @@
+"""Nested functions become functions of the module: what they capture is passed by value, as hidden parameters.
+
+    def outer(n):                 def outer(n):
+        def add(x):                   $add.n = n
+            return x + n              return outer.add(1, n=$add.n)
+        return add(1)
+                                  def outer.add(x, n):
+                                      return x + n
+
+Names with `$` or `.` cannot be spelled in source. A nested function may be called and given as key=, map or filter
+argument; it may not escape, and a captured variable may not be bound again after the definition, so that by value and
+by reference are the same.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from contracts import emit
+from contracts.rules import SourceRejected, reject
+from contracts.scope import bound_names
+from contracts.vocabulary import KEY_HOSTS
+
+
+def lift(tree: ast.Module) -> None:
+    """Rewrite a validated tree in place. Raise `SourceRejected` C063."""
+    pending = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    while pending:
+        outer = pending.pop()
+        for inner in _nested(outer):
+            lifted = _Lifting(outer, inner).run()
+            tree.body.append(lifted)
+            pending.append(lifted)
+
+
+def _nested(outer: ast.FunctionDef) -> list[ast.FunctionDef]:
+    """Functions defined in the body, in source order, not those inside them."""
+    found: list[ast.FunctionDef] = []
+    pending: list[ast.AST] = list(reversed(outer.body))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            found.append(node)
+        else:
+            pending.extend(reversed(list(ast.iter_child_nodes(node))))
+    return found
+
+
+def _refused(node: ast.AST, detail: str) -> SourceRejected:
+    return reject("C063", getattr(node, "lineno", 1), getattr(node, "col_offset", 0), detail)
+
+
+def _parameters(node: ast.FunctionDef | ast.Lambda) -> set[str]:
+    return {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+
+
+def _free(node: ast.AST, bound: frozenset[str]) -> Iterator[str]:
+    """Names that a node reads and does not bind itself."""
+    match node:
+        case ast.FunctionDef():
+            inside = bound | _parameters(node) | bound_names(node.body)
+            for part in node.body:
+                yield from _free(part, frozenset(inside))
+        case ast.Lambda():
+            yield from _free(node.body, bound | _parameters(node))
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            targets = {
+                part.id for clause in node.generators for part in ast.walk(clause.target) if isinstance(part, ast.Name)
+            }
+            yield from _free(node.generators[0].iter, bound)
+            for child in ast.iter_child_nodes(node):
+                yield from _free(child, bound | targets)
+        case ast.Name(ctx=ast.Load()):
+            if node.id not in bound:
+                yield node.id
+        case ast.arg() | ast.arguments():
+            return
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _free(child, bound)
+
+
+class _Lifting:
+    """Lifts one nested function out of one function."""
+
+    def __init__(self, outer: ast.FunctionDef, inner: ast.FunctionDef) -> None:
+        self.outer = outer
+        self.inner = inner
+        self.name = f"{outer.name}.{inner.name}"
+        outside = _parameters(outer) | bound_names(outer.body)
+        wanted = dict.fromkeys(_free(inner, frozenset()))
+        self.captured = [name for name in wanted if name in outside and name != inner.name]
+
+    def run(self) -> ast.FunctionDef:
+        """Rewrite the outer function in place and return the new one."""
+        self.check()
+        inside = _Calls(self, {name: name for name in self.captured})
+        inside.visit_body(self.inner)
+        _Calls(self, {name: self.held(name) for name in self.captured}).visit_body(self.outer)
+        own = self.inner.args
+        hidden = [ast.copy_location(ast.arg(name), self.inner) for name in self.captured]
+        empty: list[ast.expr | None] = [None] * len(hidden)
+        arguments = ast.arguments([], own.args, None, hidden, empty, None, own.defaults)
+        lifted = ast.FunctionDef(self.name, arguments, self.inner.body, [], self.inner.returns, None)
+        return ast.copy_location(lifted, self.inner)
+
+    def held(self, name: str) -> str:
+        """The local of the outer function that keeps a captured value."""
+        return f"${self.inner.name}.{name}"
+
+    def check(self) -> None:
+        """Refuse what would tell capture by value from capture by reference."""
+        inner = self.inner
+        if inner.decorator_list:
+            raise _refused(inner, "a decorator on a nested function")
+        for node in ast.walk(self.outer):
+            again = isinstance(node, ast.FunctionDef) and node is not inner and node.name == inner.name
+            stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if node is not self.outer and (again or (stored and isinstance(node, ast.Name) and node.id == inner.name)):
+                raise _refused(node, f"{inner.name} is bound twice")
+            changed = stored and isinstance(node, ast.Name) and node.id in self.captured and not self.within(node)
+            if changed and getattr(node, "lineno", 0) >= inner.lineno:
+                raise _refused(node, f"a variable changes after {inner.name} captured it")
+        if inner.name in _parameters(self.outer):
+            raise _refused(inner, f"{inner.name} is bound twice")
+
+    def within(self, node: ast.AST) -> bool:
+        """Whether a node is inside the nested function."""
+        return any(part is node for part in ast.walk(self.inner))
+
+
+class _Calls(ast.NodeTransformer):
+    """Turns uses of the nested function into calls of the lifted one with the captured values."""
+
+    def __init__(self, lifting: _Lifting, values: dict[str, str]) -> None:
+        self.lifting = lifting
+        self.values = values
+
+    def visit_body(self, function: ast.FunctionDef) -> None:
+        """Rewrite the statements of a function in place."""
+        holder = ast.Module(function.body, [])
+        self.generic_visit(holder)
+        function.body = holder.body
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | list[ast.AST]:
+        """The definition itself becomes the capture of values."""
+        lifting = self.lifting
+        if node is not lifting.inner:
+            return self.generic_visit(node)
+        kept: list[ast.stmt] = [
+            ast.Assign([emit.target(lifting.held(name))], emit.name(name)) for name in lifting.captured
+        ]
+        return [ast.fix_missing_locations(ast.copy_location(made, node)) for made in kept or [ast.Pass()]]
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """A call of the function, or one that takes it as an argument."""
+        inner = self.lifting.inner
+        own = isinstance(node.func, ast.Name) and node.func.id == inner.name
+        host = node.func.id if isinstance(node.func, ast.Name) else ""
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if host in ("map", "filter") and node.args:
+            node.args[0] = self.as_lambda(node.args[0], len(node.args) - 1)
+        for keyword in node.keywords:
+            if keyword.arg == "key" and (host in KEY_HOSTS or method == "sort"):
+                keyword.value = self.as_lambda(keyword.value, 1)
+        if own:
+            if any(isinstance(part, ast.Starred) for part in node.args):
+                raise _refused(node, "called with *")
+            node.func = ast.copy_location(emit.name(self.lifting.name), node.func)
+            for name, held in self.values.items():
+                value = ast.copy_location(emit.name(held), node)
+                node.keywords.append(ast.copy_location(ast.keyword(name, value), node))
+        return self.generic_visit(node)
+
+    def as_lambda(self, node: ast.expr, count: int) -> ast.expr:
+        """The function as an argument: a lambda that calls it with `count` arguments."""
+        inner = self.lifting.inner
+        if not isinstance(node, ast.Name) or node.id != inner.name:
+            return node
+        names = [f"$x{index}" for index in range(count)]
+        call = ast.Call(emit.name(inner.name), [emit.name(name) for name in names], [])
+        arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+        return ast.fix_missing_locations(ast.copy_location(ast.Lambda(arguments, call), node))
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Any other use lets it escape."""
+        if node.id == self.lifting.inner.name and isinstance(node.ctx, ast.Load):
+            raise _refused(node, f"{node.id} escapes")
+        return node
+
+
+__all__ = ["lift"]
