@@ -39,6 +39,14 @@ def nonce_state(reader: StateReader, address: bytes) -> NonceWindow:
     return NonceWindow() if raw is None else NonceWindow(*_decode(raw))
 
 
+def admits_nonce(reader: StateReader, address: bytes, nonce: int) -> bool:
+    """Tell whether the account admits `nonce`: `nonce_state(...).admits(...)`, for the road of every transaction."""
+    raw = reader.get(state_nonce(address))
+    lowest, used = (0, 0) if raw is None else _decode(raw)
+    distance = nonce - lowest
+    return 0 <= distance < NONCE_WINDOW and not used >> distance & 1
+
+
 def use_nonce(overlay: Overlay, address: bytes, nonce: int) -> bool:
     """Mark `nonce` used; False, and nothing written, if the window does not admit it."""
     key = state_nonce(address)

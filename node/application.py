@@ -20,7 +20,7 @@ import msgspec
 
 from consensus.engine import HeaderTemplate, StoredBlock, Verdict
 from contracts.executor import BlockContext, Executor
-from ledger.accounts import nonce_state
+from ledger.accounts import admits_nonce
 from ledger.codec import decode, encode
 from ledger.crypto import ZERO_HASH, Hash
 from ledger.errors import GridchainError, InvariantBroken
@@ -224,7 +224,7 @@ class Application:
             of_sender[transaction.sender] += 1
             if of_sender[transaction.sender] > self._rules.max_per_sender:
                 return "TOO_MANY_OF_ONE_SENDER"
-        return "" if nonce_state(view, transaction.sender).admits(transaction.body.nonce) else "NONCE"
+        return "" if admits_nonce(view, transaction.sender, transaction.body.nonce) else "NONCE"
 
     # --- headers ------------------------------------------------------------------------------------------------------
 
