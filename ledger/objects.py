@@ -80,15 +80,15 @@ class Transaction:
     sender: Address
 
 
-def decode_transaction(raw: bytes) -> Transaction:
-    """Decode strictly: envelope, then body; both canonical. Raise `DecodeError`."""
+def decode_transaction(raw: bytes, id: Hash | None = None) -> Transaction:
+    """Decode strictly: envelope, then body; both canonical. `id`: if the caller has computed it. Raise `DecodeError`."""
     envelope = decode(TransactionEnvelope, raw, limit=MAX_TRANSACTION_BYTES)
     body = decode(TransactionBody, envelope.body, limit=MAX_TRANSACTION_BYTES)
     if body.version != TRANSACTION_VERSION:
         raise DecodeError("unknown transaction version", expected=TRANSACTION_VERSION, found=body.version)
     return Transaction(
         raw=raw,
-        id=transaction_id(raw),
+        id=transaction_id(raw) if id is None else id,
         body=body,
         body_bytes=envelope.body,
         signature=envelope.signature,

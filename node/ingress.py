@@ -231,7 +231,8 @@ class Ingress:
         raw = arrival.raw
         if len(raw) > MAX_TRANSACTION_BYTES:
             found = f"{len(raw)} bytes"
-            self._done(arrival, None, Refusal("TOO_LARGE", f"at most {MAX_TRANSACTION_BYTES} bytes", found))
+            fix = "pass less in one call; one transaction carries one call"
+            self._done(arrival, None, Refusal("TOO_LARGE", f"at most {MAX_TRANSACTION_BYTES} bytes", found, fix))
             return None
         id = arrival.id or transaction_id(raw)
         running = self._checking.get(id)
@@ -244,7 +245,7 @@ class Ingress:
         refused = self._refused.get(id)
         if refused is None:
             try:
-                transaction = decode_transaction(raw)
+                transaction = decode_transaction(raw, id)
             except DecodeError as error:
                 self._done(arrival, None, _of(error))
                 return None
