@@ -81,7 +81,7 @@ class Transaction:
 
 
 def decode_transaction(raw: bytes, id: Hash | None = None) -> Transaction:
-    """Decode strictly: envelope, then body; both canonical. `id`: if the caller has computed it. Raise `DecodeError`."""
+    """Decode strictly: envelope, then body; both canonical. `id`: if it is known already. Raise `DecodeError`."""
     envelope = decode(TransactionEnvelope, raw, limit=MAX_TRANSACTION_BYTES)
     body = decode(TransactionBody, envelope.body, limit=MAX_TRANSACTION_BYTES)
     if body.version != TRANSACTION_VERSION:
