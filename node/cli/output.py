@@ -21,6 +21,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from contracts.values import ValueRefused
 from ledger.errors import BadSignature, ConfigError, DecodeError, GenesisError, GridchainError
 from node.client_errors import Refusal, Unreachable
 
@@ -121,7 +122,7 @@ def exit_code_of(error: GridchainError) -> ExitCode:
         return ExitCode.UNREACHABLE
     if isinstance(error, Refusal):
         return ExitCode.REFUSED
-    if isinstance(error, ConfigError | GenesisError | DecodeError | BadSignature):
+    if isinstance(error, ConfigError | GenesisError | DecodeError | BadSignature | ValueRefused):
         return ExitCode.USAGE
     return ExitCode.FAILED
 
