@@ -49,7 +49,7 @@ from consensus.simplex.proposals import consider, on_proposal, read_header
 from consensus.simplex.recovery import start
 from consensus.simplex.state import State
 from consensus.simplex.tally import add_vote, on_evidence
-from consensus.simplex.timing import build_at, refresh
+from consensus.simplex.timing import build_at, clock_set_back, refresh
 from consensus.simplex.views import enter
 from consensus.simplex.voting import build, finalize_notarized, follow_leader, nullify, on_built
 from ledger.certificates import Certificate, Vote, VoteKind
@@ -88,6 +88,8 @@ class SimplexEngine:
         if isinstance(event, Started):
             return self._start(event, now)
         state = self.state
+        if now < state.now:
+            clock_set_back(state, state.now - now)
         state.now = now
         state.out = []
         _dispatch(state, event)

@@ -16,6 +16,22 @@ CLOCK_LEAD_MS = 250
 """How far a block's time may be ahead of its leader's own clock (A.8)."""
 
 
+def clock_set_back(state: State, by: int) -> None:
+    """The machine's clock was set back: deadlines move with it, so that intervals stay what they were."""
+    state.entered_at -= by
+    state.lead_at -= by
+    state.view_at -= by
+    state.resend_at -= by
+    state.status_at -= by
+    state.certificates_asked_at -= by
+    state.behind_at -= by
+    if state.work_since is not None:
+        state.work_since -= by
+    for outstanding in state.fetches.values():
+        outstanding.at -= by
+    state.armed = {kind: (timer, at - by) for kind, (timer, at) in state.armed.items()}
+
+
 def current_wait(state: State) -> int:
     """`wait` of the current view: as at arming, else as it would be now (R0)."""
     return state.wait if state.work_since is not None else pace(state)

@@ -163,6 +163,18 @@ def test_parameters_out_of_range_are_refused() -> None:
         EngineParameters(delta_ms=0)
 
 
+def test_a_clock_set_back_by_an_hour_delays_nothing() -> None:
+    probe = Probe(4, me=3)
+    probe.start()
+    probe.give(TransactionsReady(True))
+    probe.later(100)
+    probe.now -= 3_600_000
+    probe.give(TransactionsReady(True))
+    assert (probe.timer(TimerKind.LEAD), probe.timer(TimerKind.VIEW)) == (100, 200)
+    probe.later(100)
+    assert probe.votes() == [(NULLIFY, 1)]
+
+
 # --- idle -------------------------------------------------------------------------------------------------------------
 
 
