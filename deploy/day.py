@@ -177,11 +177,12 @@ class DayRunner:
 
     def _on_states(self, states: Sequence[NodeState]) -> None:
         top = max(state.height for state in states)
-        for line, state in zip(self._progress.nodes, states, strict=True):
+        for node, (line, state) in enumerate(zip(self._progress.nodes, states, strict=True)):
             line.peers, line.latency_ms = state.peers, state.latency_ms
             line.height = state.height if state.up else line.height
             if not state.up:
                 line.state = "down"
+                self._outbox.node_down(node)
             elif state.stopped_reason:
                 line.state = state.stopped_reason
             elif state.height < top - 1:

@@ -79,9 +79,9 @@ class Outbox:
         """Queue a transaction for a node, or for the next that is up; its id."""
         now = self._now()
         name = transaction_id(raw)
-        self._pending[name] = _Pending(raw, node, now, now)
+        pending = self._pending[name] = _Pending(raw, node, now, now)
         self._empty.clear()
-        self._enqueue(raw, node)
+        self._enqueue(pending, node)
         return name
 
     def committed(self, name: bytes) -> None:
@@ -102,14 +102,27 @@ class Outbox:
                 group.create_task(self._send(node))
             group.create_task(self._repost())
 
-    def _enqueue(self, raw: bytes, node: int) -> None:
+    def node_down(self, node: int) -> None:
+        """This node is down for now: what waits for it goes to the next, and so does what it took but nobody committed,
+        for it may have died before it told the others."""
+        lane = self._lanes[node]
+        lane.down_until = self._now() + PAUSE_S
+        lane.queue.clear()
+        lane.filled.clear()
+        if all(other.down_until > self._now() for other in self._lanes):
+            return  # nobody answers: the reposting round tries again
+        for pending in list(self._pending.values()):
+            if pending.node == node:
+                self.moved += 1
+                self._enqueue(pending, node + 1)
+
+    def _enqueue(self, pending: _Pending, node: int) -> None:
         now, count = self._now(), len(self._lanes)
-        for step in range(count):
-            if self._lanes[(node + step) % count].down_until <= now:
-                node = (node + step) % count
-                break
-        self._lanes[node].queue.append(raw)
-        self._lanes[node].filled.set()
+        up = [(node + step) % count for step in range(count) if self._lanes[(node + step) % count].down_until <= now]
+        pending.node = up[0] if up else node % count
+        lane = self._lanes[pending.node]
+        lane.queue.append(pending.raw)
+        lane.filled.set()
 
     async def _send(self, node: int) -> None:
         lane = self._lanes[node]
@@ -124,22 +137,10 @@ class Outbox:
             try:
                 answers = await self._nodes[node].submit(wanted)
             except (GridchainError, OSError, TimeoutError):
-                self._move_on(node, wanted)
+                self.node_down(node)
                 continue
             for raw, answer in zip(wanted, answers, strict=True):
                 self._heard(raw, answer)
-
-    def _move_on(self, node: int, batch: Sequence[bytes]) -> None:
-        """This node is down for now: its queue goes to the next."""
-        lane = self._lanes[node]
-        lane.down_until = self._now() + PAUSE_S
-        waiting, lane.queue = lane.queue, deque()
-        lane.filled.clear()
-        self.moved += len(batch) + len(waiting)
-        if all(other.down_until > self._now() for other in self._lanes):
-            return  # nobody answers: the reposting round tries again
-        for raw in (*batch, *waiting):
-            self._enqueue(raw, node + 1)
 
     def _heard(self, raw: bytes, answer: Answer) -> None:
         if answer.accepted or answer.code in HAVE_IT or answer.code in TRY_AGAIN:
@@ -159,5 +160,4 @@ class Outbox:
             for pending in list(self._pending.values()):
                 if now - pending.last > REPOST_S:
                     pending.last = now
-                    pending.node = (pending.node + 1) % len(self._nodes)
-                    self._enqueue(pending.raw, pending.node)
+                    self._enqueue(pending, pending.node + 1)

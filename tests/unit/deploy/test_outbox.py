@@ -79,6 +79,19 @@ async def test_a_dead_node_loses_its_queue_to_the_next():
         assert sorted(set(alive.got)) == sorted(alive.got)
 
 
+async def test_what_a_dying_node_took_is_posted_to_the_next_at_once():
+    dying, alive = FakeNode(), FakeNode()
+    async with running([dying, alive]) as outbox:
+        outbox.post(b"one", 0)
+        outbox.post(b"two", 1)
+        await until(lambda: dying.got and alive.got)
+        outbox.node_down(0)
+        await until(lambda: alive.got == [b"two", b"one"])
+        outbox.node_down(0)
+        await asyncio.sleep(0.02)
+        assert alive.got == [b"two", b"one"]
+
+
 async def test_what_is_not_committed_is_posted_again_elsewhere(monkeypatch):
     monkeypatch.setattr(outbox_module, "REPOST_S", 0.05)
     monkeypatch.setattr(outbox_module, "PAUSE_S", 0.02)
