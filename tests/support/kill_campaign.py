@@ -7,6 +7,7 @@ never asks a node's guard. Traffic goes on all the time: signed orders to whiche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -26,11 +27,13 @@ from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.crypto import DOMAIN_VOTE, verify
 from ledger.genesis import load_genesis
 from ledger.objects import decode_header, header_hash, transaction_id
-from node.api.wire import encode_batch
+from node.api.wire import MAX_BATCH, MSGPACK, decode_block_receipts, encode_batch
 from node.recorder import read_records
 
 BATCH = 20
 PERIOD_S = 0.1
+REPOST_S = 2.0
+MAX_WAITING = 2_000
 SENDERS = 8
 
 
@@ -39,7 +42,6 @@ class Acknowledged:
     """Every receipt that any node has shown: id -> (height, ok)."""
 
     receipts: dict[bytes, tuple[int, bool]] = field(default_factory=dict)
-    posted: int = 0
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Campaign:
         self.random = random.Random(seed)
         self.report = CampaignReport(seed)
         self.seen = Acknowledged()
+        self.waiting: dict[bytes, tuple[bytes, float]] = {}
         self._begun = time.monotonic()
 
     async def status(self, node: int) -> dict[str, object] | None:
@@ -86,30 +89,39 @@ class Campaign:
         return -1 if answer is None else int(str(answer["height"]))
 
     async def traffic(self) -> None:
-        """Post orders for ever, to the nodes in turn; one that is down only loses us that batch."""
+        """Post orders for ever, to the nodes in turn; what shows no receipt for a while is posted again elsewhere.
+
+        Nothing may be given up: a nonce that is never used would close its sender's window after 4,096 more.
+        """
         turn = 0
         while True:
-            load = self.orders.make(BATCH)
+            if len(self.waiting) < MAX_WAITING:
+                for raw in self.orders.make(BATCH).transactions:
+                    self.waiting[transaction_id(raw)] = (raw, 0.0)
             node = self.cluster.nodes[turn % len(self.cluster.nodes)]
             turn += 1
             if node.running:
-                try:
-                    async with self.session.post(
-                        f"{node.url}/v1/transactions",
-                        data=encode_batch(load.transactions),
-                        headers={"Content-Type": "application/msgpack"},
-                        timeout=aiohttp.ClientTimeout(total=2),
-                    ) as response:
-                        await response.read()
-                        self.seen.posted += BATCH
-                except (aiohttp.ClientError, TimeoutError, OSError):
-                    pass
+                await self._post(node.url)
             await asyncio.sleep(PERIOD_S)
+
+    async def _post(self, url: str) -> None:
+        now = time.monotonic()
+        due = [(name, raw) for name, (raw, posted) in self.waiting.items() if now - posted > REPOST_S][:MAX_BATCH]
+        if not due:
+            return
+        for name, raw in due:
+            self.waiting[name] = (raw, now)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with self.session.post(
+                f"{url}/v1/transactions",
+                data=encode_batch([raw for _name, raw in due]),
+                headers={"Content-Type": MSGPACK},
+                timeout=aiohttp.ClientTimeout(total=2),
+            ) as response:
+                await response.read()
 
     async def watch(self, node: int) -> None:
         """Read receipts of one node's lives for ever; what it has shown once must never be taken back."""
-        from node.api.wire import decode_block_receipts
-
         while True:
             try:
                 async with self.session.ws_connect(
@@ -120,6 +132,7 @@ class Campaign:
                             continue
                         block = decode_block_receipts(message.data)
                         for identity, ok, _code in block.outcomes():
+                            self.waiting.pop(identity, None)
                             before = self.seen.receipts.setdefault(identity, (block.height, ok))
                             assert before == (block.height, ok), f"seed {self.report.seed}: a receipt changed"
             except (aiohttp.ClientError, TimeoutError, OSError):
@@ -187,8 +200,6 @@ class Campaign:
 
     async def _lost(self, url: str, known: list[tuple[int, bytes, bool]]) -> list[str]:
         """Acknowledged receipts that a node does not show in the stream of its whole chain."""
-        from node.api.wire import decode_block_receipts
-
         shown: set[bytes] = set()
         last = known[-1][0]
         async with self.session.ws_connect(f"{url}/v1/receipts?from=0", max_msg_size=16 * 1024 * 1024) as socket:
@@ -263,8 +274,3 @@ def double_signatures(layout: NetworkLayout) -> tuple[int, list[str]]:
 def recorded(home: Path) -> list[bytes]:
     """Messages that a node has sent in all its lives."""
     return [raw for file in sorted((home / "record").glob("*.log")) for raw in read_records(file)]
-
-
-def ids_of(transactions: tuple[bytes, ...]) -> list[bytes]:
-    """Ids of raw transactions."""
-    return [transaction_id(raw) for raw in transactions]

@@ -87,12 +87,15 @@ def test_modules_have_meaningful_names_that_no_standard_module_has() -> None:
     assert top_level == set()
 
 
-def test_no_catch_all_handlers_outside_the_call_into_a_contract() -> None:
+def test_nothing_is_swallowed_outside_the_call_into_a_contract() -> None:
+    """A catch-all may clean up and raise; only the call into contract code turns whatever came into an outcome."""
     found = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ExceptHandler) and (
-                node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"}
+            if (
+                isinstance(node, ast.ExceptHandler)
+                and (node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"})
+                and not isinstance(node.body[-1], ast.Raise)
             ):
                 found.append(str(path.relative_to(ROOT)))
     assert set(found) <= {"contracts/executor.py", "contracts/frames.py", "contracts/calls.py"}
