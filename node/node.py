@@ -134,7 +134,8 @@ class Node:
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
         if parts.publisher.hold_reason:
-            parts.log.warning("this node may not vote yet", reason=parts.publisher.hold_reason)
+            fix = "none needed: it observes until it cannot contradict itself, then votes again; check the disk"
+            parts.log.warning("this node may not vote yet", reason=parts.publisher.hold_reason, fix=fix)
 
     async def finished(self) -> None:
         """Return never: wait until the scope is cancelled, or a part crashes and ends it."""
