@@ -1,4 +1,4 @@
-"""The log of a real node after a crash: a torn tail is cut and the node votes again; damage before it holds the node."""
+"""The log of real nodes after a crash: a torn tail is cut and the node votes again; damage before it holds the node."""
 
 from __future__ import annotations
 
