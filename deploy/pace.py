@@ -67,8 +67,8 @@ async def measure_start(processes: int) -> int:
 
 
 def slowness_of(start_ms: int, nodes: int, cores: int) -> int:
-    """How much slower than an idle machine this one is now, in percent, 100 at least."""
-    return max(100, start_ms * 100 // (USUAL_START_MS * max(1, -(-nodes // cores))))
+    """How much slower than an idle machine this one is now: 100 to 300 percent. More than that passes, mostly."""
+    return min(300, max(100, start_ms * 100 // (USUAL_START_MS * max(1, -(-nodes // cores)))))
 
 
 def lead_for(start_ms: int, members: int, slowness: int) -> int:

@@ -53,6 +53,7 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
     assert slowness_of(900, 4, 2) == 100
     assert slowness_of(4800, 4, 2) == 300
     assert slowness_of(1600, 1, 2) == 200
+    assert slowness_of(90_000, 1, 2) == 300
     assert quickest_slot_ms(17, 100) == 330
     assert quickest_slot_ms(150, 100) == 500
     assert quickest_slot_ms(150, 300) == 1500
