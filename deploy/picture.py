@@ -1,6 +1,6 @@
 """Make the README's pictures from a real run: `python -m deploy.picture docs/images`.
 
-Writes `demo-live.svg`, the live page shortly after the killed validator is back, and `demo-card.svg`, the result card.
+Writes `demo-live.svg`, the live page shortly after the killed validator is back, and `demo.svg`, the result card.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
     camera = Camera(Console(stderr=True))
     result = run_async(play(DemoOptions(), camera))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "demo-card.svg").write_text(drawing(render(result), "gridchain demo"), encoding="utf-8")
+    (folder / "demo.svg").write_text(drawing(render(result), "gridchain demo"), encoding="utf-8")
     if camera.taken is not None:
         (folder / "demo-live.svg").write_text(camera.taken, encoding="utf-8")
 
