@@ -242,6 +242,9 @@ class Ingress:
         if id in self._mempool:
             self._done(arrival, id, None, code="DUPLICATE")
             return None
+        if arrival.source is not None and self._mempool.was_final(id):
+            self._in_flight -= 1  # gossip that was overtaken by the block: not worth a look
+            return None
         refused = self._refused.get(id)
         if refused is None:
             try:

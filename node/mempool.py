@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol
 
 from ledger.accounts import NONCE_WINDOW
@@ -17,7 +18,10 @@ from ledger.crypto import Hash
 from ledger.objects import Transaction, Verified
 
 FIRST_REGOSSIP_MS: Final = 2_000
+PEERS_REGOSSIP_MS: Final = 6_000
+"""What came from a peer is first its own business."""
 LAST_REGOSSIP_MS: Final = 30_000
+FINAL_KEPT: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Mempool:
         self._claims: dict[Hash, _Claim] = {}
         self._claimed: dict[Hash, int] = {}
         self._claimed_waiting = 0
+        self._final: tuple[set[Hash], set[Hash]] = (set(), set())
         self._bytes = 0
         self._ready = False
 
@@ -130,6 +135,10 @@ class Mempool:
         """A waiting transaction by its id."""
         waiting = self._waiting.get(id)
         return None if waiting is None else waiting.transaction
+
+    def was_final(self, id: Hash) -> bool:
+        """Tell whether a transaction was committed lately; of older ones the nonce window tells."""
+        return id in self._final[0] or id in self._final[1]
 
     def is_young(self, id: Hash, since_ms: int) -> bool:
         """Tell whether a transaction came from an own client at or after `since_ms` of the loop's time."""
@@ -186,7 +195,8 @@ class Mempool:
         if refused is not None:
             return refused
         self._account(transaction.sender).waiting[transaction.body.nonce] = transaction.id
-        self._waiting[transaction.id] = Waiting(transaction, source, now_ms, now_ms + FIRST_REGOSSIP_MS)
+        patience = FIRST_REGOSSIP_MS if source is None else PEERS_REGOSSIP_MS
+        self._waiting[transaction.id] = Waiting(transaction, source, now_ms, now_ms + patience)
         self._from[source] = self._from.get(source, 0) + 1
         self._bytes += len(transaction.raw)
         self._claimed_waiting += transaction.id in self._claimed
@@ -239,8 +249,12 @@ class Mempool:
         """
         gone: list[Waiting] = []
         touched: set[bytes] = set()
+        if len(self._final[0]) >= FINAL_KEPT:
+            self._final = (set(), self._final[0])
+        final = self._final[0]
         for transaction in transactions:
             touched.add(transaction.sender)
+            final.add(transaction.id)
             account = self._accounts.get(transaction.sender)
             id = transaction.id if account is None else account.waiting.pop(transaction.body.nonce, transaction.id)
             waiting = self._forget(id)
@@ -254,6 +268,10 @@ class Mempool:
                 self._accounts.pop(sender, None)
         self._tell()
         return gone
+
+    def oldest(self, limit: int) -> list[Transaction]:
+        """Those that wait longest: what a new peer is given."""
+        return [waiting.transaction for waiting in islice(self._waiting.values(), limit)]
 
     def regossip(self, now_ms: int, limit: int) -> list[Transaction]:
         """Transactions that have waited long enough to be sent to all peers again; each time later than the last."""

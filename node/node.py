@@ -120,7 +120,7 @@ class Node:
             parts.signer.begin_epoch, parts.driver.post, parts.publisher.trim, self._committed, self._halt
         )
         parts.blocks.attach(surfaces, tasks, parts.metrics, parts.log)
-        parts.peers.attach(parts.driver, parts.ingress, parts.sync)
+        parts.peers.attach(parts.driver, parts.ingress, parts.sync, parts.mempool)
 
     def _start(self, tasks: Tasks) -> None:
         parts = self._parts

@@ -19,6 +19,7 @@ from ledger.objects import Transaction
 from node.driver import Driver
 from node.ingress import Ingress
 from node.log import Logger
+from node.mempool import Mempool
 from node.recorder import Recorder
 from p2p.frames import Channel, PeerId
 from p2p.gossip import TransactionGossip
@@ -26,6 +27,8 @@ from p2p.network import Network
 from p2p.peer import PeerInfo
 from p2p.sync import Sync
 
+INTRODUCED: Final = 2_048
+"""Waiting transactions that a new peer is given."""
 _LARGE: Final = (Proposal, BodyRequest, BodyResponse)
 _EXPECTED: Final = {
     "malformed-vote": "a vote of a committee member for a block, or a nullification of none",
@@ -101,8 +104,9 @@ class Peers:
         self._log = log
         self._network: Network | None = None
 
-    def attach(self, driver: Driver, ingress: Ingress, sync: Sync) -> None:
+    def attach(self, driver: Driver, ingress: Ingress, sync: Sync, mempool: Mempool) -> None:
         """Say whom frames go to; called once, before the network opens."""
+        self._mempool = mempool
         self._driver = driver
         self._ingress = ingress
         self._sync = sync
@@ -132,6 +136,7 @@ class Peers:
         self.gossip.peer_up(peer)
         self._sync.client.peer_up(peer)
         self._sync.server.announce(peer)
+        self.gossip.again([(one.id, one.raw) for one in self._mempool.oldest(INTRODUCED)], [peer])
         self._driver.post(Request(RequestKind.PEER_CONNECTED, EnginePeer(peer), self._members.validator(peer)))
 
     def on_peer_down(self, peer: PeerId, reason: str) -> None:
