@@ -66,6 +66,8 @@ class ApiCalls(Calls):
         self.scope.facts.writes = True
         values = {k.arg or "": self.coerce(self.visit(k.value), event.fields[k.arg or ""], True) for k in node.keywords}
         table = ast.Dict([emit.const(arg) for arg in values], list(values.values()))
+        if any(_holds_record(shape) for shape in event.fields.values()):
+            return emit.helper("emit_records", emit.const(event.label), table), kinds.NONE
         canonical = sorted(given, key=lambda arg: (len(arg), arg))
         if given != canonical:
             return emit.helper("emit_sorted", emit.const(event.label), table, emit.const(tuple(canonical))), kinds.NONE
@@ -75,18 +77,22 @@ class ApiCalls(Calls):
         which = node.func.id if isinstance(node.func, ast.Name) else ""
         if len(node.args) < 2 or any(isinstance(part, ast.Starred) for part in node.args):
             raise self.scope.refuse("C077", node, f'{which}("instance", "entry", *arguments)')
-        if any(keyword.arg != "on_fail" for keyword in node.keywords):
-            raise self.scope.refuse("C077", node, "only on_fail= besides")
+        if any(keyword.arg not in ("on_fail", "gas") for keyword in node.keywords):
+            raise self.scope.refuse("C077", node, "only on_fail= and gas= besides")
         if which == "call":
             self.scope.facts.writes = True
         quiet = False
+        limit: ast.expr = emit.const(None)
         for keyword in node.keywords:
+            if keyword.arg == "gas":
+                limit = self.visit(keyword.value)[0]
+                continue
             if not isinstance(keyword.value, ast.Constant) or keyword.value.value != "return":
                 raise self.scope.refuse("C077", node, 'on_fail="return"')
             quiet = True
         name, entry, *arguments = [self.visit(part)[0] for part in node.args]
         flag = emit.const(which == "view_call")
-        return emit.helper("call", name, entry, emit.pack(arguments), flag, emit.const(quiet)), kinds.ANY
+        return emit.helper("call", name, entry, emit.pack(arguments), flag, emit.const(quiet), limit), kinds.ANY
 
     def schedule(self, node: ast.Call) -> Emitted:
         entry = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], ast.Constant) else None
@@ -106,3 +112,7 @@ class ApiCalls(Calls):
         rest = [self.visit(part)[0] for part in node.args[2:]]
         limit = self.visit(gas[0])[0] if gas else emit.const(None)
         return emit.helper("schedule", due, emit.const(function.name), emit.pack(rest), limit), kinds.NONE
+
+
+def _holds_record(shape: Shape) -> bool:
+    return shape.tag == "record" or any(map(_holds_record, shape.items))

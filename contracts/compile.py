@@ -28,7 +28,10 @@ from ledger.crypto import Hash, sha256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A compiled source: declarations, code object, record types, checks to link."""
+    """A compiled source: declarations, code object, record types, checks to link.
+
+    `chain`: how many of its functions can be active at once; `counted`: whether they count themselves.
+    """
 
     source_hash: Hash
     contract: Contract
@@ -37,6 +40,8 @@ class Program:
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
     writers: frozenset[str]
+    chain: int
+    counted: bool
 
     @property
     def filename(self) -> str:
@@ -57,7 +62,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
     prescan(text, limits)
     tree = parse(text, limits)
     validate(tree, limits)
-    lift(tree)
+    lift(tree, limits)
     contract = resolve(tree, limits, pure)
     rewritten = rewrite(contract)
     digest = sha256(raw)
@@ -69,6 +74,8 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
         rewritten.checks,
         rewritten.starred,
         rewritten.writers,
+        rewritten.chain,
+        rewritten.counted,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from contracts.abi import outgoing
 from contracts.clock import MarketClock
@@ -38,8 +39,9 @@ from ledger.state import Overlay
 
 __all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryFailed"]
 
-_RECURSION = 4_000
-"""Host frames that contract depth limits can need at most, with room; CPython's default of 1,000 is too near."""
+_RECURSION = 5_000
+"""Above the host frames that contracts can need: `frames` functions, each with `nested_scopes` lambdas or
+comprehensions of at most five host frames, is 3,360. CPython's default of 1,000 would be reached."""
 
 
 class QueryFailed(GridchainError):
@@ -74,6 +76,7 @@ class Executor:
             program = compile_source(raw)
         except SourceRejected as error:
             return _refused(subject, name, error.code, error.line)
+        price = GAS1.install_per_byte * len(raw)
         mark = view.checkpoint()
         view.put(state_source(source_hash), raw)
         view.put(state_contract(name), encode(InstanceRecord(source_hash, LANGUAGE, 1, tuple(sorted(set(calls))))))
@@ -82,10 +85,9 @@ class Executor:
             if arguments != encode_value([]):
                 view.rollback(mark)
                 return _refused(subject, name, "TypeMismatch", 0)
-            return _receipt(
-                subject, False, name, "", Outcome(True, "", 0, GAS1.install_per_byte * len(raw), b"\xc0", ())
-            )
-        outcome = self._call(view, block, name, found[0], arguments, bytes(ZERO_HASH), subject, self.limits.install_gas)
+            return _receipt(subject, False, name, "", Outcome(True, "", 0, price, b"\xc0", ()))
+        outcome = self._call(view, block, name, found[0], arguments, subject, self.limits.install_gas - price)
+        outcome = replace(outcome, gas=outcome.gas + price)
         if not outcome.ok:
             view.rollback(mark)
         return _receipt(subject, False, name, found[0], outcome)
@@ -156,15 +158,7 @@ class Executor:
         return scheduled_due_ms(found[0][0]) if found else None
 
     def _call(
-        self,
-        view: Overlay,
-        block: BlockContext,
-        name: str,
-        entry: str,
-        arguments: bytes,
-        sender: bytes,
-        subject: Hash,
-        gas: int,
+        self, view: Overlay, block: BlockContext, name: str, entry: str, arguments: bytes, subject: Hash, gas: int
     ) -> Outcome:
         machine = self._machine
         machine.open(view, block)
@@ -172,7 +166,7 @@ class Executor:
             instance = machine.instance(name)
             if instance is None:
                 raise InvariantBroken(f"{name} was just installed")
-            return machine.attempt(instance, instance.entries[entry], arguments, sender, subject, gas)
+            return machine.attempt(instance, instance.entries[entry], arguments, bytes(ZERO_HASH), subject, gas)
         finally:
             machine.close()
 

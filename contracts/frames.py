@@ -83,6 +83,7 @@ class Machine:
         self.linked: dict[str, tuple[bytes, Instance]] = {}
         self.addresses: dict[str, bytes] = {}
         self.stack: list[Instance] = []
+        self.frames = 0
         self.view: StateView | None = None
 
     # opening and closing
@@ -157,6 +158,8 @@ class Machine:
         meter.self_address = self.address(instance.name)
         meter.tx_hash = subject
         meter.depth = 0
+        meter.allowed = LIMITS.function_depth
+        self.frames = 0
         self.stack.append(instance)
         if entry.role == "view":
             meter.readonly = True
@@ -193,8 +196,10 @@ class Machine:
 
     # calls between contracts
 
-    def invoke(self, name: Any, entry_name: Any, arguments: tuple[Any, ...], view_only: bool, quiet: bool) -> Any:
-        """`call` and `view_call` of contract source."""
+    def invoke(
+        self, name: Any, entry_name: Any, arguments: tuple[Any, ...], view_only: bool, quiet: bool, gas: Any
+    ) -> Any:
+        """`call` and `view_call` of contract source. `gas`: a cap for the callee, which then fails alone."""
         meter = self.meter
         meter.spend(GAS.cross_call)
         if type(name) is not str or type(entry_name) is not str:
@@ -216,16 +221,50 @@ class Machine:
         if running and entry.role != "view":
             raise Reentrancy
         copies = tuple([self.copied(value) for value in arguments])
-        return self.enter(instance, entry, copies, running, quiet)
+        if gas is None:
+            return self.enter(instance, entry, copies, running, quiet)
+        return self.capped(instance, entry, copies, running, quiet, gas)
+
+    def capped(
+        self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool, gas: Any
+    ) -> Any:
+        """A call under a gas cap: running out of the cap is the callee's failure, with code OutOfGas."""
+        if type(gas) is not int:
+            raise TypeMismatch
+        if gas < 0:
+            raise BadValue
+        meter = self.meter
+        kept = meter.gas - gas
+        if kept <= 0:
+            return self.enter(instance, entry, arguments, running, quiet)
+        meter.gas = gas
+        try:
+            return self.enter(instance, entry, arguments, running, quiet, True)
+        finally:
+            meter.gas = max(0, meter.gas) + kept
 
     def copied(self, value: Any) -> Any:
         """A value as another contract gets it: nothing is shared."""
         return value if type(value) in _SIMPLE else outgoing(value, self.meter)
 
-    def enter(self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool) -> Any:
+    def enter(
+        self,
+        instance: Instance,
+        entry: Entry,
+        arguments: tuple[Any, ...],
+        running: bool,
+        quiet: bool,
+        capped: bool = False,
+    ) -> Any:
         """Run a checked call in a frame of its own and come back to the caller's."""
         meter, view = self.meter, self.view
-        saved = (meter.name, meter.sender, meter.self_address, meter.depth, meter.readonly, meter.put, meter.delete)
+        saved = (meter.name, meter.sender, meter.self_address, meter.depth, meter.allowed, self.frames)
+        rights = (meter.readonly, meter.put, meter.delete)
+        caller = self.stack[-1].program
+        self.frames += meter.depth if caller.counted else caller.chain
+        meter.allowed = min(LIMITS.function_depth, LIMITS.frames - self.frames)
+        if meter.allowed < (1 if instance.program.counted else instance.program.chain):
+            raise DepthExceeded
         constants = {name: instance.scope[name] for name in instance.fresh} if running else {}
         mark = view.checkpoint() if quiet and view is not None else 0
         events = len(meter.events)
@@ -241,9 +280,9 @@ class Machine:
             result = entry.call(*entry.take(arguments))
             found = result if type(result) in _SIMPLE else incoming(outgoing(result, meter), meter)
             answer = (True, found) if quiet else found
-        except (OutOfGas, OutOfMemory):
-            raise
-        except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped, host faults re-raise
+        except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise
+            if isinstance(error, OutOfMemory) or (isinstance(error, OutOfGas) and not capped):
+                raise
             code, line = outcome_of(error)
             if not quiet:
                 raise CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None)) from None
@@ -253,7 +292,8 @@ class Machine:
             answer = (False, code)
         finally:
             self.stack.pop()
-            (meter.name, meter.sender, meter.self_address, meter.depth, meter.readonly, meter.put, meter.delete) = saved
+            meter.name, meter.sender, meter.self_address, meter.depth, meter.allowed, self.frames = saved
+            meter.readonly, meter.put, meter.delete = rights
             instance.scope.update(constants)
         return answer
 

@@ -18,18 +18,23 @@ import ast
 from collections.abc import Iterator
 
 from contracts import emit
+from contracts.limits import Limits
 from contracts.rules import SourceRejected, reject
 from contracts.scope import bound_names
 from contracts.vocabulary import KEY_HOSTS
 
 
-def lift(tree: ast.Module) -> None:
+def lift(tree: ast.Module, limits: Limits) -> None:
     """Rewrite a validated tree in place. Raise `SourceRejected` C063."""
+    inner = [part for node in tree.body for part in ast.walk(node) if isinstance(part, ast.FunctionDef)]
+    count = len(inner) - sum(isinstance(node, ast.FunctionDef) for node in tree.body)
+    if count > limits.nested_functions:
+        raise _refused(inner[-1], f"at most {limits.nested_functions} in a contract")
     pending = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     while pending:
         outer = pending.pop()
-        for inner in _nested(outer):
-            lifted = _Lifting(outer, inner).run()
+        for nested in _nested(outer):
+            lifted = _Lifting(outer, nested).run()
             tree.body.append(lifted)
             pending.append(lifted)
 

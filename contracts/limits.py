@@ -92,7 +92,10 @@ class Limits:
     key_bytes: int = 1_024
     code_chars: int = 64
     memory: int = 32 * 1024 * 1024
+    nested_functions: int = 64
+    nested_scopes: int = 4
     function_depth: int = 64
+    frames: int = 160
     call_depth: int = 8
     stored_value: int = 64 * 1024
     event_bytes: int = 64 * 1024
@@ -160,9 +163,9 @@ class ExecutionLimits:
 
     transaction_gas: int = 50_000_000
     install_gas: int = 50_000_000
-    scheduled_gas: int = 100_000_000
+    scheduled_gas: int = 20_000_000
     scheduled_default_gas: int = 10_000_000
-    scheduled_block_gas: int = 400_000_000
+    scheduled_block_gas: int = 60_000_000
     query_gas: int = 100_000_000
 
 

@@ -14,6 +14,9 @@ from contracts.limits import GAS1, PYC1
 from ledger.errors import InvariantBroken
 from ledger.objects import Event
 
+LIMITS = PYC1
+GAS = GAS1
+
 
 class StateReader(Protocol):
     """What a query needs of state."""
@@ -61,14 +64,16 @@ class Meter:
     """Counters and context of the running transaction. Reused; `contracts.executor` resets it for each call."""
 
     __slots__ = (
-        "block_time_ms", "chain_id", "delete", "depth", "details", "events", "gas", "get", "height", "invoke",
-        "market_time_ms", "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender", "tx_hash",
+        "allowed", "block_time_ms", "chain_id", "delete", "depth", "details", "events", "gas", "get", "height",
+        "invoke", "market_time_ms", "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender",
+        "tx_hash",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.gas = 0
         self.mem = 0
         self.depth = 0
+        self.allowed = LIMITS.function_depth
         self.details: Any = None
         self.events: list[Event] = []
         self.readonly = False
@@ -98,7 +103,3 @@ class Meter:
         self.mem -= size
         if self.mem < 0:
             raise OutOfMemory
-
-
-LIMITS = PYC1
-GAS = GAS1

@@ -250,7 +250,7 @@ def failures(meter: Meter) -> dict[str, Helper]:
     def enter() -> None:
         """Entry into a function of a contract that recurses."""
         meter.depth += 1
-        if meter.depth > LIMITS.function_depth:
+        if meter.depth > meter.allowed:
             raise DepthExceeded
 
     revert = make_revert()

@@ -216,6 +216,8 @@ class _Resolver:
             default = MISSING
             if index >= missing:
                 default = constant_value(node.args.defaults[index - missing], {}, self.limits)
+                if not (shape.tag == "any" or _default_fits(default, shape) or (default is None and shape.optional)):
+                    raise reject("C042", node.lineno, node.col_offset, f"{argument.arg} is no {shape}")
             parameters.append(Parameter(argument.arg, shape, default))
         if len(set(names)) != len(names):
             raise reject("C041", node.lineno, node.col_offset, "a parameter twice")
@@ -272,6 +274,8 @@ def _default_fits(value: Any, shape: Shape) -> bool:
             return type(value) is bytes and len(value) == 32
         case "list":
             return type(value) is list and all(_default_fits(item, shape.items[0]) for item in value)
+        case "none":
+            return value is None
         case _:
             return False
 

@@ -12,8 +12,12 @@ from contracts.rules import reject
 from contracts.scope import Facts, Scope
 from contracts.shapes import Shape, shallow_kind
 from contracts.statements import Statements
+from ledger.errors import InvariantBroken
 
-_MAX_ROUNDS = 24
+_MAX_ROUNDS = 20
+_PATIENCE = 10
+_UNCOUNTED = 16
+"""Contracts without recursion whose calls nest at most so deep need no counter at run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Rewritten:
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
     writers: frozenset[str]
+    chain: int
+    counted: bool
 
 
 def rewrite(contract: Contract) -> Rewritten:
@@ -36,11 +42,12 @@ def rewrite(contract: Contract) -> Rewritten:
     for function in contract.functions.values():
         if function.role == "view" and function.name in writers:
             raise reject("C072", function.node.lineno, function.node.col_offset, function.name)
-    counted = _needs_depth(facts)
+    chain = _longest_chain(facts)
+    counted = chain > _UNCOUNTED
     module = ast.Module([_emit(contract.functions[name], body, counted) for name, body in bodies.items()], [])
     checks = {label: check for fact in facts.values() for label, check in fact.checks.items()}
     starred = frozenset(name for fact in facts.values() for name in fact.starred)
-    return Rewritten(ast.fix_missing_locations(module), checks, starred, frozenset(writers))
+    return Rewritten(ast.fix_missing_locations(module), checks, starred, frozenset(writers), chain, counted)
 
 
 def _function(contract: Contract, function: Function) -> tuple[list[ast.stmt], Facts]:
@@ -56,8 +63,10 @@ def _function(contract: Contract, function: Function) -> tuple[list[ast.stmt], F
         body = Statements(scope).block(function.node.body, FUNCTION_GAS)
         if not scope.changed:
             break
+        if scope.rounds == _PATIENCE:
+            scope.give_up()
     else:
-        raise reject("C022", function.node.lineno, 0, "types do not settle")
+        raise InvariantBroken(f"kinds of {function.name} do not settle")
     returns = function.returns
     if not isinstance(function.node.body[-1], ast.Return) and not kinds.fits(kinds.NONE, shallow_kind(returns)):
         end: list[ast.stmt] = [emit.statement(emit.helper("mismatch"))]
@@ -95,12 +104,12 @@ def _closure(seed: set[str], facts: dict[str, Facts]) -> set[str]:
     return found
 
 
-def _needs_depth(facts: dict[str, Facts]) -> bool:
-    """Whether calls can nest deeper than the limit: recursion, or a chain of calls that is too long."""
+def _longest_chain(facts: dict[str, Facts]) -> int:
+    """Functions that can be active at once; the limit for contracts that recurse or come near to it."""
     depth = dict.fromkeys(facts, 1)
-    for _ in range(PYC1.function_depth + 1):
+    for _ in range(_UNCOUNTED):
         grown = {name: 1 + max((depth[callee] for callee in fact.callees), default=0) for name, fact in facts.items()}
         if grown == depth:
-            return False
+            return max(depth.values(), default=1)
         depth = grown
-    return True
+    return PYC1.function_depth

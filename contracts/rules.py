@@ -46,7 +46,7 @@ RULES: dict[str, tuple[str, str]] = {
         "a generator outside sum, any, all, min, max, sorted, list, tuple, set, dict, join",
         "use a list comprehension",
     ),
-    "C045": ("a comprehension with too many clauses, or async", "use loops"),
+    "C045": ("a comprehension with too many clauses, nested too deeply, or async", "use loops or functions"),
     "C046": ("true division", "use // or mul_div"),
     "C047": ("matrix multiplication", "multiply integers"),
     "C048": ("`is` with something else than None, True or False", "use =="),

@@ -62,6 +62,10 @@ class Scope:
             new = kinds.ANY
         self.kinds[name] = new
 
+    def give_up(self) -> None:
+        """Nothing is known of any local: kinds that do not settle in time are not worth more."""
+        self.kinds = dict.fromkeys(self.locals | set(self.kinds), kinds.ANY)
+
     def temporary(self) -> str:
         """A local name that source cannot spell."""
         self.fresh_names += 1

@@ -30,6 +30,7 @@ _BANNED: dict[str, str] = {
     "MatchClass": "C051", "MatchStar": "C051", "TryStar": "C038", "TypeAlias": "C062", "TypeVar": "C062",
     "ParamSpec": "C062", "TypeVarTuple": "C062", "TemplateStr": "C050", "Interpolation": "C050",
 }  # fmt: skip
+_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 _JUMPS = (ast.For, ast.While, ast.Try, ast.Return, ast.Break, ast.Continue, ast.Raise, ast.FunctionDef, ast.Match)
 
 
@@ -50,20 +51,23 @@ def parse(text: str, limits: Limits) -> ast.Module:
 
 def measure(tree: ast.AST, limits: Limits) -> None:
     """Bound depth and number of nodes before anything recursive looks at the tree. An elif counts as its if."""
-    pending: list[tuple[ast.AST, int]] = [(tree, 0)]
+    pending: list[tuple[ast.AST, int, int]] = [(tree, 0, 0)]
     nodes, line = 0, 1
     while pending:
-        node, depth = pending.pop()
+        node, depth, scopes = pending.pop()
         line = getattr(node, "lineno", line)
         nodes += 1
         if depth > limits.tree_depth:
             raise reject("C021", line, 0, f"at most {limits.tree_depth}")
         if nodes > limits.tree_nodes:
             raise reject("C022", line, 0, f"at most {limits.tree_nodes}")
+        scopes = 0 if isinstance(node, ast.FunctionDef) else scopes + isinstance(node, _SCOPES)
+        if scopes > limits.nested_scopes:
+            raise reject("C045", line, 0, f"at most {limits.nested_scopes} inside each other")
         chained = isinstance(node, ast.If) and len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If)
         for child in ast.iter_child_nodes(node):
             same = chained and isinstance(node, ast.If) and child is node.orelse[0]
-            pending.append((child, depth if same else depth + 1))
+            pending.append((child, depth if same else depth + 1, scopes))
 
 
 class _Validator:

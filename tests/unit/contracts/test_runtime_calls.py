@@ -147,6 +147,13 @@ def catches(divisor: int) -> list:
 @export
 def spin() -> int:
     return call("bank", "spin", on_fail="return")[0]
+
+
+@export
+def capped(gas: int, quiet: bool) -> list:
+    if quiet:
+        return [call("bank", "spin", gas=gas, on_fail="return"), 1]
+    return [call("bank", "spin", gas=gas), 1]
 """
 
 
@@ -208,6 +215,16 @@ def test_on_fail_return_undoes_the_callee_only(bench: Bench) -> None:
 def test_out_of_gas_in_a_callee_ends_everything(bench: Bench) -> None:
     receipt = bench.call("user", "spin", gas=300_000)
     assert (receipt.code, receipt.gas) == ("OutOfGas", 300_000)
+
+
+def test_a_gas_cap_stops_the_callee_alone(bench: Bench) -> None:
+    receipt = bench.call("user", "capped", 50_000, True)
+    assert decode_value(receipt.value) == [[False, "OutOfGas"], 1]
+    assert 50_000 < receipt.gas < 55_000
+    receipt = bench.call("user", "capped", 50_000, False)
+    assert (receipt.code, 50_000 < receipt.gas < 55_000) == ("OutOfGas", True)
+    assert bench.call("user", "capped", 10**9, True, gas=60_000).gas == 60_000
+    assert bench.call("user", "capped", -1, True).code == "BadValue"
 
 
 def test_except_catches_codes_of_the_same_frame_and_writes_stay(bench: Bench) -> None:
@@ -503,3 +520,39 @@ def test_receipts_are_equal_for_equal_calls_on_fresh_views() -> None:
     assert history() == history()
     assert encode_value([1]) == b"\x91\x01"
     assert GAS == 50_000_000
+
+
+TOWER = """
+@export
+def f(n: u64) -> int:
+    return deep(n)
+
+
+def deep(n):
+    if n == 0:
+        return {last}
+    return max([0], key=lambda a: max([0], key=lambda b: max([0], key=lambda c: [deep(n - 1) for d in [0]][0])))
+"""
+
+
+def test_the_deepest_tower_of_lambdas_and_contracts_stays_within_the_host_stack() -> None:
+    bench = Bench()
+    for index in range(8):
+        last = "0" if index == 7 else f"call('c{index + 1}', 'f', n + 60)"
+        bench.installed(f"c{index}", TOWER.replace("{last}", last), calls=(f"c{index + 1}",))
+    assert bench.call("c0", "f", 60).code == "DepthExceeded"
+    assert bench.value("c7", "f", 60) == 0
+    assert bench.call("c7", "f", 63).code == "DepthExceeded"
+
+
+def test_events_may_carry_records() -> None:
+    bench = Bench()
+    bench.installed(
+        "c",
+        "R = record('R', a=u64, b=list[str])\nE = event('E', many=list[R], r=R)\n\n"
+        "@export\ndef f() -> R:\n    r = R(a=1, b=['x'])\n    emit(E, r=r, many=[r, r])\n    return r\n",
+    )
+    receipt = bench.call("c", "f")
+    row = {"a": 1, "b": ["x"]}
+    assert decode_value(receipt.events[0].data) == {"r": row, "many": [row, row]}
+    assert decode_value(receipt.value) == row
