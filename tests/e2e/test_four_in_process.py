@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from four_nodes import FourNodes
 
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
+from ledger.errors import StoreError
 from node import store_guard
 from node.wal import write_hold
 
@@ -111,5 +113,53 @@ async def test_a_full_disk_stops_one_node_and_loses_nothing(
         await four.deposit(3, 5)
         await four.until(lambda: all(four.committed(position) == 35 for position in range(4)))
         assert four.node(3).status().stopped_reason == ""
+    finally:
+        await four.close(0, 1, 2, 3)
+
+
+async def test_a_node_that_computes_something_else_stops_voting_and_says_why(
+    layout: NetworkLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2, 3)
+        wrong = four.node(3)._parts.blocks._application._executor
+        honest = wrong.execute
+        monkeypatch.setattr(wrong, "execute", lambda *given: msgspec.structs.replace(honest(*given), gas=1))
+        await four.deposit(0, 10)
+        await four.until(lambda: all(four.committed(position) == 10 for position in range(3)))
+        await four.until(lambda: four.node(3).status().stopped_reason.startswith("state-divergence"))
+        assert four.committed(3) == 0, "what differs is never committed"
+        await four.deposit(1, 10)
+        await four.until(lambda: all(four.committed(position) == 20 for position in range(3)))
+        monkeypatch.undo()
+        await four.close(3)
+        await four.open(3)
+        await four.until(lambda: four.committed(3) == 20)
+        assert four.node(3).status().stopped_reason == ""
+    finally:
+        await four.close(0, 1, 2, 3)
+
+
+async def test_a_store_that_fails_stops_its_node_and_nobody_else(
+    layout: NetworkLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2, 3)
+
+        def broken(batch: object, sync: bool) -> None:
+            raise StoreError("the disk is gone", code="STORE_IO")
+
+        monkeypatch.setattr(four.node(3).chain._store._store, "write", broken)
+        await four.deposit(0, 10)
+        await four.until(lambda: four.node(3).status().stopped_reason.startswith("store: STORE_IO"))
+        await four.deposit(3, 10)
+        await four.until(lambda: all(four.committed(position) == 20 for position in range(3)))
+        assert four.committed(3) == 0
+        monkeypatch.undo()
+        await four.close(3)
+        await four.open(3)
+        await four.until(lambda: four.committed(3) == 20)
     finally:
         await four.close(0, 1, 2, 3)
