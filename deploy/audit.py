@@ -27,7 +27,9 @@ class SlotTimes:
     slot_ms: int
 
 
-async def network_of(genesis_path: Path, client: Client, grid: bytes, tariffs: Tariffs, slots: SlotTimes) -> Network:
+async def network_of(
+    genesis_path: Path, client: Client, grid: bytes, tariffs: Tariffs, slots: SlotTimes, community: bytes = b""
+) -> Network:
     """What genesis fixes, from its document on this disk; block 0 from a node, to be checked against that document."""
     genesis = load_genesis(genesis_path)
     stored = await client.stored_block(0)
@@ -40,6 +42,7 @@ async def network_of(genesis_path: Path, client: Client, grid: bytes, tariffs: T
         calendar=calendar_of(genesis, slots),
         grid_account=grid,
         proposers={validator.public_key: validator.name for validator in genesis.validators},
+        community_account=community,
     )
 
 

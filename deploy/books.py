@@ -75,6 +75,8 @@ class Books:
 
     tariffs: Tariffs
     grid: bytes
+    community: bytes = b""
+    """Who gets the deposits of commitments that were not revealed (`sealed` networks)."""
     problems: list[str] = field(default_factory=list)
     wealth: dict[bytes, int] = field(default_factory=dict)
     minted: int = 0
@@ -84,6 +86,8 @@ class Books:
     joined: dict[bytes, int] = field(default_factory=dict)
     producers: set[bytes] = field(default_factory=set)
     orders: dict[tuple[int, int], Order] = field(default_factory=dict)
+    commitments: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict)
+    """Deposit by (slot, meter, commitment)."""
     positions: dict[Key, Position] = field(default_factory=dict)
     nets: dict[Key, int] = field(default_factory=dict)
     trades: int = 0
@@ -144,6 +148,17 @@ class Books:
 
     def _withdrew(self, event: Fields) -> None:
         self.orders.pop((event["slot"], event["seq"]))
+
+    def _committed(self, event: Fields) -> None:
+        self.commitments[event["slot"], event["meter"], event["commitment"]] = event["deposit"]
+
+    def _forfeited(self, event: Fields) -> None:
+        """A deposit moves from the member to the community, once, as it was given."""
+        where = f"slot {event['slot']}, deposit of {event['meter'].hex()[:8]}"
+        given = self.commitments.pop((event["slot"], event["meter"], event["commitment"]), None)
+        self._expect(where, given, event["deposit"])
+        self._move(self.owners[event["meter"]], -event["deposit"])
+        self._move(self.community, event["deposit"])
 
     def _traded(self, event: Fields) -> None:
         slot, wh, where = event["slot"], event["wh"], f"slot {event['slot']}, trade {self.trades}"
@@ -276,6 +291,8 @@ _BOOKINGS = {
     ("registry", "Approved"): Books._approved,
     ("double_auction", "OrderAccepted"): Books._ordered,
     ("double_auction", "OrderWithdrawn"): Books._withdrew,
+    ("double_auction", "OrderCommitted"): Books._committed,
+    ("double_auction", "DepositLost"): Books._forfeited,
     ("double_auction", "Trade"): Books._traded,
     ("metering", "ReadingAccepted"): Books._read,
     ("metering", "ReadingCorrected"): Books._reread,

@@ -29,7 +29,7 @@ from deploy.gateway import Household, Signer
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
-from deploy.network import NetworkPlan
+from deploy.network import COMMUNITY, NetworkPlan
 from deploy.onboarding import Desk
 from deploy.pace import (
     SLOT_MS,
@@ -275,8 +275,11 @@ async def judge(
     height = await common_height(clients, played.last_height, LEVEL_TIMEOUT_S)
     roots = await state_roots(clients, names, height)
     slot_times = SlotTimes(_midnight_ms(options.day), SLOT_MS)
-    grid = bytes.fromhex(stage.layout.account("grid_company").address.removeprefix("0x"))
-    network = await network_of(stage.layout.nodes[0].home / "genesis.json", clients[0], grid, stage.tariffs, slot_times)
+    grid, community = (
+        bytes.fromhex(stage.layout.account(name).address.removeprefix("0x")) for name in ("grid_company", COMMUNITY)
+    )
+    document = stage.layout.nodes[0].home / "genesis.json"
+    network = await network_of(document, clients[0], grid, stage.tariffs, slot_times, community)
     blocks = await fetch_blocks(clients, names, network, height)
     verdict = check(network, blocks, range(options.start, options.start + options.slots))
     problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]

@@ -70,6 +70,7 @@ class Network:
     calendar: Calendar
     grid_account: bytes
     proposers: dict[bytes, str]
+    community_account: bytes = b""
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class Verdict:
 
 def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int]) -> Verdict:
     """Check blocks from height 1 on, without a gap, and the settlement of `slots`."""
-    verdict = Verdict(Books(network.tariffs, network.grid_account))
+    verdict = Verdict(Books(network.tariffs, network.grid_account, network.community_account))
     chain = _Chain(network, verdict.problems)
     for block in blocks:
         try:
