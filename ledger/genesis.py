@@ -105,9 +105,9 @@ class GenesisLimits(Wire, frozen=True):
     max_block_bytes: Positive = 1024 * 1024
     transaction_gas: Positive = 50_000_000
     install_gas: Positive = 50_000_000
-    scheduled_gas: Positive = 100_000_000
+    scheduled_gas: Positive = 20_000_000
     scheduled_default_gas: Positive = 10_000_000
-    scheduled_block_gas: Positive = 400_000_000
+    scheduled_block_gas: Positive = 60_000_000
     sender_block_txs: Positive = 4_000
 
 
