@@ -70,6 +70,14 @@ class Surfaces:
 _Job: TypeAlias = tuple[Commit | SyncedBlocks | Prune, "asyncio.Future[bool] | None"]
 
 
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """What a leader keeps to: the bounds of a block, and how long building one should take at most."""
+
+    limits: BlockLimits
+    build_ms: int
+
+
 class Pace:
     """How long this host takes per transaction of a block now, in wall time: a leader whose block takes longer to build
     and check than a view lasts loses its turn, and everybody's work with it."""
@@ -92,8 +100,7 @@ class Pace:
 
 
 class Blocks:
-    """See the module. `build_ms`: how long building a block should take at most. `trouble` says why the store refuses,
-    if it does; `ended`: this life commits nothing more."""
+    """See the module. `trouble` says why the store refuses, if it does; `ended`: this life commits nothing more."""
 
     def __init__(
         self,
@@ -102,16 +109,14 @@ class Blocks:
         bodies: Bodies,
         mempool: Mempool,
         thread: LedgerThread,
-        limits: BlockLimits,
-        build_ms: int,
+        leading: Leading,
     ) -> None:
         self._application = application
         self._commits = commits
         self._bodies = bodies
         self._mempool = mempool
         self._thread = thread
-        self._limits = limits
-        self._build_ms = build_ms
+        self._leading = leading
         self._jobs: deque[_Job] = deque()
         self._queued = asyncio.Event()
         self.trouble = ""
@@ -131,7 +136,8 @@ class Blocks:
 
     def build(self, effect: Build) -> None:
         """Pick transactions and queue the building; answers by `Built`."""
-        limits = replace(self._limits, transactions=self._pace.within(self._build_ms, self._limits.transactions))
+        at_most = self._leading.limits
+        limits = replace(at_most, transactions=self._pace.within(self._leading.build_ms, at_most.transactions))
         picked = [] if effect.empty else self._mempool.pick(effect.template.parent, limits)
         future = self._thread.run(self._paced_build, effect.template, picked)
         self._tasks.spawn(self._built(effect, future), name="build")

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from consensus import make_engine
-from consensus.engine import PeerId, Started, TransactionsReady
+from consensus.engine import EpochStart, PeerId, Started, TransactionsReady
+from consensus.parameters import EngineParameters
 from contracts.executor import Executor
 from ledger.chain import ChainStore
 from ledger.crypto import SigningKey
@@ -19,7 +20,7 @@ from ledger.errors import ConfigError
 from ledger.genesis import Genesis
 from ledger.store import open_store
 from node.application import Application
-from node.blocks import Blocks
+from node.blocks import Blocks, Leading
 from node.bodies import Bodies
 from node.catchup import Catchup
 from node.clock import SystemClock
@@ -81,7 +82,6 @@ class Parts:
     log: Logger
     clock: SystemClock
     chain: ChainStore
-    questions: Executor
     views: Executor
     state: HeadState
     signer: Signer
@@ -157,19 +157,87 @@ def verification_threads(config: NodeConfig, genesis: Genesis) -> int:
     return 2 if cores >= 2 * nodes_here else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on: files, keys, executors."""
+
+    config: NodeConfig
+    genesis: Genesis
+    stack: ExitStack
+    metrics: Metrics
+    log: Logger
+    store: GuardedStore
+    chain: ChainStore
+    executor: Executor
+    questions: Executor
+    wal: Wal
+    signer: Signer
+    epoch: EpochStart
+    parameters: EngineParameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """The road of a transaction."""
+
+    state: HeadState
+    mempool: Mempool
+    ingress: Ingress
+    commits: Commits
+    blocks: Blocks
+
+
 def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> Parts:
     """Open store and log and join everything. What must be closed is on `stack`."""
-    metrics = Metrics(config.node.name)
-    log = node_logger(config.node.name)
+    ground = _open_ground(config, genesis, key, stack)
+    metrics, log, chain, signer = ground.metrics, ground.log, ground.chain, ground.signer
     clock = SystemClock(config.dev.clock_offset_ms)
+    members = Members(genesis)
+    peers = Peers(members, log, _recorder(config, stack))
+    inbox = Inbox(metrics)
+    road = _build_road(ground, peers, inbox)
+    client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
+    catchup = Catchup(client, road.blocks, lambda: road.commits.position, log)
+    following = Following(catchup, log)
+    thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
+    publisher = Publisher(signer, ground.wal, thread, metrics, log, lambda message: driver.released(message))
+    ground.store.log_position = lambda: publisher.position
+    driver = Driver(
+        make_engine(genesis.engine, ground.parameters, signer.public_key, genesis.chain_id),
+        inbox,
+        Surroundings(clock, peers, publisher, road.blocks, following, metrics, log),
+    )
+    return Parts(
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        chain=chain,
+        views=make_executor(genesis),
+        state=road.state,
+        signer=signer,
+        publisher=publisher,
+        mempool=road.mempool,
+        ingress=road.ingress,
+        blocks=road.blocks,
+        commits=road.commits,
+        catchup=catchup,
+        following=following,
+        driver=driver,
+        peers=peers,
+        members=members,
+        sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
+        started=_started(ground),
+    )
+
+
+def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> _Ground:
     store = _open_store(config, stack)
-    executor, questions, views = (make_executor(genesis) for _ in range(3))  # one for each thread that executes
+    executor = make_executor(genesis)
     chain = open_chain(store, genesis, executor)
-    identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     wal = stack.enter_context(
         Wal.open(
             config.path(config.node.wal),
-            identity,
+            WalIdentity(genesis.chain_id, b"" if key is None else key.public),
             synced=store.synced_log(),
             opener=UnsyncedLost if config.dev.lose_unsynced else DiskFile,
             segment_bytes=SMALL_SEGMENT_BYTES if config.dev.small_files else SEGMENT_BYTES,
@@ -178,89 +246,63 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
     signer = Signer(key, genesis.chain_id, wal.recovery, wal.hold_reason)
     epoch = current_epoch(chain, genesis.engine_parameters.epoch_blocks)
     signer.begin_epoch(epoch)
+    return _Ground(
+        config=config,
+        genesis=genesis,
+        stack=stack,
+        metrics=Metrics(config.node.name),
+        log=node_logger(config.node.name),
+        store=store,
+        chain=chain,
+        executor=executor,
+        questions=make_executor(genesis),
+        wal=wal,
+        signer=signer,
+        epoch=epoch,
+        parameters=engine_parameters(genesis, config.consensus),
+    )
 
-    members = Members(genesis)
-    peers = Peers(members, log, _recorder(config, stack))
-    inbox = Inbox(metrics)
+
+def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
+    config, genesis, chain, stack = ground.config, ground.genesis, ground.chain, ground.stack
+    bounds, verify = config.mempool, config.verify
     state = HeadState(chain.rows)
     mempool = Mempool(
-        MempoolLimits(
-            config.mempool.max_transactions,
-            config.mempool.max_bytes,
-            config.mempool.max_per_sender,
-            config.mempool.max_per_peer,
-        ),
-        AdmissionRules(state, questions),
+        MempoolLimits(bounds.max_transactions, bounds.max_bytes, bounds.max_per_sender, bounds.max_per_peer),
+        AdmissionRules(state, ground.questions),
         lambda pending: inbox.put(TransactionsReady(pending)),
     )
-    verify = stack.enter_context(ThreadPoolExecutor(verification_threads(config, genesis), thread_name_prefix="verify"))
+    threads = ThreadPoolExecutor(verification_threads(config, genesis), thread_name_prefix="verify")
     ingress = Ingress(
-        IngressSettings(genesis.chain_id, config.verify.group_ms, config.verify.chunk, config.verify.cache),
+        IngressSettings(genesis.chain_id, verify.group_ms, verify.chunk, verify.cache),
         mempool,
-        verify,
-        metrics,
+        stack.enter_context(threads),
+        ground.metrics,
         peers.spread,
         peers.drop,
     )
-    application = Application(chain.state(), executor, block_rules(genesis), chain.head_hash, metrics)
-    commits = Commits(chain, application, metrics, epoch)
-    parameters = engine_parameters(genesis, config.consensus)
-    blocks = Blocks(
-        application,
-        commits,
-        Bodies(mempool, ingress),
-        mempool,
-        stack.enter_context(LedgerThread.open()),
+    application = Application(chain.state(), ground.executor, block_rules(genesis), chain.head_hash, ground.metrics)
+    commits = Commits(chain, application, ground.metrics, ground.epoch)
+    parameters = ground.parameters
+    leading = Leading(
         BlockLimits(parameters.max_block_txs, parameters.max_block_bytes - BODY_ROOM),
         parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it
     )
-    client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
-    catchup = Catchup(client, blocks, lambda: commits.position, log)
-    following = Following(catchup, log)
-    publisher = Publisher(
-        signer,
-        wal,
-        stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log")),
-        metrics,
-        log,
-        lambda message: driver.released(message),
-    )
-    store.log_position = lambda: publisher.position
-    driver = Driver(
-        make_engine(genesis.engine, parameters, signer.public_key, genesis.chain_id),
-        inbox,
-        Surroundings(clock, peers, publisher, blocks, following, metrics, log),
-    )
+    thread = stack.enter_context(LedgerThread.open())
+    blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, thread, leading)
+    return _Road(state, mempool, ingress, commits, blocks)
+
+
+def _started(ground: _Ground) -> Started:
+    chain = ground.chain
     finality = chain.finality(chain.height)
-    started = Started(
+    return Started(
         chain.head,
         chain.head_hash,
         None if finality is None else finality.certificate,
-        epoch,
-        wal.recovery,
-        executor.next_due_ms(chain.state()),
-    )
-    return Parts(
-        metrics=metrics,
-        log=log,
-        clock=clock,
-        chain=chain,
-        questions=questions,
-        views=views,
-        state=state,
-        signer=signer,
-        publisher=publisher,
-        mempool=mempool,
-        ingress=ingress,
-        blocks=blocks,
-        commits=commits,
-        catchup=catchup,
-        following=following,
-        driver=driver,
-        peers=peers,
-        members=members,
-        sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
-        started=started,
+        ground.epoch,
+        ground.wal.recovery,
+        ground.executor.next_due_ms(chain.state()),
     )
 
 
