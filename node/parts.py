@@ -234,10 +234,14 @@ def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, s
     store = _open_store(config, stack)
     executor = make_executor(genesis)
     chain = open_chain(store, genesis, executor)
+    identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
+    log_directory = config.path(config.node.wal)
+    if key is None and not log_directory.exists():
+        Wal.found(log_directory, identity)  # who never signs has nothing to forget
     wal = stack.enter_context(
         Wal.open(
-            config.path(config.node.wal),
-            WalIdentity(genesis.chain_id, b"" if key is None else key.public),
+            log_directory,
+            identity,
             synced=store.synced_log(),
             opener=UnsyncedLost if config.dev.lose_unsynced else DiskFile,
             segment_bytes=SMALL_SEGMENT_BYTES if config.dev.small_files else SEGMENT_BYTES,

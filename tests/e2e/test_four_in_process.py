@@ -163,3 +163,25 @@ async def test_a_store_that_fails_stops_its_node_and_nobody_else(
         await four.until(lambda: four.committed(3) == 20)
     finally:
         await four.close(0, 1, 2, 3)
+
+
+async def test_a_node_without_a_validator_key_follows_and_serves(layout: NetworkLayout) -> None:
+    four = FourNodes(layout)
+    try:
+        await four.open(0, 1, 2)
+        await four.deposit(0, 10)
+        await four.until(lambda: four.committed(0) == 10)
+        await four.open(3, validator_key=None, wal="wal-of-a-follower")
+        await four.until(lambda: four.committed(3) == 10)
+        await four.deposit(3, 10)
+        await four.until(lambda: all(four.committed(position) == 20 for position in range(4)))
+        follower = four.node(3)
+        assert not follower.status().held
+        assert follower.status().stopped_reason == ""
+        assert follower.metrics.fsyncs.labels("wal")._value.get() == 0, "who does not vote signs nothing"
+        await four.close(3)
+        with pytest.raises(StoreError) as refused:
+            await four.open(3, validator_key=None)
+        assert refused.value.code == "WAL_FOREIGN"
+    finally:
+        await four.close(0, 1, 2, 3)

@@ -26,10 +26,11 @@ class FourNodes:
         self.treasury: SigningKey = load_key(layout.key_file("trading_center"))
         self.nonce = 0
 
-    async def open(self, *positions: int) -> None:
+    async def open(self, *positions: int, **node: object) -> None:
+        """Open nodes; `node` overrides keys of [node]."""
         for position in positions:
             home = self.layout.nodes[position].home
-            config = load_config(home, {"log": {"level": "error"}}, {})
+            config = load_config(home, {"log": {"level": "error"}, "node": node}, {})
             scope = AsyncExitStack()
             self.nodes[position] = await scope.enter_async_context(
                 Node.open(config, load_genesis(config.path(config.node.genesis)))
