@@ -13,7 +13,8 @@ import asyncio
 import gc
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter lock while another wants it (ADR 0040)."""
 ADDRESS_FILE: Final = Path("addresses")
 ADDRESSES_S: Final = 5.0
+TREE_SLICE_S: Final = 0.002
 REGOSSIP_S: Final = 1.0
 REGOSSIP_AT_ONCE: Final = 512
 """Transactions offered again per second at most."""
@@ -130,6 +132,7 @@ class Node:
         tasks.spawn(parts.driver.run(), name="driver")
         tasks.spawn(parts.catchup.run(), name="catch-up")
         tasks.spawn(self._regossip(), name="regossip")
+        tasks.spawn(self._load_tree(), name="state tree")
         tasks.spawn(self._keep_addresses(), name="addresses")
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
@@ -258,6 +261,13 @@ class Node:
                 except OSError as error:
                     self._parts.log.warning("the address book cannot be written", error=str(error))
 
+    async def _load_tree(self) -> None:
+        """Have the whole state tree in memory soon after the start, slice by slice between the blocks, so that no block
+        pays for it. Every digest is checked on the way: a damaged database ends the node with `StoreError`."""
+        steps = self._parts.chain.state().load_all()
+        while await self._parts.ledger_thread.run(_advance, steps):
+            pass
+
     async def _regossip(self) -> None:
         """Offer again what is still not final: one node alone moves nothing (consensus A.9)."""
         loop = asyncio.get_running_loop()
@@ -266,6 +276,12 @@ class Node:
             due = self._parts.mempool.regossip(int(loop.time() * 1_000), REGOSSIP_AT_ONCE)
             if due:
                 self._parts.peers.spread_again(due)
+
+
+def _advance(steps: Generator[None]) -> bool:
+    """Take steps for `TREE_SLICE_S`; False when there is none left."""
+    until = time.monotonic() + TREE_SLICE_S
+    return any(time.monotonic() >= until for _ in steps)
 
 
 def tame_collector() -> None:

@@ -89,6 +89,7 @@ class Parts:
     mempool: Mempool
     ingress: Ingress
     blocks: Blocks
+    ledger_thread: LedgerThread
     commits: Commits
     catchup: Catchup
     following: Following
@@ -185,6 +186,7 @@ class _Road:
     ingress: Ingress
     commits: Commits
     blocks: Blocks
+    thread: LedgerThread
 
 
 def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> Parts:
@@ -219,6 +221,7 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
         mempool=road.mempool,
         ingress=road.ingress,
         blocks=road.blocks,
+        ledger_thread=road.thread,
         commits=road.commits,
         catchup=catchup,
         following=following,
@@ -294,7 +297,7 @@ def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
     )
     thread = stack.enter_context(LedgerThread.open())
     blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, thread, leading)
-    return _Road(state, mempool, ingress, commits, blocks)
+    return _Road(state, mempool, ingress, commits, blocks, thread)
 
 
 def _started(ground: _Ground) -> Started:
