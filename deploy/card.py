@@ -250,8 +250,7 @@ def render(result: Result) -> RenderableType:
         style="green" if len(roots) == 1 else "red",
     )
     note = Text(
-        "sealed = false: orders were readable before their window closed. "
-        f"{orders.rejected} orders rejected, {orders.late} late.",
+        f"sealed = false: orders were readable; {orders.rejected} rejected, {orders.late} late.",
         style="dim",
     )
     title = (

@@ -42,7 +42,7 @@ from deploy.pace import (
     slowness_of,
 )
 from deploy.screen import NodeLine, Progress, Screen
-from deploy.settlement_checker import check
+from deploy.settlement_checker import Network, check
 from ledger.errors import ConfigError
 from node.client import Client
 from node.keys import load_key
@@ -267,6 +267,15 @@ def market_day(stage: Stage) -> MarketDay:
     )
 
 
+async def _network(stage: Stage, client: Client) -> Network:
+    """What the check starts from."""
+    layout = stage.layout
+    slot_times = SlotTimes(_midnight_ms(stage.options.day), SLOT_MS)
+    grid, community = (bytes.fromhex(layout.account(name).address[2:]) for name in ("grid_company", COMMUNITY))
+    document = layout.nodes[0].home / "genesis.json"
+    return await network_of(document, client, grid, stage.tariffs, slot_times, community)
+
+
 async def judge(
     stage: Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
 ) -> Result:
@@ -274,12 +283,7 @@ async def judge(
     options, names = stage.options, stage.names
     height = await common_height(clients, played.last_height, LEVEL_TIMEOUT_S)
     roots = await state_roots(clients, names, height)
-    slot_times = SlotTimes(_midnight_ms(options.day), SLOT_MS)
-    grid, community = (
-        bytes.fromhex(stage.layout.account(name).address.removeprefix("0x")) for name in ("grid_company", COMMUNITY)
-    )
-    document = stage.layout.nodes[0].home / "genesis.json"
-    network = await network_of(document, clients[0], grid, stage.tariffs, slot_times, community)
+    network = await _network(stage, clients[0])
     blocks = await fetch_blocks(clients, names, network, height)
     verdict = check(network, blocks, range(options.start, options.start + options.slots))
     problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]

@@ -5,6 +5,7 @@ Writes `demo-live.svg`, the live page shortly after the killed validator is back
 
 from __future__ import annotations
 
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -40,7 +41,8 @@ def drawing(shown: RenderableType, title: str) -> str:
     """A renderable as SVG."""
     console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(shown)
-    return console.export_svg(title=title)
+    # Without the web font of the template: a picture in a repository loads nothing.
+    return re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)
 
 
 def main(folder: Path) -> None:
