@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import naive_market
@@ -176,9 +177,17 @@ def stored(directory: Path, top: int) -> tuple[Network, list[ServedBlock]]:
     return Network(genesis.chain_id, genesis.hash, block_0, committee, TARIFFS, calendar, grid, names), blocks
 
 
-def test_a_day_without_sun_on_one_node():
-    code, document, told = demo("--engine", "solo", "--slots", "3", "--first-slot", "0", "--day", "2016-01-20")
+def test_a_day_without_sun_on_one_node_beside_busy_ports():
+    with ExitStack() as stack:
+        for port in (8600, 8700):
+            busy = stack.enter_context(socket.socket())
+            with suppress(OSError):  # another program has it: busy as well
+                busy.bind(("127.0.0.1", port))
+                busy.listen()
+        code, document, told = demo("--engine", "solo", "--slots", "3", "--first-slot", "0", "--day", "2016-01-20")
     assert code == 0, told
+    assert "http://127.0.0.1:" in told
+    assert "http://127.0.0.1:8600" not in told
     assert document["trades"] == 0
     assert document["first_trade_s"] is None
     assert document["conserved"] is True, document["problems"]
