@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tx": ("node.cli.tx", "Call contracts and follow what became of a call."),
     "query": ("node.cli.query", "Ask a node about its chain."),
     "proof": ("node.cli.proof", "Export and check proofs of settlements."),
+    "db": ("node.cli.db", "Check a node's database."),
     "simulate": ("node.cli.simulate", "Run the consensus engine in a seeded world of faults."),
     "bench": ("deploy.commands_bench", "Measure throughput and latency of real processes."),
     "doctor": ("node.cli.doctor", "Check this machine and a node's files."),
