@@ -15,7 +15,10 @@ import pytest
 from deploy.cluster import Cluster, ClusterError, ClusterNode
 from deploy.founding import make_network
 from deploy.network import NetworkPlan
+from ledger.chain_verify import verify_chain
+from ledger.genesis import load_genesis
 from ledger.objects import transaction_id
+from ledger.store import open_store
 from node.client import Account, Client
 from node.keys import load_key
 
@@ -166,3 +169,6 @@ async def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, disk: Path) ->
             for answer in await client.submit(bank.sent):  # who has seen no receipt sends the same bytes again
                 assert answer.accepted or answer.code == "NONCE_USED"
             await again.all_paid()
+    store = open_store(disk / "data")
+    assert verify_chain(store, load_genesis(layout.nodes[0].home / "genesis.json").summary).fault is None
+    store.close()

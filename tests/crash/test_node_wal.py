@@ -12,6 +12,8 @@ import pytest
 from deploy.cluster import Cluster, ClusterNode
 from deploy.founding import make_network
 from deploy.network import NetworkPlan
+from ledger.chain_verify import verify_chain
+from ledger.genesis import load_genesis
 from ledger.store import open_store
 from node.api.models import StatusView
 from node.client import Client
@@ -126,3 +128,8 @@ async def test_torn_and_damaged_logs_of_real_nodes(tmp_path):
         await follows(payments, nodes[2])
         assert (await status_of(nodes[2])).stopped_reason == ""
         assert cluster.dead() == [nodes[3]]
+    genesis = load_genesis(layout.nodes[0].home / "genesis.json").summary
+    for node in layout.nodes:
+        store = open_store(node.home / "data")
+        assert verify_chain(store, genesis).fault is None
+        store.close()
