@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, Literal, TextIO, TypeAlias
 
 import structlog
@@ -20,6 +21,17 @@ _LEVELS: dict[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+
+
+class LineLogger(structlog.PrintLogger):
+    """Writes lines. What the stream refuses is lost: a full disk or a reader that has gone must not end the node."""
+
+    def msg(self, message: str) -> None:
+        """Write one line, or lose it."""
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 def _hex_bytes(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -47,7 +59,7 @@ def configure_logging(form: LogFormat = "console", level: str = "info", stream: 
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.lower()]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=lambda *_names: LineLogger(out),
         cache_logger_on_first_use=False,
     )
 

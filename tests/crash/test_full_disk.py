@@ -107,10 +107,10 @@ def errors_in(node: ClusterNode) -> list[dict]:
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(180)
-async def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, disk: Path) -> None:
+async def test_a_full_disk_stops_nothing_for_good(disk: Path) -> None:
     layout = make_network(
         NetworkPlan(
-            directory=tmp_path / "network",
+            directory=disk / "network",
             chain_name="dev-full",
             engine="solo",
             names=("one",),
@@ -118,10 +118,8 @@ async def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, disk: Path) ->
             first_p2p_port=0,
         )
     )
-    shutil.copytree(layout.nodes[0].home / "wal", disk / "wal")
-    places = {"GRIDCHAIN_NODE__DATA": str(disk / "data"), "GRIDCHAIN_NODE__WAL": str(disk / "wal")}
     receiver = bytes.fromhex(layout.account("notary").address[2:])
-    async with Cluster.open(layout, environment=places) as cluster:
+    async with Cluster.open(layout) as cluster:
         (node,) = cluster.nodes
         async with Client.open(node.url) as client:
             bank = Bank(client, client.account(load_key(layout.key_file("trading_center"))), receiver)
@@ -169,6 +167,6 @@ async def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, disk: Path) ->
             for answer in await client.submit(bank.sent):  # who has seen no receipt sends the same bytes again
                 assert answer.accepted or answer.code == "NONCE_USED"
             await again.all_paid()
-    store = open_store(disk / "data")
+    store = open_store(layout.nodes[0].home / "data")
     assert verify_chain(store, load_genesis(layout.nodes[0].home / "genesis.json").summary).fault is None
     store.close()
