@@ -81,6 +81,9 @@ def parse_query(kind: type[BaseModel], given: dict[str, str]) -> BaseModel:
     raise Refused(f"bad parameter {name}", code="BAD_PARAMETER", expected=first["msg"], found=given.get(name, "")[:80])
 
 
+AS_HEX: Final = "write bytes as 0x and two hexadecimal digits each, without spaces"
+
+
 def parse_hex(text: str, what: str, size: int | None = None, *, limit: int | None = MAX_KEY_BYTES) -> bytes:
     """Bytes of a path part or JSON string, `0x` optional. Raise `Refused` (BAD_HEX, BAD_LENGTH)."""
     digits = text[2:] if text.startswith("0x") else text
@@ -89,9 +92,11 @@ def parse_hex(text: str, what: str, size: int | None = None, *, limit: int | Non
     except ValueError:
         raw = None
     if raw is None or (limit is not None and len(raw) > limit):
-        raise Refused(f"{what} is not hex", code="BAD_HEX", expected="0x and hex digits", found=text[:80])
+        raise Refused(f"{what} is not hex", code="BAD_HEX", expected="0x and hex digits", found=text[:80], fix=AS_HEX)
     if size is not None and len(raw) != size:
-        raise Refused(f"{what} has another length", code="BAD_LENGTH", expected=f"{size} bytes", found=len(raw))
+        raise Refused(
+            f"{what} has another length", code="BAD_LENGTH", expected=f"{size} bytes", found=len(raw), fix=AS_HEX
+        )
     return raw
 
 

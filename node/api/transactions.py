@@ -13,7 +13,7 @@ from node.api.access import CONTEXT, Admission, ApiContext
 from node.api.blocks import receipt_view
 from node.api.parameters import NoQuery, parse_hash, parse_hex
 from node.api.problems import Refused
-from node.api.wire import MSGPACK, Answer, check_batch, decode_batch, encode_answers
+from node.api.wire import MSGPACK, SEE_BODIES, Answer, check_batch, decode_batch, encode_answers
 
 RAW: Final = "application/octet-stream"
 JSON: Final = "application/json"
@@ -39,7 +39,11 @@ async def submit(request: web.Request, query: NoQuery) -> web.Response:
         raws = _from_json(body)
     else:
         raise Refused(
-            "unknown content type", code="MEDIA_TYPE", expected=f"{MSGPACK}, {JSON} or {RAW}", found=kind[:80]
+            "unknown content type",
+            code="MEDIA_TYPE",
+            expected=f"{MSGPACK}, {JSON} or {RAW}",
+            found=kind[:80],
+            fix=SEE_BODIES,
         )
     admissions = await context.node.submit(raws)
     return web.Response(body=encode_answers([_answer(one) for one in admissions]), content_type=JSON)
@@ -96,6 +100,7 @@ def _from_json(body: bytes) -> list[bytes]:
             "the body is not a batch of transactions",
             expected='{"transactions": ["0x..", ..]}',
             found=str(error)[:200],
+            fix=SEE_BODIES,
         ) from None
     check_batch([b""] * len(batch.transactions))
     return [_raw(text) for text in batch.transactions]
@@ -103,7 +108,9 @@ def _from_json(body: bytes) -> list[bytes]:
 
 def _raw(text: str) -> bytes:
     if not text.startswith("0x"):
-        raise Refused("a transaction is 0x and hex digits", code="BAD_HEX", expected="0x..", found=text[:40])
+        raise Refused(
+            "a transaction is 0x and hex digits", code="BAD_HEX", expected="0x..", found=text[:40], fix=SEE_BODIES
+        )
     return parse_hex(text, "a transaction", limit=None)
 
 

@@ -15,6 +15,7 @@ from ledger.objects import Receipt
 MAX_BATCH: Final = 256
 """Transactions in one request."""
 MSGPACK: Final = "application/msgpack"
+SEE_BODIES: Final = "POST /v1/transactions in /v1/openapi.json shows the kinds of body"
 
 _batch_decoder = msgspec.msgpack.Decoder(list[bytes], strict=True)
 
@@ -99,6 +100,7 @@ def decode_batch(body: bytes) -> list[bytes]:
             "the body is not a batch of transactions",
             expected="a msgpack array of byte strings",
             found=str(error),
+            fix=SEE_BODIES,
         ) from None
     return check_batch(raws)
 
@@ -106,7 +108,9 @@ def decode_batch(body: bytes) -> list[bytes]:
 def check_batch(raws: list[bytes]) -> list[bytes]:
     """Refuse an empty batch and one that is too large."""
     if not raws:
-        raise DecodeError("an empty batch", code="EMPTY", expected="1 transaction at least", found="none")
+        raise DecodeError(
+            "an empty batch", code="EMPTY", expected="1 transaction at least", found="none", fix=SEE_BODIES
+        )
     if len(raws) > MAX_BATCH:
         raise TooLarge(
             "too many transactions in one request", expected=f"at most {MAX_BATCH}", found=len(raws), fix="split it"

@@ -129,7 +129,8 @@ async def test_good_ones_in_a_batch_with_bad_ones_are_taken(solo):
 )
 async def test_bad_bodies(web, status, code, headers, body):
     async with web.post("/v1/transactions", data=body, headers=headers) as response:
-        await problem(response, status, code)
+        told = await problem(response, status, code)
+    assert all(told[field] for field in ("expected", "found", "fix"))
 
 
 @pytest.mark.parametrize(
