@@ -21,7 +21,7 @@ from deploy.neighbourhood import Neighbourhood, Plan, Side
 _ROOT = str(Path(deploy.__file__).resolve().parents[1])
 SLOT_MS = 900_000
 SLOWEST_SLOT_MS = 600
-"""How long a slot takes at most unless the caller says otherwise."""
+"""How long a slot takes at most, however many members there are."""
 QUICKEST_SLOT_MS = 330
 """Below this the windows, two slots long, would be shorter than a slow block."""
 PER_MEMBER = 3
@@ -88,11 +88,11 @@ def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int 
 
 def quickest_slot_ms(members: int, slowness: int) -> int:
     """How short a slot may be: its windows outlast a slow block, and its transactions fit into it."""
-    return max(QUICKEST_SLOT_MS, members * PER_MEMBER * 10 * slowness // USUAL_RATE)
+    return min(SLOWEST_SLOT_MS, max(QUICKEST_SLOT_MS, members * PER_MEMBER * 10 * slowness // USUAL_RATE))
 
 
 def pace_for(lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS) -> Pace:
-    """A slot takes 0.6 s, less where the first trade would come too late else, more where `quickest_ms` says so.
+    """A slot takes 0.6 s, or less, but not below `quickest_ms`, where the first trade would come too late else.
 
     The lead is cut where it leaves no time for the slots: members that are late for the first windows cost less than a
     first trade that is late.

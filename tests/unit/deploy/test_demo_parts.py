@@ -56,8 +56,8 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
     assert slowness_of(90_000, 1, 2) == 300
     assert quickest_slot_ms(17, 100) == 330
     assert quickest_slot_ms(150, 100) == 500
-    assert quickest_slot_ms(150, 300) == 1500
-    assert pace_for(15_000, 27, quickest_slot_ms(150, 300)).slot_s == 1.5
+    assert quickest_slot_ms(150, 300) == 600
+    assert pace_for(9_000, 27, quickest_slot_ms(150, 300)).slot_s == 0.6
 
 
 @pytest.mark.asyncio
