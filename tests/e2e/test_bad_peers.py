@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+import deploy
 from deploy.cluster import Cluster, ClusterNode
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout, NodeLayout
@@ -26,6 +28,7 @@ CODES = {
 }
 OFFSETS_MS = {"early": 6_500, "near": 3_500}
 PATIENCE_S = 40.0
+ROOT = Path(deploy.__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,25 @@ async def observe(layout: NetworkLayout) -> dict[str, Seen]:
             statuses = {node.name: await ask(session, node) for node in cluster.nodes}
         async with session.get(f"{cluster.nodes[0].url}/readyz") as response:
             assert response.status == 200
+        shown = await shown_to_people(cluster.nodes[0].url)
+        for code in set(CODES.values()):
+            assert f"{code}: refused " in shown
+        assert (
+            shown.count("  expected ") == shown.count("  found ") == shown.count("  fix ") >= len(set(CODES.values()))
+        )
         return {
             node.name: Seen(statuses[node.name] or {"refusals": [], "peers": []}, read_log(node), node.running)
             for node in cluster.nodes
         }
+
+
+async def shown_to_people(url: str) -> str:
+    """What `gridchain query status` prints."""
+    command = [sys.executable, "-m", "deploy.main", "query", "status", "--url", url]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()
 
 
 def read_log(node: ClusterNode) -> list[dict]:
