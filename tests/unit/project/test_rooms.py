@@ -105,6 +105,6 @@ def test_every_runtime_dependency_is_the_agreed_list() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {line.split(">=")[0].split(";")[0].strip() for line in project["dependencies"]}
     assert names == {
-        "cryptography", "pynacl", "aiohttp", "plyvel", "rocksdict", "msgpack", "msgspec", "pydantic", "pydantic-settings", "uvloop",
-        "typer", "rich", "structlog", "prometheus-client",
+        "cryptography", "pynacl", "aiohttp", "plyvel", "rocksdict", "msgpack", "msgspec", "pydantic",
+        "pydantic-settings", "uvloop", "typer", "rich", "structlog", "prometheus-client",
     }  # fmt: skip
