@@ -204,9 +204,19 @@ def on_body(state: State, response: BodyResponse, peer: PeerId) -> None:
         entry.block, entry.parts = block, {}
         del state.fetches[block_hash]
     elif entry.proposal is not None and not _take_parts(entry, entry.proposal, response.parts):
-        accuse_peer(state, peer, "wrong-parts")
+        _doubt_ids(state, entry, peer)
     elif _complete(entry):
         del state.fetches[block_hash]
+
+
+def _doubt_ids(state: State, entry: BlockEntry, peer: PeerId) -> None:
+    """Parts do not fit the ids. The ids are not signed: only who sent both contradicts itself. Another may be right,
+    and who brought the ids wrong; so it costs nobody, and the whole body, which the header signs, decides."""
+    if peer == entry.source:
+        accuse_peer(state, peer, "wrong-parts")
+        return
+    entry.missing, entry.parts = (), {}
+    fetch(state, entry, ())
 
 
 def _whole(block_hash: Hash, response: BodyResponse, header: Header) -> StoredBlock | None:

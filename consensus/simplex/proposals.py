@@ -23,8 +23,16 @@ from ledger.objects import Header, decode_header, header_hash
 
 
 def on_proposal(state: State, proposal: Proposal, header: Header, peer: PeerId) -> None:
-    """Take a proposal of the current epoch whose header was decoded, if its leader signed it."""
+    """Take a proposal of the current epoch whose header was decoded, if its leader signed it.
+
+    Its ids are not signed: whoever passes a good header on can add some. So too many of them say nothing about the
+    block, and the proposal is as if it had never come.
+    """
     view = header.view
+    most, count = state.parameters.max_block_txs, len(proposal.transaction_ids)
+    if count > most:
+        accuse_peer(state, peer, "too-many-ids", f"at most {most} transactions", str(count))
+        return
     if view > state.view:
         _read_justification(state, proposal, view, peer)  # it may hold what opens the view
     if not state.final_view < view <= max(state.view, state.next_view) + 1:

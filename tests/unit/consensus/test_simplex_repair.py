@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from consensus.engine import (
@@ -38,7 +39,7 @@ from consensus.simulator.probe import Probe, block_of
 from ledger.certificates import VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, sha256
-from ledger.objects import Header, decode_header
+from ledger.objects import Header, decode_header, transaction_id
 
 NOTARIZE, NULLIFY, FINALIZE = VoteKind.NOTARIZE, VoteKind.NULLIFY, VoteKind.FINALIZE
 
@@ -105,7 +106,8 @@ def test_what_does_not_come_is_asked_of_others_and_then_as_a_whole() -> None:
 
 @pytest.mark.parametrize("wrong", ["other transaction", "index", "header"])
 def test_wrong_parts_cost_the_peer_and_the_search_goes_on(wrong: str) -> None:
-    """Failure 12 of the list: valid-looking parts stalled a network."""
+    """Failure 12 of the list: valid-looking parts stalled a network. Parts that contradict the sender's own ids, or
+    come with another header, are its fault."""
     probe = connected()
     probe.answer = False
     proposal = probe.proposal(1, transactions=(b"a", b"b"))
@@ -113,11 +115,47 @@ def test_wrong_parts_cost_the_peer_and_the_search_goes_on(wrong: str) -> None:
     missing(probe, proposal, (1,))
     parts = {"other transaction": Part(1, b"x"), "index": Part(7, b"b"), "header": Part(1, b"b")}
     header = proposal.header if wrong != "header" else probe.proposal(2).header
-    probe.hear(BodyResponse(block_of(proposal), header, 2, (parts[wrong],), b""), peer=2)
-    assert [a.peer for a in probe.effects(Accuse)] == [peer(2)]
+    probe.hear(BodyResponse(block_of(proposal), header, 2, (parts[wrong],), b""), peer=0)
+    assert [a.peer for a in probe.effects(Accuse)] == [peer(0)]
     probe.answer = True
-    probe.hear(body(probe, proposal, (1,)), peer=0)
+    probe.hear(body(probe, proposal, (1,)), peer=1)
     assert probe.votes() == [(NOTARIZE, 1)]
+
+
+@pytest.mark.parametrize("forged", [(b"y",), (b"a", b"y"), (b"y", b"b", b"c")])
+def test_ids_forged_by_whoever_passes_a_proposal_on_cost_no_honest_peer(forged: tuple[bytes, ...]) -> None:
+    """The ids are not signed. Member 2 brings the leader's block first, with ids of its own; 1 and the leader answer
+    truly, are not accused, and the block gets its vote."""
+    probe = connected()
+    probe.answer = False
+    proposal = probe.proposal(1, transactions=(b"a", b"b"))
+    ids = tuple(transaction_id(raw) for raw in forged)
+    probe.hear(msgspec.structs.replace(proposal, transaction_ids=ids, prefill=()), peer=2)
+    missing(probe, proposal, (0,))
+    probe.hear(body(probe, proposal, (0,)), peer=1)
+    if forged[0] == b"a":
+        assert len(probe.effects(Check)) == 2
+        probe.give(Checked(1, 1, ZERO_HASH, block_of(proposal), Verdict.INVALID, None, (), BODY_MISMATCH))
+    probe.answer = True
+    probe.hear(body(probe, proposal, (0, 1)), peer=0)
+    assert probe.effects(Accuse) == []
+    assert probe.votes() == [(NOTARIZE, 1)]
+
+
+def test_too_many_ids_say_nothing_about_the_block() -> None:
+    """One member that pads another's proposal must not make this node call the block invalid: a quorum may finalise it,
+    and an invalid final block halts for good."""
+    probe = connected()
+    proposal = probe.proposal(1, transactions=(b"a",))
+    ids = proposal.transaction_ids * (probe.parameters.max_block_txs + 1)
+    probe.hear(msgspec.structs.replace(proposal, transaction_ids=ids), peer=2)
+    assert [(a.peer, a.reason) for a in probe.effects(Accuse)] == [(peer(2), "too-many-ids")]
+    assert probe.votes() == []
+    probe.hear(proposal, peer=0)
+    assert probe.votes() == [(NOTARIZE, 1)]
+    probe.hear(probe.certificate(FINALIZE, 1, block_of(proposal)), peer=1)
+    assert probe.effects(Halt) == []
+    assert [effect.hashes for effect in probe.effects(Commit)] == [(block_of(proposal),)]
 
 
 def test_a_substituted_body_is_not_the_blocks_fault() -> None:
