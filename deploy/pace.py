@@ -73,7 +73,7 @@ def slowness_of(start_ms: int, nodes: int, cores: int) -> int:
 
 def lead_for(start_ms: int, members: int, slowness: int) -> int:
     """From genesis to the first window: the nodes start, side by side as they were measured; then the members join."""
-    return start_ms * 3 // 2 + 700 + (300 + 10 * members) * slowness // 100
+    return start_ms * 11 // 10 + 600 + (200 + 8 * members) * slowness // 100
 
 
 def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int | None:
