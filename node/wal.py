@@ -188,6 +188,7 @@ class Wal:
             sync_directory(self._directory)
             before = self._segments[-1]
             self._file, self._size = self._opener(before.path), before.path.stat().st_size
+            self._file.sync()
             return
         header, offset = found
         self._check_identity(header)
@@ -202,7 +203,9 @@ class Wal:
             self._file, self._size = self._opener(path), end
             if end < len(data):
                 self._file.truncate(end)
-                self._file.sync()
+            # What a killed process wrote may have come back from memory only: it is sent again, so it must be durable.
+            self._file.sync()
+            sync_directory(self._directory)
 
     def _check_identity(self, header: SegmentHeader) -> None:
         if header.identity != self._identity:

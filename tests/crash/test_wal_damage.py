@@ -10,7 +10,7 @@ from consensus.engine import StoredBlock
 from ledger.certificates import Vote, VoteKind
 from ledger.crypto import Hash
 from ledger.errors import StoreError
-from node.disk import UnsyncedLost
+from node.disk import DiskFile, UnsyncedLost
 from node.wal import Wal, WalPosition, write_hold
 from node.wal_format import Entry, RecordKind, WalIdentity, block_entry, vote_entry
 
@@ -198,6 +198,26 @@ def test_a_full_disk_loses_nothing_and_works_again(tmp_path: Path) -> None:
         FullDisk.room = 1 << 20
         wal.append([vote_entry(VOTES[3])])
     assert reopened(tmp_path / "wal") == (VOTES[:4], "")
+
+
+def test_what_is_read_back_is_durable_before_it_is_used(tmp_path: Path) -> None:
+    """A killed process leaves a whole batch in the page cache that was never synced. The next life sends its votes
+    again, so opening the log syncs before it hands them out."""
+    synced: list[Path] = []
+
+    class Watched(DiskFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._path = path
+
+        def sync(self) -> None:
+            synced.append(self._path)
+            super().sync()
+
+    written(tmp_path / "wal")
+    with Wal.open(tmp_path / "wal", IDENTITY, opener=Watched) as wal:
+        assert wal.recovery.votes == VOTES[:3]
+        assert synced == [segments(tmp_path / "wal")[0]]
 
 
 def test_unsynced_records_vanish_with_the_process(tmp_path: Path) -> None:

@@ -101,10 +101,11 @@ class World:
 
 @asynccontextmanager
 async def world(directory: Path) -> AsyncIterator[World]:
-    Disk.full, Disk.syncs = False, 0
+    Disk.full = False
     if not directory.exists():
         Wal.found(directory, IDENTITY)
     with Wal.open(directory, IDENTITY, opener=Disk) as wal, ThreadPoolExecutor(1) as thread:
+        Disk.syncs = 0  # those of opening do not count
         signer = Signer(KEY, CHAIN, wal.recovery, wal.hold_reason)
         signer.begin_epoch(EpochStart(1, header(1), Hash(ZERO), COMMITTEE, (0,)))
         made: list[World] = []
