@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from consensus.engine import EpochStart
 from consensus.parameters import EngineParameters
@@ -16,8 +17,12 @@ from ledger.store import Store
 from node.application import STATE_VALIDATORS, BlockRules
 from node.commit import epoch_after
 from node.config import ConsensusSection
+from node.mempool import BlockLimits
 from node.wal import Wal
 from node.wal_format import WalIdentity
+
+BODY_ROOM: Final = 64
+"""Bytes of a block's body besides its transactions."""
 
 
 def make_executor(genesis: Genesis) -> Executor:
@@ -49,7 +54,11 @@ def block_rules(genesis: Genesis) -> BlockRules:
 
 
 def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParameters:
-    """What genesis fixes for the engine, and what a leader may choose for itself (`[consensus]`)."""
+    """What genesis fixes for the engine, and the paces that a node may choose for itself (`[consensus]`).
+
+    The bounds of a block are genesis's alone: an engine judges by them, and what is invalid must not differ from node
+    to node. What a leader keeps to in its own blocks is `leader_limits`.
+    """
     fixed, limits = genesis.engine_parameters, genesis.limits
     return EngineParameters(
         delta_ms=chosen.delta_ms or fixed.delta_ms,
@@ -58,8 +67,17 @@ def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParam
         ),
         epoch_blocks=fixed.epoch_blocks,
         heartbeat_ms=fixed.heartbeat_ms,
-        max_block_txs=min(chosen.max_block_txs or limits.max_block_txs, limits.max_block_txs),
-        max_block_bytes=min(chosen.max_block_bytes or limits.max_block_bytes, limits.max_block_bytes),
+        max_block_txs=limits.max_block_txs,
+        max_block_bytes=limits.max_block_bytes,
+    )
+
+
+def leader_limits(genesis: Genesis, chosen: ConsensusSection) -> BlockLimits:
+    """What this node puts into a block that it leads: at most what genesis allows, with room for the body's frame."""
+    limits = genesis.limits
+    return BlockLimits(
+        min(chosen.max_block_txs or limits.max_block_txs, limits.max_block_txs),
+        min(chosen.max_block_bytes or limits.max_block_bytes, limits.max_block_bytes) - BODY_ROOM,
     )
 
 

@@ -28,14 +28,14 @@ from node.commit import Commits
 from node.config import NodeConfig
 from node.disk import DiskFile, UnsyncedLost
 from node.driver import Driver, Surroundings
-from node.founding import block_rules, current_epoch, engine_parameters, make_executor, open_chain
+from node.founding import block_rules, current_epoch, engine_parameters, leader_limits, make_executor, open_chain
 from node.head_state import AdmissionRules, HeadState
 from node.inbox import Inbox
 from node.ingress import Ingress, IngressSettings
 from node.keys import PassphraseSource, load_key
 from node.ledger_thread import LedgerThread
 from node.log import Logger, node_logger
-from node.mempool import BlockLimits, Mempool, MempoolLimits
+from node.mempool import Mempool, MempoolLimits
 from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
@@ -48,9 +48,6 @@ from p2p.certificates import NodeIdentity
 from p2p.settings import NetworkSettings
 from p2p.sync import Sync, SyncClient
 from p2p.sync_server import SyncServer
-
-BODY_ROOM: Final = 64
-"""Bytes of a block's body besides its transactions."""
 
 SMALL_SEGMENT_BYTES: Final = 128 * 1024
 """Segments of the log with `[dev] small_files`."""
@@ -290,10 +287,9 @@ def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
     )
     application = Application(chain.state(), ground.executor, block_rules(genesis), chain.head_hash, ground.metrics)
     commits = Commits(chain, application, ground.metrics, ground.epoch)
-    parameters = ground.parameters
     leading = Leading(
-        BlockLimits(parameters.max_block_txs, parameters.max_block_bytes - BODY_ROOM),
-        parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it
+        leader_limits(genesis, config.consensus),
+        ground.parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it
     )
     thread = stack.enter_context(LedgerThread.open())
     blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, thread, leading)

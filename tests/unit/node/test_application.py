@@ -16,7 +16,8 @@ from ledger.genesis import GenesisContract, GenesisHead, make_genesis
 from ledger.objects import Header, header_hash
 from ledger.store import MemoryStore
 from node.commit import StateDivergence, SyncedBlock, SyncedBlocks
-from node.founding import make_executor, open_chain
+from node.config import ConsensusSection
+from node.founding import engine_parameters, leader_limits, make_executor, open_chain
 
 ALICE, BOB = seeded_key(200), seeded_key(201)
 
@@ -274,3 +275,13 @@ def test_genesis_is_installed_once_and_the_same_everywhere() -> None:
     with pytest.raises(GenesisError) as refused:
         open_chain(MemoryStore(), broken, make_executor(broken))
     assert refused.value.code == "GENESIS_INSTALL"
+
+
+def test_what_a_leader_chooses_for_its_blocks_is_no_rule_for_others() -> None:
+    """An engine judges by genesis alone: a smaller local choice must not make others' blocks invalid here."""
+    genesis = counter_genesis(max_block_txs=20)
+    for chosen, led in ((ConsensusSection(max_block_txs=5, max_block_bytes=1_000), 5), (ConsensusSection(), 20)):
+        parameters, limits = engine_parameters(genesis, chosen), genesis.limits
+        assert (parameters.max_block_txs, parameters.max_block_bytes) == (20, limits.max_block_bytes)
+        assert leader_limits(genesis, chosen).transactions == led
+    assert leader_limits(genesis, ConsensusSection(max_block_txs=50)).transactions == 20
