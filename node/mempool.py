@@ -216,6 +216,8 @@ class Mempool:
                 continue
             transaction = waiting.transaction
             size = len(transaction.raw) + 5  # a byte string's header in the body's array
+            if size > limits.bytes:
+                continue  # no block of this leader holds it: it must not close the road to those behind
             if size > room:
                 break
             room -= size
