@@ -5,7 +5,8 @@ overlay of its parent's; the result is kept by hash until the block is final or 
 store byte-identical. Order in a block: due scheduled calls, then transactions; receipts in the same order.
 
 INVALID is only a pure function of parent and body: roots, sizes, limits, nonces, epoch boundary. A block that a quorum
-made final and whose execution here gives another result is never committed (`StateDivergence`): the node stops voting.
+made final and whose execution here gives another result is never committed (`node.commit.StateDivergence`): the node
+stops voting.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from contracts.executor import BlockContext, Executor
 from ledger.accounts import admits_nonce
 from ledger.codec import decode, encode
 from ledger.crypto import ZERO_HASH, Hash
-from ledger.errors import GridchainError, InvariantBroken
+from ledger.errors import InvariantBroken
 from ledger.merkle import receipts_root, transactions_root
 from ledger.objects import (
     BODY_VERSION,
@@ -45,12 +46,6 @@ STATE_VALIDATORS: Final = state_engine("validators")
 """The committee of the next epoch: encoded tuple of `Validator`."""
 MAX_BLOCK_GAS: Final = 500_000_000
 """A transaction enters a block only while the transactions before it used less gas than this (about 5 s of CPU)."""
-
-
-class StateDivergence(GridchainError):
-    """A final block whose execution here gives another result: this node or the quorum is wrong."""
-
-    code = "STATE_DIVERGENCE"
 
 
 @dataclass(frozen=True, slots=True)
