@@ -9,32 +9,12 @@ from collections.abc import Callable, Mapping
 
 from contracts import emit, kinds
 from contracts import vocabulary as words
-from contracts.containers import Containers
+from contracts.builtin_calls import BuiltinCalls
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
-from contracts.resolve import MISSING, Function
+from contracts.resolve import MISSING, Function, Parameter
 from contracts.shapes import deep_kind, shallow_kind
 
-_RESULTS: dict[str, Kind] = {
-    "len": kinds.interval(0, kinds.STR.high),
-    "sum": kinds.INT,
-    "abs": kinds.INT,
-    "any": kinds.BOOL,
-    "all": kinds.BOOL,
-    "int": kinds.INT,
-    "str": kinds.STR,
-    "bool": kinds.BOOL,
-    "bytes": kinds.BYTES,
-    "tuple": kinds.TUPLE,
-    "dict": kinds.DICT,
-    "set": kinds.SET,
-    "isinstance": kinds.BOOL,
-    "divmod": Kind("tuple", items=(kinds.INT, kinds.INT)),
-    "pow": kinds.INT,
-    "ord": kinds.interval(0, 0x10FFFF),
-    "chr": Kind("str", 1, 1),
-    "map": kinds.list_of(kinds.ANY),
-}
 _METHOD_RESULTS: dict[str, Kind] = {
     **dict.fromkeys(("strip", "lstrip", "rstrip", "lower", "upper", "join", "hex", "decode"), kinds.STR),
     **dict.fromkeys(("startswith", "endswith", "isdigit"), kinds.BOOL),
@@ -47,12 +27,9 @@ _METHOD_RESULTS: dict[str, Kind] = {
     "encode": kinds.BYTES,
     "to_bytes": Kind("bytes", 0, 32),
 }
-_KEYWORDS = frozenset(("key", "reverse", "default", "start", "maxsplit", "count", "signed", "byteorder", "length"))
-_HELPER_NAMES = {"dict": "dictof", "set": "setof", "pow": "pow_"}
-_HANDLES_KEY = frozenset(("sorted", "min", "max"))
 
 
-class Calls(Containers):
+class Calls(BuiltinCalls):
     """The call part of the compiler."""
 
     api: Mapping[str, Callable[[ast.Call], Emitted]]
@@ -77,16 +54,6 @@ class Calls(Containers):
             raise self.scope.refuse("C056", node, name)
         raise self.unknown(node.func)
 
-    def arguments(self, node: ast.Call) -> list[ast.expr]:
-        """Positional arguments; `*xs` becomes a metered copy."""
-        found: list[ast.expr] = []
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                found.append(ast.Starred(emit.helper("eager", self.visit(argument.value)[0]), emit.LOAD))
-            else:
-                found.append(self.visit(argument)[0])
-        return found
-
     def fixed(self, node: ast.Call, helper: str, count: int, kind: Kind) -> Emitted:
         if len(node.args) != count or node.keywords or any(isinstance(part, ast.Starred) for part in node.args):
             raise self.scope.refuse("C077", node, f"{helper} takes {count} arguments")
@@ -98,11 +65,15 @@ class Calls(Containers):
         if function.role in ("init", "migrate"):
             raise self.scope.refuse("C073", node, f"@{function.role} is called by the chain only")
         self.scope.facts.callees.add(function.name)
-        result = shallow_kind(function.returns)
+        summaries = self.scope.summaries
+        result = summaries.result(self.scope.function.name, function)
         if any(isinstance(part, ast.Starred) for part in node.args):
             if node.keywords:
                 raise self.scope.refuse("C058", node, "with keywords")
             self.scope.facts.starred.add(function.name)
+            for parameter in function.parameters:
+                if parameter.shape.tag == "any":
+                    summaries.passes(function.name, parameter.name, kinds.ANY)
             items = ast.List(
                 [
                     emit.pack([emit.const(star), self.visit(part.value if isinstance(part, ast.Starred) else part)[0]])
@@ -113,33 +84,41 @@ class Calls(Containers):
             )
             spread = emit.helper("star", *items.elts)
             return ast.Call(
-                emit.name(f"$f.{function.name}"),
+                emit.name(f"{summaries.prefix}{function.name}"),
                 [ast.Starred(emit.helper(f"args.{function.name}", spread), emit.LOAD)],
                 [],
             ), result
         positional, named = self.match_arguments(node, function)
-        call = ast.Call(emit.name(f"$f.{function.name}"), positional, named)
+        call = ast.Call(emit.name(f"{summaries.prefix}{function.name}"), positional, named)
         return call, result
 
     def match_arguments(self, node: ast.Call, function: Function) -> tuple[list[ast.expr], list[ast.keyword]]:
         parameters = function.parameters
         if len(node.args) > len(parameters):
             raise self.scope.refuse("C077", node, f"{function.name} takes {len(parameters)} arguments")
-        positional = [self.coerce(self.visit(part), p.shape) for part, p in zip(node.args, parameters, strict=False)]
+        positional = [self.given(function, p, part) for part, p in zip(node.args, parameters, strict=False)]
         by_name = {parameter.name: parameter for parameter in parameters[len(positional) :]}
         named: list[ast.keyword] = []
         for keyword in node.keywords:
             if keyword.arg in function.hidden:
-                named.append(ast.keyword(keyword.arg, self.visit(keyword.value)[0]))
+                value, kind = self.visit(keyword.value)
+                self.scope.summaries.passes(function.name, keyword.arg, kind)
+                named.append(ast.keyword(keyword.arg, value))
                 continue
             parameter = by_name.pop(keyword.arg or "", None)
             if parameter is None:
                 raise self.scope.refuse("C077", node, f"{function.name} has no free parameter {keyword.arg}")
-            named.append(ast.keyword(parameter.name, self.coerce(self.visit(keyword.value), parameter.shape)))
+            named.append(ast.keyword(parameter.name, self.given(function, parameter, keyword.value)))
         missing = [name for name, parameter in by_name.items() if parameter.default is MISSING]
         if missing:
             raise self.scope.refuse("C077", node, f"{function.name} needs {missing[0]}")
         return positional, named
+
+    def given(self, function: Function, parameter: Parameter, node: ast.expr) -> ast.expr:
+        emitted = self.visit(node)
+        if parameter.shape.tag == "any":
+            self.scope.summaries.passes(function.name, parameter.name, emitted[1])
+        return self.coerce(emitted, parameter.shape)
 
     def construct(self, node: ast.Call, name: str) -> Emitted:
         fields = self.contract.records[name].fields
@@ -167,25 +146,30 @@ class Calls(Containers):
                 raise self.scope.refuse("C057", node, f"{base.id}.{name}")
         return self.value_method(node, self.visit(base), name)
 
-    def keywords(self, node: ast.Call) -> list[ast.keyword]:
-        for keyword in node.keywords:
-            if keyword.arg not in _KEYWORDS or keyword.arg == "key":
-                raise self.scope.refuse("C077", node, str(keyword.arg))
-        return [ast.keyword(keyword.arg, self.visit(keyword.value)[0]) for keyword in node.keywords]
-
     def value_method(self, node: ast.Call, target: Emitted, name: str) -> Emitted:
         value, kind = target
-        if kind.tag == "record":
-            return self.replace(node, value, kind, name)
-        tag = "int" if kind.tag == "bool" else kind.tag
-        if name not in (words.ALL_METHODS if tag in ("any", "never") else words.METHODS.get(tag, frozenset())):
+        if name not in words.ALL_METHODS:
             raise self.scope.refuse("C057", node, name)
+        tag = "int" if kind.tag == "bool" else kind.tag
+        if tag == "record" and name == "replace":
+            fields = self.contract.records[kind.name].fields
+            if not node.args and all(keyword.arg in fields for keyword in node.keywords):
+                return self.replace(node, value, kind)
+        if tag not in ("any", "never") and (tag == "record" or name not in words.METHODS.get(tag, frozenset())):
+            self.scope.warn("C057", node, f"{kind.name or tag} has no method {name} with these arguments")
+            tag, kind = "any", kinds.ANY
         keyed = [keyword for keyword in node.keywords if keyword.arg == "key"] if name == "sort" else []
         plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
-        named = self.replacements(plain) if name == "replace" and tag in ("any", "never") else self.keywords(plain)
+        named = self.replacements(plain) if name == "replace" else self.keywords(plain)
+        if name == "replace" and named:
+            tag = "any"
         named += [ast.keyword("key", self.key_function(keyword.value, (kinds.item_kind(kind),))) for keyword in keyed]
         arguments = self.arguments(node)
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            self.contribute(node.func.value.id, name, [self.visit(part)[1] for part in node.args])
         result = _METHOD_RESULTS.get(name, kinds.ANY)
+        if kind.items and tag in ("list", "dict"):
+            result = self.item_result(name, kind, node) or result
         if tag in ("any", "never"):
             known = (
                 result if name not in ("count", "index", "copy", "update", "replace", "remove", "pop") else kinds.ANY
@@ -195,24 +179,55 @@ class Calls(Containers):
             result = kind if tag != "str" else kinds.STR
         return emit.helper(f"{tag}.{name}", value, *arguments, keywords=named), result
 
+    def contribute(self, owner: str, method: str, given: list[Kind]) -> None:
+        """A method puts something into a container that a name owns."""
+        match method, given:
+            case "append", [kind]:
+                self.scope.holds(owner, kinds.list_of(kind))
+            case "insert", [_, kind]:
+                self.scope.holds(owner, kinds.list_of(kind))
+            case "extend", [kind]:
+                self.scope.holds(owner, kinds.list_of(kinds.item_kind(kind)))
+            case "setdefault", [key, kind]:
+                self.scope.holds(owner, Kind("dict", items=(key, kind)))
+            case "append" | "insert" | "extend" | "setdefault" | "update", _:
+                self.scope.holds(owner, kinds.ANY)
+            case _:
+                pass
+
+    def item_result(self, name: str, kind: Kind, node: ast.Call) -> Kind | None:
+        """What methods of containers with known items give."""
+        value = kind.items[-1]
+        match kind.tag, name, len(node.args):
+            case "list", "pop", _:
+                return value
+            case "dict", "get" | "pop", 1:
+                return kinds.optional(value) if name == "get" else value
+            case "dict", "get" | "pop" | "setdefault", 2:
+                return kinds.join(value, self.visit(node.args[1])[1])
+            case "dict", "keys", 0:
+                return kinds.list_of(kind.items[0])
+            case "dict", "values", 0:
+                return kinds.list_of(value)
+            case "dict", "items", 0:
+                return kinds.list_of(Kind("tuple", items=kind.items))
+            case _:
+                return None
+
     def replacements(self, node: ast.Call) -> list[ast.keyword]:
         """Keywords of `.replace(...)` on a value that may be a text or a record."""
         fields = {name for record in self.contract.records.values() for name in record.fields}
         for keyword in node.keywords:
             if keyword.arg not in fields:
-                raise self.scope.refuse("C077", node, str(keyword.arg))
+                raise self.scope.refuse("C074", node, str(keyword.arg))
         return [ast.keyword(keyword.arg, self.visit(keyword.value)[0]) for keyword in node.keywords]
 
-    def replace(self, node: ast.Call, value: ast.expr, kind: Kind, name: str) -> Emitted:
+    def replace(self, node: ast.Call, value: ast.expr, kind: Kind) -> Emitted:
         fields = self.contract.records[kind.name].fields
-        if name != "replace" or node.args:
-            raise self.scope.refuse("C057" if name != "replace" else "C074", node, name)
-        changes: list[ast.keyword] = []
-        for keyword in node.keywords:
-            shape = fields.get(keyword.arg or "")
-            if shape is None or any(keyword.arg == seen.arg for seen in changes):
-                raise self.scope.refuse("C074", node, f"{kind.name} has no field {keyword.arg}")
-            changes.append(ast.keyword(keyword.arg, self.coerce(self.visit(keyword.value), shape, True)))
+        changes = [
+            ast.keyword(keyword.arg, self.coerce(self.visit(keyword.value), fields[keyword.arg or ""], True))
+            for keyword in node.keywords
+        ]
         return emit.helper("replace", value, keywords=changes), kinds.record_kind(kind.name)
 
     def slot_method(self, node: ast.Call, slot: str, name: str) -> Emitted:
@@ -263,121 +278,3 @@ class Calls(Containers):
         key = Kind("tuple", items=parts) if declared.tuple_key else parts[0]
         row = Kind("tuple", items=(key, value)) if name == "items" else key
         return emit.helper(f"{name}.{slot}", *self.arguments(node), keywords=named), kinds.list_of(row)
-
-    # builtins
-
-    def builtin(self, node: ast.Call, name: str) -> Emitted:
-        if name == "range":
-            value, kind = self.source(node)
-            bounds = value.args if isinstance(value, ast.Call) else []
-            return emit.helper("ranged", *bounds), kind
-        if name == "isinstance":
-            return self.isinstance(node)
-        if name in ("map", "filter"):
-            return self.mapped(node, name)
-        keyed = [keyword for keyword in node.keywords if keyword.arg == "key"]
-        if keyed and name not in _HANDLES_KEY:
-            raise self.scope.refuse("C077", node, "key")
-        plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
-        visited = [self.visit(part.value if isinstance(part, ast.Starred) else part) for part in node.args]
-        starred = any(isinstance(part, ast.Starred) for part in node.args)
-        if not node.keywords and not starred:
-            quick = self.quick(name, visited)
-            if quick is not None:
-                return quick
-        known = tuple(kind for _, kind in visited)
-        named = self.keywords(plain)
-        if keyed:
-            if visited and visited[0][1].tag == "set":
-                raise self.scope.refuse("C068", node)
-            items = (kinds.item_kind(known[0]),) if len(known) == 1 and not starred else (kinds.join_all(known),)
-            named.append(ast.keyword("key", self.key_function(keyed[0].value, (kinds.ANY,) if starred else items)))
-        arguments = self.arguments(node) if starred else [value for value, _ in visited]
-        result = kinds.ANY if starred and name in ("min", "max") else self.result(name, known, bool(named))
-        return emit.helper(_HELPER_NAMES.get(name, name), *arguments, keywords=named), result
-
-    def quick(self, name: str, visited: list[Emitted]) -> Emitted | None:
-        """Inline forms for numbers and lengths."""
-        known = [kind for _, kind in visited]
-        values = [value for value, _ in visited]
-        if (
-            name == "len"
-            and len(known) == 1
-            and not known[0].optional
-            and known[0].tag in ("list", "tuple", "dict", "set", "str", "bytes")
-        ):
-            low, high = (known[0].low, known[0].high) if known[0].tag in ("str", "bytes") else (0, kinds.STR.high)
-            return emit.helper("pylen", *values), kinds.interval(low, high)
-        if not known or not all(kind.tag == "int" and not kind.optional for kind in known):
-            return None
-        if name in ("min", "max") and len(known) > 1:
-            pick = min if name == "min" else max
-            kind = kinds.interval(pick(kind.low for kind in known), pick(kind.high for kind in known))
-            return emit.helper("py" + name, *values), kind
-        if name == "abs" and len(known) == 1:
-            top = max(abs(known[0].low), abs(known[0].high))
-            return emit.bounded(emit.helper("pyabs", *values), 0, top, inline=self.inline), kinds.interval(0, top)
-        if name == "int" and len(known) == 1:
-            return values[0], known[0]
-        return None
-
-    def result(self, name: str, known: tuple[Kind, ...], named: bool) -> Kind:
-        if any(kind.tag == "never" for kind in known):
-            return kinds.NEVER
-        if name in _RESULTS:
-            return _RESULTS[name]
-        item = kinds.item_kind(known[0]) if known else kinds.ANY
-        match name:
-            case "sorted" | "list" | "reversed":
-                return kinds.list_of(item)
-            case "min" | "max" if not named:
-                return item if len(known) == 1 else kinds.join_all(known)
-            case "enumerate" if known:
-                return kinds.list_of(
-                    Kind("tuple", items=(kinds.INT if len(known) > 1 or named else kinds.interval(0, 65_536), item))
-                )
-            case "zip":
-                return kinds.list_of(Kind("tuple", items=tuple(map(kinds.item_kind, known))))
-            case "filter" if len(known) == 2:
-                return kinds.list_of(kinds.item_kind(known[1]))
-        return kinds.ANY
-
-    def key_function(self, node: ast.expr, parameters: tuple[Kind, ...]) -> ast.expr:
-        """A function argument: a lambda, an own function or a builtin, never a value."""
-        if isinstance(node, ast.Lambda):
-            return self.lambda_(node, parameters)
-        if isinstance(node, ast.Constant) and node.value is None:
-            return emit.const(None)
-        if isinstance(node, ast.Name) and not self.scope.is_local(node.id):
-            names = [f"x{index}" for index in range(max(1, len(parameters)))]
-            function = self.contract.functions.get(node.id)
-            if function is not None or node.id in words.BUILTINS - {"range", "isinstance", "map", "filter"}:
-                body = ast.Call(node, [emit.name(name) for name in names], [])
-                wrapper = ast.Lambda(ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, []), body)
-                return self.lambda_(ast.fix_missing_locations(ast.copy_location(wrapper, node)), parameters)
-        raise self.scope.refuse("C066", node, "a function argument is a lambda or the name of a function")
-
-    def mapped(self, node: ast.Call, name: str) -> Emitted:
-        if node.keywords or len(node.args) < 2 or any(isinstance(part, ast.Starred) for part in node.args):
-            raise self.scope.refuse("C077", node, name)
-        sources = [self.visit(part) for part in node.args[1:]]
-        items = tuple(kinds.item_kind(kind) for _, kind in sources)
-        function = self.key_function(node.args[0], items)
-        return emit.helper(name, function, *(value for value, _ in sources)), self.result(
-            name, (kinds.ANY, *(k for _, k in sources)), False
-        )
-
-    def isinstance(self, node: ast.Call) -> Emitted:
-        if len(node.args) != 2 or node.keywords:
-            raise self.scope.refuse("C077", node, "isinstance")
-        parts = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
-        names: list[str] = []
-        for part in parts:
-            known = isinstance(part, ast.Name) and not self.scope.is_local(part.id)
-            python = {"int", "bool", "str", "bytes", "list", "dict", "tuple", "set"}
-            if not isinstance(part, ast.Name) or not known or part.id not in python | set(self.contract.records):
-                raise self.scope.refuse(
-                    "C059", node, "isinstance takes int, bool, str, bytes, list, dict, tuple, set or a record"
-                )
-            names.append(part.id)
-        return emit.helper("isinstance", self.visit(node.args[0])[0], emit.const(tuple(names))), kinds.BOOL

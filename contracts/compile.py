@@ -18,7 +18,7 @@ from contracts.lift import lift
 from contracts.limits import GAS_VERSION, LANGUAGE, PYC1
 from contracts.resolve import Contract, resolve
 from contracts.rewrite import rewrite
-from contracts.rules import reject
+from contracts.rules import Finding, reject
 from contracts.shapes import Shape
 from contracts.storage import struct_types
 from contracts.tokens import prescan
@@ -42,6 +42,7 @@ class Program:
     writers: frozenset[str]
     chain: int
     counted: bool
+    warnings: tuple[Finding, ...]
 
     @property
     def filename(self) -> str:
@@ -64,7 +65,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
     validate(tree, limits)
     lift(tree, limits)
     contract = resolve(tree, limits, pure)
-    rewritten = rewrite(contract)
+    rewritten = rewrite(contract, pure)
     digest = sha256(raw)
     return Program(
         digest,
@@ -76,6 +77,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
         rewritten.writers,
         rewritten.chain,
         rewritten.counted,
+        rewritten.warnings,
     )
 
 

@@ -50,9 +50,14 @@ class Containers(Expressions):
 
     def dict_(self, node: ast.Dict) -> Emitted:
         pairs = [(self.visit(key), self.visit(value)) for key, value in zip(node.keys, node.values, strict=True) if key]
+        known = (
+            kinds.join_all(tuple(key[1] for key, _ in pairs)),
+            kinds.join_all(tuple(value[1] for _, value in pairs)),
+        )
+        kind = Kind("dict", items=known)
         if all(isinstance(key[0], ast.Constant) and key[1].tag in ("str", "bytes") for key, _ in pairs):
-            return ast.Dict([key[0] for key, _ in pairs], [value[0] for _, value in pairs]), kinds.DICT
-        return emit.helper("dict", *(emit.pack([key[0], value[0]]) for key, value in pairs)), kinds.DICT
+            return ast.Dict([key[0] for key, _ in pairs], [value[0] for _, value in pairs]), kind
+        return emit.helper("dict", *(emit.pack([key[0], value[0]]) for key, value in pairs)), kind
 
     def list_comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Emitted:
         clauses, (element, kind) = self.comprehend(node, lambda: self.visit(node.elt))
@@ -63,12 +68,15 @@ class Containers(Expressions):
         return emit.helper("made", ast.SetComp(emit.helper("key", element), clauses)), kinds.SET
 
     def dict_comprehension(self, node: ast.DictComp) -> Emitted:
-        clauses, (pair, _) = self.comprehend(node, lambda: self.pair(node))
+        clauses, (pair, known) = self.comprehend(node, lambda: self.pair(node))
         key, value = pair.elts if isinstance(pair, ast.Tuple) else (pair, pair)
-        return emit.helper("made", ast.DictComp(emit.helper("key", key), value, clauses)), kinds.DICT
+        return emit.helper("made", ast.DictComp(emit.helper("key", key), value, clauses)), Kind(
+            "dict", items=known.items
+        )
 
     def pair(self, node: ast.DictComp) -> Emitted:
-        return emit.pack([self.visit(node.key)[0], self.visit(node.value)[0]]), kinds.ANY
+        (key, key_kind), (value, kind) = self.visit(node.key), self.visit(node.value)
+        return emit.pack([key, value]), Kind("tuple", items=(key_kind, kind))
 
     def comprehend(
         self, node: Comprehension, element: Callable[[], Emitted]
@@ -112,9 +120,11 @@ class Containers(Expressions):
                 for _, kind in bounds
             )
             return emit.helper("pyrange" if plain else "range", *(value for value, _ in bounds)), range_kind(bounds)
+        if makes_set(node):
+            raise self.scope.refuse("C067", node)
         value, kind = self.visit(node)
         if kind.tag == "set":
-            raise self.scope.refuse("C067", node)
+            self.scope.warn("C067", node, "")
         return value, kind
 
     def targets(self, node: ast.expr, kind: Kind, level: dict[str, Kind] | None) -> tuple[ast.expr, ast.expr | None]:
@@ -190,3 +200,9 @@ def range_kind(bounds: list[Emitted]) -> Kind:
         return kinds.list_of(kinds.interval(0, max(0, numbers[0].high - 1)))
     low = min(kind.low for kind in numbers[:2])
     return kinds.list_of(kinds.interval(low, max(kind.high for kind in numbers[:2])))
+
+
+def makes_set(node: ast.expr) -> bool:
+    """Whether an expression is a set by its syntax."""
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "set"
+    return called or isinstance(node, ast.Set | ast.SetComp)

@@ -104,11 +104,11 @@ class Expressions:
     def module_constant(self, name: str) -> Emitted:
         value = self.contract.constants[name]
         if type(value) in (int, bool, str, bytes) or value is None:
-            return emit.const(value), literal_kind(value)
-        return emit.name(f"$c.{name}"), literal_kind(value)
+            return emit.const(value), kinds.literal_kind(value)
+        return emit.name(f"$c.{name}"), kinds.literal_kind(value)
 
     def constant(self, node: ast.Constant) -> Emitted:
-        return emit.const(node.value), literal_kind(node.value)
+        return emit.const(node.value), kinds.literal_kind(node.value)
 
     # operators
 
@@ -135,6 +135,8 @@ class Expressions:
             kind = kinds.list_of(kinds.join(a.items[0], b.items[0]))
         elif which == "mul" and a.number and b.number:
             kind = kinds.INT
+        elif which == "mul" and "list" in (a.tag, b.tag) and (a.number or b.number):
+            kind = a if a.tag == "list" else b
         return emit.helper(which, left[0], right[0]), kind
 
     def unary(self, node: ast.UnaryOp) -> Emitted:
@@ -218,16 +220,14 @@ class Expressions:
                 raise self.scope.refuse("C054", node, f"ctx.{node.attr}")
             return ast.Attribute(emit.name("$m"), node.attr, emit.LOAD), _CTX[node.attr]
         value, kind = self.visit(node.value)
-        if kind.tag == "record":
-            shape = self.contract.records[kind.name].fields.get(node.attr)
-            if shape is None:
-                raise self.scope.refuse("C074", node, f"{kind.name} has no field {node.attr}")
+        if not any(node.attr in record.fields for record in self.contract.records.values()):
+            raise self.scope.refuse("C054", node, node.attr)
+        shape = self.contract.records[kind.name].fields.get(node.attr) if kind.tag == "record" else None
+        if shape is not None:
             plain = ast.Attribute(value, node.attr, emit.LOAD)
             return (emit.helper("opened", plain) if shape.tag == "list" else plain), deep_kind(shape)
         if kind.tag not in ("any", "never"):
-            raise self.scope.refuse("C054", node, node.attr)
-        if not any(node.attr in record.fields for record in self.contract.records.values()):
-            raise self.scope.refuse("C054", node, node.attr)
+            self.scope.warn("C054", node, f"{kind.name or kind.tag} has no field {node.attr}")
         return emit.helper("attr", value, emit.const(node.attr)), kinds.NEVER if kind.tag == "never" else kinds.ANY
 
     def subscript(self, node: ast.Subscript) -> Emitted:
@@ -244,8 +244,10 @@ class Expressions:
         index, wanted = self.visit(node.slice)
         if kind.tag in ("list", "tuple", "str", "bytes") and wanted.number:
             return ast.Subscript(value, index, emit.LOAD), indexed_kind(kind, node.slice)
-        if kind.tag == "dict" and kind.items and _narrow(wanted):
-            return ast.Subscript(value, index, emit.LOAD), kind.items[1]
+        if kind.tag == "dict" and kind.items:
+            if _narrow(wanted):
+                return ast.Subscript(value, index, emit.LOAD), kind.items[1]
+            return emit.helper("getitem", value, index), kind.items[1]
         return emit.helper("getitem", value, index), kinds.NEVER if kind.tag == "never" else kinds.ANY
 
     def slot_key(self, slot: str, node: ast.expr) -> ast.expr:
@@ -300,27 +302,6 @@ def lambda_of(names: list[str] | tuple[str, ...], body: ast.expr) -> ast.Lambda:
     """A lambda with plain parameters."""
     arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
     return ast.Lambda(arguments, body)
-
-
-def literal_kind(value: Any) -> Kind:
-    """The kind of a constant."""
-    match value:
-        case None:
-            return kinds.NONE
-        case bool():
-            return kinds.BOOL
-        case int():
-            return kinds.interval(value, value)
-        case str():
-            return Kind("str", len(value), len(value))
-        case bytes():
-            return Kind("bytes", len(value), len(value))
-        case tuple():
-            return Kind("tuple", items=tuple(map(literal_kind, value)))
-        case list():
-            return kinds.LIST
-        case _:
-            return kinds.DICT
 
 
 def plain_comparison(which: str, a: Kind, b: Kind) -> bool:

@@ -7,6 +7,7 @@ an interval; it decides where the 256-bit range check can be left out. Kinds nev
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from contracts.limits import PYC1
 
@@ -78,7 +79,7 @@ def optional(kind: Kind) -> Kind:
 def item_kind(kind: Kind) -> Kind:
     """What iterating over a value of this kind yields."""
     match kind.tag:
-        case "list" if kind.items:
+        case "list" | "dict" if kind.items:
             return kind.items[0]
         case "tuple" if kind.items:
             return join_all(kind.items)
@@ -148,6 +149,34 @@ def settled(kind: Kind) -> Kind:
     return kind
 
 
+def kept(kind: Kind) -> Kind:
+    """What stays certain of a container that one name owns: its items, but not what is inside them."""
+    if kind.tag in ("list", "dict") and kind.items:
+        return replace(kind, items=tuple(map(settled, kind.items)))
+    return settled(kind)
+
+
 def fits(kind: Kind, wanted: Kind) -> bool:
     """Whether every value of `kind` is certainly a value of `wanted` (an annotation)."""
     return join(wanted, kind) == wanted
+
+
+def literal_kind(value: Any) -> Kind:
+    """The kind of a constant."""
+    match value:
+        case None:
+            return NONE
+        case bool():
+            return BOOL
+        case int():
+            return interval(value, value)
+        case str():
+            return Kind("str", len(value), len(value))
+        case bytes():
+            return Kind("bytes", len(value), len(value))
+        case tuple():
+            return Kind("tuple", items=tuple(map(literal_kind, value)))
+        case list():
+            return LIST
+        case _:
+            return DICT

@@ -247,11 +247,8 @@ def failures(meter: Meter) -> dict[str, Helper]:
     def assertion() -> None:
         raise Assertion
 
-    def enter() -> None:
-        """Entry into a function of a contract that recurses."""
-        meter.depth += 1
-        if meter.depth > meter.allowed:
-            raise DepthExceeded
+    def too_deep() -> None:
+        raise DepthExceeded
 
     revert = make_revert()
 
@@ -261,7 +258,7 @@ def failures(meter: Meter) -> dict[str, Helper]:
 
     return {
         "oog": out_of_gas, "oom": out_of_memory, "ovf": overflow, "mismatch": mismatch, "assertion": assertion,
-        "enter": enter, "revert": revert, "require": require,
+        "deep": too_deep, "revert": revert, "require": require,
     }  # fmt: skip
 
 

@@ -68,6 +68,8 @@ def _plain(meter: Meter) -> dict[str, Helper]:
         "pymin": min,
         "pymax": max,
         "pyabs": abs,
+        "pyint": int,
+        "type": type,
         "replace": msgspec.structs.replace,
     }
 

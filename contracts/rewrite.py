@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts import emit, kinds
+from contracts.leaf_loops import localize
+from contracts.likely import likely_integers
 from contracts.limits import FUNCTION_GAS, PYC1
+from contracts.ownership import owned_names
 from contracts.resolve import MISSING, Contract, Function
-from contracts.rules import reject
-from contracts.scope import Facts, Scope
+from contracts.rules import Finding, reject
+from contracts.scope import Facts, Scope, bound_names
 from contracts.shapes import Shape, shallow_kind
 from contracts.statements import Statements
-from ledger.errors import InvariantBroken
+from contracts.summaries import Summaries
 
-_MAX_ROUNDS = 20
 _PATIENCE = 10
+_VERSIONED = 6_000
+"""Syntax nodes up to which a second version for integers is worth its compile time."""
 _UNCOUNTED = 16
 """Contracts without recursion whose calls nest at most so deep need no counter at run time."""
 
@@ -30,63 +35,134 @@ class Rewritten:
     writers: frozenset[str]
     chain: int
     counted: bool
+    warnings: tuple[Finding, ...]
 
 
-def rewrite(contract: Contract) -> Rewritten:
+def rewrite(contract: Contract, pure: bool) -> Rewritten:
     """Compile every function. Raise `SourceRejected` for what the types and scopes forbid."""
-    bodies: dict[str, list[ast.stmt]] = {}
-    facts: dict[str, Facts] = {}
-    for function in contract.functions.values():
-        bodies[function.name], facts[function.name] = _function(contract, function)
+    bodies, facts = _world(Summaries(contract, {}))
     writers = _closure({name for name, fact in facts.items() if fact.writes}, facts)
     for function in contract.functions.values():
         if function.role == "view" and function.name in writers:
             raise reject("C072", function.node.lineno, function.node.col_offset, function.name)
     chain = _longest_chain(facts)
     counted = chain > _UNCOUNTED
-    module = ast.Module([_emit(contract.functions[name], body, counted) for name, body in bodies.items()], [])
+    emitted: list[ast.stmt] = []
+    small = sum(1 for function in contract.functions.values() for _ in ast.walk(function.node)) <= _VERSIONED
+    assumed = _assumed(contract) if pure and small else {}
+    if assumed:
+        quick, more = _world(Summaries(contract, assumed, "$i."))
+        facts = {name: fact.joined(more[name]) for name, fact in facts.items()}
+        emitted += [_emit(contract.functions[name], body, counted, "$i.") for name, body in quick.items()]
+    for name, body in bodies.items():
+        function = contract.functions[name]
+        emitted.append(_emit(function, body, counted, "$f.", tuple(assumed.get(name, ()))))
     checks = {label: check for fact in facts.values() for label, check in fact.checks.items()}
     starred = frozenset(name for fact in facts.values() for name in fact.starred)
-    return Rewritten(ast.fix_missing_locations(module), checks, starred, frozenset(writers), chain, counted)
+    tree = ast.fix_missing_locations(ast.Module(emitted, []))
+    warnings = tuple(warning for fact in facts.values() for warning in fact.warnings)
+    return Rewritten(tree, checks, starred, frozenset(writers), chain, counted, warnings)
 
 
-def _function(contract: Contract, function: Function) -> tuple[list[ast.stmt], Facts]:
-    scope = Scope(contract, function)
-    for parameter in function.parameters:
-        scope.bind(parameter.name, shallow_kind(parameter.shape))
-    for name in function.hidden:
-        scope.bind(name, kinds.ANY)
-    for scope.rounds in range(_MAX_ROUNDS):
-        scope.changed = False
-        scope.fresh_names = 0
-        scope.facts = Facts()
-        body = Statements(scope).block(function.node.body, FUNCTION_GAS)
-        if not scope.changed:
-            break
-        if scope.rounds == _PATIENCE:
-            scope.give_up()
-    else:
-        raise InvariantBroken(f"kinds of {function.name} do not settle")
-    returns = function.returns
-    if not isinstance(function.node.body[-1], ast.Return) and not kinds.fits(kinds.NONE, shallow_kind(returns)):
-        end: list[ast.stmt] = [emit.statement(emit.helper("mismatch"))]
-        emit.locate(end, function.node.lineno)
-        body = body + end
-    return body, scope.facts
+def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, Facts]]:
+    """Kinds of all functions to a fixpoint; bodies and facts of the last round of each."""
+    contract = summaries.contract
+    called = _called(contract)
+    scopes: dict[str, Scope] = {}
+    for function in contract.functions.values():
+        alone = bool(function.role) and function.name not in called
+        summaries.seed(function, alone)
+        fresh = frozenset(parameter.name for parameter in function.parameters if alone)
+        owned = owned_names(function.node, fresh, _builtin_test(contract, function))
+        scopes[function.name] = Scope(summaries, function, owned)
+    bodies: dict[str, list[ast.stmt]] = {}
+    pending = list(scopes)
+    while pending:
+        summaries.dirty.clear()
+        for name in pending:
+            bodies[name] = _round(scopes[name])
+        again = summaries.dirty | {name for name in pending if scopes[name].changed}
+        pending = [name for name in scopes if name in again]
+    return bodies, {name: scope.facts for name, scope in scopes.items()}
 
 
-def _emit(function: Function, body: list[ast.stmt], counted: bool) -> ast.stmt:
+def _called(contract: Contract) -> set[str]:
+    """Names that are called somewhere inside the contract, or given as arguments."""
+    trees = [function.node for function in contract.functions.values()]
+    return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _builtin_test(contract: Contract, function: Function) -> Callable[[str], bool]:
+    own = bound_names(function.node.body) | {parameter.name for parameter in function.parameters}
+    return lambda name: name not in own and not contract.defines(name)
+
+
+def _round(scope: Scope) -> list[ast.stmt]:
+    """One pass over a function with what is known now."""
+    scope.begin()
+    function = scope.function
+    body = Statements(scope).block(function.node.body, FUNCTION_GAS)
+    if not isinstance(function.node.body[-1], ast.Return):
+        scope.summaries.returns(function, kinds.NONE)
+        if not kinds.fits(kinds.NONE, shallow_kind(function.returns)):
+            end: list[ast.stmt] = [emit.statement(emit.helper("mismatch"))]
+            emit.locate(end, function.node.lineno)
+            body = body + end
+    scope.rounds += 1
+    if scope.changed and scope.rounds >= _PATIENCE:
+        scope.give_up()
+    return body
+
+
+def _assumed(contract: Contract) -> dict[str, dict[str, kinds.Kind]]:
+    """Parameters without annotation that look like integers, by entry: worth a version for integers."""
+    found: dict[str, dict[str, kinds.Kind]] = {}
+    for function in contract.functions.values():
+        free = {parameter.name for parameter in function.parameters if parameter.shape.tag == "any"}
+        likely = sorted(free & likely_integers(function.node)) if function.role else []
+        if likely:
+            found[function.name] = dict.fromkeys(likely, kinds.INT)
+    return found
+
+
+def _emit(
+    function: Function, body: list[ast.stmt], counted: bool, prefix: str, integers: tuple[str, ...] = ()
+) -> ast.stmt:
+    body = localize(body)
     if counted:
-        depth = ast.Attribute(emit.name("$m"), "depth", emit.STORE)
-        leave: list[ast.stmt] = [ast.AugAssign(depth, ast.Sub(), emit.const(1))]
-        body = [emit.statement(emit.helper("enter")), ast.Try(body, [], [], leave)]
+        body = [*_entered(), ast.Try(body, [], [], [_stepped(ast.Sub())])]
+    if integers:
+        body = [_dispatch(function, integers), *body]
     hidden = [ast.arg(name) for name in function.hidden]
     empty: list[ast.expr | None] = [None] * len(hidden)
     plain = [ast.arg(parameter.name) for parameter in function.parameters]
     arguments = ast.arguments([], plain, None, hidden, empty, None, _defaults(function))
-    made = ast.FunctionDef(f"$f.{function.name}", arguments, body, [], None)
+    made = ast.FunctionDef(f"{prefix}{function.name}", arguments, body, [], None)
     emit.locate([made], function.node.lineno)
     return made
+
+
+def _entered() -> list[ast.stmt]:
+    """Count the entry into a function of a contract that recurses."""
+    now = ast.Attribute(emit.name("$m"), "depth", emit.LOAD)
+    allowed = ast.Attribute(emit.name("$m"), "allowed", emit.LOAD)
+    return [
+        _stepped(ast.Add()),
+        ast.If(emit.compare(now, ast.Gt(), allowed), [emit.statement(emit.helper("deep"))], []),
+    ]
+
+
+def _stepped(operator: ast.operator) -> ast.stmt:
+    return ast.AugAssign(ast.Attribute(emit.name("$m"), "depth", emit.STORE), operator, emit.const(1))
+
+
+def _dispatch(function: Function, integers: tuple[str, ...]) -> ast.stmt:
+    """`if type(n) is int: return` the version for integers: same meaning, same gas."""
+    tests: list[ast.expr] = [
+        emit.compare(emit.helper("type", emit.name(name)), ast.Is(), emit.name("$pyint")) for name in integers
+    ]
+    call = ast.Call(emit.name(f"$i.{function.name}"), [emit.name(p.name) for p in function.parameters], [])
+    return ast.If(tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests), [ast.Return(call)], [])
 
 
 def _defaults(function: Function) -> list[ast.expr]:

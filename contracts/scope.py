@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from contracts import kinds
 from contracts.kinds import Kind
-from contracts.resolve import Contract, Function
-from contracts.rules import SourceRejected, reject
+from contracts.resolve import Function
+from contracts.rules import Finding, SourceRejected, reject
 from contracts.shapes import Shape
+from contracts.summaries import Summaries
 
 
 @dataclass(slots=True)
@@ -20,14 +21,27 @@ class Facts:
     writes: bool = False
     checks: dict[str, tuple[Shape, bool]] = field(default_factory=dict)
     starred: set[str] = field(default_factory=set)
+    warnings: list[Finding] = field(default_factory=list)
+
+    def joined(self, other: Facts) -> Facts:
+        """The facts of both versions of a function."""
+        return Facts(
+            self.callees | other.callees,
+            self.writes or other.writes,
+            {**self.checks, **other.checks},
+            self.starred | other.starred,
+            self.warnings,
+        )
 
 
 class Scope:
     """Names visible in a function. Locals follow Python: whatever is bound anywhere in the body is local."""
 
-    def __init__(self, contract: Contract, function: Function) -> None:
-        self.contract = contract
+    def __init__(self, summaries: Summaries, function: Function, owned: frozenset[str]) -> None:
+        self.summaries = summaries
+        self.contract = summaries.contract
         self.function = function
+        self.owned = owned
         self.kinds: dict[str, Kind] = {}
         named = {parameter.name for parameter in function.parameters}
         self.locals = named | set(function.hidden) | bound_names(function.node.body)
@@ -52,7 +66,7 @@ class Scope:
     def bind(self, name: str, kind: Kind) -> None:
         """A local may hold a value of `kind`."""
         old = self.kinds.get(name, kinds.NEVER)
-        new = kinds.join(old, kinds.settled(kind))
+        new = kinds.join(old, kinds.kept(kind) if name in self.owned else kinds.settled(kind))
         if new == old:
             return
         self.changed = True
@@ -62,6 +76,19 @@ class Scope:
             new = kinds.ANY
         self.kinds[name] = new
 
+    def holds(self, name: str, kind: Kind) -> None:
+        """An owned list or dict gets an item; `kind` is the container's with that item."""
+        if name in self.owned and not any(name in level for level in self.inner):
+            self.bind(name, kind)
+
+    def begin(self) -> None:
+        """Start another round over the function."""
+        self.changed = False
+        self.fresh_names = 0
+        self.facts = Facts()
+        for name in (*(parameter.name for parameter in self.function.parameters), *self.function.hidden):
+            self.bind(name, self.summaries.parameter(self.function, name))
+
     def give_up(self) -> None:
         """Nothing is known of any local: kinds that do not settle in time are not worth more."""
         self.kinds = dict.fromkeys(self.locals | set(self.kinds), kinds.ANY)
@@ -70,6 +97,11 @@ class Scope:
         """A local name that source cannot spell."""
         self.fresh_names += 1
         return f"$v{self.fresh_names}"
+
+    def warn(self, code: str, node: ast.AST, detail: str) -> None:
+        """What will certainly fail when it runs. Kinds get sharper with time and what is admitted must not depend on
+        them, so this is advice for the author, not a refusal."""
+        self.facts.warnings.append(self.refuse(code, node, detail).finding)
 
     def refuse(self, code: str, node: ast.AST, detail: str = "") -> SourceRejected:
         """The refusal for a rule at a node."""

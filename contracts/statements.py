@@ -99,6 +99,7 @@ class Statements(ApiCalls):
 
     def return_(self, node: ast.Return) -> list[ast.stmt]:
         value: Emitted = (emit.const(None), kinds.NONE) if node.value is None else self.visit(node.value)
+        self.scope.summaries.returns(self.scope.function, value[1])
         return [ast.Return(self.coerce(value, self.scope.function.returns))]
 
     def assert_(self, node: ast.Assert) -> list[ast.stmt]:
@@ -183,11 +184,22 @@ class Statements(ApiCalls):
             raise self.scope.refuse("C030", target, "assignment to a slice")
         base, kind = self.visit(target.value)
         if kind.tag in ("str", "bytes", "tuple", "record", "int", "bool"):
-            raise self.scope.refuse("C030", target, f"assignment to an item of a {kind.tag}")
+            self.scope.warn("C030", target, f"assignment to an item of a {kind.name or kind.tag}")
         index, wanted = self.visit(target.slice)
+        if isinstance(target.value, ast.Name):
+            self.put_in(target.value.id, kind, wanted, value[1])
         if kind.tag == "list" and wanted.number:
             return ast.Assign([ast.Subscript(base, index, emit.STORE)], value[0])
         return emit.statement(emit.helper("setitem", value[0], base, index))
+
+    def put_in(self, owner: str, kind: Kind, key: Kind, value: Kind) -> None:
+        """`owner[key] = value`, where the owner may be a list or a dict."""
+        if kind.tag == "list":
+            self.scope.holds(owner, kinds.list_of(value))
+        elif kind.tag == "dict":
+            self.scope.holds(owner, Kind("dict", items=(key, value)))
+        elif kind.tag != "never":
+            self.scope.holds(owner, kinds.ANY)
 
     def annotated(self, node: ast.AnnAssign) -> list[ast.stmt]:
         shape = parse_shape(node.annotation, self.contract.records)
@@ -221,7 +233,11 @@ class Statements(ApiCalls):
         read: ast.expr = emit.helper("getitem", emit.name(held), emit.name(place))
         if plain:
             read = ast.Subscript(emit.name(held), emit.name(place), emit.LOAD)
-        made, _ = self.in_place(operator, (read, kinds.item_kind(kind)), self.visit(node.value))
+        item = kind.items[1] if kind.tag == "dict" and kind.items else kinds.item_kind(kind)
+        item = kinds.NEVER if kind.tag == "never" else item
+        made, result = self.in_place(operator, (read, item), self.visit(node.value))
+        if isinstance(target.value, ast.Name):
+            self.put_in(target.value.id, kind, wanted, result)
         if plain:
             where = ast.Subscript(emit.name(held), emit.name(place), emit.STORE)
             return [*setup, ast.Assign([where], made)]
@@ -245,7 +261,10 @@ class Statements(ApiCalls):
         if old[1].tag in immutable or number or isinstance(made, ast.BinOp | ast.IfExp):
             return made, kind
         which = made.func.id[1:] if isinstance(made, ast.Call) and isinstance(made.func, ast.Name) else "add"
-        if old[1].tag in ("list", "set", "dict"):
+        if old[1].tag == "list" and old[1].items:
+            more = kinds.item_kind(value[1]) if operator is ast.Add else kinds.NEVER
+            kind = kinds.list_of(kinds.join(old[1].items[0], more))
+        elif old[1].tag in ("list", "set", "dict"):
             kind = Kind(old[1].tag)
         return emit.helper("inplace", emit.const(which), old[0], value[0]), kind
 

@@ -65,9 +65,20 @@ OPERATIONS: dict[str, Any] = {
     "floordiv": _divided("//"), "mod": _divided("%"), "pow": _power, "lshift": _shift, "rshift": _right,
     "and": lambda a, b: int(a) & int(b), "or": lambda a, b: int(a) | int(b), "xor": lambda a, b: int(a) ^ int(b),
 }  # fmt: skip
+
+
+def _method(operation: Any, swapped: bool) -> Any:
+    def method(a: Any, b: Any) -> Any:
+        if not isinstance(b, int):
+            return NotImplemented
+        return checked(operation(int(b), int(a)) if swapped else operation(int(a), int(b)))
+
+    return method
+
+
 for _name, _operation in OPERATIONS.items():
-    setattr(Checked, f"__{_name}__", lambda a, b, operation=_operation: checked(operation(int(a), int(b))))
-    setattr(Checked, f"__r{_name}__", lambda a, b, operation=_operation: checked(operation(int(b), int(a))))
+    setattr(Checked, f"__{_name}__", _method(_operation, False))
+    setattr(Checked, f"__r{_name}__", _method(_operation, True))
 Checked.__pos__ = lambda a: checked(int(a))  # type: ignore[method-assign]
 Checked.__neg__ = lambda a: checked(-int(a))  # type: ignore[method-assign]
 Checked.__invert__ = lambda a: checked(~int(a))  # type: ignore[method-assign]
@@ -179,15 +190,20 @@ class Writer:
         return CONSTANTS + f"def main({annotated}):\n" + "\n".join(body) + f"\n    return [{', '.join(self.names)}]\n"
 
 
-def reference(source: str, arguments: list[int]) -> tuple[str, Any]:
-    tree = ast.fix_missing_locations(Wrap().visit(ast.parse(source)))
-    for argument in tree.body[-1].args.args:
-        argument.annotation = None
-    scope: dict[str, Any] = {
+def checked_scope() -> dict[str, Any]:
+    """Names under which Python runs a program with checked integers."""
+    return {
         "Checked": Checked,
         "int": lambda value: value,
         "range": lambda *bounds: map(Checked, range(*map(int, bounds))),
     }
+
+
+def reference(source: str, arguments: list[int]) -> tuple[str, Any]:
+    tree = ast.fix_missing_locations(Wrap().visit(ast.parse(source)))
+    for argument in tree.body[-1].args.args:
+        argument.annotation = None
+    scope = checked_scope()
     exec(compile(tree, "<reference>", "exec"), scope)
     try:
         return "", [int(value) for value in scope["main"](*map(Checked, arguments))]

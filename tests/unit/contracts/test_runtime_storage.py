@@ -238,7 +238,7 @@ def test_a_view_called_by_a_transaction_gives_its_value(bench: Bench) -> None:
         ("C074", "R = record('R', a=dict)\n"),
         ("C074", "R = record('R', a=u64)\n\ndef f():\n    return R(1)\n"),
         ("C074", "R = record('R', a=u64)\n\ndef f():\n    return R(b=1)\n"),
-        ("C074", "R = record('R', a=u64)\n\ndef f(r: R):\n    return r.b\n"),
+        ("C054", "R = record('R', a=u64)\n\ndef f(r: R):\n    return r.b\n"),
         ("C074", "R = record('R', a=u64)\n\ndef f(r: R):\n    return r.replace(b=1)\n"),
         ("C054", "R = record('R', a=u64)\n\ndef f(r: R):\n    r.a = 1\n"),
         ("C052", "R = record('R', __class__=u64)\n"),

@@ -1,0 +1,173 @@
+"""Calls of builtins, and functions given as arguments."""
+
+# ruff: noqa: D102  # a method is named after the syntax node that it compiles; what it returns says the class
+
+from __future__ import annotations
+
+import ast
+
+from contracts import emit, kinds
+from contracts import vocabulary as words
+from contracts.containers import Containers, makes_set
+from contracts.expressions import Emitted
+from contracts.kinds import Kind
+
+_RESULTS: dict[str, Kind] = {
+    "len": kinds.interval(0, kinds.STR.high),
+    "sum": kinds.INT,
+    "abs": kinds.INT,
+    "any": kinds.BOOL,
+    "all": kinds.BOOL,
+    "int": kinds.INT,
+    "str": kinds.STR,
+    "bool": kinds.BOOL,
+    "bytes": kinds.BYTES,
+    "tuple": kinds.TUPLE,
+    "dict": kinds.DICT,
+    "set": kinds.SET,
+    "isinstance": kinds.BOOL,
+    "divmod": Kind("tuple", items=(kinds.INT, kinds.INT)),
+    "pow": kinds.INT,
+    "ord": kinds.interval(0, 0x10FFFF),
+    "chr": Kind("str", 1, 1),
+    "map": kinds.list_of(kinds.ANY),
+}
+_HELPER_NAMES = {"dict": "dictof", "set": "setof", "pow": "pow_"}
+_HANDLES_KEY = frozenset(("sorted", "min", "max"))
+_KEYWORDS = frozenset(("key", "reverse", "default", "start", "maxsplit", "signed", "byteorder", "length"))
+
+
+class BuiltinCalls(Containers):
+    """The part of the compiler for builtins."""
+
+    def arguments(self, node: ast.Call) -> list[ast.expr]:
+        """Positional arguments; `*xs` becomes a metered copy."""
+        found: list[ast.expr] = []
+        for argument in node.args:
+            if isinstance(argument, ast.Starred):
+                found.append(ast.Starred(emit.helper("eager", self.visit(argument.value)[0]), emit.LOAD))
+            else:
+                found.append(self.visit(argument)[0])
+        return found
+
+    def keywords(self, node: ast.Call) -> list[ast.keyword]:
+        for keyword in node.keywords:
+            if keyword.arg not in _KEYWORDS or keyword.arg == "key":
+                raise self.scope.refuse("C077", node, str(keyword.arg))
+        return [ast.keyword(keyword.arg, self.visit(keyword.value)[0]) for keyword in node.keywords]
+
+    def builtin(self, node: ast.Call, name: str) -> Emitted:
+        if name == "range":
+            value, kind = self.source(node)
+            bounds = value.args if isinstance(value, ast.Call) else []
+            return emit.helper("ranged", *bounds), kind
+        if name == "isinstance":
+            return self.isinstance(node)
+        if name in ("map", "filter"):
+            return self.mapped(node, name)
+        keyed = [keyword for keyword in node.keywords if keyword.arg == "key"]
+        if keyed and name not in _HANDLES_KEY:
+            raise self.scope.refuse("C077", node, "key")
+        plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
+        visited = [self.visit(part.value if isinstance(part, ast.Starred) else part) for part in node.args]
+        starred = any(isinstance(part, ast.Starred) for part in node.args)
+        if not node.keywords and not starred:
+            quick = self.quick(name, visited)
+            if quick is not None:
+                return quick
+        known = tuple(kind for _, kind in visited)
+        named = self.keywords(plain)
+        if keyed:
+            if node.args and makes_set(node.args[0]):
+                raise self.scope.refuse("C068", node)
+            items = (kinds.item_kind(known[0]),) if len(known) == 1 and not starred else (kinds.join_all(known),)
+            named.append(ast.keyword("key", self.key_function(keyed[0].value, (kinds.ANY,) if starred else items)))
+        arguments = self.arguments(node) if starred else [value for value, _ in visited]
+        result = kinds.ANY if starred and name in ("min", "max") else self.result(name, known, bool(named))
+        return emit.helper(_HELPER_NAMES.get(name, name), *arguments, keywords=named), result
+
+    def quick(self, name: str, visited: list[Emitted]) -> Emitted | None:
+        """Inline forms for numbers and lengths."""
+        known = [kind for _, kind in visited]
+        values = [value for value, _ in visited]
+        if (
+            name == "len"
+            and len(known) == 1
+            and not known[0].optional
+            and known[0].tag in ("list", "tuple", "dict", "set", "str", "bytes")
+        ):
+            low, high = (known[0].low, known[0].high) if known[0].tag in ("str", "bytes") else (0, kinds.STR.high)
+            return emit.helper("pylen", *values), kinds.interval(low, high)
+        if not known or not all(kind.tag == "int" and not kind.optional for kind in known):
+            return None
+        if name in ("min", "max") and len(known) > 1:
+            pick = min if name == "min" else max
+            kind = kinds.interval(pick(kind.low for kind in known), pick(kind.high for kind in known))
+            return emit.helper("py" + name, *values), kind
+        if name == "abs" and len(known) == 1:
+            top = max(abs(known[0].low), abs(known[0].high))
+            return emit.bounded(emit.helper("pyabs", *values), 0, top, inline=self.inline), kinds.interval(0, top)
+        if name == "int" and len(known) == 1:
+            return values[0], known[0]
+        return None
+
+    def result(self, name: str, known: tuple[Kind, ...], named: bool) -> Kind:
+        if any(kind.tag == "never" for kind in known):
+            return kinds.NEVER
+        if name in _RESULTS:
+            return _RESULTS[name]
+        item = kinds.item_kind(known[0]) if known else kinds.ANY
+        match name:
+            case "sorted" | "list" | "reversed":
+                return kinds.list_of(item)
+            case "min" | "max" if not named:
+                return item if len(known) == 1 else kinds.join_all(known)
+            case "enumerate" if known:
+                return kinds.list_of(
+                    Kind("tuple", items=(kinds.INT if len(known) > 1 or named else kinds.interval(0, 65_536), item))
+                )
+            case "zip":
+                return kinds.list_of(Kind("tuple", items=tuple(map(kinds.item_kind, known))))
+            case "filter" if len(known) == 2:
+                return kinds.list_of(kinds.item_kind(known[1]))
+        return kinds.ANY
+
+    def key_function(self, node: ast.expr, parameters: tuple[Kind, ...]) -> ast.expr:
+        """A function argument: a lambda, an own function or a builtin, never a value."""
+        if isinstance(node, ast.Lambda):
+            return self.lambda_(node, parameters)
+        if isinstance(node, ast.Constant) and node.value is None:
+            return emit.const(None)
+        if isinstance(node, ast.Name) and not self.scope.is_local(node.id):
+            names = [f"x{index}" for index in range(max(1, len(parameters)))]
+            function = self.contract.functions.get(node.id)
+            if function is not None or node.id in words.BUILTINS - {"range", "isinstance", "map", "filter"}:
+                body = ast.Call(node, [emit.name(name) for name in names], [])
+                wrapper = ast.Lambda(ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, []), body)
+                return self.lambda_(ast.fix_missing_locations(ast.copy_location(wrapper, node)), parameters)
+        raise self.scope.refuse("C066", node, "a function argument is a lambda or the name of a function")
+
+    def mapped(self, node: ast.Call, name: str) -> Emitted:
+        if node.keywords or len(node.args) < 2 or any(isinstance(part, ast.Starred) for part in node.args):
+            raise self.scope.refuse("C077", node, name)
+        sources = [self.visit(part) for part in node.args[1:]]
+        items = tuple(kinds.item_kind(kind) for _, kind in sources)
+        function = self.key_function(node.args[0], items)
+        return emit.helper(name, function, *(value for value, _ in sources)), self.result(
+            name, (kinds.ANY, *(k for _, k in sources)), False
+        )
+
+    def isinstance(self, node: ast.Call) -> Emitted:
+        if len(node.args) != 2 or node.keywords:
+            raise self.scope.refuse("C077", node, "isinstance")
+        parts = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
+        names: list[str] = []
+        for part in parts:
+            known = isinstance(part, ast.Name) and not self.scope.is_local(part.id)
+            python = {"int", "bool", "str", "bytes", "list", "dict", "tuple", "set"}
+            if not isinstance(part, ast.Name) or not known or part.id not in python | set(self.contract.records):
+                raise self.scope.refuse(
+                    "C059", node, "isinstance takes int, bool, str, bytes, list, dict, tuple, set or a record"
+                )
+            names.append(part.id)
+        return emit.helper("isinstance", self.visit(node.args[0])[0], emit.const(tuple(names))), kinds.BOOL
