@@ -137,6 +137,7 @@ class _Bench:
         ended = CpuReading.take(self.pids)
         changed = [now - then for now, then in zip(await scrape_all(self.session, self.urls), counters, strict=True)]
         _check_verifications(changed, tally)
+        check_accounting(changed, tally)
         return Throughput(counted / window, window, counted, tally, before, after, begun, ended, tuple(changed))
 
     async def _window(self, tally: Tally) -> tuple[CpuReading, CpuReading, int]:
@@ -187,6 +188,7 @@ class _Bench:
         ):
             raise BenchFailed("not exactly the bad ones were refused", expected=len(load.bad), found=tally.codes)
         _check_verifications(changed, tally)
+        check_accounting(changed, tally)
         return {"submitted": tally.submitted, "bad": len(load.bad), "rejected": tally.rejected}
 
     async def _finish(self, tally: Tally) -> None:
@@ -215,6 +217,16 @@ def _check_verifications(changed: Sequence[NodeCounters], tally: Tally) -> None:
         )
 
 
+def check_accounting(changed: Sequence[NodeCounters], tally: Tally) -> None:
+    """Every transaction that was sent is committed, failed, rejected or pending, each by a count of its own: answers of
+    the API, receipts seen, and what the nodes say they have committed. Raise `BenchFailed`."""
+    shown = sum(1 for seen in tally.seen if seen == tally.nodes)
+    unseen = sum(1 for seen in tally.seen[: tally.submitted] if seen < tally.nodes)
+    found = [shown, *(int(node.transactions) for node in changed), tally.submitted - unseen]
+    if set(found) != {tally.committed + tally.failed} or unseen != tally.rejected + tally.pending:
+        raise BenchFailed("the accounting does not close", expected=tally.committed + tally.failed, found=found)
+
+
 def percentile(ascending: Sequence[float], share: float) -> float:
     """The value below which `share` of the sorted values lie (nearest rank); 0 for none."""
     return ascending[min(len(ascending) - 1, int(share * len(ascending)))] if ascending else 0.0
@@ -233,8 +245,6 @@ def _document(
     whole = max(1, tally.committed)
     verify_cpu = sum(node.verify_cpu for node in run.counters)
     all_cpu = (run.ended.nodes - run.begun.nodes) + (run.ended.client - run.begun.client)
-    if tally.submitted != tally.committed + tally.failed + tally.rejected + tally.pending:
-        raise BenchFailed("the accounting does not close", expected=tally.submitted, found=tally.committed)
     others = run.after.other_cores_since(run.before)
     return {
         "engine": options.engine,

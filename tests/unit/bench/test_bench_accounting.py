@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from bench.load import OrderSource, Tally
-from bench.scrape import parse_counters
-from bench.tps import percentile
+import pytest
+
+from bench.load import Load, OrderSource, Tally
+from bench.scrape import NodeCounters, parse_counters
+from bench.tps import BenchFailed, check_accounting, percentile
 from ledger.crypto import SigningKey
 from ledger.objects import decode_transaction, verify_transaction
 
@@ -74,3 +76,28 @@ def test_counters_are_read_and_subtracted() -> None:
     after = parse_counters(text.format(v=9.0, w=4.0, c=0.75))
     changed = after - before
     assert (changed.verifications, changed.fsyncs, changed.verify_cpu) == (4.0, 3.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("committed", "twice", "good"), [((3, 3), 0, True), ((3, 4), 0, False), ((3, 2), 0, False), ((3, 3), 1, False)]
+)
+def test_the_accounting_closes_only_over_counts_of_their_own(
+    committed: tuple[int, int], twice: int, good: bool
+) -> None:
+    """Three of four are shown by both nodes, one is refused. A node that committed more or less, or shows one receipt
+    twice, is noticed."""
+    load = Load((b"a", b"b", b"c", b"d"), (b"1", b"2", b"3", b"4"), frozenset())
+    tally = Tally(load, 2)
+    tally.submitted = 4
+    tally.refused("BAD_SIGNATURE")
+    for identity in load.ids[:3]:
+        for _node in range(2):
+            tally.receipt(identity, True, "", 1.0)
+    for _again in range(twice):
+        tally.receipt(b"1", True, "", 1.0)
+    changed = [NodeCounters(4.0, 1.0, float(count), 1.0, {}) for count in committed]
+    if good:
+        check_accounting(changed, tally)
+    else:
+        with pytest.raises(BenchFailed):
+            check_accounting(changed, tally)
