@@ -84,11 +84,12 @@ class Program:
         return self.chance.choice(
             [
                 lambda: [f"{owner}.append({self.value()})"],
+                lambda: [f"if len({owner}) < 9:", f"    {owner} += {owner}"],
                 lambda: [f"{owner}[{self.pick('0', '-1', 'i')}] = {self.value()}"],
                 lambda: [f"{owner}[0] += {self.value(1)}"],
                 lambda: [f"{owner} = {self.fresh()}"],
-                lambda: [f"{owner} += {self.fresh()}"],
-                lambda: [f"{owner}.extend({self.container()})"],
+                lambda: [f"{owner} += ({self.fresh()})[:2]"],
+                lambda: [f"{owner}.extend({self.container()}[:2])"],
                 lambda: [f"{self.pick('a', 'b', 'x')} = {self.value()}"],
                 lambda: [f"{self.pick('a', 'b')} += {self.value(1)}"],
                 lambda: [f"x = {owner}.pop()"],
