@@ -6,11 +6,9 @@ import asyncio
 import os
 from pathlib import Path
 
-import aiohttp
 import pytest
 from kill_campaign import campaign, double_signatures
 
-from deploy.cluster import Cluster
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
@@ -38,6 +36,7 @@ async def run_campaign(directory: Path, kills: int, seed: int, environment: dict
             print(running.report.text())
         assert running.report.receipts > 100, "there was no traffic to lose"
     votes, contradictions = double_signatures(layout)
+    print(f"{votes} recorded votes checked, {len(contradictions)} contradictions")
     assert votes > 100
     assert contradictions == []
 
@@ -63,29 +62,26 @@ async def test_a_hundred_kills(tmp_path: Path, environment: dict[str, str]) -> N
 @pytest.mark.timeout(120)
 async def test_two_killed_stop_the_chain_and_one_back_resumes_it(tmp_path: Path) -> None:
     layout = found(tmp_path)
-    async with Cluster.open(layout, environment=RECORDING) as cluster, aiohttp.ClientSession() as session:
+    async with campaign(layout, 1, RECORDING) as running:
+        cluster = running.cluster
 
-        async def height(index: int) -> int:
-            async with session.get(f"{cluster.nodes[index].url}/v1/status") as response:
-                return int((await response.json())["height"])
-
-        async def wait_above(index: int, level: int, seconds: float) -> int:
+        async def wait_above(index: int, level: int, seconds: float) -> None:
             async with asyncio.timeout(seconds):
-                while (now := await height(index)) <= level:
+                while await running.height(index) <= level:
                     await asyncio.sleep(0.05)
-            return now
 
         await wait_above(0, 1, 20)
         await cluster.kill(2)
         await cluster.kill(3)
         await asyncio.sleep(1.0)  # what was in flight is final or never will be
-        stopped_at = await height(0)
+        stopped_at = await running.height(0)
         await asyncio.sleep(4.0)
-        assert await height(0) == stopped_at
-        assert await height(1) == stopped_at
+        assert await running.height(0) == stopped_at
+        assert await running.height(1) == stopped_at
         await cluster.start(2)  # returns at its /readyz, which waits for no quorum
         await wait_above(0, stopped_at, RESUME_S)
         await cluster.start(3)
         await wait_above(3, stopped_at, 20)
+        await running.check_end()
     _votes, contradictions = double_signatures(layout)
     assert contradictions == []

@@ -51,7 +51,6 @@ class CampaignReport:
     seed: int
     kills: list[dict[str, object]] = field(default_factory=list)
     heights: list[int] = field(default_factory=list)
-    votes_recorded: int = 0
     receipts: int = 0
 
     def text(self) -> str:
