@@ -111,13 +111,19 @@ class Application:
 
     # --- build and check ----------------------------------------------------------------------------------------------
 
-    def build(self, template: HeaderTemplate, transactions: Sequence[Transaction]) -> Candidate | None:
-        """Make a block of due calls and of what can be applied of `transactions`; None if the parent is not known."""
+    def build(
+        self, template: HeaderTemplate, transactions: Sequence[Transaction], gas_budget: int = MAX_BLOCK_GAS
+    ) -> Candidate | None:
+        """Make a block of due calls and of what can be applied of `transactions`; None if the parent is not known.
+
+        No transaction is added once due calls and those before it used `gas_budget`, but the first always may: a leader
+        proposes no more than fits a view. That is its policy; what makes a block invalid is `MAX_BLOCK_GAS` alone.
+        """
         view = self._view(template.parent)
         if view is None:
             return None
         header = _header(template)
-        done = self._run(header, view, transactions, skip=True)
+        done = self._run(header, view, transactions, gas_budget)
         return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions)), done)
 
     def check(
@@ -135,7 +141,7 @@ class Application:
         if reason:
             return Judged(Verdict.INVALID, reason)
         try:
-            done = self._run(header, view, transactions, skip=False)
+            done = self._run(header, view, transactions)
         except _Refused as refused:
             return Judged(Verdict.INVALID, str(refused))
         candidate = self._sealed(header, body, done)
@@ -182,10 +188,14 @@ class Application:
         return None if candidate is None else candidate.overlay
 
     def _run(
-        self, header: Header, parent: Overlay | StateBase, transactions: Sequence[Transaction], *, skip: bool
+        self,
+        header: Header,
+        parent: Overlay | StateBase,
+        transactions: Sequence[Transaction],
+        gas_budget: int | None = None,
     ) -> _Executed:
-        """Execute due calls and transactions on a fresh overlay. What may not be applied is skipped, or refuses the
-        block."""
+        """Execute due calls and transactions on a fresh overlay. What may not be applied is skipped if there is a
+        `gas_budget` (an own block), else it refuses the block."""
         begun = time.thread_time()
         view = Overlay(parent)
         context = BlockContext(
@@ -194,10 +204,13 @@ class Application:
         receipts = self._executor.run_due(view, context)
         done: list[Transaction] = []
         gas = 0
+        left = None if gas_budget is None else gas_budget - sum([receipt.gas for receipt in receipts])
         of_sender: Counter[bytes] = Counter()
         for transaction in transactions:
+            if left is not None and gas >= left and done:
+                break
             fault = self._fault(view, transaction, gas, of_sender)
-            if fault and not skip:
+            if fault and left is None:
                 raise _Refused(fault)
             if fault:
                 continue

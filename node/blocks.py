@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, TypeAlias
@@ -46,6 +45,9 @@ from node.tasks import Tasks
 RETRY_S: Final = 1.0
 FIRST_PACE_S: Final = 0.000_1
 PACE_SAMPLE: Final = 250
+FIRST_GAS_PER_MS: Final = 50_000
+"""Until this host has shown its own speed: half of what the reference machine does."""
+GAS_SAMPLE: Final = 1_000_000
 PRUNE_SLICE: Final = 1_000
 """Transactions forgotten in one go: about 2 ms of the loop."""
 LATENCY_SAMPLES: Final = 16
@@ -79,24 +81,32 @@ class Leading:
 
 
 class Pace:
-    """How long this host takes per transaction of a block now, in wall time: a leader whose block takes longer to build
-    and check than a view lasts loses its turn, and everybody's work with it."""
+    """How long this host takes per transaction, and per gas, of a block now, in wall time: a leader whose block takes
+    longer to build and check than a view lasts loses its turn, and everybody's work with it.
+
+    A count alone does not bound the time: one transaction may burn a thousand times what another does. Gas slows down
+    at once and speeds up by quarters, so that a mixture of cheap and dear instructions is judged by the dear ones.
+    """
 
     def __init__(self) -> None:
         self._seconds = FIRST_PACE_S
+        self._gas_per_ms: float = FIRST_GAS_PER_MS
 
-    @contextmanager
-    def measured(self, transactions: int) -> Iterator[None]:
-        """Time the handling of a block; small ones say nothing."""
-        begun = time.perf_counter()
-        yield
+    def took(self, seconds: float, transactions: int, gas: int) -> None:
+        """Learn from the handling of a block; small ones say nothing."""
         if transactions >= PACE_SAMPLE:
-            seconds = (time.perf_counter() - begun) / transactions
-            self._seconds += (seconds - self._seconds) / 4
+            self._seconds += (seconds / transactions - self._seconds) / 4
+        if gas >= GAS_SAMPLE:
+            rate = gas / (seconds * 1_000)
+            self._gas_per_ms = min(rate, self._gas_per_ms + (rate - self._gas_per_ms) / 4)
 
     def within(self, budget_ms: int, at_most: int) -> int:
         """How many transactions fit into `budget_ms`, between `PACE_SAMPLE` and `at_most`."""
         return max(min(PACE_SAMPLE, at_most), min(at_most, int(budget_ms / 1_000 / self._seconds)))
+
+    def gas_within(self, budget_ms: int) -> int:
+        """How much gas fits into `budget_ms`, at least `GAS_SAMPLE`: one slow block must not end the learning."""
+        return max(GAS_SAMPLE, int(budget_ms * self._gas_per_ms))
 
 
 class Blocks:
@@ -139,12 +149,20 @@ class Blocks:
         at_most = self._leading.limits
         limits = replace(at_most, transactions=self._pace.within(self._leading.build_ms, at_most.transactions))
         picked = [] if effect.empty else self._mempool.pick(effect.template.parent, limits)
-        future = self._thread.run(self._paced_build, effect.template, picked)
+        gas = self._pace.gas_within(self._leading.build_ms)
+        future = self._thread.run(self._paced_build, effect.template, picked, gas)
         self._tasks.spawn(self._built(effect, future), name="build")
 
-    def _paced_build(self, template: HeaderTemplate, picked: list[Transaction]) -> Candidate | None:
-        with self._pace.measured(len(picked)):
-            return self._application.build(template, picked)
+    def _paced_build(self, template: HeaderTemplate, picked: list[Transaction], gas: int) -> Candidate | None:
+        begun = time.perf_counter()
+        candidate = self._application.build(template, picked, gas)
+        self._learn(begun, candidate)
+        return candidate
+
+    def _learn(self, begun: float, candidate: Candidate | None) -> None:
+        if candidate is not None:
+            gas = sum([receipt.gas for receipt in candidate.receipts])
+            self._pace.took(time.perf_counter() - begun, len(candidate.transactions), gas)
 
     async def _built(self, effect: Build, future: asyncio.Future[Candidate | None]) -> None:
         candidate = await future
@@ -206,8 +224,12 @@ class Blocks:
                 self._answer(effect, judged)
 
     def _paced_check(self, effect: Check, transactions: tuple[Transaction, ...], extra: bytes) -> Judged:
-        with self._pace.measured(len(transactions)):
-            return self._application.check(effect.header, effect.hash, transactions, extra)
+        begun = time.perf_counter()
+        known = self._application.candidate(effect.hash) is not None
+        judged = self._application.check(effect.header, effect.hash, transactions, extra)
+        if not known:  # looking an executed block up says nothing about the pace
+            self._learn(begun, judged.candidate)
+        return judged
 
     def _answer(self, effect: Check, judged: Judged, missing: tuple[int, ...] = ()) -> None:
         candidate = judged.candidate

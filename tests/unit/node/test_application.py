@@ -174,6 +174,35 @@ def test_limits_of_a_block() -> None:
     assert judged.reason == "TOO_MANY_OF_ONE_SENDER"
 
 
+def test_an_own_block_stops_at_the_gas_that_fits_a_view_and_a_larger_one_is_still_valid() -> None:
+    world, other = CounterWorld(), CounterWorld()
+    mine = [world.transaction(ALICE, n) for n in (1, 2, 3, 4)]
+    whole = world.application.build(world.template(), mine)
+    assert whole is not None
+    each = [receipt.gas for receipt in whole.receipts]
+    for budget, expected in ((1, 1), (each[0], 1), (each[0] + 1, 2), (sum(each[:3]), 3), (sum(each), 4)):
+        built = world.application.build(world.template(), mine, budget)
+        assert built is not None
+        assert len(built.transactions) == expected, budget
+    assert other.application.check(whole.block.header, whole.block.hash, mine).verdict is Verdict.VALID
+
+
+def test_due_calls_use_the_budget_of_an_own_block_and_one_transaction_still_fits() -> None:
+    world = CounterWorld()
+    committed_one = world.application.build(world.template(), [world.transaction(ALICE, 1_000, entry="later")])
+    assert committed_one is not None
+    world.commits.commit(Commit((committed_one.block.hash,), world.finalization(committed_one.block.header)))
+    mine = [world.transaction(BOB, n) for n in (1, 2, 3)]
+    whole = world.application.build(world.template(later_ms=1_000), mine)
+    assert whole is not None
+    due, first = whole.receipts[0].gas, whole.receipts[1].gas
+    assert due > 0
+    for budget, expected in ((due, 1), (due + first, 1), (due + first + 1, 2)):
+        built = world.application.build(world.template(later_ms=1_000), mine, budget)
+        assert built is not None
+        assert len(built.transactions) == expected
+
+
 def test_a_call_that_fails_uses_its_nonce_and_has_a_receipt() -> None:
     world = CounterWorld()
     built = world.application.build(
