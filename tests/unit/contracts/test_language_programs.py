@@ -19,6 +19,7 @@ def plain(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
+@pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")  # the plain Python beside it, from 3.12 on
 @pytest.mark.parametrize("name", VALID)
 def test_a_valid_program_means_what_python_means(name: str) -> None:
     source, cases = VALID[name]
