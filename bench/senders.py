@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.load import OrderSource
+from contracts.applications import application_digest
 from contracts.values import Value
 from deploy.gateway import Signer
 from deploy.layout import NetworkLayout
@@ -52,13 +53,15 @@ async def join_market(url: str, layout: NetworkLayout, count: int, seed: int) ->
         role: Signer(load_key(layout.key_file(role)), layout.chain_id)
         for role in ("energy_bureau", "grid_company", "trading_center")
     }
+    applications = [_application(key.address, number) for number, key in enumerate(keys)]
     raws: list[bytes] = []
-    for number, key in enumerate(keys):
-        raws.append(_application(Signer(key, layout.chain_id), number))
+    for key, application in zip(keys, applications, strict=True):
+        raws.append(Signer(key, layout.chain_id).call("registry", "apply", *application))
     for number, key in enumerate(keys):
         account = key.address
-        raws.append(desk["energy_bureau"].call("registry", "attest", account, ["licence"]))
-        raws.append(desk["grid_company"].call("registry", "attest", account, ["meter", "connection"]))
+        digest = application_digest(account, applications[number])
+        raws.append(desk["energy_bureau"].call("registry", "attest", account, digest, ["licence"]))
+        raws.append(desk["grid_company"].call("registry", "attest", account, digest, ["meter", "connection"]))
         raws.append(desk["trading_center"].call("token", "deposit", account, FUNDS_MICRO, f"bench {number}"))
     async with Client.open(url) as client:
         await _submit(client, raws[:count])
@@ -68,14 +71,14 @@ async def join_market(url: str, layout: NetworkLayout, count: int, seed: int) ->
     return Senders(keys, orders)
 
 
-def _application(owner: Signer, number: int) -> bytes:
-    meter = SigningKey(hashlib.sha256(b"bench meter" + owner.address).digest())
-    legal_owner = hashlib.sha256(b"bench owner" + owner.address).digest()
+def _application(account: bytes, number: int) -> list[Value]:
+    meter = SigningKey(hashlib.sha256(b"bench meter" + account).digest())
+    legal_owner = hashlib.sha256(b"bench owner" + account).digest()
     role, device = ("producer", "pv") if number % 2 else ("consumer", "load")
-    return owner.call(
-        "registry", "apply", meter.address, legal_owner, [role], [device], [RATED_W], f"connection {number}", "bench",
-        ["name"], [hashlib.sha256(b"bench name" + owner.address).digest()],
-    )  # fmt: skip
+    return [
+        meter.address, legal_owner, [role], [device], [RATED_W], f"connection {number}", "bench",
+        ["name"], [hashlib.sha256(b"bench name" + account).digest()],
+    ]  # fmt: skip
 
 
 async def _submit(client: Client, raws: Sequence[bytes]) -> None:

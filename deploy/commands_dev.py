@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from contracts.applications import application_digest
 from contracts.values import Value
 from deploy.cluster import Cluster, ClusterError
 from deploy.commands_init import network_document
@@ -110,9 +111,11 @@ async def settle_in(client: Client, layout: NetworkLayout) -> None:
     for resident in RESIDENTS:
         owner = client.account(load_key(layout.key_file(resident.name)))
         meter = load_key(layout.key_file(f"{resident.name}_meter"))
-        await _must(owner, "registry", "apply", _application(resident, meter.address))
-        await _must(desk["energy_bureau"], "registry", "attest", [owner.address, ["licence"]])
-        await _must(desk["grid_company"], "registry", "attest", [owner.address, ["meter", "connection"]])
+        application = _application(resident, meter.address)
+        digest = application_digest(owner.address, application)
+        await _must(owner, "registry", "apply", application)
+        await _must(desk["energy_bureau"], "registry", "attest", [owner.address, digest, ["licence"]])
+        await _must(desk["grid_company"], "registry", "attest", [owner.address, digest, ["meter", "connection"]])
         deposit: list[Value] = [owner.address, FUNDS_MICRO, f"dev {resident.name}"]
         await _must(desk["trading_center"], "token", "deposit", deposit)
     grid = desk["grid_company"].address

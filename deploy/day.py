@@ -82,6 +82,7 @@ class DayRunner:
         self._follower = Follower(
             clients, on_event=self._on_event, on_outcome=self._on_outcome, on_states=self._on_states
         )
+        self._applied: dict[bytes, bytes] = {}
         self._approved = 0
         self._deposited = 0
         self._failed: dict[str, int] = {}
@@ -121,10 +122,14 @@ class DayRunner:
             self._outbox.post(raw, number)
         for number, raw in enumerate(deposits(day.desk, day.households, day.plan, day.tariffs)):
             self._outbox.post(raw, number)
-        await self._wait(lambda: len(self._outbox) == 0, ONBOARDING_TIMEOUT_S, "applications and deposits")
-        for number, raw in enumerate(attestations(day.desk, day.households)):
-            self._outbox.post(raw, number)
         members = len(day.households)
+        await self._wait(
+            lambda: len(self._outbox) == 0 and len(self._applied) == members,
+            ONBOARDING_TIMEOUT_S,
+            "applications and deposits",
+        )
+        for number, raw in enumerate(attestations(day.desk, day.households, self._applied)):
+            self._outbox.post(raw, number)
         await self._wait(lambda: self._approved == members, ONBOARDING_TIMEOUT_S, "attestations")
         self._screen.say(f"{members} members are approved, {time.monotonic() - started:.1f} s later.")
         if self._deposited != members + 1:
@@ -205,6 +210,9 @@ class DayRunner:
             known(self, event, event.data)
         self._changed.set()
 
+    def _saw_application(self, event: EventSeen, data: Mapping[str, Any]) -> None:
+        self._applied[_bytes(data["account"])] = _bytes(data["digest"])
+
     def _saw_approval(self, event: EventSeen, data: Mapping[str, Any]) -> None:
         self._approved += 1
 
@@ -231,10 +239,16 @@ class DayRunner:
         progress.grid_purchases_wh += data["grid_purchases_wh"]
 
     def _name(self, address: str) -> str:
-        return self._names.get(bytes.fromhex(address.removeprefix("0x")), address[:10])
+        return self._names.get(_bytes(address), address[:10])
+
+
+def _bytes(shown: str) -> bytes:
+    """Bytes as the API shows them."""
+    return bytes.fromhex(shown.removeprefix("0x"))
 
 
 _SEEN: dict[tuple[str, str], Callable[[DayRunner, EventSeen, Mapping[str, Any]], None]] = {
+    ("registry", "Applied"): DayRunner._saw_application,
     ("registry", "Approved"): DayRunner._saw_approval,
     ("token", "Deposited"): DayRunner._saw_deposit,
     ("double_auction", "Trade"): DayRunner._saw_trade,

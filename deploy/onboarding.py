@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.books import Tariffs, amount
@@ -55,12 +55,14 @@ def applications(street: Neighbourhood, households: Sequence[Household]) -> list
     return signed
 
 
-def attestations(desk: Desk, households: Sequence[Household]) -> list[bytes]:
-    """What the institutions say about every application."""
+def attestations(desk: Desk, households: Sequence[Household], applied: Mapping[bytes, bytes]) -> list[bytes]:
+    """What the institutions say about every application. `applied`: digest of the committed one by account."""
     signed: list[bytes] = []
     for house in households:
-        signed.append(desk.energy_bureau.call("registry", "attest", house.owner.address, ["licence"]))
-        signed.append(desk.grid_company.call("registry", "attest", house.owner.address, ["meter", "connection"]))
+        account = house.owner.address
+        digest = applied[account]
+        signed.append(desk.energy_bureau.call("registry", "attest", account, digest, ["licence"]))
+        signed.append(desk.grid_company.call("registry", "attest", account, digest, ["meter", "connection"]))
     return signed
 
 

@@ -3,6 +3,9 @@
 No personal data in clear: an application carries SHA-256(salt || field) for each field, the clear text lies with the
 registrar. An application is approved when licence, meter and connection point are attested and account and meter are
 unused. The registry knows no market rule; it tells `metering` and the markets whom it approved or suspended.
+
+An institution names the application that it judges by the digest of its content: a pending application can be replaced
+while the judgement is on its way, and what nobody has seen must not be approved.
 """
 
 ROLES = ("consumer", "producer", "prosumer")
@@ -27,6 +30,7 @@ Member = record(
     region=str,
     fields=list[str],
     commitments=list[bytes],
+    digest=bytes,
     attested=list[str],
     status=str,
     reason=str,
@@ -53,6 +57,7 @@ Applied = event(
     rated_w=u64,
     connection=str,
     region=str,
+    digest=bytes,
 )
 Attested = event("Attested", indexed=("account",), account=Address, by=Address, kinds=list[str])
 Approved = event("Approved", indexed=("account",), account=Address, meter=Address, owner=bytes, rated_w=u64)
@@ -130,7 +135,7 @@ def apply(
     require(len(fields) == len(commitments), "BAD_COMMITMENT")
     for commitment in commitments:
         require(len(commitment) == 32, "BAD_COMMITMENT")
-    members_by_account[account] = Member(
+    application = Member(
         account=account,
         meter=meter,
         owner=owner,
@@ -142,10 +147,13 @@ def apply(
         region=region,
         fields=fields,
         commitments=commitments,
+        digest=b"",
         attested=[],
         status="pending",
         reason="",
     )
+    digest = digest_of(application)
+    members_by_account[account] = application.replace(digest=digest)
     emit(
         Applied,
         account=account,
@@ -157,7 +165,38 @@ def apply(
         rated_w=rated,
         connection=connection,
         region=region,
+        digest=digest,
     )
+
+
+def length_of(count: int) -> bytes:
+    return count.to_bytes(4, "big")
+
+
+def text_bytes(text: str) -> bytes:
+    raw = text.encode()
+    return length_of(len(raw)) + raw
+
+
+def list_bytes(texts: list[str]) -> bytes:
+    joined = length_of(len(texts))
+    for text in texts:
+        joined += text_bytes(text)
+    return joined
+
+
+def digest_of(member: Member) -> bytes:
+    """SHA-256 over all that the applicant states; what varies in length stands behind its length (4 bytes)."""
+    content = member.account + member.meter + member.owner
+    content += list_bytes(member.roles) + list_bytes(member.devices)
+    content += length_of(len(member.watts))
+    for power in member.watts:
+        content += power.to_bytes(8, "big")
+    content += text_bytes(member.connection) + text_bytes(member.region)
+    content += list_bytes(member.fields) + length_of(len(member.commitments))
+    for commitment in member.commitments:
+        content += commitment
+    return sha256(content)
 
 
 def check_unused(meter: Address) -> None:
@@ -167,18 +206,19 @@ def check_unused(meter: Address) -> None:
         require(other.status == "pending" or other.status == "refused", "METER_USED")
 
 
-def pending(account: Address) -> Member:
+def pending(account: Address, digest: bytes) -> Member:
     member = members_by_account.get(account)
     if member is None or member.status != "pending":
         revert("NO_APPLICATION")
+    require(member.digest == digest, "APPLICATION_CHANGED")
     return member
 
 
 @export
-def attest(account: Address, kinds: list[str]) -> None:
-    """An institution confirms parts of an application; with the last one the contract approves it."""
+def attest(account: Address, digest: bytes, kinds: list[str]) -> None:
+    """An institution confirms parts of the application of that digest; with the last one the contract approves it."""
     institutions = institution_cell.get()
-    member = pending(account)
+    member = pending(account, digest)
     check_subset(kinds, KINDS, "BAD_KIND")
     attested = member.attested
     for kind in kinds:
@@ -208,12 +248,12 @@ def approve(member: Member) -> None:
 
 
 @export
-def refuse(account: Address, reason: str) -> None:
-    """Energy bureau or grid company turn a pending application down. It may be made again."""
+def refuse(account: Address, digest: bytes, reason: str) -> None:
+    """Energy bureau or grid company turn the pending application of that digest down. It may be made again."""
     institutions = institution_cell.get()
     require(ctx.sender == institutions.energy_bureau or ctx.sender == institutions.grid_company, "NOT_ALLOWED")
     check_text(reason, "BAD_TEXT")
-    members_by_account[account] = pending(account).replace(status="refused", reason=reason, attested=[])
+    members_by_account[account] = pending(account, digest).replace(status="refused", reason=reason, attested=[])
     emit(Refused, account=account, by=ctx.sender, reason=reason)
 
 
@@ -253,6 +293,7 @@ def shown(member: Member) -> dict:
         "rated_w": member.rated_w,
         "connection": member.connection,
         "region": member.region,
+        "digest": member.digest,
         "attested": member.attested,
         "status": member.status,
         "reason": member.reason,

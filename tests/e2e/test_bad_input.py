@@ -384,7 +384,7 @@ async def test_addresses_of_wrong_length_fail_with_a_code(market, length):
     for contract, entry, arguments in (
         ("token", "transfer", [bytes(length), 5]),
         ("token", "deposit", [bytes(length), 5, f"bank {length}"]),
-        ("registry", "attest", [bytes(length), ["licence"]]),
+        ("registry", "attest", [bytes(length), bytes(32), ["licence"]]),
     ):
         receipt = await market.call("trading_center", contract, entry, arguments)
         assert (receipt.ok, receipt.code) == (False, "BadValue")
