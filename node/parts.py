@@ -18,7 +18,7 @@ from ledger.chain import ChainStore
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
 from ledger.genesis import Genesis
-from ledger.store import open_store
+from ledger.store import Store, open_store
 from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
@@ -42,6 +42,7 @@ from node.publisher import Publisher
 from node.recorder import Recorder
 from node.signer import Signer
 from node.store_guard import GuardedStore
+from node.store_shim import UnsyncedLostStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
 from p2p.certificates import NodeIdentity
@@ -319,6 +320,8 @@ def _recorder(config: NodeConfig, stack: ExitStack) -> Recorder | None:
 
 def _open_store(config: NodeConfig, stack: ExitStack) -> GuardedStore:
     path = config.path(config.node.data)
-    store = open_store(path, config.node.store)
+    store: Store = open_store(path, config.node.store)
+    if config.dev.lose_unsynced:
+        store = UnsyncedLostStore(store)
     stack.callback(store.close)
     return GuardedStore(store, path)
