@@ -10,7 +10,7 @@ from contracts import keys
 from contracts.faults import BadValue, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
-from contracts.operators import SEQUENCES, TEXTS, Helper, is_number, size_of
+from contracts.operators import SCALARS, SEQUENCES, TEXTS, Helper, is_number, size_of
 
 
 def comparing(meter: Meter) -> dict[str, Helper]:
@@ -29,11 +29,13 @@ def comparing(meter: Meter) -> dict[str, Helper]:
             meter.spend(size_of(meter, a) + size_of(meter, b))
 
     def eq(a: Any, b: Any) -> bool:
-        weigh(a, b)
+        if type(a) not in SCALARS:
+            weigh(a, b)
         return bool(a == b)
 
     def ne(a: Any, b: Any) -> bool:
-        weigh(a, b)
+        if type(a) not in SCALARS:
+            weigh(a, b)
         return bool(a != b)
 
     def ordered(a: Any, b: Any) -> None:

@@ -127,10 +127,11 @@ CATCHABLE: dict[str, tuple[type[Exception], ...]] = {
     "KeyMissing": (KeyMissing, KeyError),
     "IndexRange": (IndexRange, IndexError),
     "TypeMismatch": (TypeMismatch, TypeError, AttributeError),
-    "BadValue": (BadValue, ValueError, UnboundLocalError),
+    "BadValue": (BadValue, ValueError, NameError),
     "Assertion": (Assertion,),
 }
-"""Built-in codes that `except` may name, with the host exceptions that inlined operations raise for them."""
+"""Built-in codes that `except` may name, with the host exceptions that inlined operations raise for them. NameError is
+a local that was not bound yet, which inside a comprehension is no UnboundLocalError on every release."""
 
 RESERVED_CODES = frozenset(
     (

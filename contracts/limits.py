@@ -43,7 +43,7 @@ _NODE_GAS: dict[str, int] = {
     "GeneratorExp": 10,
     "Lambda": 6,
     "JoinedStr": 10,
-    "FormattedValue": 50,
+    "FormattedValue": 80,
     "NamedExpr": 2,
     "Starred": 4,
     "Assign": 1,
@@ -111,16 +111,16 @@ class GasTable:
     """Prices of gas version 1. Static prices by syntax node; the rest are prices of helpers (see `contracts.meter`)."""
 
     nodes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(_NODE_GAS))
-    helper: int = 8
+    helper: int = 15
     item: int = 4
+    text: int = 5
     walk: int = 10
     scan_bytes_per_gas: int = 4
     bytes_per_gas: int = 32
     pair: int = 6
-    format: int = 20
     hash_base: int = 120
     hash_per_64_bytes: int = 30
-    mul_div: int = 30
+    mul_div: int = 15
     parse: int = 40
     wide_key: int = 25
     tuple_key: int = 40

@@ -64,7 +64,7 @@ class Meter:
     """Counters and context of the running transaction. Reused; `contracts.executor` resets it for each call."""
 
     __slots__ = (
-        "allowed", "block_time_ms", "chain_id", "delete", "depth", "details", "events", "gas", "get", "height",
+        "allowed", "block_time_ms", "chain_id", "delete", "depth", "events", "gas", "get", "height",
         "invoke", "market_time_ms", "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender",
         "tx_hash",
     )  # fmt: skip
@@ -74,7 +74,6 @@ class Meter:
         self.mem = 0
         self.depth = 0
         self.allowed = LIMITS.function_depth
-        self.details: Any = None
         self.events: list[Event] = []
         self.readonly = False
         self.name = ""

@@ -347,6 +347,7 @@ def _to_bytes(meter: Meter) -> Helper:
         _index(length)
         if byteorder not in ("big", "little") or type(signed) is not bool or not 0 <= length <= 32:
             raise BadValue
+        meter.spend(GAS.helper)
         meter.allocate(TEXT_BYTES + length)
         return value.to_bytes(length, byteorder, signed=signed)
 

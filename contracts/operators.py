@@ -25,7 +25,7 @@ LOW, HIGH = LIMITS.int_low, LIMITS.int_high
 SEQUENCES = (list, tuple)
 TEXTS = (str, bytes)
 Helper = Callable[..., Any]
-_FLAT = frozenset((int, bool, type(None)))
+SCALARS = frozenset((int, bool, type(None)))
 
 
 def checked(value: int) -> int:
@@ -76,7 +76,7 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
         if depth >= LIMITS.nesting:
             raise BadValue
         meter.spend(GAS.walk * (2 + len(value)))
-        if _FLAT.issuperset(map(type, value)):
+        if SCALARS.issuperset(map(type, value)):
             return 1 + len(value)
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if kind is dict:
@@ -115,7 +115,7 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
     def text_room(size: int) -> None:
         if size > LIMITS.text:
             raise BadValue
-        meter.spend(size // GAS.bytes_per_gas)
+        meter.spend(GAS.text + size // GAS.bytes_per_gas)
         meter.allocate(TEXT_BYTES + size)
 
     def item_room(size: int) -> None:

@@ -38,6 +38,8 @@ def host_fault(error: BaseException) -> None:
         return
     if isinstance(error, MemoryError | RecursionError):
         raise InvariantBroken("the host ran out of memory or stack inside contract limits") from error
+    if isinstance(error, NameError) and (error.name or "").startswith("$"):
+        raise InvariantBroken(f"the compiler emitted a name that linking does not know: {error.name}") from error
     trace: TracebackType | None = error.__traceback__
     filename = ""
     while trace is not None:

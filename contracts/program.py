@@ -35,7 +35,7 @@ from ledger.objects import Event
 _event_encode = msgspec.msgpack.Encoder().encode
 FAULTS: tuple[type[Exception], ...] = (
     Fault, ZeroDivisionError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError,
-    UnboundLocalError,
+    NameError,
 )  # fmt: skip
 
 
@@ -121,10 +121,12 @@ def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
     def in_place(which: str, target: Any, value: Any) -> Any:
         """`target op= value` for lists and sets, which change in place; everything else is the plain operation."""
         if type(target) is list and which in ("add", "mul"):
+            meter.spend(GAS.helper)
             more = base["eager"](value) if which == "add" else None
             target[:] = base[which](target, value if more is None else more)
             return target
         if type(target) is set and type(value) is set:
+            meter.spend(GAS.helper)
             result = base[which](target, value)
             target.clear()
             target.update(result)

@@ -228,6 +228,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             base["room"](len(value))
             return value.copy()
         items = eager(value)
+        meter.spend(GAS.pair * len(items))
         meter.allocate(ITEM_BYTES * len(items))
         return set(map(base["key"], items))
 
@@ -289,6 +290,7 @@ def _integers(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         """floor(a * b / c) with a product of full width."""
         numbers(a, b)
         numbers(c, c)
+        meter.spend(GAS.mul_div)
         return checked(a * b // c)
 
     def instance_test(value: Any, names: tuple[str, ...]) -> bool:

@@ -80,6 +80,8 @@ def run(source: str | bytes, entry: str = "main", arguments: list[Any] | None = 
         return Run("rejected", code=error.code, line=error.line)
     machine = Machine(MarketClock(0, 0, 1), ExecutionLimits())
     view: Any = DictView()
+    if entry not in program.contract.functions:
+        return Run("rejected", code="NO_ENTRY")
     machine.open(view, BlockContext(CHAIN, 1, 1_000, 1_000))
     instance = Instance(program, "single", frozenset(), machine.library)
     machine.meter.gas, machine.meter.mem = gas, PYC1.memory
