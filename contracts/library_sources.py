@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
-from contracts.values import Value, encode_value
+from contracts.values import Value, decode_value, encode_value
 from ledger.errors import GenesisError
 
 ONE = 1_000_000
 NO_LAST_SLOT = 2**53
 HOUR_MS = 3_600_000
 SLOT_LENGTHS_MS = (HOUR_MS // 4, HOUR_MS // 2, HOUR_MS)
+
+AUCTION = "double_auction"
+"""Name of the market's instance."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "registry": ("registry.py",),
@@ -143,8 +146,17 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         _installation("registry", registry, ("metering", "double_auction")),
         _installation("token", token, ()),
         _installation("metering", metering, ("double_auction",)),
-        _installation("double_auction", auction, ("token", "metering")),
+        _installation(AUCTION, auction, ("token", "metering")),
     ]
+
+
+def mode_of(arguments: bytes) -> AuctionMode:
+    """The mode in the `arguments` of an installed `double_auction`. Raise `GenesisError` for arguments of others."""
+    match decode_value(arguments):
+        case [_, _, list(), list(), bool(two_stages), bool(hardened_pa), bool(self_trade), bool(sealed)]:
+            return AuctionMode(sealed, two_stages, hardened_pa, self_trade)
+        case other:
+            raise GenesisError("not the arguments of a double auction", expected="8 values", found=other)
 
 
 def _installation(name: str, arguments: list[Value], calls: tuple[str, ...]) -> Installation:

@@ -17,6 +17,13 @@ from rich.text import Text
 
 from deploy.books import Books, Position, amount
 
+LATE_CODES = frozenset({"ORDER_LATE"})
+
+
+def is_order(contract: str, entry: str) -> bool:
+    """Does a call of this entry place an order?"""
+    return (contract, entry) == ("double_auction", "submit_order")
+
 
 @dataclass(frozen=True, slots=True)
 class Energy:
@@ -49,11 +56,19 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What became of the orders that reached a block."""
+    """What became of the orders that were posted, whether a contract said no or already a node did."""
 
     accepted: int = 0
     rejected: int = 0
     late: int = 0
+
+    def after(self, code: str) -> Orders:
+        """With one more order: accepted if `code` is empty, else turned down for that reason."""
+        if not code:
+            return Orders(self.accepted + 1, self.rejected, self.late)
+        if code in LATE_CODES:
+            return Orders(self.accepted, self.rejected, self.late + 1)
+        return Orders(self.accepted, self.rejected + 1, self.late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class Run:
     seed: int
     forecast: str
     members: int
+    sealed: bool
     first_trade_s: float | None
     wall_s: float
     latencies_ms: tuple[float, ...]
@@ -190,7 +206,7 @@ def _background(result: Result) -> dict[str, Any]:
         "first_slot": run.first_slot,
         "seed": run.seed,
         "members": run.members,
-        "sealed": False,
+        "sealed": run.sealed,
         "estimated_readings": result.estimated,
         "self_sufficiency_ppm": result.energy.self_sufficiency_ppm,
         "blocks": result.blocks,
@@ -249,10 +265,8 @@ def render(result: Result) -> RenderableType:
         "all state roots equal" if len(roots) == 1 else "STATE ROOTS DIFFER",
         style="green" if len(roots) == 1 else "red",
     )
-    note = Text(
-        f"sealed = false: orders were readable; {orders.rejected} rejected, {orders.late} late.",
-        style="dim",
-    )
+    readable = "true: orders were hidden until revealed" if run.sealed else "false: orders were readable"
+    note = Text(f"sealed = {readable}; {orders.rejected} rejected, {orders.late} late.", style="dim")
     title = (
         f"{run.day}, slots {run.first_slot} to {run.first_slot + run.slots - 1}, {run.members} members, seed {run.seed}"
     )

@@ -16,7 +16,7 @@ from deploy.follow import Follower, NodeState
 from deploy.gateway import Gateway, Household, WindowOpened, phase_of
 from deploy.neighbourhood import Neighbourhood, Plan
 from deploy.onboarding import Desk, applications, attestations, deposits
-from deploy.outbox import Outbox
+from deploy.outbox import Outbox, Refusal
 from deploy.screen import Progress, Screen, TradeLine
 from ledger.errors import GridchainError
 from node.client import Client, EventSeen, Outcome
@@ -55,7 +55,7 @@ class Played:
     first_trade_at: float | None = None
     last_height: int = 0
     latencies_ms: list[float] = field(default_factory=list)
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
 
 
 class DayRunner:
@@ -108,7 +108,7 @@ class DayRunner:
             for worker in workers:
                 worker.cancel()
         self._played.latencies_ms = self._outbox.latencies_ms
-        self._played.refused = dict(self._outbox.refused)
+        self._played.refused = tuple(self._outbox.refused.values())
         return self._played
 
     def _post(self, raw: bytes, home: int) -> None:
@@ -161,7 +161,7 @@ class DayRunner:
                 f"the market stands still: waiting for {what}",
                 code="STANDSTILL",
                 expected=f"within {timeout_s:.0f} s",
-                found=f"{len(self._outbox)} transactions on their way, refused {dict(self._outbox.refused)}, "
+                found=f"{len(self._outbox)} transactions on their way, refused {self._outbox.refused_codes()}, "
                 f"failed {self._failed}, settled {len(self._settled)} of {self._day.slots}",
                 fix="look at the nodes' logs",
             ) from None

@@ -21,7 +21,7 @@ from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
 from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, state_matches, state_roots
 from deploy.books import Tariffs
-from deploy.card import Result, Run, energy_of, money_of
+from deploy.card import Orders, Result, Run, energy_of, is_order, money_of
 from deploy.cluster import Cluster
 from deploy.day import DayRunner, MarketDay, Played
 from deploy.founding import make_network
@@ -31,6 +31,7 @@ from deploy.layout import NetworkLayout, default_names
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
 from deploy.network import COMMUNITY, NetworkPlan
 from deploy.onboarding import Desk
+from deploy.outbox import Refusal
 from deploy.pace import (
     SLOT_MS,
     Pace,
@@ -44,6 +45,7 @@ from deploy.pace import (
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, check
 from ledger.errors import ConfigError
+from ledger.objects import decode_transaction
 from node.client import Client
 from node.keys import load_key
 
@@ -276,6 +278,16 @@ async def _network(stage: Stage, client: Client) -> Network:
     return await network_of(document, client, grid, stage.tariffs, slot_times, community)
 
 
+def _all_orders(committed: Orders, refused: Sequence[Refusal]) -> Orders:
+    """The orders in blocks and those that a node refused, which are in none."""
+    orders = committed
+    for refusal in refused:
+        body = decode_transaction(refusal.raw).body
+        if is_order(body.contract, body.entry):
+            orders = orders.after(refusal.code)
+    return orders
+
+
 async def judge(
     stage: Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
 ) -> Result:
@@ -299,6 +311,7 @@ async def judge(
         seed=options.seed,
         forecast=stage.plan.forecast_rule.value,
         members=len(stage.street.members),
+        sealed=network.sealed,
         first_trade_s=None if played.first_trade_at is None else played.first_trade_at - started,
         wall_s=time.monotonic() - started,
         latencies_ms=tuple(played.latencies_ms),
@@ -306,7 +319,7 @@ async def judge(
     )
     return Result(
         run=run,
-        orders=verdict.orders,
+        orders=_all_orders(verdict.orders, played.refused),
         trades=verdict.books.trades,
         estimated=verdict.estimated,
         energy=energy_of(verdict.books),

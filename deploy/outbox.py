@@ -41,6 +41,14 @@ class NodeApi(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A transaction that a node turned down, and why."""
+
+    raw: bytes
+    code: str
+
+
 @dataclass(slots=True)
 class _Pending:
     raw: bytes
@@ -69,7 +77,8 @@ class Outbox:
         self._empty = asyncio.Event()
         self._empty.set()
         self.latencies_ms: list[float] = []
-        self.refused: Counter[str] = Counter()
+        self.refused: dict[bytes, Refusal] = {}
+        """By id: what a node refused for good and no block holds."""
         self.moved = 0
 
     def __len__(self) -> int:
@@ -86,10 +95,15 @@ class Outbox:
 
     def committed(self, name: bytes) -> None:
         """A committed receipt names this id."""
+        self.refused.pop(name, None)  # another node took it before
         pending = self._pending.pop(name, None)
         if pending is not None:
             self.latencies_ms.append((self._now() - pending.first) * 1000)
             self._note_empty()
+
+    def refused_codes(self) -> dict[str, int]:
+        """How many transactions were refused, by code."""
+        return dict(Counter(refusal.code for refusal in self.refused.values()))
 
     async def drained(self) -> None:
         """Return when nothing is on its way."""
@@ -145,8 +159,9 @@ class Outbox:
     def _heard(self, raw: bytes, answer: Answer) -> None:
         if answer.accepted or answer.code in HAVE_IT or answer.code in TRY_AGAIN:
             return
-        if self._pending.pop(transaction_id(raw), None) is not None:
-            self.refused[answer.code] += 1
+        name = transaction_id(raw)
+        if self._pending.pop(name, None) is not None:
+            self.refused[name] = Refusal(raw, answer.code)
             self._note_empty()
 
     def _note_empty(self) -> None:

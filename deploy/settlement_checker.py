@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from contracts.values import decode_value
 from deploy.books import Books, Tariffs
-from deploy.card import Orders
+from deploy.card import Orders, is_order
 from ledger.certificates import Certificate, VoteKind, check_certificate
 from ledger.codec import decode
 from ledger.errors import GridchainError
@@ -71,6 +71,7 @@ class Network:
     grid_account: bytes
     proposers: dict[bytes, str]
     community_account: bytes = b""
+    sealed: bool = False
 
 
 @dataclass(slots=True)
@@ -108,8 +109,8 @@ def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int])
 
 def _book(verdict: Verdict, receipt: Receipt) -> None:
     verdict.transactions += not receipt.scheduled
-    if (receipt.contract, receipt.entry) == ("double_auction", "submit_order") and not receipt.scheduled:
-        verdict.orders = _counted(verdict.orders, receipt)
+    if is_order(receipt.contract, receipt.entry) and not receipt.scheduled:
+        verdict.orders = verdict.orders.after("" if receipt.ok else receipt.code)
     if receipt.events and not receipt.ok:
         verdict.problems.append(f"a failed call of {receipt.contract}.{receipt.entry} has events")
     for event in receipt.events:
@@ -120,15 +121,6 @@ def _book(verdict: Verdict, receipt: Receipt) -> None:
             continue
         if isinstance(data, dict):
             verdict.books.apply(event.contract, event.name, {str(name): value for name, value in data.items()})
-
-
-def _counted(orders: Orders, receipt: Receipt) -> Orders:
-    late = receipt.code == "ORDER_LATE"
-    return Orders(
-        orders.accepted + receipt.ok,
-        orders.rejected + (not receipt.ok and not late),
-        orders.late + late,
-    )
 
 
 class _Chain:

@@ -305,10 +305,12 @@ def test_the_example_of_the_specification():
     assert (money.sellers_income_grid_only, money.buyers_cost_grid_only) == (225_000, 335_000)
 
 
-def a_result(problems: tuple[str, ...] = (), first_trade: float | None = 12.3456) -> Result:
+def a_result(problems: tuple[str, ...] = (), first_trade: float | None = 12.3456, sealed: bool = False) -> Result:
     books = booked(day(5)[0])
     rows = tuple(NodeRow(name, 40, "ab" * 32) for name in ("bureau", "grid", "notary", "trading"))
-    run = Run("demo-1-2", "bft", rows, "2016-06-14", 44, 6, 7, "previous_day", 8, first_trade, 20.0, (1.0, 2.0, 9.5))
+    run = Run(
+        "demo-1-2", "bft", rows, "2016-06-14", 44, 6, 7, "previous_day", 8, sealed, first_trade, 20.0, (1.0, 2.0, 9.5)
+    )
     return Result(run, Orders(9, 1, 2), books.trades, 0, energy_of(books), money_of(books), 40, 200, problems)
 
 
@@ -344,6 +346,16 @@ def test_the_card_says_what_must_be_said():
         assert part in text
     assert "NOT CONSERVED" in shown(a_result(("three Wh are missing",)))
     assert "no trade was possible" in shown(a_result(first_trade=None))
+    assert "sealed = true" in shown(a_result(sealed=True))
+    assert as_json(a_result(sealed=True))["sealed"] is True
+    assert as_json(a_result())["sealed"] is False
+
+
+def test_a_late_order_is_no_rejected_one():
+    orders = Orders()
+    for code in ("", "", "ORDER_LATE", "BAD_WH", "OVERSIZED"):
+        orders = orders.after(code)
+    assert orders == Orders(2, 2, 1)
 
 
 @pytest.mark.parametrize(

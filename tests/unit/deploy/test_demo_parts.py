@@ -11,18 +11,44 @@ import pytest
 from rich.console import Console
 
 import deploy.follow as follow_module
-from deploy.audit import common_height, fetch_blocks
-from deploy.demo import DemoOptions, _check
+from contracts.library_sources import AuctionMode, mode_of
+from deploy.audit import auction_mode, common_height, fetch_blocks
+from deploy.card import Orders
+from deploy.demo import DemoOptions, _all_orders, _check
 from deploy.follow import Follower
+from deploy.founding import make_network
+from deploy.gateway import Signer
 from deploy.incident import Incident
 from deploy.neighbourhood import load
+from deploy.network import NetworkPlan
+from deploy.outbox import Refusal
 from deploy.pace import first_trade_slots, lead_for, measure_start, pace_for, quickest_slot_ms, slowness_of
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
 from ledger.codec import encode
-from ledger.errors import GridchainError
+from ledger.crypto import SigningKey
+from ledger.errors import GenesisError, GridchainError
+from ledger.genesis import load_genesis
 from ledger.objects import Header
 from node.api.stored import StoredBlock
 from node.client import EventSeen, Outcome, Unreachable
+
+
+def test_orders_that_a_node_refused_are_counted_once_with_those_in_blocks():
+    owner = Signer(SigningKey(bytes(32)), "demo-x")
+    order = owner.call("double_auction", "submit_order", 1, "buy", 5, 600_000, "reference")
+    forecast = owner.call("metering", "submit_forecast", 1, "demand", 5)
+    refused = [Refusal(order, "BAD_SIGNATURE"), Refusal(order, "ORDER_LATE"), Refusal(forecast, "BAD_SIGNATURE")]
+    assert _all_orders(Orders(7, 2, 1), refused) == Orders(7, 3, 2)
+    assert _all_orders(Orders(7, 2, 1), []) == Orders(7, 2, 1)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_whether_orders_are_sealed_is_read_from_genesis(tmp_path, sealed):
+    plan = NetworkPlan(tmp_path / "net", "dev-x", "solo", ("one",), mode=AuctionMode(sealed, hardened_pa=False))
+    genesis = load_genesis(make_network(plan).nodes[0].home / "genesis.json")
+    assert auction_mode(genesis) == AuctionMode(sealed, hardened_pa=False)
+    with pytest.raises(GenesisError):
+        mode_of(genesis.contracts[0].arguments)
 
 
 @pytest.mark.parametrize("start_ms", [500, 1700, 6000])
