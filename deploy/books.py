@@ -84,6 +84,8 @@ class Books:
     next_slot: int = 0
     """The first slot that begins after the block being booked: a meter approved in it is settled from there on."""
     joined: dict[bytes, int] = field(default_factory=dict)
+    applied: dict[bytes, Fields] = field(default_factory=dict)
+    """The newest application by account; it means nothing before its approval."""
     producers: set[bytes] = field(default_factory=set)
     orders: dict[tuple[int, int], Order] = field(default_factory=dict)
     commitments: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict)
@@ -134,12 +136,15 @@ class Books:
         self._move(event["receiver"], event["amount"])
 
     def _applied(self, event: Fields) -> None:
-        if "producer" in event["roles"]:
-            self.producers.add(event["meter"])
+        self.applied[event["account"]] = event
 
     def _approved(self, event: Fields) -> None:
         if event["meter"] in self.owners:
             self.problems.append(f"meter {event['meter'].hex()[:8]} was approved twice")
+        applied = self.applied[event["account"]]
+        self._expect(f"approved meter of {event['account'].hex()[:8]}", applied["meter"], event["meter"])
+        if "producer" in applied["roles"]:
+            self.producers.add(event["meter"])
         self.owners[event["meter"]] = event["account"]
         self.joined[event["meter"]] = self.next_slot
 

@@ -233,6 +233,27 @@ def test_an_event_without_its_fields_is_a_complaint_and_no_crash():
     assert any("Transferred" in problem for problem in booked(events).problems)
 
 
+def test_a_meter_counts_as_a_producers_only_by_its_approved_application():
+    """Replaced applications, those of others for the same meter and those never approved leave no mark."""
+    books = Books(Tariffs(FEED, RETAIL), GRID)
+    for account, meter, role in (
+        ("anna", "m1", "producer"),
+        ("bert", "m1", "producer"),
+        ("carl", "m2", "producer"),
+        ("anna", "m1", "consumer"),
+        ("dora", "m3", "consumer"),
+        ("dora", "m4", "producer"),
+    ):
+        books.apply("registry", "Applied", {"meter": key(meter), "roles": [role], "account": key(account)})
+    assert books.producers == set()
+    for account, meter in (("anna", "m1"), ("dora", "m4")):
+        books.apply("registry", "Approved", {"meter": key(meter), "account": key(account)})
+    assert books.producers == {key("m4")}
+    assert books.problems == []
+    books.apply("registry", "Approved", {"meter": key("m9"), "account": key("carl")})
+    assert any("approved meter" in problem for problem in books.problems)
+
+
 def test_a_correction_books_the_difference():
     events, _ = day(2, sellers=1, buyers=1, slots=1)
     before = booked(events, 1)
