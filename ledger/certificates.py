@@ -7,11 +7,14 @@ votes of a quorum, ordered by index, none surplus: every changed byte is refused
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Annotated
+
+import msgspec
 
 from ledger.codec import Bytes32, Bytes64, Uint, Wire, encode
 from ledger.crypto import DOMAIN_VOTE, ZERO_HASH, verify
 from ledger.errors import ProofError
-from ledger.validators import ValidatorSet
+from ledger.validators import MAX_VALIDATORS, ValidatorSet
 
 
 class VoteKind(IntEnum):
@@ -34,14 +37,14 @@ class Vote(Wire, frozen=True):
 
 
 class Certificate(Wire, frozen=True):
-    """A quorum of equal votes: `signers` ascending, `signatures` in the same order."""
+    """A quorum of equal votes: `signers` ascending, `signatures` in the same order, never more than seats."""
 
     kind: VoteKind
     epoch: Uint
     view: Uint
     block_hash: Bytes32
-    signers: tuple[Uint, ...]
-    signatures: tuple[Bytes64, ...]
+    signers: Annotated[tuple[Uint, ...], msgspec.Meta(max_length=MAX_VALIDATORS)]
+    signatures: Annotated[tuple[Bytes64, ...], msgspec.Meta(max_length=MAX_VALIDATORS)]
 
 
 class _Statement(Wire, frozen=True):

@@ -6,10 +6,14 @@ One quorum function for votes, certificates, proofs, sync and regions (`quorum`)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from ledger.codec import Bytes32, ShortText, Uint, Wire, encode
 from ledger.crypto import DOMAIN_VALIDATORS, Hash, hash_of
 from ledger.errors import GenesisError
+
+MAX_VALIDATORS: Final = 1_024
+"""Seats of a committee at most, so that a certificate has a greatest size before anybody verifies it."""
 
 
 def fault_bound(total_weight: int) -> int:
@@ -44,6 +48,8 @@ class ValidatorSet:
         index = {validator.public_key: position for position, validator in enumerate(self.validators)}
         if not self.validators or len(index) != len(self.validators) or any(v.weight < 1 for v in self.validators):
             raise GenesisError("a validator set is not empty, names no key twice and gives everybody a weight")
+        if len(self.validators) > MAX_VALIDATORS:
+            raise GenesisError("too many validators", expected=f"at most {MAX_VALIDATORS}", found=len(self.validators))
         total = sum(validator.weight for validator in self.validators)
         object.__setattr__(self, "hash", hash_of(DOMAIN_VALIDATORS, encode(self.validators)))
         object.__setattr__(self, "total_weight", total)

@@ -143,7 +143,7 @@ class Driver:
             self._around.outbound.drop(peer, "malformed-message", "a consensus message, canonical", str(error))
             return
         self._around.metrics.messages.labels(type(message).__name__).inc()
-        self._inbox.put_peer(Received(peer, message))
+        self._inbox.put_peer(Received(peer, message), len(raw))
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The queue in front of an engine: bounded for what peers send, unbounded for what this node owes its engine.
 
-Rule when full: a peer's message is dropped and counted. Own messages, timers, answers and news are never dropped; their
-number is bounded by what the engine has asked for.
+Rule when full, by messages or by bytes: a peer's message is dropped and counted. Own messages, timers, answers and news
+are never dropped; their number is bounded by what the engine has asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from consensus.engine import Event, Received, Timer
 from node.metrics import Metrics
 
 PEER_EVENTS: Final = 8_192
+PEER_BYTES: Final = 32 * 1024 * 1024
+"""Encoded bytes of peers' messages that may wait; room for a few of the largest."""
 
 Fired: TypeAlias = tuple[Timer, int]
 
@@ -23,7 +25,8 @@ class Inbox:
 
     def __init__(self, metrics: Metrics) -> None:
         self._own: deque[Event | Fired] = deque()
-        self._peers: deque[Received] = deque()
+        self._peers: deque[tuple[Received, int]] = deque()
+        self._peer_bytes = 0
         self._metrics = metrics
         self._filled = asyncio.Event()
 
@@ -35,12 +38,13 @@ class Inbox:
         self._own.append(event)
         self._filled.set()
 
-    def put_peer(self, event: Received) -> bool:
-        """Queue a peer's message; False if it was dropped."""
-        if len(self._peers) >= PEER_EVENTS:
+    def put_peer(self, event: Received, size: int) -> bool:
+        """Queue a peer's message of `size` encoded bytes; False if it was dropped."""
+        if len(self._peers) >= PEER_EVENTS or self._peer_bytes + size > PEER_BYTES:
             self._metrics.evicted_events.inc()
             return False
-        self._peers.append(event)
+        self._peers.append((event, size))
+        self._peer_bytes += size
         self._filled.set()
         return True
 
@@ -49,7 +53,9 @@ class Inbox:
         if self._own:
             return self._own.popleft()
         if self._peers:
-            return self._peers.popleft()
+            event, size = self._peers.popleft()
+            self._peer_bytes -= size
+            return event
         self._filled.clear()
         return None
 

@@ -14,7 +14,7 @@ from ledger.certificates import Certificate, Vote, VoteKind, assemble, check_cer
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_VOTE, ZERO_HASH
 from ledger.errors import DecodeError, GenesisError, ProofError
-from ledger.validators import Validator, ValidatorSet, fault_bound, quorum
+from ledger.validators import MAX_VALIDATORS, Validator, ValidatorSet, fault_bound, quorum
 
 GOLDEN = dict(zip(range(1, 16), [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 10], strict=True)) | {50: 34, 150: 100}
 CHAIN = "dev-test-0123"
@@ -100,6 +100,22 @@ def test_surplus_short_unordered_and_repeated_signatures() -> None:
     ):
         with pytest.raises(ProofError):
             check_certificate(good, chain, voters)
+
+
+def test_no_certificate_has_more_signers_than_a_committee_may_have_seats() -> None:
+    good = certificate_of(EQUAL)
+    wide = replace(good, signers=tuple(range(MAX_VALIDATORS)), signatures=good.signatures[:1] * MAX_VALIDATORS)
+    assert decode(Certificate, encode(wide)) == wide
+    for surplus in (
+        replace(wide, signers=(*wide.signers, MAX_VALIDATORS)),
+        replace(wide, signatures=(*wide.signatures, wide.signatures[0])),
+    ):
+        with pytest.raises(DecodeError):
+            decode(Certificate, encode(surplus))
+    seats = tuple(Validator("v", n.to_bytes(32, "big")) for n in range(MAX_VALIDATORS + 1))
+    assert len(ValidatorSet(seats[:-1])) == MAX_VALIDATORS
+    with pytest.raises(GenesisError):
+        ValidatorSet(seats)
 
 
 @settings(max_examples=25, deadline=None)

@@ -227,13 +227,25 @@ def test_what_does_not_decode_costs_the_connection_and_no_turn(runner) -> None:
 def test_a_full_inbox_drops_peers_and_nobody_else(runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "PEER_EVENTS", 3)
     world = World()
-    taken = [world.inbox.put_peer(Received(PEER, ASK)) for _ in range(5)]
+    taken = [world.inbox.put_peer(Received(PEER, ASK), 9) for _ in range(5)]
     assert taken == [True, True, True, False, False]
     for _ in range(5):
         world.inbox.put(TransactionsReady(True))
     drive(runner, world)
     assert sum(isinstance(event, Received) for event in world.engine.heard) == 3
     assert [type(event) for event in world.engine.heard[:5]] == [TransactionsReady] * 5, "own events come first"
+
+
+def test_an_inbox_counts_bytes_too_and_has_room_again_once_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(encode_message(ASK))
+    monkeypatch.setattr(inbox_module, "PEER_BYTES", 2 * size)
+    world = World()
+    for _ in range(4):
+        world.driver.receive(PEER, encode_message(ASK))
+    assert len(world.inbox) == 2
+    assert world.inbox.take() == Received(PEER, ASK)
+    assert not world.inbox.put_peer(Received(PEER, ASK), size + 1)
+    assert world.inbox.put_peer(Received(PEER, ASK), size)
 
 
 def test_a_crash_of_a_part_ends_the_scope_with_its_reason(runner) -> None:
