@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consensus.messages import ComplaintReason, Part, Proposal
+from consensus.messages import Complaint, ComplaintReason, Part, Proposal
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.crypto import Hash
 
@@ -36,6 +36,7 @@ class WalRecovery:
     blocks: tuple[StoredBlock, ...] = ()
     floor: tuple[int, int] = (0, 0)
     held: bool = False
+    complaints: tuple[Complaint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class SignProposal:
 
 @dataclass(frozen=True, slots=True)
 class SignComplaint:
-    """Sign and broadcast a complaint; it needs no log."""
+    """Sign, log and broadcast a complaint: one per (signer, view), over all lives."""
 
     epoch: int
     view: int

@@ -26,15 +26,14 @@ from consensus.engine import (
     SignProposal,
     SignVote,
 )
-from consensus.messages import Complaint, Message, Proposal
-from consensus.scheme import DOMAIN_COMPLAINT, complaint_bytes
+from consensus.messages import Message, Proposal
 from ledger.certificates import VoteKind
 from ledger.objects import decode_header
 from node.log import Logger
 from node.metrics import Metrics
 from node.signer import GuardRefused, Signer
 from node.wal import Wal, WalPosition
-from node.wal_format import Entry, block_entry, certificate_entry, proposal_entry, vote_entry
+from node.wal_format import Entry, block_entry, certificate_entry, complaint_entry, proposal_entry, vote_entry
 
 RETRY_S: Final = 1.0
 
@@ -152,7 +151,7 @@ class Publisher:
                 case SignProposal():
                     self._sign_proposal(record, entries, messages)
                 case SignComplaint():
-                    self._sign_complaint(record, messages)
+                    self._sign_complaint(record, entries, messages)
         except GuardRefused as refused:
             self._signer.stop(f"double-sign-guard: {refused.message}")
             self._log.error("the guard refused to sign; this node votes no more", **refused.as_dict())
@@ -181,16 +180,10 @@ class Publisher:
         messages.append(proposal)
         self._metrics.votes.labels("proposal").inc()
 
-    def _sign_complaint(self, record: SignComplaint, messages: list[Message]) -> None:
-        seat = self._signer.seat(record.epoch)
-        validators = self._signer.committee(record.epoch)
-        if seat is None or validators is None:
-            return
-        statement = complaint_bytes(
-            self._signer.chain_id, validators.hash, record.epoch, record.view, record.block_hash, record.reason
-        )
-        signature = self._signer.raw(DOMAIN_COMPLAINT, statement)
-        messages.append(Complaint(record.epoch, record.view, record.block_hash, record.reason, seat, signature))
+    def _sign_complaint(self, record: SignComplaint, entries: list[Entry], messages: list[Message]) -> None:
+        complaint = self._signer.complaint(record.epoch, record.view, record.block_hash, record.reason)
+        entries.append(complaint_entry(complaint))
+        messages.append(complaint)
 
     # --- the log's thread ---------------------------------------------------------------------------------------------
 

@@ -1,16 +1,20 @@
 """The only place where the validator key signs, behind a guard with a memory of its own (consensus A.6).
 
 The guard trusts no engine: it refuses another hash for one (epoch, view, kind); FINALIZE with NULLIFY in one view;
-NOTARIZE after NULLIFY; and anything at or below the log's floor. Its memory is rebuilt from the log. A refusal is never
-dropped silently: the signer signs nothing more in this life, and the node says why.
+NOTARIZE after NULLIFY; a second complaint for one view; and anything at or below the log's floor. Its
+memory is rebuilt from the log. A refusal is never dropped silently: the signer signs nothing more in this life, and the
+node says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from consensus.engine import EpochStart, WalRecovery
+from consensus.messages import Complaint, ComplaintReason
+from consensus.scheme import DOMAIN_COMPLAINT, complaint_bytes
 from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.crypto import DOMAIN_VOTE, SigningKey
 from ledger.errors import GridchainError
@@ -29,7 +33,7 @@ class GuardRefused(GridchainError):
 class Guard:
     """What was signed, per (epoch, view); nothing else decides whether a vote may be signed."""
 
-    __slots__ = ("_floor", "_slots")
+    __slots__ = ("_complaints", "_floor", "_slots")
 
     def __init__(self, recovery: WalRecovery) -> None:
         self._floor = recovery.floor
@@ -40,12 +44,11 @@ class Guard:
             header = decode_header(proposal.header)
             slot = self._slots.setdefault((header.epoch, header.view), {})
             slot[VoteKind.NOTARIZE] = header_hash(proposal.header)
+        self._complaints = {(c.epoch, c.view): (c.block_hash, c.reason) for c in recovery.complaints}
 
     def admit(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> None:
         """Mark the slot as signed. Raise `GuardRefused` if that contradicts what was signed before."""
-        place = (epoch, view)
-        if place <= self._floor:
-            raise GuardRefused("a vote at or below the floor", expected=f"above {self._floor}", found=place)
+        place = self._above_floor(epoch, view)
         slot = self._slots.setdefault(place, {})
         before = slot.get(kind)
         if before is not None and before != block_hash:
@@ -55,11 +58,25 @@ class Guard:
             raise GuardRefused(f"{kind.name} after {conflict.name} in {place}")
         slot[kind] = block_hash
 
+    def admit_complaint(self, epoch: int, view: int, block_hash: bytes, reason: ComplaintReason) -> None:
+        """Mark the view's one complaint as signed. Raise `GuardRefused` for another one."""
+        place = self._above_floor(epoch, view)
+        before = self._complaints.setdefault(place, (block_hash, reason))
+        if before != (block_hash, reason):
+            raise GuardRefused(f"a second complaint in {place}", expected=before[0].hex(), found=block_hash.hex())
+
+    def _above_floor(self, epoch: int, view: int) -> tuple[int, int]:
+        place = (epoch, view)
+        if place <= self._floor:
+            raise GuardRefused("a signature at or below the floor", expected=f"above {self._floor}", found=place)
+        return place
+
     def raise_floor(self, epoch: int, view: int) -> None:
         """Refuse everything at or below (epoch, view) from now on, and forget it."""
         if (epoch, view) > self._floor:
             self._floor = (epoch, view)
             self._slots = {place: slot for place, slot in self._slots.items() if place > self._floor}
+            self._complaints = {place: said for place, said in self._complaints.items() if place > self._floor}
 
 
 _CONFLICTS: Final[Mapping[VoteKind, VoteKind | None]] = {
@@ -104,30 +121,32 @@ class Signer:
 
     def vote(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> Vote:
         """Sign a vote. Raise `GuardRefused`, after which the signer has stopped."""
+        key, validators, index = self._seat(epoch)
+        with self._guarded():
+            self._guard.admit(kind, epoch, view, block_hash)
+        message = vote_bytes(self.chain_id, validators.hash, kind, epoch, view, block_hash)
+        return Vote(kind, epoch, view, block_hash, index, key.sign(DOMAIN_VOTE, message))
+
+    def complaint(self, epoch: int, view: int, block_hash: bytes, reason: ComplaintReason) -> Complaint:
+        """Sign a complaint, one per view. Raise `GuardRefused`, after which the signer has stopped."""
+        key, validators, index = self._seat(epoch)
+        with self._guarded():
+            self._guard.admit_complaint(epoch, view, block_hash, reason)
+        message = complaint_bytes(self.chain_id, validators.hash, epoch, view, block_hash, reason)
+        return Complaint(epoch, view, block_hash, reason, index, key.sign(DOMAIN_COMPLAINT, message))
+
+    def _seat(self, epoch: int) -> tuple[SigningKey, ValidatorSet, int]:
         key, validators = self._key, self._epochs.get(epoch)
         index = None if key is None or validators is None else validators.index_of(key.public)
         closed = self.stopped or self.held
         if closed or key is None or validators is None or index is None:
-            raise GuardRefused("this node may not vote", found=closed or f"no seat in epoch {epoch}")
+            raise GuardRefused("this node may not sign", found=closed or f"no seat in epoch {epoch}")
+        return key, validators, index
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            self._guard.admit(kind, epoch, view, block_hash)
+            yield
         except GuardRefused as refused:
             self.stop(f"double-sign-guard: {refused.message}")
             raise
-        message = vote_bytes(self.chain_id, validators.hash, kind, epoch, view, block_hash)
-        return Vote(kind, epoch, view, block_hash, index, key.sign(DOMAIN_VOTE, message))
-
-    def raw(self, domain: bytes, message: bytes) -> bytes:
-        """Sign bytes that are no vote (a complaint); `domain` keeps them apart from votes."""
-        if self.stopped or self._key is None or domain == DOMAIN_VOTE:
-            raise GuardRefused("this node may not sign", found=self.stopped or "no key")
-        return self._key.sign(domain, message)
-
-    def committee(self, epoch: int) -> ValidatorSet | None:
-        """Who votes in an epoch, None if it is not known."""
-        return self._epochs.get(epoch)
-
-    def seat(self, epoch: int) -> int | None:
-        """Own position in the committee of an epoch."""
-        validators = self._epochs.get(epoch)
-        return None if validators is None or self._key is None else validators.index_of(self._key.public)

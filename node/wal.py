@@ -2,8 +2,9 @@
 
 Rules:
 
-1. One append-only log in segments. Own votes and proposals, the certificates that led to them and the bodies they stand
-   for are written in the order of the engine's effects and become durable by *one* sync per batch (consensus A.6).
+1. One append-only log in segments. Own votes, proposals and complaints, the certificates that led to them and the
+   bodies they stand for are written in the order of the engine's effects and become durable by *one* sync per batch
+   (consensus A.6).
 2. A batch is written only after the one before it was synced. So a bad frame is a *torn tail* if no later batch stands
    behind it: it is cut off and the node votes again unaided. Else it is damage.
 3. Damage before the tail, a gap in the segments, a log that ends before what the store knows to have been synced, or no
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from consensus.engine import StoredBlock, WalRecovery
-from consensus.messages import Proposal
+from consensus.messages import Complaint, Proposal
 from ledger.certificates import Certificate, Vote
 from ledger.codec import decode
 from ledger.errors import StoreError
@@ -347,6 +348,7 @@ def _recovery(scan: _Scan, *, held: bool) -> WalRecovery:
     proposals: list[Proposal] = []
     certificates: list[Certificate] = []
     blocks: list[StoredBlock] = []
+    complaints: list[Complaint] = []
     for entry in scan.entries:
         if (entry.epoch, entry.view) <= scan.floor:
             continue
@@ -359,6 +361,10 @@ def _recovery(scan: _Scan, *, held: bool) -> WalRecovery:
                 certificates.append(decode(Certificate, entry.payload))
             case RecordKind.BLOCK:
                 blocks.append(decode_block(entry.payload))
+            case RecordKind.COMPLAINT:
+                complaints.append(decode(Complaint, entry.payload))
             case RecordKind.FLOOR:
                 pass
-    return WalRecovery(tuple(votes), tuple(proposals), tuple(certificates), tuple(blocks), scan.floor, held)
+    return WalRecovery(
+        tuple(votes), tuple(proposals), tuple(certificates), tuple(blocks), scan.floor, held, tuple(complaints)
+    )

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from consensus.engine import StoredBlock
-from consensus.messages import Proposal
+from consensus.messages import Complaint, Proposal
 from ledger.certificates import Certificate, Vote
 from ledger.codec import Bytes32, Uint, Wire, decode, encode
 from ledger.crypto import Hash
@@ -35,6 +35,7 @@ class RecordKind(IntEnum):
     CERTIFICATE = 3
     BLOCK = 4
     FLOOR = 5
+    COMPLAINT = 6
 
 
 _KINDS: Final = frozenset(int(kind) for kind in RecordKind)
@@ -94,6 +95,11 @@ def certificate_entry(certificate: Certificate) -> Entry:
 def proposal_entry(proposal: Proposal, epoch: int, view: int) -> Entry:
     """The record of an own proposal."""
     return Entry(RecordKind.PROPOSAL, epoch, view, encode(proposal))
+
+
+def complaint_entry(complaint: Complaint) -> Entry:
+    """The record of an own complaint."""
+    return Entry(RecordKind.COMPLAINT, complaint.epoch, complaint.view, encode(complaint))
 
 
 def block_entry(block: StoredBlock, epoch: int, view: int) -> Entry:

@@ -103,6 +103,9 @@ def _recover_epoch(state: State) -> None:
         vs.my_notarize, vs.own_proposal, vs.building = block_hash, proposal, True
         vs.candidate = Candidate(proposal, header, block_hash, None, True, True, True, True, True)
         highest = max(highest, header.view)
+    for complaint in state.wal.complaints:
+        if complaint.epoch == epoch and complaint.view > state.final_view:
+            state.view_state(complaint.view).complained = True
     if highest > state.view:
         state.view, state.entering = highest, state.next_entering
     for view in sorted(state.views):
@@ -124,6 +127,7 @@ def _drop_log(state: State) -> None:
         certificates=tuple(certificate for certificate in wal.certificates if certificate.epoch > epoch),
         floor=wal.floor,
         held=wal.held,
+        complaints=tuple(complaint for complaint in wal.complaints if complaint.epoch > epoch),
     )
 
 

@@ -25,7 +25,7 @@ from consensus.engine import (
     Send,
     StoredBlock,
 )
-from consensus.messages import Message, Proposal
+from consensus.messages import Complaint, Message, Proposal
 from consensus.simulator.disk import CommittedBlock
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.codec import decode
@@ -60,6 +60,7 @@ class Auditor:
         self.nullified: set[tuple[int, int]] = set()
         self.certificates: set[Certificate] = set()
         self.signed: dict[tuple[bytes, int, int, VoteKind], Hash] = {}
+        self.complained: dict[tuple[bytes, int, int], Complaint] = {}
         self.applied: dict[Hash, int] = {}
         self.evidence: set[int] = set()
         self.nullifications = 0
@@ -131,6 +132,11 @@ class Auditor:
             self._signature(node, message.epoch, message.view, message.kind, Hash(message.block_hash))
             if message.kind is not VoteKind.NULLIFY:
                 self._body(node, (message.epoch, message.view), Hash(message.block_hash))
+        elif isinstance(message, Complaint):
+            if self.complained.setdefault((node.key, message.epoch, message.view), message) != message:
+                self.violation(node, "I6", f"two complaints in {message.epoch}/{message.view}")
+            if message not in node.log.durable and (message.epoch, message.view) > node.log.floor:
+                self.violation(node, "I7", "a complaint was sent that the log does not hold")
 
     def _signature(self, node: SimNode, epoch: int, view: int, kind: VoteKind, block_hash: Hash) -> None:
         if self.signed.setdefault((node.key, epoch, view, kind), block_hash) != block_hash:

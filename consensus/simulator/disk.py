@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from consensus.engine import StoredBlock, WalRecovery
-from consensus.messages import Proposal
+from consensus.messages import Complaint, Proposal
 from ledger.certificates import Certificate, Vote
 from ledger.crypto import Hash
 from ledger.objects import Header, decode_header
@@ -24,7 +24,7 @@ class Floor:
     view: int
 
 
-Entry: TypeAlias = Vote | Proposal | Certificate | StoredBlock | Floor
+Entry: TypeAlias = Vote | Proposal | Complaint | Certificate | StoredBlock | Floor
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class Log:
             blocks=tuple(e for e in self.durable if isinstance(e, StoredBlock)),
             floor=self.floor,
             held=self.held,
+            complaints=tuple(e for e in self.durable if isinstance(e, Complaint)),
         )
 
 

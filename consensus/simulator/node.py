@@ -218,7 +218,9 @@ class SimNode:
                     entries += (record.block, proposal)
                     signed.append(proposal)
                 case SignComplaint():
-                    signed.append(self.sign_complaint(record))
+                    complaint = self.sign_complaint(record)
+                    entries.append(complaint)
+                    signed.append(complaint)
                 case LogCertificate(certificate):
                     entries.append(certificate)
                 case LogBlock(block):

@@ -7,10 +7,11 @@ import itertools
 import pytest
 
 from consensus.engine import EpochStart, WalRecovery
-from consensus.messages import Proposal
+from consensus.messages import ComplaintReason, Proposal
+from consensus.scheme import Ed25519Scheme
 from ledger.certificates import Vote, VoteKind, verify_vote
 from ledger.codec import encode
-from ledger.crypto import ZERO_HASH, Hash, SigningKey, domain
+from ledger.crypto import ZERO_HASH, Hash, SigningKey
 from ledger.objects import Header, header_hash
 from ledger.validators import Validator, ValidatorSet
 from node.signer import GuardRefused, Signer
@@ -108,9 +109,26 @@ def test_a_stranger_to_the_committee_signs_nothing() -> None:
         own.vote(VoteKind.NOTARIZE, 1, 1, A)
 
 
-def test_raw_signatures_never_pass_for_votes() -> None:
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("other", [(B, ComplaintReason.INVALID), (A, ComplaintReason.TIMEOUT)])
+def test_one_complaint_in_a_view(other: tuple[bytes, ComplaintReason], restart: bool) -> None:
+    own = signer()
+    complaint = own.complaint(1, 5, A, ComplaintReason.INVALID)
+    assert Ed25519Scheme(CHAIN).verify_complaint(complaint, COMMITTEE)
+    if restart:
+        own = signer(WalRecovery(complaints=(complaint,)))
+    assert own.complaint(1, 5, A, ComplaintReason.INVALID) == complaint
+    own.complaint(1, 6, *other)
     with pytest.raises(GuardRefused):
-        signer().raw(domain("vote"), b"anything")
+        own.complaint(1, 5, *other)
+    assert own.stopped.startswith("double-sign-guard")
+
+
+def test_no_complaint_below_the_floor_nor_while_held() -> None:
+    with pytest.raises(GuardRefused):
+        signer(WalRecovery(floor=(1, 7))).complaint(1, 7, A, ComplaintReason.TIMEOUT)
+    with pytest.raises(GuardRefused):
+        signer(held="WAL_MISSING").complaint(1, 1, A, ComplaintReason.TIMEOUT)
 
 
 def test_recovered_votes_verify_again() -> None:

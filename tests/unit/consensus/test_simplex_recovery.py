@@ -19,7 +19,7 @@ from consensus.engine import (
     TransactionsReady,
 )
 from consensus.engine import LiftHold as Lift
-from consensus.messages import Status
+from consensus.messages import Complaint, ComplaintReason, Status
 from consensus.simulator.probe import Probe, block_of
 from ledger.certificates import Vote, VoteKind
 from ledger.crypto import ZERO_HASH, sha256
@@ -132,6 +132,18 @@ def test_the_floor_of_the_log_forbids_votes_at_and_below_it() -> None:
     probe.give(TransactionsReady(True))
     probe.later(2_000)
     assert probe.votes() == [(NULLIFY, 2)]
+
+
+def test_a_recovered_complaint_is_the_only_one_of_its_view() -> None:
+    from consensus.engine import SignComplaint, WalRecovery
+
+    earlier = Complaint(1, 1, sha256(b"another block"), ComplaintReason.TIMEOUT, 3, bytes(64))
+    for complaints, expected in (((), 1), ((earlier,), 0)):
+        probe = Probe(4, me=3)
+        probe.start(WalRecovery(complaints=complaints))
+        probe.now += 10_000
+        probe.hear(probe.proposal(1, time_ms=probe.now + 60_000), peer=0)
+        assert len(probe.published(SignComplaint)) == expected
 
 
 # --- the amnesia guard ------------------------------------------------------------------------------------------------

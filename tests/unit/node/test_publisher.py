@@ -195,9 +195,23 @@ async def test_hold_and_lift_are_durable_in_order(tmp_path: Path) -> None:
         assert not wal.recovery.held
 
 
-async def test_a_complaint_needs_no_log(tmp_path: Path) -> None:
+async def test_a_complaint_leaves_when_it_is_durable_and_no_other_follows_in_a_later_life(tmp_path: Path) -> None:
+    said = SignComplaint(1, 1, block(1).hash, ComplaintReason.INVALID)
     async with world(tmp_path / "wal") as here:
-        here.publisher.take([SignComplaint(1, 1, block(1).hash, ComplaintReason.INVALID)])
+        Disk.full = True
+        here.publisher.take([said])
+        await asyncio.sleep(0.05)
+        assert here.sent == []
+        Disk.full = False
+        await asyncio.sleep(publisher_module.RETRY_S + 0.2)
+        first = here.sent
+        assert [type(message) for message in first] == [Complaint]
+        assert Disk.syncs == 1
+    async with world(tmp_path / "wal") as here:
+        here.publisher.take([said])
         await here.settled()
-        assert [type(message) for message in here.sent] == [Complaint]
-        assert Disk.syncs == 0
+        assert here.sent == first, "the same bytes are no contradiction"
+        here.publisher.take([SignComplaint(1, 1, block(2).hash, ComplaintReason.TIMEOUT)])
+        await here.settled()
+        assert here.sent == first
+        assert here.signer.stopped.startswith("double-sign-guard")
