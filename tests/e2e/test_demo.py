@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import naive_market
 import pytest
@@ -194,6 +198,56 @@ def test_a_day_without_sun_on_one_node_beside_busy_ports():
     assert document["forecast"] == "next_day"
     assert document["validators"] == 1
     assert document["energy_wh"]["consumption"] == document["energy_wh"]["grid_import"]
+
+
+def another_grid(folder: Path, members: int, seed: int) -> None:
+    """A folder in the demo's CSV layout, drawn from `seed`: two days of a grid with other names and other columns.
+
+    Every third of the `members` is a plant that makes power by day; two loads use nothing.
+    """
+    random = Random(seed)
+    plants = [f"MV3.202 Gen {number} (Süd)" for number in range(members // 3)]
+    loads = [f"MV3.202 Haus {number}" for number in range(members - len(plants))]
+    types = ("PV", "solar roof", "Wind_MV", "Hydro")
+    folder.mkdir()
+    tables: dict[str, list[list[str]]] = {
+        "loads.csv": [["profile", "p_kw", "name"], *(["H0", "5.5", name] for name in loads)],
+        "generators.csv": [["name", "type", "p_kw"], *([name, random.choice(types), "12.25"] for name in plants)],
+        "load_kw.csv": [["time", *loads]],
+        "pv_kw.csv": [["time", *plants]],
+    }
+    for step in range(2 * 96):
+        time_ = (datetime(2031, 3, 30) + step * timedelta(minutes=15)).isoformat()
+        sun = max(0, 36 - abs(step % 96 - 48)) / 36
+        used = [f"{random.uniform(0, 5):.4f}" if number > 1 else "0" for number in range(len(loads))]
+        tables["load_kw.csv"].append([time_, *used])
+        tables["pv_kw.csv"].append([time_, *(f"{sun * random.uniform(0, 12):.4f}" for _ in plants)])
+    for name, rows in tables.items():
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+
+def test_a_hundred_and_twenty_members_of_another_grid(tmp_path):
+    seed = secrets.randbelow(1 << 32)
+    print(f"seed {seed}")
+    another_grid(tmp_path / "data", 120, seed)
+    code, document, told = demo("--data", str(tmp_path / "data"), "--day", "2031-03-31", "--slots", "4")
+    assert code == 0, told
+    assert document["conserved"] is True, document["problems"]
+    assert (document["members"], document["validators"], document["slots"]) == (120, 4, 4)
+    assert (document["day"], document["forecast"]) == ("2031-03-31", "previous_day")
+    assert document["trades"] > 0
+    street = load(tmp_path / "data")
+    plan = street.plan("2031-03-31")
+    forecasts = [wh for of_member in plan.forecast.values() for wh in of_member[46:50]]
+    assert sum(document["orders"].values()) == sum(wh > 0 for wh in forecasts) < len(forecasts)
+    assert document["orders"]["rejected"] == 0
+    for side, figure in ((Side.DEMAND, "consumption"), (Side.GENERATION, "generation")):
+        names = [member.name for member in street.members if member.side is side]
+        expected = sum(sum(plan.measured[name][46:50]) for name in names)
+        if document["estimated_readings"] == 0:
+            assert document["energy_wh"][figure] == expected
+    assert document["money_micro"]["tokens_minted"] == document["money_micro"]["tokens_held"] > 0
 
 
 @pytest.mark.parametrize(
