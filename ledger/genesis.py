@@ -27,15 +27,26 @@ from ledger.crypto import (
 )
 from ledger.errors import DecodeError, GenesisError
 from ledger.merkle import EMPTY_ROOT, receipts_root
-from ledger.objects import BODY_VERSION, HEADER_VERSION, Block, Body, Header, Name, make_block
+from ledger.objects import (
+    BODY_VERSION,
+    HEADER_VERSION,
+    MAX_TRANSACTION_BYTES,
+    Block,
+    Body,
+    Header,
+    Name,
+    make_block,
+)
 from ledger.plain_json import dump_json, load_json
-from ledger.validators import Validator, ValidatorSet
+from ledger.validators import MAX_VALIDATORS, Validator, ValidatorSet
 
 GENESIS_VERSION = 1
 ENGINES = ("solo", "bft")
 ROLES = ("validator", "peer", "client", "submit", "deploy")
 UNREAL_TIME_PREFIXES = ("dev-", "bench-", "demo-")
 MAX_GENESIS_BYTES = 8 * 1024 * 1024
+MIN_BLOCK_BYTES = MAX_TRANSACTION_BYTES + 128
+"""The largest transaction, the frame of the body around it, and the room that leaders leave for that."""
 
 KeyRole = Literal["node", "validator", "account"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
@@ -299,6 +310,13 @@ def check_genesis(genesis: GenesisHead) -> None:
         genesis.name,
         code="GENESIS_SPEED",
     )
+    _expect(
+        genesis.limits.max_block_bytes >= MIN_BLOCK_BYTES,
+        "a transaction that everybody admits would fit into no block",
+        f"limits.max_block_bytes of at least {MIN_BLOCK_BYTES}",
+        genesis.limits.max_block_bytes,
+        code="GENESIS_LIMITS",
+    )
     _check_validators(genesis)
     _unique("member names", [member.name for member in genesis.members])
     for kind in ("node_key", "validator_key", "account_key"):
@@ -321,6 +339,7 @@ def check_genesis(genesis: GenesisHead) -> None:
 def _check_validators(genesis: GenesisHead) -> None:
     validators = genesis.validators
     _expect(bool(validators), "a network needs a validator", "one or more", 0)
+    _expect(len(validators) <= MAX_VALIDATORS, "too many validators", f"at most {MAX_VALIDATORS}", len(validators))
     _expect(genesis.engine != "solo" or len(validators) == 1, "engine solo has one validator", 1, len(validators))
     _unique("validator names", [validator.name for validator in validators])
     _unique("validator keys", [validator.public_key for validator in validators])

@@ -14,6 +14,7 @@ from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_GENESIS, SigningKey, hash_of, sha256
 from ledger.errors import GenesisError
 from ledger.genesis import (
+    MIN_BLOCK_BYTES,
     EngineSettings,
     Genesis,
     GenesisContract,
@@ -31,7 +32,7 @@ from ledger.genesis import (
     prove_possession,
     verify_possession,
 )
-from ledger.objects import decode_header
+from ledger.objects import BODY_VERSION, MAX_TRANSACTION_BYTES, Body, decode_header
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -136,6 +137,12 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def test_the_largest_transaction_fits_into_the_smallest_block() -> None:
+    body = Body(BODY_VERSION, (bytes(MAX_TRANSACTION_BYTES),))
+    assert len(encode(body)) <= MIN_BLOCK_BYTES
+    assert GenesisLimits().max_block_bytes >= MIN_BLOCK_BYTES
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -155,6 +162,7 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("validators/0/public_key", "ab" * 31), "GENESIS_FORMAT"),
         (put("validators/0/weight", 0), "GENESIS_FORMAT"),
         (put("contracts/0/name", "1x"), "GENESIS_FORMAT"),
+        (put("limits/max_block_bytes", MIN_BLOCK_BYTES - 1), "GENESIS_LIMITS"),
         (put("version", 2), "GENESIS"),
         (put("engine", "pow"), "GENESIS_ENGINE"),
         (put("profile", "paper"), "GENESIS_PROFILE"),

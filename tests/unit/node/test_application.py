@@ -12,8 +12,8 @@ from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.crypto import Hash
 from ledger.errors import GenesisError, InvariantBroken
-from ledger.genesis import GenesisContract, GenesisHead, make_genesis
-from ledger.objects import Header, header_hash
+from ledger.genesis import MIN_BLOCK_BYTES, GenesisContract, GenesisHead, make_genesis
+from ledger.objects import MAX_TRANSACTION_BYTES, Header, header_hash
 from ledger.store import MemoryStore
 from node.commit import StateDivergence, SyncedBlock, SyncedBlocks
 from node.config import ConsensusSection
@@ -314,3 +314,5 @@ def test_what_a_leader_chooses_for_its_blocks_is_no_rule_for_others() -> None:
         assert (parameters.max_block_txs, parameters.max_block_bytes) == (20, limits.max_block_bytes)
         assert leader_limits(genesis, chosen).transactions == led
     assert leader_limits(genesis, ConsensusSection(max_block_txs=50)).transactions == 20
+    smallest = counter_genesis(max_block_bytes=MIN_BLOCK_BYTES)
+    assert leader_limits(smallest, ConsensusSection()).bytes >= MAX_TRANSACTION_BYTES + 5, "the mempool's count of one"
