@@ -29,6 +29,7 @@ def add_vote(state: State, vote: Vote, peer: PeerId | None, verified: bool) -> N
     slot = slots.get(vote.signer)
     if slot is not None:
         if slot.vote.block_hash == vote.block_hash and slot.vote.signature == vote.signature:
+            _remember(state, vote, peer, slot.verified)
             return
         if not _replace(state, view, slot, Slot(vote, peer, verified)):
             return
@@ -53,17 +54,22 @@ def _put(state: State, view: ViewState, slot: Slot) -> None:
         view.leader_left = True
     if vote.signer in state.inactive and slot.verified and vote.view + len(validators) >= state.view:
         state.inactive.discard(vote.signer)
-    if slot.peer is not None:
-        _remember(state, vote, slot.peer)
+    _remember(state, vote, slot.peer, slot.verified)
     if vote.kind is not VoteKind.NOTARIZE:
         _contradiction(state, view, slot)
 
 
-def _remember(state: State, vote: Vote, peer: PeerId) -> None:
-    known = state.peers.get(peer)
+def _remember(state: State, vote: Vote, peer: PeerId | None, verified: bool) -> None:
+    """Keep the newest vote of a signer, for `Status`: one that was verified, or that came from the signer's own node.
+
+    Of others nothing unverified is taken: a forgery would stand in the place of the vote that its signer has forgotten.
+    """
+    key = state.epoch.validators.validators[vote.signer].public_key
+    known = state.peers.get(peer) if peer is not None else None
     if known is not None:
         known.signer = vote.signer
-    key = state.epoch.validators.validators[vote.signer].public_key
+    if peer is None or not (verified or (known is not None and known.key == key)):
+        return
     last = state.last_votes.get(key)
     if last is None or (last.epoch, last.view, last.kind) < (vote.epoch, vote.view, vote.kind):
         state.last_votes[key] = vote
@@ -83,6 +89,7 @@ def verify_slot(state: State, view: ViewState, slot: Slot) -> bool:
             accuse_peer(state, slot.peer, "bad-signature")
             return False
         slot.verified = True
+        _remember(state, slot.vote, slot.peer, verified=True)
     return True
 
 

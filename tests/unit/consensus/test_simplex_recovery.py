@@ -281,3 +281,31 @@ def test_status_tells_a_peer_its_newest_vote() -> None:
     probe.later(5_000)
     sent = [e.message for e in probe.effects(Send) if isinstance(e.message, Status) and e.peer == peer(1)]
     assert [s.your_last_vote for s in sent] == [vote]
+
+
+def test_nobody_puts_a_vote_into_another_member_s_memory() -> None:
+    probe = Probe(4, me=3)
+    probe.start()
+    for member in (0, 1):
+        connect(probe, member)
+    genuine = probe.vote(NOTARIZE, 1, sha256(b"block"), 1)
+    probe.hear(genuine, peer=0)  # relayed first: nothing is known of it yet
+    probe.hear(genuine, peer=1)
+    probe.hear(Vote(NULLIFY, 1, 2, ZERO_HASH, 1, bytes(64)), peer=0)
+    probe.hear(Vote(FINALIZE, 1, 2, sha256(b"false"), 1, bytes(64)), peer=0)
+    probe.clear()
+    probe.later(5_000)
+    sent = [e.message for e in probe.effects(Send) if isinstance(e.message, Status) and e.peer == peer(1)]
+    assert [s.your_last_vote for s in sent] == [genuine]
+
+
+def test_a_relayed_vote_is_remembered_once_it_was_verified() -> None:
+    probe = Probe(4, me=3)
+    probe.start()
+    for member in (0, 1):
+        connect(probe, member)
+    relayed = probe.vote(NULLIFY, 1, ZERO_HASH, 1)
+    probe.hear(relayed, peer=0)
+    assert probe.committee.validators[1].public_key not in probe.state.last_votes
+    probe.hear(probe.vote(NULLIFY, 1, ZERO_HASH, 0), peer=0)  # weight above F: now signatures are checked
+    assert probe.state.last_votes[probe.committee.validators[1].public_key] == relayed
