@@ -228,6 +228,11 @@ def currency(micro: int) -> str:
     return f"{sign}{cents // 100:,}.{cents % 100:02}"
 
 
+def tokens(micro: int) -> str:
+    """Micro-units as whole currency units with all six places: nothing is rounded where conservation is shown."""
+    return f"{'-' if micro < 0 else ''}{abs(micro) // 1_000_000:,}.{abs(micro) % 1_000_000:06}"
+
+
 def kwh(wh: int) -> str:
     """Watt-hours as kWh with one place."""
     tenths = (abs(wh) + 50) // 100
@@ -266,13 +271,8 @@ def render(result: Result) -> RenderableType:
         style="green" if len(roots) == 1 else "red",
     )
     readable = "true: orders were hidden until revealed" if run.sealed else "false: orders were readable"
-    note = Text(f"sealed = {readable}; {orders.rejected} rejected, {orders.late} late.", style="dim")
-    title = (
-        f"{run.day}, slots {run.first_slot} to {run.first_slot + run.slots - 1}, {run.members} members, seed {run.seed}"
-    )
-    return Panel(
-        Group(rows, Text(), nodes, same, Text(), verdict, note), title=f"gridchain demo - {title}", expand=False
-    )
+    note = Text(f"sealed = {readable}; orders rejected {orders.rejected}, late {orders.late}.", style="dim")
+    return Panel(Group(rows, Text(), nodes, same, Text(), verdict, note), title="gridchain demo", expand=False)
 
 
 def _lines(result: Result) -> list[tuple[str, str]]:
@@ -282,7 +282,9 @@ def _lines(result: Result) -> list[tuple[str, str]]:
         "no trade was possible" if run.first_trade_s is None else f"{run.first_trade_s:.1f} s after the network started"
     )
     share = energy.self_sufficiency_ppm
+    last_slot = run.first_slot + run.slots - 1
     return [
+        ("day", f"{run.day}, slots {run.first_slot} to {last_slot}, {run.members} members, seed {run.seed}"),
         (
             "sellers earned",
             f"{currency(money.sellers_income)}  (grid only {currency(money.sellers_income_grid_only)}, "
@@ -299,13 +301,12 @@ def _lines(result: Result) -> list[tuple[str, str]]:
             "grid",
             f"{kwh(energy.grid_import)} bought, {kwh(energy.grid_export)} sold; generation {kwh(energy.generation)}",
         ),
-        ("tokens", f"{money.tokens_minted} minted, {money.tokens_held} held (micro-units)"),
+        ("tokens", f"{tokens(money.tokens_minted)} minted, {tokens(money.tokens_held)} held"),
         ("forecast", f"{run.forecast} ({result.estimated} readings estimated)"),
-        ("chain", f"{run.chain_id}, engine {run.engine}, {result.blocks} blocks, {result.transactions} transactions"),
+        ("chain", run.chain_id),
+        ("engine", f"{run.engine}, {result.blocks} blocks, {result.transactions} transactions"),
         ("first trade", first),
-        (
-            "latency",
-            f"p50 {latency['p50']} ms, p95 {latency['p95']} ms from posting to commit; {run.wall_s:.1f} s in all",
-        ),
+        ("latency", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms from posting to commit"),
+        ("whole run", f"{run.wall_s:.1f} s"),
         *(("incident", text) for text in run.incidents),
     ]

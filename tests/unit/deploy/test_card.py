@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from io import StringIO
 from random import Random
 
@@ -11,6 +12,8 @@ from rich.console import Console
 
 from deploy.books import Books, Tariffs
 from deploy.card import (
+    Energy,
+    Money,
     NodeRow,
     Orders,
     Result,
@@ -23,6 +26,7 @@ from deploy.card import (
     money_of,
     percentile,
     render,
+    tokens,
 )
 
 FEED, RETAIL = 450_000, 670_000
@@ -385,6 +389,43 @@ def test_a_late_order_is_no_rejected_one():
 )
 def test_currency(micro, text):
     assert currency(micro) == text
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"),
+    [(0, "0.000000"), (1, "0.000001"), (-1_000_001, "-1.000001"), (1_841_000_000_999_999, "1,841,000,000.999999")],
+)
+def test_tokens_are_shown_whole(micro, text):
+    assert tokens(micro) == text
+
+
+def test_the_card_fits_a_terminal_of_80_columns_with_nothing_cut_off():
+    """Large figures and long names wrap at most; every word is there."""
+    small = a_result()
+    run = replace(
+        small.run,
+        chain_id="demo-c27a-aa956a11e432ea4806f317f715bf6e0c",
+        seed=2**64,
+        members=150,
+        incidents=("trading killed (SIGKILL) at height 12345",),
+        latencies_ms=(12345.6,) * 3,
+    )
+    large = 123_456_789_012_345
+    result = replace(small, run=run, money=Money(*(large,) * 6), energy=Energy(*(10**9,) * 6), transactions=10**6)
+    console = Console(record=True, width=80, file=StringIO())
+    console.print(render(result))
+    text = console.export_text()
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "\u2026" not in text, "nothing is cut off"
+    for part in (
+        run.chain_id,
+        str(2**64),
+        "123,456,789.012345 minted",
+        "123,456,789.01",
+        "12345.6 ms",
+        "1,000,000.0 kWh",
+    ):
+        assert part in text, part
 
 
 def test_small_formats():
