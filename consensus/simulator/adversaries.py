@@ -275,6 +275,35 @@ class Forger(Adversary):
         return self.chance.choose(lies)
 
 
+class IdForger(Adversary):
+    """Passes the leaders' proposals on, at once and by a faster road than theirs, with what they did not sign changed:
+    ids, prefilled bodies, the engine's section."""
+
+    def receive(self, sender: int, message: Message) -> None:
+        """See `SimNode`."""
+        if isinstance(message, Proposal) and not decode_header(message.header).closing:
+            for other in range(len(self.world.nodes)):
+                if other != self.index:
+                    self.world.at(1, self.world.nodes[other].receive, self.index, self._forgery(message))
+        super().receive(sender, message)
+
+    def _forgery(self, true: Proposal) -> Proposal:
+        raw = b"forged %d" % self.chance.below(1_000)
+        false, ids = transaction_id(raw), true.transaction_ids
+        at = self.chance.below(len(ids) + 1)
+        body = (Part(at, raw),)
+        lies = (
+            ((*ids[:at], false, *ids[at + 1 :]), true.prefill, true.extra),
+            ((*ids[:at], false, *ids[at + 1 :]), (*(p for p in true.prefill if p.index != at), *body), true.extra),
+            ((*ids, false), true.prefill, true.extra),
+            (ids[:-1], (), true.extra),
+            (ids[::-1], (), true.extra),
+            ((), (), true.extra),
+            (ids, true.prefill, b"forged"),
+        )
+        return Proposal(true.header, true.signature, *self.chance.choose(lies), true.justification)
+
+
 class Twin(SimNode):
     """An honest program with somebody else's key. It does not care that others have heard its key say more."""
 
@@ -298,6 +327,7 @@ _KINDS: dict[str, type[Adversary]] = {
     "invalid-state": InvalidState,
     "time-drifter": TimeDrifter,
     "forger": Forger,
+    "id-forger": IdForger,
 }
 
 

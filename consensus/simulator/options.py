@@ -24,6 +24,7 @@ ADVERSARIES: Final = (
     "invalid-state",
     "time-drifter",
     "forger",
+    "id-forger",
 )
 
 

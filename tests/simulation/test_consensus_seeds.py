@@ -39,6 +39,15 @@ def test_two_liars_of_seven_change_nothing(adversary: str) -> None:
     assert report.violations == ()
 
 
+def test_forged_ids_cost_no_view() -> None:
+    """What a leader did not sign and somebody changed is fetched anew: no honest leader loses its turn by it."""
+    forged = run_seed(SeedOptions(1, nodes=4, seconds_ms=8_000, adversary="id-forger", byzantine=1, jitter_ms=60))
+    plain = run_seed(SeedOptions(1, nodes=4, seconds_ms=8_000, jitter_ms=60))
+    assert forged.good, forged.text()
+    assert plain.good, plain.text()
+    assert forged.blocks * 10 > plain.blocks * 8
+
+
 def test_an_equivocator_is_named() -> None:
     report = run_seed(SeedOptions(1, nodes=4, seconds_ms=4_000, adversary="equivocator", byzantine=1))
     assert report.good
