@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cluster": ("deploy.commands_cluster", "Start, stop and watch the nodes of a local network."),
     "node": ("node.cli.node_run", "Run one node."),
     "keys": ("node.cli.keys", "Make key files and show their public side."),
+    "contract": ("node.cli.contract", "Write, check and try contracts without any node."),
     "tx": ("node.cli.tx", "Call contracts and follow what became of a call."),
     "query": ("node.cli.query", "Ask a node about its chain."),
     "proof": ("node.cli.proof", "Export and check proofs of settlements."),

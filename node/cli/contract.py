@@ -1,0 +1,178 @@
+"""`gridchain contract`: write, check and try contracts without any node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contracts.abi_schema import abi_schema
+from contracts.compile import compile_source
+from contracts.gas_profile import gas_by_line
+from contracts.limits import PYC1
+from contracts.review import review
+from contracts.rules import Finding
+from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
+from ledger.errors import ConfigError, DecodeError
+from node.cli.contract_files import new_contract
+from node.cli.output import ExitCode, JsonOption, Output, command_app
+
+app = command_app("Write, check and try contracts without any node.")
+
+FileArgument = Annotated[Path, typer.Argument(help="The contract's source.", show_default=False)]
+EntryOption = Annotated[str, typer.Option("--entry", help="Function to call.", show_default=False)]
+ArgsOption = Annotated[str, typer.Option("--args", help="Arguments: a JSON array, bytes as 0x text.")]
+GasOption = Annotated[int, typer.Option("--gas", min=0, max=10**12, help="Gas of each call.")]
+PureOption = Annotated[bool, typer.Option("--pure", help="As `run` sees it: functions need no decorator.")]
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    entry: EntryOption,
+    args: ArgsOption = "[]",
+    calls: Annotated[int, typer.Option("--calls", min=1, max=1_000_000, help="How often, on fresh state.")] = 1,
+    gas: GasOption = SOLO_GAS,
+    as_json: JsonOption = False,
+) -> None:
+    """Call a function of a source by itself. Exit code 0 whatever the contract did: read `status`."""
+    outcome = run_solo(read_source(file), entry, json_arguments(args), gas, calls)
+    output = Output(as_json=as_json)
+    show_outcome(output, outcome)
+    for text in (outcome.hint, outcome.fault and f"internal error, please report it: {outcome.fault}"):
+        if text:
+            output.errors.print(ascii(text)[1:-1], style="dim", markup=False)
+
+
+@app.command()
+def gas(
+    file: FileArgument,
+    entry: EntryOption,
+    args: ArgsOption = "[]",
+    limit: GasOption = SOLO_GAS,
+    as_json: JsonOption = False,
+) -> None:
+    """Call a function by itself and show what each line spent. Exit code 1 if the call failed."""
+    raw = read_source(file)
+    outcome, lines = gas_by_line(raw, entry, json_arguments(args), limit)
+    output = Output(as_json=as_json)
+    text = raw.decode().split("\n")
+    rows = [{"line": found.line, "gas": found.gas, "times": found.times} for found in lines]
+    output.result(
+        {**as_document(outcome), "lines": rows},
+        f"{outcome.status} {outcome.code or ''} {outcome.gas} gas",
+        *(f"{found.line:>5} {found.gas:>11} {found.times:>9}x  {text[found.line - 1]}" for found in lines),
+    )
+    if outcome.status != "ok":
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def check(file: FileArgument, pure: PureOption = False, as_json: JsonOption = False) -> None:
+    """Say whether a source is admitted, and why not: rule, line, reason, fix. Exit code 1 if it is not."""
+    found = review(read_source(file), pure=pure)
+    good = not found.refusals
+    Output(as_json=as_json).result(
+        {
+            "admitted": good,
+            "findings": [as_finding(finding) for finding in found.refusals],
+            "warnings": [as_finding(finding) for finding in found.warnings],
+        },
+        *(in_words(file, finding, "") for finding in found.refusals),
+        *(in_words(file, finding, "warning ") for finding in found.warnings),
+        "admitted" if good else f"not admitted: {len(found.refusals)} finding(s)",
+    )
+    if not good:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def abi(file: FileArgument, pure: PureOption = False, as_json: JsonOption = False) -> None:
+    """Print the interface of a contract as JSON Schema: entries, events, storage, records."""
+    document = abi_schema(compile_source(read_source(file), pure=pure))
+    Output(as_json=as_json).result(document, json.dumps(document, indent=2))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Directory and name: small letters, digits, underscores.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Begin a contract: a directory with contract.py, test_contract.py and README.md."""
+    files = new_contract(Path(name))
+    Output(as_json=as_json).result(
+        {"directory": name, "files": [file.name for file in files]},
+        *(f"wrote {file}" for file in files),
+        f"try it: gridchain contract check {files[0]} && pytest {name}",
+    )
+
+
+def read_source(file: Path) -> bytes:
+    """At most one byte more than a source may have. Raise `ConfigError`."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(PYC1.source_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            "the source cannot be read", code="NO_SOURCE", expected="a readable file", found=f"{file}: {reason}"
+        ) from None
+
+
+def json_arguments(text: str) -> list[Any]:
+    """A JSON array. Floats and integers of any size pass: the call fails with BadValue or Overflow, as it does on the
+    chain. Raise `DecodeError` for what is no JSON array."""
+    try:
+        parsed = json.loads(text, parse_int=_bounded_int)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(
+            "the arguments are not JSON", code="BAD_ARGS", expected="""'[1, "text", "0x00ff"]'""", found=str(error)
+        ) from None
+    if not isinstance(parsed, list):
+        raise DecodeError("the arguments are a JSON array", code="BAD_ARGS", expected="[..]", found=text[:80])
+    return parsed
+
+
+def _bounded_int(digits: str) -> int:
+    """No integer of the language has more than 78 characters; longer ones are all equally too large."""
+    return int(digits) if len(digits) <= 100 else PYC1.int_high
+
+
+def as_document(outcome: SoloRun) -> dict[str, Any]:
+    """The outcome as the one JSON line shows it."""
+    return {
+        "status": outcome.status,
+        "value": outcome.value,
+        "code": outcome.code,
+        "line": outcome.line,
+        "gas": outcome.gas,
+    }
+
+
+def show_outcome(output: Output, outcome: SoloRun) -> None:
+    """Print the outcome. The words for people show the value as JSON too."""
+    document = as_document(outcome)
+    if outcome.status == "ok":
+        words = f"ok, {outcome.gas} gas: {json.dumps(outcome.value)}"
+    else:
+        words = f"{outcome.status} {outcome.code} at line {outcome.line}, {outcome.gas} gas"
+    output.result(document, words)
+
+
+def as_finding(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON; lines and columns count from 1, as editors do."""
+    return {
+        "code": finding.code,
+        "line": finding.line,
+        "column": finding.column + 1,
+        "reason": finding.reason,
+        "fix": finding.fix,
+    }
+
+
+def in_words(file: Path, finding: Finding, kind: str) -> str:
+    """A finding as compilers print it."""
+    reason = ascii(finding.reason)[1:-1] if not finding.reason.isprintable() else finding.reason
+    return f"{file}:{finding.line}:{finding.column + 1}: {kind}{finding.code} {reason}; {finding.fix}"
