@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from ledger.errors import GridchainError
+from ledger.errors import ConfigError
 
 SLOTS = 96
 STEP = timedelta(minutes=15)
@@ -26,7 +26,7 @@ _MAX_WH = 10**9
 _PLANTS = {"pv": "pv", "solar": "pv", "wp": "wind", "wind": "wind", "hydro": "hydro"}
 
 
-class DataError(GridchainError):
+class DataError(ConfigError):
     """A data folder that cannot be a neighbourhood."""
 
     code = "DATA"

@@ -19,8 +19,9 @@ from rich.text import Text
 
 from deploy.card import currency, kwh
 
-LAST_TRADES = 6
-LAST_NOTES = 5
+# With four nodes the page has to fit a terminal of 80 columns and 24 rows: a taller one leaves remains behind.
+LAST_TRADES = 5
+LAST_NOTES = 3
 _BAR = 24
 _STATES = {"leader": "cyan", "ok": "green", "behind": "yellow", "down": "red", "starting": "yellow"}
 
@@ -100,28 +101,28 @@ def page(progress: Progress) -> RenderableType:
         (f"{progress.day} {time_of_day(progress.market_slot)}  ", "bold"),
         ("█" * done + "░" * (_BAR - done), "green"),
         f"  {share} %  x{progress.speed}",
+        ("  waiting ", "dim"),
+        str(progress.on_the_way),
     )
     money = Text.assemble(
         ("traded ", "dim"),
         f"{kwh(progress.traded_wh)} in {progress.trades} trades",
-        ("   average ", "dim"),
+        ("  average ", "dim"),
         price(average) if average is not None else "-",
-        ("   paid to neighbours ", "dim"),
+        ("  paid ", "dim"),
         currency(progress.traded_money),
-        ("   grid ", "dim"),
+        ("  grid ", "dim"),
         "0.45/0.67",
     )
     energy = Text.assemble(
         ("used ", "dim"),
         kwh(progress.use_wh),
-        ("   generated ", "dim"),
+        ("  generated ", "dim"),
         kwh(progress.generation_wh),
-        ("   from grid ", "dim"),
+        ("  from grid ", "dim"),
         kwh(progress.grid_sales_wh),
-        ("   to grid ", "dim"),
+        ("  to grid ", "dim"),
         kwh(progress.grid_purchases_wh),
-        ("   on the way ", "dim"),
-        f"{progress.on_the_way} transactions",
     )
     notes = Text("\n".join(progress.notes), style="yellow")
     title = f"gridchain demo - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"

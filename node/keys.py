@@ -108,8 +108,9 @@ def is_encrypted(path: Path) -> bool:
     return _ENCRYPTED in _read(path)
 
 
-def load_key(path: Path, source: PassphraseSource | None = None) -> SigningKey:
+def load_key(path: str | os.PathLike[str], source: PassphraseSource | None = None) -> SigningKey:
     """Read a key file. Raise `ConfigError`: KEY_MISSING, KEY_PERMISSIONS, KEY_LOCKED, KEY_PASSPHRASE or KEY_FORMAT."""
+    path = Path(path)
     raw = _read(path)
     passphrase = None
     if _ENCRYPTED in raw:

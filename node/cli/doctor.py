@@ -187,7 +187,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _failed(name: str, error: GridchainError) -> Check:
-    return Check(name, "failed", str(error), error.fix)
+    return Check(name, "failed", str(error).removesuffix(f"; {error.fix}"), error.fix)
 
 
 def _genesis(config: NodeConfig) -> Check:

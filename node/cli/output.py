@@ -140,6 +140,14 @@ def run_command(app: Callable[[], object], arguments: list[str]) -> int:
         # The reader of our output has gone (`gridchain ... | head`); nothing is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        unusable = ConfigError(
+            "a path cannot be used", code="PATH", found=f"{error.filename}: {error.strerror}", fix="choose another path"
+        )
+        show_error(unusable, as_json="--json" in arguments)
+        return exit_code_of(unusable)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.OK if leaving.code is None else 1
     return ExitCode.OK

@@ -123,8 +123,13 @@ async def _status(url: str, identity: bytes, timeout_s: float | None) -> Receipt
         return await client.receipt(identity)
 
 
+def _where(line: int) -> str:
+    """Where a call failed. Line 0: its arguments are not what the entry takes, so no line of the contract ran."""
+    return f"line {line} of the contract" if line else "before its first line: compare the arguments with the entry's"
+
+
 def _show_receipt(output: Output, receipt: ReceiptView) -> None:
-    verdict = "ok" if receipt.ok else f"failed with {receipt.code} (line {receipt.line} of the contract)"
+    verdict = "ok" if receipt.ok else f"failed with {receipt.code} ({_where(receipt.line)})"
     output.result(
         receipt.model_dump(mode="json"),
         f"{receipt.contract}.{receipt.entry}  {verdict}",

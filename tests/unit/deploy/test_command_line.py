@@ -50,6 +50,22 @@ def test_help_lists_every_command_without_importing_them(cli):
         assert re.search(rf"^  {name} ", out, re.MULTILINE)
 
 
+@pytest.mark.parametrize("words", [("init",), ("demo", "--slots", "1", "--keep")])
+def test_a_file_where_a_directory_belongs_is_bad_input(cli, tmp_path, words):
+    (tmp_path / "file").write_text("mine")
+    code, out, _ = cli(*words, tmp_path / "file", "--json")
+    assert code == 2
+    assert str(tmp_path / "file") in json.loads(out)["error"]["found"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [("--day", "2016-01-19"), ("--data", "no-such-folder")])
+def test_data_that_the_demo_cannot_play_are_bad_input(cli, words):
+    code, out, _ = cli("demo", *words, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "DATA"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(cli, name):
     code, out, _ = cli(name, "--help")

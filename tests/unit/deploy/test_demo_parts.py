@@ -152,6 +152,27 @@ def test_the_page_shows_day_nodes_trades_energy_and_money():
         assert part in shown
 
 
+def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24():
+    """A taller page leaves remains on the terminal, a wider one loses its last figures."""
+    seen = progress()
+    seen.nodes = [
+        NodeLine(name, "http://127.0.0.1:8600", 213, 3, 12.0, "leader")
+        for name in ("bureau", "grid", "notary", "trade")
+    ]
+    seen.settled, seen.trades, seen.traded_wh, seen.traded_money = 8, 694, 260_600, 143_580_000
+    seen.use_wh, seen.generation_wh, seen.grid_sales_wh, seen.grid_purchases_wh = 389_100, 513_300, 199_900, 324_000
+    for number in range(12):
+        seen.last_trades.append(TradeLine(46, 2, "LV1.101 SGen 3", "LV1.101 Load 12", 1500, 550_000))
+        seen.notes.append(f"note {number}")
+    console = Console(record=True, width=80, file=StringIO(), soft_wrap=True)
+    console.print(page(seen))
+    lines = console.export_text().rstrip("\n").split("\n")
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    for part in ("0.45/0.67", "324.0 kWh", "note 11", "http://127.0.0.1:8600"):
+        assert any(part in line for line in lines), part
+
+
 def test_a_screen_without_terminal_tells_a_line_an_hour():
     file = StringIO()
     screen = Screen(Console(file=file, width=200), live=False)

@@ -122,3 +122,9 @@ def test_no_text_shows_a_secret(tmp_path):
         assert wrong not in text
         assert SEED.hex() not in text
     assert SEED not in encode_key(key, secret.encode())
+
+
+def test_a_key_file_may_be_named_by_a_string(tmp_path):
+    key = SigningKey(SEED)
+    save_key(tmp_path / "a.key", key, None)
+    assert load_key(str(tmp_path / "a.key")).address == key.address
