@@ -22,7 +22,7 @@ from deploy.card import currency, kwh
 # With four nodes the page has to fit a terminal of 80 columns and 24 rows: a taller one leaves remains behind.
 LAST_TRADES = 5
 LAST_NOTES = 3
-_BAR = 24
+_BAR = 18
 _STATES = {"leader": "cyan", "ok": "green", "behind": "yellow", "down": "red", "starting": "yellow"}
 
 

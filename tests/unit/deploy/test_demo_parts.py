@@ -159,6 +159,7 @@ def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24():
         NodeLine(name, "http://127.0.0.1:8600", 213, 3, 12.0, "leader")
         for name in ("bureau", "grid", "notary", "trade")
     ]
+    seen.on_the_way = 1234
     seen.settled, seen.trades, seen.traded_wh, seen.traded_money = 8, 694, 260_600, 143_580_000
     seen.use_wh, seen.generation_wh, seen.grid_sales_wh, seen.grid_purchases_wh = 389_100, 513_300, 199_900, 324_000
     for number in range(12):
@@ -169,7 +170,7 @@ def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24():
     lines = console.export_text().rstrip("\n").split("\n")
     assert len(lines) < 24
     assert max(map(len, lines)) <= 80
-    for part in ("0.45/0.67", "324.0 kWh", "note 11", "http://127.0.0.1:8600"):
+    for part in ("0.45/0.67", "324.0 kWh", "note 11", "http://127.0.0.1:8600", "waiting 1234"):
         assert any(part in line for line in lines), part
 
 
