@@ -18,6 +18,22 @@ def constant_value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> 
         raise reject("C078", node.lineno, node.col_offset) from None
 
 
+def weight(value: Any, limits: Limits) -> int:
+    """How many values a constant holds, itself included, or more than `limits.tree_nodes` if it is too large or deep.
+    A constant that names another one twice holds it twice, so thirty lines could hold a thousand million."""
+    count = 0
+    pending = [(value, 0)]
+    while pending:
+        found, depth = pending.pop()
+        count += 1
+        if count > limits.tree_nodes or depth > limits.nesting:
+            return limits.tree_nodes + 1
+        if isinstance(found, list | tuple | dict):
+            items = found.values() if isinstance(found, dict) else found
+            pending.extend((item, depth + 1) for item in items)
+    return count
+
+
 def _value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
     match node:
         case ast.Constant(value=None | bool() | int() | str() | bytes()):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import vocabulary as words
-from contracts.constants import constant_value
+from contracts.constants import constant_value, weight
 from contracts.limits import Limits
 from contracts.rules import reject
 from contracts.shapes import ANY_SHAPE, SCALARS, Shape, parse_shape, storable
@@ -93,6 +93,7 @@ class _Resolver:
         self.limits = limits
         self.pure = pure
         self.contract = Contract()
+        self.held = 0
 
     def run(self, tree: ast.Module) -> Contract:
         for index, node in enumerate(tree.body):
@@ -134,7 +135,16 @@ class _Resolver:
                 case _:
                     self.contract.slots[name] = self.map(name, value)
         else:
-            self.contract.constants[name] = constant_value(value, self.contract.constants, self.limits)
+            found = constant_value(value, self.contract.constants, self.limits)
+            self.held += weight(found, self.limits)
+            if self.held > self.limits.tree_nodes:
+                raise reject(
+                    "C078",
+                    node.lineno,
+                    node.col_offset,
+                    f"at most {self.limits.tree_nodes} values, {self.limits.nesting} deep",
+                )
+            self.contract.constants[name] = found
 
     def fields(self, call: ast.Call, code: str) -> dict[str, Shape]:
         found: dict[str, Shape] = {}

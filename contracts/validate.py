@@ -74,6 +74,7 @@ class _Validator:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.findings: list[Finding] = []
+        self.place = (1, 0)
         self.allowed: set[int] = set()
         self.skipped: set[int] = set()
         self.checks: dict[type[ast.AST], Callable[..., None]] = {
@@ -111,11 +112,12 @@ class _Validator:
             self.checks[kind] = self.nothing
 
     def run(self, tree: ast.AST) -> list[Finding]:
-        pending: list[ast.AST] = [tree]
+        pending: list[tuple[ast.AST, tuple[int, int]]] = [(tree, (1, 0))]
         while pending:
-            node = pending.pop()
+            node, outer = pending.pop()
             if id(node) in self.skipped:
                 continue
+            self.place = (getattr(node, "lineno", outer[0]), getattr(node, "col_offset", outer[1]))
             check = self.checks.get(type(node))
             if check is None:
                 name = type(node).__name__
@@ -123,11 +125,12 @@ class _Validator:
                 continue
             check(node)
             self.containers(node)
-            pending.extend(reversed(list(ast.iter_child_nodes(node))))
+            pending.extend((child, self.place) for child in reversed(list(ast.iter_child_nodes(node))))
         return sorted(self.findings, key=lambda found: (found.line, found.column, found.code))
 
     def refuse(self, code: str, node: ast.AST, detail: str = "") -> None:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        # operators and comprehension clauses have no place of their own
+        line, column = getattr(node, "lineno", self.place[0]), getattr(node, "col_offset", self.place[1])
         self.findings.append(reject(code, line, column, detail).finding)
 
     def containers(self, node: ast.AST) -> None:
