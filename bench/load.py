@@ -83,6 +83,15 @@ class OrderSource:
             raws.append(raw)
         return Load(tuple(raws), tuple(transaction_id(raw) for raw in raws), frozenset(bad))
 
+    def give_back(self, load: Load, sent: int) -> None:
+        """Use the nonces of the newest load's unsent end again: a nonce never used would close its sender's window."""
+        if load.bad:
+            raise ValueError("a load with bad signatures is sent whole")
+        first = self._made - len(load.transactions)
+        for index in range(sent, len(load.transactions)):
+            self._nonces[(first + index) % len(self.senders)] -= 1
+        self._made = first + sent
+
 
 @dataclass(slots=True)
 class Tally:

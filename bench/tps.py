@@ -135,6 +135,7 @@ class _Bench:
             before, after, counted = await self._window(tally)
             window = after.wall - before.wall
         ended = CpuReading.take(self.pids)
+        senders.orders.give_back(tally.load, tally.submitted)
         changed = [now - then for now, then in zip(await scrape_all(self.session, self.urls), counters, strict=True)]
         _check_verifications(changed, tally)
         check_accounting(changed, tally)
@@ -166,6 +167,8 @@ class _Bench:
         self.feeds.tally = tally
         await post_open_loop(self.session, self.urls, tally, rate)
         await self._finish(tally)
+        if tally.committed != count:
+            raise BenchFailed("an order of the latency run was not committed", expected=count, found=tally.codes)
         return tally.latencies_ms()
 
     async def bad_signatures(self, senders: Senders) -> dict[str, int]:

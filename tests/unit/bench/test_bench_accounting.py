@@ -40,6 +40,18 @@ def test_one_in_a_thousand_is_bad_and_takes_no_nonce() -> None:
     assert len({(body.public_key, body.nonce) for body in used}) == 2_997
 
 
+def test_nonces_of_what_was_not_sent_are_used_by_the_next_load() -> None:
+    orders = source(3)
+    first = orders.make(20)
+    orders.give_back(first, 8)
+    second = orders.make(4)
+    used = [decode_transaction(raw).body for raw in (*first.transactions[:8], *second.transactions)]
+    nonces: dict[bytes, list[int]] = {}
+    for body in used:
+        nonces.setdefault(body.public_key, []).append(body.nonce)
+    assert [sorted(values) for values in nonces.values()] == [[0, 1, 2, 3]] * 3
+
+
 def test_a_transaction_is_done_when_every_node_has_shown_it() -> None:
     load = source(2).make(4)
     tally = Tally(load, nodes=2)
