@@ -128,8 +128,10 @@ def test_onboarding_names_nobody_and_pays_everybody():
     applied = applications(STREET, houses)
     assert len(applied) == 17
     assert all(house.member.name.encode() not in raw for house, raw in zip(houses, applied, strict=True))
-    attested = calls(attestations(desk, houses))
-    assert sorted({(sender, *arguments[1]) for sender, _, _, arguments in attested}) == sorted(
+    digests = {house.owner.address: bytes([number]) * 32 for number, house in enumerate(houses)}
+    attested = calls(attestations(desk, houses, digests))
+    assert all(arguments[1] == digests[arguments[0]] for _, _, _, arguments in attested)
+    assert sorted({(sender, *arguments[2]) for sender, _, _, arguments in attested}) == sorted(
         {(desk.energy_bureau.address, "licence"), (desk.grid_company.address, "meter", "connection")}
     )
     paid = {
