@@ -13,15 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
-import msgspec
 
 from contracts.values import encode_value
-from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.objects import TRANSACTION_VERSION, TransactionBody, sign_transaction, transaction_id
+from node.api.wire import MAX_BATCH, MSGPACK, decode_answers, encode_batch
 
-MAX_POST = 256
-"""Transactions in one POST at most, as the issue's bench demands and the API allows."""
 ORDER_GAS = 400_000
 ORDER_WH = 1_000
 ORDER_PRICE = 550_000
@@ -154,26 +151,16 @@ class Tally:
         )
 
 
-class Submitted(msgspec.Struct):
-    """What the API answers for one transaction; the fields that a load needs."""
-
-    accepted: bool
-    code: str = ""
-
-
-_answers = msgspec.json.Decoder(list[Submitted])
-
-
 async def post(session: aiohttp.ClientSession, url: str, tally: Tally, first: int, last: int) -> None:
     """Post transactions [first, last) of the load to one node and book the refusals."""
-    body = encode(list(tally.load.transactions[first:last]))
-    headers = {"Content-Type": "application/msgpack"}
+    body = encode_batch(tally.load.transactions[first:last])
+    headers = {"Content-Type": MSGPACK}
     tally.submitted += last - first
     async with session.post(f"{url}/v1/transactions", data=body, headers=headers) as response:
         answer = await response.read()
         if response.status not in (200, 202):
             raise RuntimeError(f"{url} answered {response.status}: {answer[:300]!r}")
-    for result in _answers.decode(answer):
+    for result in decode_answers(answer):
         if not result.accepted:
             tally.refused(result.code)
 
@@ -192,11 +179,11 @@ async def post_closed_loop(
         nonlocal next_index
         while next_index < total and not until():
             room = in_flight - tally.pending
-            if room < MAX_POST and tally.pending > 0:
+            if room < MAX_BATCH and tally.pending > 0:
                 tally.changed.clear()
                 await tally.changed.wait()
                 continue
-            first, last = next_index, min(total, next_index + MAX_POST)
+            first, last = next_index, min(total, next_index + MAX_BATCH)
             next_index = last
             now = time.perf_counter()
             for index in range(first, last):
@@ -221,7 +208,7 @@ async def post_open_loop(session: aiohttp.ClientSession, urls: Sequence[str], ta
         while sent < total:
             due = min(total, int((time.perf_counter() - begun) * rate) + 1)
             while sent < due:
-                last = min(due, sent + MAX_POST)
+                last = min(due, sent + MAX_BATCH)
                 group.create_task(post(session, urls[turn % len(urls)], tally, sent, last))
                 turn += 1
                 sent = last

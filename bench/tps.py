@@ -19,13 +19,14 @@ from typing import Any, Final
 import aiohttp
 
 from bench.feeds import Feeds
-from bench.load import MAX_POST, Load, Tally, post, post_closed_loop, post_open_loop
+from bench.load import Load, Tally, post, post_closed_loop, post_open_loop
 from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
 from bench.scrape import NodeCounters, scrape_all
 from bench.senders import Senders, join_market
 from deploy.cluster import Cluster
 from deploy.layout import NetworkLayout
 from ledger.errors import GridchainError
+from node.api.wire import MAX_BATCH
 
 OTHERS_MAY_USE: Final = 0.15
 """Cores; above this a run decides nothing."""
@@ -178,9 +179,9 @@ class _Bench:
         tally = Tally(load, len(self.urls))
         self.feeds.tally = tally
         counters = await scrape_all(self.session, self.urls)
-        for turn, first in enumerate(range(0, BAD_RUN, MAX_POST)):
+        for turn, first in enumerate(range(0, BAD_RUN, MAX_BATCH)):
             url = self.urls[turn % len(self.urls)]
-            await post(self.session, url, tally, first, min(BAD_RUN, first + MAX_POST))
+            await post(self.session, url, tally, first, min(BAD_RUN, first + MAX_BATCH))
         await self._finish(tally)
         changed = [now - then for now, then in zip(await scrape_all(self.session, self.urls), counters, strict=True)]
         never_seen = {index for index, seen in enumerate(tally.seen) if not seen}
