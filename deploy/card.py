@@ -62,6 +62,11 @@ class Orders:
     rejected: int = 0
     late: int = 0
 
+    @property
+    def posted(self) -> int:
+        """All of them."""
+        return self.accepted + self.rejected + self.late
+
     def after(self, code: str) -> Orders:
         """With one more order: accepted if `code` is empty, else turned down for that reason."""
         if not code:
@@ -91,6 +96,7 @@ class Run:
     first_slot: int
     slots: int
     seed: int
+    speed: int
     forecast: str
     members: int
     sealed: bool
@@ -118,6 +124,19 @@ class Result:
     def conserved(self) -> bool:
         """No sentence of complaint from the checker."""
         return not self.problems
+
+    @property
+    def out_of_time(self) -> bool:
+        """Orders were posted and every one came after its window: this was no market."""
+        return self.orders.late > 0 and self.orders.accepted == 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the figures must know beside them."""
+        late, posted = self.orders.late, self.orders.posted
+        if not late:
+            return ()
+        return (f"{late} of {posted} orders came after their window closed: speed {self.run.speed} is too much here",)
 
 
 def energy_of(books: Books) -> Energy:
@@ -205,6 +224,7 @@ def _background(result: Result) -> dict[str, Any]:
         "day": run.day,
         "first_slot": run.first_slot,
         "seed": run.seed,
+        "speed": run.speed,
         "members": run.members,
         "sealed": run.sealed,
         "estimated_readings": result.estimated,
@@ -213,6 +233,7 @@ def _background(result: Result) -> dict[str, Any]:
         "transactions": result.transactions,
         "incidents": list(run.incidents),
         "problems": list(result.problems),
+        "warnings": list(result.warnings),
     }
 
 
@@ -272,7 +293,10 @@ def render(result: Result) -> RenderableType:
     )
     readable = "true: orders were hidden until revealed" if run.sealed else "false: orders were readable"
     note = Text(f"sealed = {readable}; orders rejected {orders.rejected}, late {orders.late}.", style="dim")
-    return Panel(Group(rows, Text(), nodes, same, Text(), verdict, note), title="gridchain demo", expand=False)
+    warnings = [Text(text, style="bold yellow") for text in result.warnings]
+    return Panel(
+        Group(rows, Text(), nodes, same, Text(), verdict, *warnings, note), title="gridchain demo", expand=False
+    )
 
 
 def _lines(result: Result) -> list[tuple[str, str]]:

@@ -34,7 +34,8 @@ def demo(
         int | None, typer.Option(help="Number of node processes; 4, with solo 1.", show_default=False)
     ] = None,
     speed: Annotated[
-        int | None, typer.Option(help="Market time over clock time; 1500 or more if absent.", show_default=False)
+        int | None,
+        typer.Option(help="Market time over clock time, at most 9000; as measured if absent.", show_default=False),
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep the network in this directory; absent: removed.", show_default=False)
@@ -67,6 +68,8 @@ def demo(
     output.result(as_json(result), render(result))
     if not result.conserved:
         raise typer.Exit(ExitCode.FAILED)
+    if result.out_of_time:
+        raise typer.Exit(ExitCode.TIMEOUT)
 
 
 async def _played(options: DemoOptions, screen: Screen) -> Result:

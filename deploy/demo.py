@@ -33,6 +33,8 @@ from deploy.network import COMMUNITY, NetworkPlan
 from deploy.onboarding import Desk
 from deploy.outbox import Refusal
 from deploy.pace import (
+    BLOCK_INTERVAL_MS,
+    HIGHEST_SPEED,
     SLOT_MS,
     Pace,
     first_trade_slots,
@@ -49,7 +51,6 @@ from ledger.objects import decode_transaction
 from node.client import Client
 from node.keys import load_key
 
-BLOCK_INTERVAL_MS = 100
 UNUSUAL_SLOWNESS = 150
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
@@ -146,8 +147,14 @@ def _check(options: DemoOptions) -> None:
         raise ConfigError("engine solo has one validator", code="VALIDATORS", expected=1, found=options.nodes)
     if options.nodes < 1:
         raise ConfigError("a network needs a validator", code="VALIDATORS", expected="1 or more", found=options.nodes)
-    if options.speed is not None and options.speed < 1:
-        raise ConfigError("market time must run", code="SPEED", expected="1 or more", found=options.speed)
+    if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
+        raise ConfigError(
+            "no order could meet its window at this speed" if options.speed > 0 else "market time must run",
+            code="SPEED",
+            expected=f"1 .. {HIGHEST_SPEED}: a slot takes as long as a block at least",
+            found=options.speed,
+            fix="leave --speed away: the demo then measures what this machine carries",
+        )
 
 
 @contextmanager
@@ -309,6 +316,7 @@ async def judge(
         first_slot=options.start,
         slots=options.slots,
         seed=options.seed,
+        speed=stage.pace.speed,
         forecast=stage.plan.forecast_rule.value,
         members=len(stage.street.members),
         sealed=network.sealed,

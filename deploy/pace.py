@@ -24,6 +24,10 @@ SLOWEST_SLOT_MS = 600
 """How long a slot takes at most, however many members there are."""
 QUICKEST_SLOT_MS = 330
 """Below this the windows, two slots long, would be shorter than a slow block."""
+BLOCK_INTERVAL_MS = 100
+"""How often a `bft` demo makes a block at most."""
+HIGHEST_SPEED = SLOT_MS // BLOCK_INTERVAL_MS
+"""Beyond it a slot is shorter than a block takes, and no order can meet its window."""
 PER_MEMBER = 3
 """Transactions of a member in a slot: forecast, order, reading."""
 USUAL_RATE = 900

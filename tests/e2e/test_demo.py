@@ -257,6 +257,7 @@ def test_a_hundred_and_twenty_members_of_another_grid(tmp_path):
         (["--slots", "8", "--first-slot", "90"], "FIRST_SLOT"),
         (["--day", "1999-01-01"], "DATA"),
         (["--engine", "solo", "--validators", "4"], "VALIDATORS"),
+        (["--speed", "10000000"], "SPEED"),
     ],
 )
 def test_bad_options_are_refused_before_anything_starts(arguments, code):

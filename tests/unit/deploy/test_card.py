@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from io import StringIO
 from random import Random
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from deploy import commands_demo
 from deploy.books import Books, Tariffs
 from deploy.card import (
     Energy,
@@ -334,7 +337,20 @@ def a_result(problems: tuple[str, ...] = (), first_trade: float | None = 12.3456
     books = booked(day(5)[0])
     rows = tuple(NodeRow(name, 40, "ab" * 32) for name in ("bureau", "grid", "notary", "trading"))
     run = Run(
-        "demo-1-2", "bft", rows, "2016-06-14", 44, 6, 7, "previous_day", 8, sealed, first_trade, 20.0, (1.0, 2.0, 9.5)
+        "demo-1-2",
+        "bft",
+        rows,
+        "2016-06-14",
+        44,
+        6,
+        7,
+        1500,
+        "previous_day",
+        8,
+        sealed,
+        first_trade,
+        20.0,
+        (1.0, 2.0, 9.5),
     )
     return Result(run, Orders(9, 1, 2), books.trades, 0, energy_of(books), money_of(books), 40, 200, problems)
 
@@ -374,6 +390,43 @@ def test_the_card_says_what_must_be_said():
     assert "sealed = true" in shown(a_result(sealed=True))
     assert as_json(a_result(sealed=True))["sealed"] is True
     assert as_json(a_result())["sealed"] is False
+
+
+@pytest.mark.parametrize(
+    ("orders", "warned", "out_of_time"),
+    [
+        (Orders(9, 1, 0), False, False),
+        (Orders(9, 1, 2), True, False),
+        (Orders(0, 1, 12), True, True),
+        (Orders(), False, False),
+    ],
+)
+def test_late_orders_are_told_and_nothing_but_late_orders_is_no_success(orders, warned, out_of_time):
+    result = replace(a_result(), orders=orders)
+    console = Console(record=True, width=80, file=StringIO())
+    console.print(render(result))
+    text = " ".join(console.export_text().split())
+    assert (f"{orders.late} of {orders.posted} orders came after their window closed" in text) is warned
+    assert bool(as_json(result)["warnings"]) is warned
+    assert result.out_of_time is out_of_time
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (a_result(), 0),
+        (replace(a_result(), orders=Orders(0, 0, 12)), 5),
+        (a_result(("three Wh are missing",)), 1),
+    ],
+)
+def test_the_exit_code_of_a_demo_says_what_its_card_says(result, code, monkeypatch):
+    async def played(options: object, screen: object) -> Result:
+        return result
+
+    monkeypatch.setattr(commands_demo, "play", played)
+    done = CliRunner().invoke(commands_demo.app, ["--json", "--headless"])
+    assert done.exit_code == code, done.output
+    assert json.loads(done.stdout)["orders"]["late"] == result.orders.late
 
 
 def test_a_late_order_is_no_rejected_one():

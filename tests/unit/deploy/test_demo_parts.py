@@ -22,7 +22,15 @@ from deploy.incident import Incident
 from deploy.neighbourhood import load
 from deploy.network import NetworkPlan
 from deploy.outbox import Refusal
-from deploy.pace import first_trade_slots, lead_for, measure_start, pace_for, quickest_slot_ms, slowness_of
+from deploy.pace import (
+    HIGHEST_SPEED,
+    first_trade_slots,
+    lead_for,
+    measure_start,
+    pace_for,
+    quickest_slot_ms,
+    slowness_of,
+)
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
 from ledger.codec import encode
 from ledger.crypto import SigningKey
@@ -115,6 +123,8 @@ def test_options(options, nodes, start):
         DemoOptions(engine="solo", validators=2),
         DemoOptions(validators=0),
         DemoOptions(speed=0),
+        DemoOptions(speed=HIGHEST_SPEED + 1),
+        DemoOptions(speed=10_000_000),
     ],
 )
 def test_bad_options_say_what_was_expected(options):
