@@ -19,7 +19,7 @@ from contracts.frames import BlockContext, Machine, Outcome
 from contracts.limits import GAS1, GAS_VERSION, LANGUAGE, PYC1, ExecutionLimits
 from contracts.meter import StateReader
 from contracts.outcome import outcome_of
-from contracts.program import Instance
+from contracts.query_failures import QueryFailed, no_contract, no_entry, no_value, no_view
 from contracts.rules import SourceRejected
 from contracts.state_format import (
     InstanceRecord,
@@ -32,7 +32,7 @@ from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import use_nonce
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_CONTRACT, ZERO_HASH, Hash, hash_of, sha256
-from ledger.errors import DecodeError, GridchainError, InvariantBroken
+from ledger.errors import DecodeError, InvariantBroken
 from ledger.objects import Receipt, Transaction
 from ledger.schema import STATE_SCHEDULE, state_contract, state_source
 from ledger.state import Overlay
@@ -42,12 +42,6 @@ __all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryF
 _RECURSION = 5_000
 """Above the host frames that contracts can need: `frames` functions, each with `nested_scopes` lambdas or
 comprehensions of at most five host frames, is 3,360. CPython's default of 1,000 would be reached."""
-
-
-class QueryFailed(GridchainError):
-    """A query that gave no value; `code` is the contract's or UNKNOWN_CONTRACT, UNKNOWN_ENTRY, NOT_A_VIEW."""
-
-    code = "QUERY_FAILED"
 
 
 class Executor:
@@ -179,40 +173,39 @@ class Executor:
         machine = Machine(self.clock, self.limits) if self._machine.stack else self._machine
         machine.open_reader(view, block)
         try:
-            instance = _known(machine.instance(contract), contract)
+            instance = machine.instance(contract)
+            if instance is None:
+                raise no_contract(contract)
             found = instance.entries.get(entry)
             if found is None:
-                raise QueryFailed(f"{contract} has no entry {entry}", code="UNKNOWN_ENTRY")
+                raise no_entry(contract, entry, instance.entries)
             if found.role != "view":
-                raise QueryFailed(f"{contract}.{entry} is no view", code="NOT_A_VIEW", fix="submit a transaction")
+                raise no_view(contract, found, instance.entries)
             meter = machine.meter
             meter.gas, meter.mem, meter.events = self.limits.query_gas, PYC1.memory, []
             machine.stack.clear()
             try:
                 value: Value = outgoing(machine.result(instance, found, raw, bytes(ZERO_HASH), bytes(ZERO_HASH)), meter)
             except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped
-                code, line = outcome_of(error)
-                raise QueryFailed(f"{contract}.{entry} failed at line {line}", code=code) from None
+                raise no_value(instance, entry, arguments, *outcome_of(error)) from None
             return value
         finally:
             machine.close()
 
     def knows(self, view: StateReader, contract: str, entry: str) -> bool:
         """Whether a transaction may call this entry: the contract exists and exports it."""
+        return entry in self.callable(view, contract)
+
+    def callable(self, view: StateReader, contract: str) -> tuple[str, ...]:
+        """What a transaction may call, by name; nothing of a contract that does not exist."""
         machine = self._machine
         machine.meter.get = view.get
         try:
             instance = machine.instance(contract)
         finally:
             machine.close()
-        found = None if instance is None else instance.entries.get(entry)
-        return found is not None and found.role == "export" and not found.scheduled
-
-
-def _known(instance: Instance | None, name: str) -> Instance:
-    if instance is None:
-        raise QueryFailed(f"there is no contract {name}", code="UNKNOWN_CONTRACT")
-    return instance
+        found = () if instance is None else instance.entries.values()
+        return tuple(sorted(entry.name for entry in found if entry.role == "export" and not entry.scheduled))
 
 
 def _with_due(call: ScheduledCall) -> bytes:

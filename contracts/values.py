@@ -25,6 +25,9 @@ _U64 = 2**64
 _I64 = -(2**63)
 
 
+_AS_HEX = "write bytes as 0x and hexadecimal digits, all else as plain text"
+
+
 class ValueRefused(GridchainError):
     """A Python object that is no contract value, or one outside the limits."""
 
@@ -68,7 +71,12 @@ def _encode(prepared: Any) -> bytes:
     try:
         return _encoder.encode(prepared)
     except UnicodeEncodeError:
-        raise ValueRefused("a text with lone surrogates") from None
+        raise ValueRefused(
+            "a text with lone surrogates",
+            expected="text that UTF-8 can encode",
+            found=ascii(prepared)[:80],
+            fix=_AS_HEX,
+        ) from None
 
 
 def _prepare(value: Any, depth: int) -> Any:
@@ -78,7 +86,9 @@ def _prepare(value: Any, depth: int) -> Any:
     if kind is str or kind is bytes or kind is bool or value is None:
         return value
     if depth >= PYC1.nesting:
-        raise ValueRefused("a value is nested too deeply", expected=f"at most {PYC1.nesting}")
+        raise ValueRefused(
+            "a value is nested too deeply", expected=f"at most {PYC1.nesting}", found="more", fix="flatten the value"
+        )
     if kind is list or kind is tuple:
         return [_prepare(item, depth + 1) for item in value]
     if kind is dict:
@@ -147,11 +157,18 @@ def from_json(value: Any) -> Any:
         try:
             return bytes.fromhex(value[2:])
         except ValueError:
-            raise ValueRefused("a text that begins with 0x is hexadecimal bytes", found=value[:80]) from None
+            raise ValueRefused(
+                "a text that begins with 0x is bytes",
+                expected="0x and two hexadecimal digits a byte",
+                found=value[:80],
+                fix=_AS_HEX,
+            ) from None
     if kind is list:
         return [from_json(item) for item in value]
     if kind is dict:
         return {key: from_json(item) for key, item in value.items()}
     if kind is float:
-        raise ValueRefused("contracts know no floats", expected="an integer, scaled", found=value)
+        raise ValueRefused(
+            "contracts know no floats", expected="an integer", found=value, fix="scale it: Wh, micro-units, ppm"
+        )
     return value

@@ -6,6 +6,7 @@ again; questions that need one consistent state go through `ChainStore.view`.
 
 from __future__ import annotations
 
+import difflib
 from typing import Final
 
 from contracts.executor import Executor
@@ -61,4 +62,11 @@ class AdmissionRules:
             return Refusal(
                 "UNKNOWN_CONTRACT", "an installed contract", contract, "GET /v1/status names the chain; check the name"
             )
-        return Refusal("UNKNOWN_ENTRY", f"an exported entry of {contract}", entry, "see the contract's ABI")
+        callable_ = self._executor.callable(self._state, contract)
+        near = difflib.get_close_matches(entry, callable_, n=1)
+        return Refusal(
+            "UNKNOWN_ENTRY",
+            f"an exported entry of {contract}: {', '.join(callable_)}",
+            entry,
+            f"did you mean {near[0]}?" if near else "call one of these; views are asked by a query",
+        )

@@ -24,6 +24,7 @@ from node.api.problems import Refused
 from node.api.settlements import export_settlement
 
 MAX_USED_SHOWN: Final = 4_096
+_ARGS_FIX: Final = """write it as ?args=[1,"text","0x00ff"], URL-encoded"""
 
 
 async def account(request: web.Request, query: NoQuery) -> web.Response:
@@ -59,9 +60,11 @@ def _arguments(text: str) -> list[Value]:
         parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
         values = from_json(parsed)
     except (ValueError, RecursionError) as error:
-        raise Refused("args is not JSON", code="BAD_ARGS", expected="a JSON array", found=str(error)[:120]) from None
+        raise Refused(
+            "args is not JSON", code="BAD_ARGS", expected="a JSON array", found=str(error)[:120], fix=_ARGS_FIX
+        ) from None
     if not isinstance(parsed, list):
-        raise Refused("args is not a list", code="BAD_ARGS", expected="a JSON array", found=text[:80])
+        raise Refused("args is not a list", code="BAD_ARGS", expected="a JSON array", found=text[:80], fix=_ARGS_FIX)
     return list(values)
 
 

@@ -27,6 +27,7 @@ from node.client_errors import Refusal, Unreachable
 
 T = TypeVar("T")
 
+_ARGS_FIX: Final = """write them as '[1, "text", "0x00ff"]', in single quotes against the shell"""
 DEFAULT_URL: Final = "http://127.0.0.1:8600"
 
 
@@ -209,20 +210,32 @@ def parse_id(text: str, what: str) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise DecodeError(f"{what} is 32 bytes", code="BAD_HEX", expected="0x and 64 hex digits", found=text[:80])
+        raise DecodeError(
+            f"{what} is 32 bytes",
+            code="BAD_HEX",
+            expected="0x and 64 hex digits",
+            found=text[:80],
+            fix="copy it whole, as another command printed it",
+        )
     return raw
 
 
 def parse_arguments(text: str) -> list[Any]:
     """A JSON array of contract arguments as a person types it; bytes as 0x hex. Raise `DecodeError`."""
     try:
-        parsed = json.loads(text, parse_float=_no_float)
+        parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
         raise DecodeError(
-            "the arguments are not JSON", code="BAD_ARGS", expected="""'[1, "text", "0x00ff"]'""", found=str(error)
+            "the arguments are not JSON",
+            code="BAD_ARGS",
+            expected="a JSON array",
+            found=str(error)[:120],
+            fix=_ARGS_FIX,
         ) from None
     if not isinstance(parsed, list):
-        raise DecodeError("the arguments are a JSON array", code="BAD_ARGS", expected="[..]", found=text[:80])
+        raise DecodeError(
+            "the arguments are no list", code="BAD_ARGS", expected="a JSON array", found=text[:80], fix=_ARGS_FIX
+        )
     return parsed
 
 

@@ -10,7 +10,7 @@ import pytest
 from contract_bench import ALICE, BOB, GAS, Bench, DictView
 
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock, QueryFailed
-from contracts.values import decode_value, encode_value
+from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import nonce_state
 from ledger.crypto import contract_address
 from ledger.errors import InvariantBroken, StoreError
@@ -298,16 +298,37 @@ def test_queries_read_only_and_fail_with_codes(bench: Bench) -> None:
     bench.value("bank", "pay", BOB, 9)
     before = dict(bench.view.rows)
     assert bench.query("bank", "of", BOB) == 9
-    for contract, entry, code in (
-        ("x", "of", "UNKNOWN_CONTRACT"),
-        ("bank", "x", "UNKNOWN_ENTRY"),
-        ("bank", "pay", "NOT_A_VIEW"),
-        ("bank", "of", "TypeMismatch"),
+    for contract, entry, code, expected, found, fix in (
+        ("x", "of", "UNKNOWN_CONTRACT", "an installed contract", "x", "check the name"),
+        ("bank", "off", "UNKNOWN_ENTRY", "one of the views of", "off", "did you mean of?"),
+        ("bank", "pay", "NOT_A_VIEW", "one of the views of", "pay, which changes state", "tx send bank pay"),
+        ("bank", "tick", "NOT_A_VIEW", "one of the views of", "tick, which only the chain", "one of these views"),
+        ("bank", "of", "TypeMismatch", "of(who: Address)", "[]", "arguments of these types"),
     ):
         with pytest.raises(QueryFailed) as failed:
             bench.query(contract, entry)
-        assert failed.value.code == code
+        error = failed.value
+        assert error.code == code
+        assert expected in str(error.expected)
+        assert found in str(error.found)
+        assert fix in error.fix
     assert bench.view.rows == before
+
+
+def test_a_view_that_fails_says_where_or_that_its_arguments_are_wrong(bench: Bench) -> None:
+    cases: list[tuple[list[Value], str, str]] = [
+        ([7], "does not take these arguments", "[7]"),
+        ([b"short"], "does not take these arguments", '["0x73686f7274"]'),
+        ([BOB, 1], "does not take these arguments", f'["0x{BOB.hex()}", 1]'),
+        (["a" * 400], "does not take these arguments", '["' + "a" * 158 + ".."),
+    ]
+    for arguments, message, found in cases:
+        with pytest.raises(QueryFailed) as failed:
+            bench.query("bank", "of", *arguments)
+        error = failed.value
+        assert (error.message, error.found) == (f"bank.of {message}", found)
+        assert error.expected == "of(who: Address)"
+        assert error.fix
 
 
 def test_knows_tells_what_a_transaction_may_call(bench: Bench) -> None:

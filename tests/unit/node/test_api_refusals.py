@@ -185,6 +185,20 @@ async def test_queries_that_fail_carry_the_contracts_code(web):
             body = await response.json(content_type=None)
             assert 400 <= response.status < 500, body
             assert body["code"]
+            assert body["expected"]
+            assert body["found"]
+            assert body["fix"]
+
+
+async def test_an_unknown_view_names_those_there_are(web):
+    async with web.get("/v1/contracts/token/acount") as response:
+        body = await problem(response, 404, "UNKNOWN_ENTRY")
+    assert "account" in body["expected"]
+    assert body["found"] == "acount"
+    assert body["fix"] == "did you mean account?"
+    async with web.get("/v1/contracts/token/account?args=[5]") as response:
+        body = await problem(response, 400, "TypeMismatch")
+    assert (body["expected"], body["found"]) == ("account(address: Address)", "[5]")
 
 
 async def test_size_limits(layout):
