@@ -16,7 +16,7 @@ values are in caches bounded by `cache_bytes` each.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 
 from ledger.crypto import Hash
@@ -50,28 +50,50 @@ _INSORT_AT_MOST = 24
 _SLICE = 512
 
 
+class _Shown(dict[bytes, bytes | None]):
+    """What an overlay shows of the keys that were written or read; any other key is read from below, once.
+
+    A look-up of a known key runs no Python: execution reads state some ten times a transaction.
+    """
+
+    __slots__ = ("below",)
+
+    def __init__(self, below: Callable[[bytes], bytes | None]) -> None:
+        self.below = below
+
+    def __missing__(self, key: bytes) -> bytes | None:
+        value = self[key] = self.below(key)
+        return value
+
+
 class Overlay:
-    """Writes over a parent, copied on write. Unsealed it may be written; sealed it has a `root` and never changes."""
+    """Writes over a parent, copied on write. Unsealed it may be written; sealed it has a `root` and never changes.
+
+    What is below must not change while an overlay on it is unsealed: it remembers what it read. `get(key)` gives the
+    value of a key, None if it is absent.
+    """
 
     __slots__ = (
         "_delta",
         "_index",
+        "_indexed",
         "_journal",
-        "_new",
         "_nodes",
         "_parent",
         "_parent_root",
         "_root",
+        "_shown",
         "_top",
-        "_writes",
+        "get",
     )
 
     def __init__(self, parent: Overlay | StateBase) -> None:
         self._parent = parent
-        self._writes: dict[bytes, bytes | None] = {}
+        self._shown = _Shown(parent.get)
+        self.get: Callable[[bytes], bytes | None] = self._shown.__getitem__
         self._journal: list[tuple[bytes, bytes | Unset | None]] = []
         self._index: list[bytes] = []
-        self._new: list[bytes] = []
+        self._indexed = 0
         self._nodes: Nodes = {}
         self._top = b""
         self._root: Hash | None = None
@@ -79,15 +101,6 @@ class Overlay:
         self._delta: StateDelta | None = None
 
     # -- reading
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of a key, None if it is absent."""
-        layer: Overlay | StateBase = self
-        while isinstance(layer, Overlay):
-            if key in layer._writes:
-                return layer._writes[key]
-            layer = layer._parent
-        return layer.get(key)
 
     def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:
         """Entries under `prefix` after `after`, ascending, own writes over the parent's.
@@ -115,7 +128,7 @@ class Overlay:
             return page
         merged = dict(page)
         for key in own:
-            value = self._writes.get(key, UNSET)
+            value = self._shown.get(key, UNSET)
             if value is None:
                 merged.pop(key, None)
             elif not isinstance(value, Unset):
@@ -134,9 +147,11 @@ class Overlay:
         return self._index[start : bisect_left(self._index, stripped[:-1] + bytes((stripped[-1] + 1,)), start)]
 
     def _sort(self) -> None:
-        index, new = self._index, self._new
-        if not new:
+        index, journal = self._index, self._journal
+        if self._indexed == len(journal):
             return
+        new = [key for key, _ in journal[self._indexed :]]
+        self._indexed = len(journal)
         if len(new) <= _INSORT_AT_MOST and len(index) > len(new):
             for key in new:
                 at = bisect_left(index, key)
@@ -146,28 +161,23 @@ class Overlay:
             index.extend(new)
             index.sort()
             index[:] = dict.fromkeys(index)
-        new.clear()
 
     # -- writing
 
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value."""
-        self._write(key, value)
+        if self._root is not None:
+            raise InvariantBroken("a sealed overlay was written")
+        shown = self._shown
+        self._journal.append((key, shown.get(key, UNSET)))
+        shown[key] = value
 
     def delete(self, key: bytes) -> None:
         """Remove a key; nothing happens if it is absent."""
-        self._write(key, None)
-
-    def _write(self, key: bytes, value: bytes | None) -> None:
         if self._root is not None:
             raise InvariantBroken("a sealed overlay was written")
-        writes = self._writes
-        if key in writes:
-            self._journal.append((key, writes[key]))
-        else:
-            self._journal.append((key, UNSET))
-            self._new.append(key)
-        writes[key] = value
+        self._journal.append((key, self._shown.get(key, UNSET)))
+        self._shown[key] = None
 
     def checkpoint(self) -> int:
         """A mark to roll back to: one per call frame."""
@@ -175,13 +185,14 @@ class Overlay:
 
     def rollback(self, mark: int) -> None:
         """Undo the writes since `mark`, which stays valid."""
-        journal, writes = self._journal, self._writes
+        journal, shown = self._journal, self._shown
         while len(journal) > mark:
             key, before = journal.pop()
             if isinstance(before, Unset):
-                del writes[key]
+                del shown[key]
             else:
-                writes[key] = before
+                shown[key] = before
+        self._indexed = min(self._indexed, len(journal))
 
     # -- sealing
 
@@ -199,15 +210,19 @@ class Overlay:
         return self.root
 
     def seal_slices(self) -> Generator[None]:
-        """The work of `seal` in slices: 512 writes to hash, one of 256 sectors of the tree, 512 old values to read."""
+        """The work of `seal` in slices: the keys to sort, 512 writes to hash, one of 256 sectors of the tree, 512 old values to read."""
         if self._root is not None:
             return
         layers, base = self._below()
         parent_top = self._parent._top if isinstance(self._parent, Overlay) else base.top
         self._parent_root = self._parent.root
         update = TreeUpdate(layers, base.node)
+        self._sort()
+        yield
+        shown = self._shown
+        written = {key: shown[key] for key, _ in self._journal}
         items: list[Item] = []
-        for part in _parts(self._writes):
+        for part in _parts(written):
             for key, value in part:
                 where = place(key)
                 items.append((where.hex(), where, None if value is None else value_digest(value), key))
@@ -230,9 +245,11 @@ class Overlay:
                 groups.add(offset // CHILDREN_SIZE)
             at = end
             yield
-        yield from self._finish(update, bytes(top), tuple(sorted(groups)))
+        yield from self._finish(written, update, bytes(top), tuple(sorted(groups)))
 
-    def _finish(self, update: TreeUpdate, top: bytes, groups: tuple[int, ...]) -> Generator[None]:
+    def _finish(
+        self, written: dict[bytes, bytes | None], update: TreeUpdate, top: bytes, groups: tuple[int, ...]
+    ) -> Generator[None]:
         """Keep what changed. Old values are read only for keys that the tree knew: a new key costs no read."""
         self._nodes = update.nodes
         self._top = top
@@ -240,7 +257,7 @@ class Overlay:
         present, same, before = update.present, update.same, self._parent.get
         writes: dict[bytes, bytes | None] = {}
         old: dict[bytes, bytes | None] = {}
-        for part in _parts(self._writes):
+        for part in _parts(written):
             for key, value in part:
                 known = key in present
                 if key in same or (value is None and not known):
@@ -251,6 +268,7 @@ class Overlay:
         self._delta = StateDelta(self._parent.root, root, writes, old, update.nodes, top, groups)
         self._root = root
         self._journal.clear()
+        self._indexed = 0
 
     def _below(self) -> tuple[tuple[Nodes, ...], StateBase]:
         """Tree nodes of the overlays below, newest first, and the base, which must still be what they were made on.
@@ -298,6 +316,7 @@ class Overlay:
         if base.root != expected:
             raise InvariantBroken("an overlay is rebased onto another state than its parent's")
         self._parent = base
+        self._shown.below = base.get
         self._parent_root = base.root
 
 

@@ -41,7 +41,7 @@ UNSET = Unset()
 class StateReader(Protocol):
     """Read access to state."""
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, /) -> bytes | None:
         """The value of a key, None if it is absent."""
 
     def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:

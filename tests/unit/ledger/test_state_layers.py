@@ -75,6 +75,26 @@ def test_a_delta_says_what_changed_and_what_was() -> None:
     assert (delta.parent_root, delta.root) == (base.root, overlay.root)
 
 
+def test_undone_writes_show_what_was_read_before_them() -> None:
+    _, base = filled(5)
+    overlay = Overlay(base)
+    assert overlay.get(b"k1") == b"v"
+    assert overlay.get(b"absent") is None
+    mark = overlay.checkpoint()
+    for key in (b"k1", b"k2", b"absent", b"absent too"):
+        overlay.put(key, b"w")
+    overlay.delete(b"k3")
+    assert len(overlay.scan(b"")) == 6
+    overlay.rollback(mark)
+    assert [overlay.get(key) for key in (b"k1", b"k2", b"k3", b"absent", b"absent too")] == [b"v"] * 3 + [None] * 2
+    assert overlay.scan(b"") == base.scan(b"")
+    overlay.put(b"k2", b"x")
+    assert overlay.scan(b"k2") == [(b"k2", b"x")]
+    overlay.seal()
+    assert overlay.delta().writes == {b"k2": b"x"}
+    assert overlay.delta().old == {b"k2": b"v"}
+
+
 def test_a_sealed_overlay_is_frozen_and_an_open_one_has_no_root() -> None:
     _, base = filled(1)
     overlay = Overlay(base)
