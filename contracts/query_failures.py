@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 
 from contracts.abi import Entry
-from contracts.faults import OutOfGas, OutOfMemory
+from contracts.faults import Fault, Halt, OutOfGas, OutOfMemory
 from contracts.program import Instance
 from contracts.resolve import MISSING, Function
-from contracts.values import Value, to_json
+from contracts.values import Value, encode_value, to_json
 from ledger.errors import GridchainError
 
 _SHOWN = 160
@@ -59,18 +59,28 @@ def no_view(contract: str, entry: Entry, entries: Mapping[str, Entry]) -> QueryF
 
 
 def no_value(instance: Instance, entry: str, arguments: list[Value], code: str, line: int) -> QueryFailed:
-    """The call failed: on its arguments if no line of the contract was reached, else in the contract."""
+    """The call failed: on its arguments, in the contract, or because its result is too large for an answer."""
     called = f"{instance.name}.{entry}"
     given = json.dumps(to_json(arguments))
     found = given if len(given) <= _SHOWN else given[:_SHOWN] + ".."
-    if not line:
-        message, fix = f"{called} does not take these arguments", "give arguments of these types, bytes as 0x hex"
-    elif code in (OutOfGas.code, OutOfMemory.code):
-        message, fix = f"{called} asks for more than a query may use, at line {line}", "ask for less at once"
-    else:
+    if code in (OutOfGas.code, OutOfMemory.code):
+        message, fix = f"{called} asks for more than a query may use", "ask for less at once"
+    elif line:
         message, fix = f"{called} failed at line {line}", "ask with other arguments; the code is the contract's own"
+    elif _takes(instance.entries[entry], arguments):
+        message, fix = f"the result of {called} cannot be shown", "ask for less at once"
+    else:
+        message, fix = f"{called} does not take these arguments", "give arguments of these types, bytes as 0x hex"
     signature = _signature(instance.program.contract.functions[entry])
     return QueryFailed(message, code=code, expected=signature, found=found, fix=fix)
+
+
+def _takes(entry: Entry, arguments: list[Value]) -> bool:
+    try:
+        entry.decode(encode_value(arguments))
+    except (Fault, Halt):
+        return False
+    return True
 
 
 def _views(entries: Mapping[str, Entry]) -> list[str]:

@@ -331,6 +331,38 @@ def test_a_view_that_fails_says_where_or_that_its_arguments_are_wrong(bench: Ben
         assert error.fix
 
 
+GREEDY = """
+@view
+def deep(levels: u64) -> list:
+    found = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+@view
+def spin(rounds: u64) -> u64:
+    x = 0
+    for _ in range(rounds):
+        x += 1
+    return x
+"""
+
+
+def test_a_view_that_gives_or_asks_too_much_is_not_blamed_on_its_arguments() -> None:
+    bench = Bench(ExecutionLimits(query_gas=10_000))
+    bench.installed("greedy", GREEDY)
+    for entry, number, message in (
+        ("deep", 100, "the result of greedy.deep cannot be shown"),
+        ("spin", 10_000, "greedy.spin asks for more than a query may use"),
+    ):
+        with pytest.raises(QueryFailed) as failed:
+            bench.query("greedy", entry, number)
+        assert failed.value.message == message
+        assert failed.value.fix == "ask for less at once"
+        assert failed.value.found == f"[{number}]"
+
+
 def test_knows_tells_what_a_transaction_may_call(bench: Bench) -> None:
     known = [bench.executor.knows(bench.view, "bank", name) for name in ("pay", "of", "tick", "setup", "nothing")]
     assert known == [True, False, False, False, False]

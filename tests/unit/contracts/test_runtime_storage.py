@@ -166,6 +166,7 @@ def test_prefix_pages(bench: Bench) -> None:
     with pytest.raises(QueryFailed) as failed:
         bench.query("shop", "page", 0, 5_000)
     assert failed.value.code == "BadValue"
+    assert failed.value.message.startswith("shop.page failed at line ")
 
 
 def test_events_carry_their_fields_canonically(bench: Bench) -> None:
