@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable
 
 from contracts import emit, kinds
-from contracts.cost import clause_gas, expression_gas
+from contracts.cost import clause_bytes, clause_gas, display_bytes, expression_gas
 from contracts.displays import valid_spec
 from contracts.expressions import Emitted, Expressions, lambda_of
 from contracts.kinds import Kind
@@ -92,6 +92,7 @@ class Containers(Expressions):
             source, kind = self.source(clause.iter)
             last = index + 1 == len(node.generators)
             keep = (ITEM_BYTES if not clause.ifs else ITEM_BYTES // 4) if last else 0
+            keep += clause_bytes(node, index)
             source = emit.helper("over", source, emit.const(clause_gas(node, index)), emit.const(keep))
             target, guard = self.targets(clause.target, kinds.item_kind(kind), scope.inner[-1])
             if guard is not None:
@@ -185,7 +186,8 @@ class Containers(Expressions):
         body, _ = self.visit(node.body)
         self.scope.inline -= 1
         self.scope.inner.pop()
-        tick = emit.helper("tick", emit.const(expression_gas(node.body) + expression_gas(node)))
+        price = emit.const(expression_gas(node.body) + expression_gas(node))
+        tick = emit.helper("tick", price, emit.const(display_bytes(node.body)))
         return lambda_of(names, ast.BoolOp(ast.And(), [tick, body]))
 
 

@@ -52,6 +52,15 @@ def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
 
 def clause_gas(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> int:
     """Gas of one turn of clause `index`: its conditions, and the next clause's source or the element."""
+    return sum(map(expression_gas, _turn(node, index)))
+
+
+def clause_bytes(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> int:
+    """Memory of the displays of one turn of clause `index`."""
+    return sum(map(display_bytes, _turn(node, index)))
+
+
+def _turn(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> list[ast.AST]:
     clause = node.generators[index]
     inner: list[ast.AST] = list(clause.ifs)
     if index + 1 < len(node.generators):
@@ -60,7 +69,7 @@ def clause_gas(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorEx
         inner.extend((node.key, node.value))
     else:
         inner.append(node.elt)
-    return sum(map(expression_gas, inner))
+    return inner
 
 
 def header(node: ast.stmt) -> list[ast.AST]:

@@ -26,29 +26,18 @@ def text_of(value: Any) -> str:
 
 def formatted(value: Any, spec: str) -> str:
     """`f"{value:spec}"` for the fixed grammar `[[fill]align][0][width][,][d|x|s]`."""
-    align, width, kind, zero, comma, fill = _parse_spec(spec)
+    kind, comma = _parse_spec(spec)
     if type(value) is str:
-        if kind not in ("", "s") or zero or comma:
+        if kind not in ("", "s") or comma:
             raise TypeMismatch
-        text = value
     elif type(value) is int or type(value) is bool:
         if kind == "s":
             raise TypeMismatch
-        text = format(int(value), ("," if comma else "") + (kind or "d")) if kind or type(value) is int else str(value)
         if kind == "x" and comma:
             raise BadValue
     else:
         raise TypeMismatch
-    if len(text) >= width:
-        return text
-    if zero and type(value) is not str:
-        sign = "-" if text.startswith("-") else ""
-        return sign + text[len(sign) :].rjust(width - len(sign), "0")
-    side = align or ("<" if type(value) is str or (type(value) is bool and not kind) else ">")
-    if side == "^":
-        left = (width - len(text)) // 2
-        return fill * left + text + fill * (width - len(text) - left)
-    return text.ljust(width, fill) if side == "<" else text.rjust(width, fill)
+    return format(value, spec)
 
 
 def valid_spec(spec: str) -> bool:
@@ -60,13 +49,13 @@ def valid_spec(spec: str) -> bool:
     return True
 
 
-def _parse_spec(spec: str) -> tuple[str, int, str, bool, bool, str]:
-    fill, align, rest = " ", "", spec
+def _parse_spec(spec: str) -> tuple[str, bool]:
+    """Whether a format is in the fixed grammar; its last letter, and whether it groups digits."""
+    rest = spec
     if len(rest) >= 2 and rest[1] in "<>^":
-        fill, align, rest = rest[0], rest[1], rest[2:]
+        rest = rest[2:]
     elif rest[:1] in ("<", ">", "^"):
-        align, rest = rest[0], rest[1:]
-    zero = rest.startswith("0") and not align
+        rest = rest[1:]
     digits = ""
     while rest[:1].isdigit():
         digits, rest = digits + rest[0], rest[1:]
@@ -74,7 +63,7 @@ def _parse_spec(spec: str) -> tuple[str, int, str, bool, bool, str]:
     kind = rest[1:] if comma else rest
     if kind not in ("", "d", "x", "s") or len(digits) > 4 or not spec.isascii():
         raise BadValue
-    return align, int(digits or "0"), kind, zero, comma, fill
+    return kind, comma
 
 
 def build_displays(meter: Meter) -> dict[str, Helper]:
@@ -117,12 +106,13 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         return size
 
     def over(value: Any, gas: int, keep: int) -> Any:
-        """A comprehension clause: gas for all its turns and room for what it keeps, before the first turn."""
+        """A comprehension clause: gas for all its turns and room for what it keeps, before the first turn. It runs over
+        the items that a list has now: turns that are added on the way would be free."""
         source = iterate(value)
         size = span(source) if type(source) is range else len(source)
         meter.spend((LOOP_GAS + gas) * size)
         meter.allocate(keep * size)
-        return source
+        return source[:] if type(source) is list else source
 
     def made(result: Any) -> Any:
         """The result of a comprehension, within the size limit."""

@@ -8,7 +8,9 @@ them are made anew for each call, so nothing survives one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,13 +21,14 @@ from contracts.access import access, comparing
 from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays
-from contracts.faults import BadValue, Fault, TypeMismatch
+from contracts.faults import BadValue, Fault, Halt, TypeMismatch
 from contracts.limits import TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.methods import build_methods
-from contracts.operators import Helper, build_operators
+from contracts.operators import Helper, build_operators, is_number
 from contracts.outcome import host_fault, matches
 from contracts.resolve import MISSING
+from contracts.state_format import FROZEN
 from contracts.storage import build_storage
 from contracts.values import ValueRefused, encode_value
 from contracts.wrapped import build_wrapped
@@ -58,6 +61,7 @@ class Library:
             "within": _within,
             "m": meter,
             "faults": FAULTS,
+            "halt": Halt,
         }
 
 
@@ -83,8 +87,9 @@ def _within(value: int, low: int, high: int) -> int:
 
 
 def _tick(meter: Meter) -> Helper:
-    def tick(gas: int) -> bool:
+    def tick(gas: int, memory: int) -> bool:
         meter.spend(gas)
+        meter.allocate(memory)
         return True
 
     return tick
@@ -99,11 +104,12 @@ def _which(error: BaseException, groups: tuple[tuple[str, ...], ...]) -> int:
     return -1
 
 
-def _rows(source: Any, shape: Any) -> Any:
-    """Items of a loop source, checked to unpack as `shape`: 0 for a name, a tuple for a nested target."""
+def _rows(source: Any, shape: Any) -> Iterator[Any]:
+    """Items of a loop source, each checked to unpack as `shape` (0 for a name, a tuple for a nested target) when its
+    turn comes: what an item holds may change on the way, and a set must never be unpacked."""
     for item in source:
         _unpacks(item, shape)
-    return source
+        yield item
 
 
 def _unpacks(item: Any, shape: Any) -> None:
@@ -120,7 +126,7 @@ def _unpacks(item: Any, shape: Any) -> None:
 def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
     def in_place(which: str, target: Any, value: Any) -> Any:
         """`target op= value` for lists and sets, which change in place; everything else is the plain operation."""
-        if type(target) is list and which in ("add", "mul"):
+        if type(target) is list and (which == "mul" or (which == "add" and not is_number(type(value)))):
             meter.spend(GAS.helper)
             more = base["eager"](value) if which == "add" else None
             target[:] = base[which](target, value if more is None else more)
@@ -171,12 +177,21 @@ def _events(meter: Meter) -> dict[str, Helper]:
 
 
 class Instance:
-    """A program linked to an instance name and a meter."""
+    """A program linked to an instance name and a meter. `slots`: slot to the name of its storage, where an upgrade made
+    the two differ. `blocked`: why it takes no calls now, "" if it does."""
 
-    def __init__(self, program: Program, name: str, calls: frozenset[str], library: Library) -> None:
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        calls: frozenset[str],
+        library: Library,
+        slots: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.program = program
         self.name = name
         self.calls = calls
+        self.blocked = ""
         meter = library.meter
         contract = program.contract
         scope: dict[str, Any] = {"$" + helper: found for helper, found in library.helpers.items()}
@@ -184,7 +199,7 @@ class Instance:
         records = {struct: self.replacer(label, meter) for label, struct in program.structs.items()}
         linked: dict[str, Any] = {
             **build_methods(meter, library.sort, records),
-            **build_storage(contract, name, meter, program.structs),
+            **build_storage(contract, name, meter, program.structs, slots),
             **_events(meter),
             **{
                 label: make_check(shape, program.structs, meter, deep)
@@ -209,6 +224,14 @@ class Instance:
         """The compiled function of a name."""
         found: Callable[..., Any] = self.scope["$f." + name]
         return found
+
+    def block(self, status: str, call: Callable[..., Any]) -> None:
+        """Let `call` answer for the entries that this status stops: views of a frozen instance go on."""
+        self.blocked = status
+        self.entries = {
+            name: entry if status == FROZEN and entry.role == "view" else replace(entry, call=call)
+            for name, entry in self.entries.items()
+        }
 
     def renew(self) -> None:
         """Make lists and dicts among the module constants anew, at the start of a call."""

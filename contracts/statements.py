@@ -332,8 +332,17 @@ class Statements(ApiCalls):
             which = emit.assign(chosen, emit.helper("which", emit.name(error), emit.const(tuple(groups))))
             handlers = [ast.ExceptHandler(emit.name("$faults"), error, [which, *choice])]
         orelse = self.block(node.orelse) if node.orelse else []
-        final = self.block(node.finalbody) if node.finalbody else []
-        return [ast.Try(body, handlers, orelse, final)]
+        if not node.finalbody:
+            return [ast.Try(body, handlers, orelse, [])]
+        return self.ending([ast.Try(body, handlers, orelse, [])] if handlers else body, self.block(node.finalbody))
+
+    def ending(self, body: list[ast.stmt], final: list[ast.stmt]) -> list[ast.stmt]:
+        """`try: body, finally: final`, but what ends the transaction passes: `final` could put a fault in its place,
+        which a handler would catch."""
+        halted = self.scope.temporary()
+        passing = ast.ExceptHandler(emit.name("$halt"), None, [emit.assign(halted, emit.const(True)), ast.Raise()])
+        guarded = ast.If(negated(emit.name(halted)), final, [])
+        return [emit.assign(halted, emit.const(False)), ast.Try(body, [passing], [], [guarded])]
 
     def codes(self, handler: ast.ExceptHandler) -> tuple[str, ...]:
         parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]

@@ -150,11 +150,19 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         meter.spend(GAS.wide_sum * len(items))
         return int(functools.reduce(lambda total, item: checked(total + item), items, start))
 
+    def looked_at(value: Any) -> list[Any]:
+        """The items for any and all, which may be those of a set: their order does not matter."""
+        if type(value) is not set:
+            found: list[Any] = eager(value)
+            return found
+        meter.spend(GAS.item * len(value))
+        return keys.unwrap_all(value, meter)
+
     def any_(value: Any) -> bool:
-        return any(keys.unwrap_all(value, meter) if type(value) is set else eager(value))
+        return any(looked_at(value))
 
     def all_(value: Any) -> bool:
-        return all(keys.unwrap_all(value, meter) if type(value) is set else eager(value))
+        return all(looked_at(value))
 
     return {"sorted": sorted_, "min": min_, "max": max_, "sum": sum_, "any": any_, "all": all_}
 
