@@ -127,6 +127,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         kind = type(a)
         if kind is dict:
             del a[wrap(b)]
+            keys.tidied(a)
         elif kind is list and is_number(type(b)):
             meter.spend(len(a) // 16)
             del a[b]

@@ -16,6 +16,7 @@ from contracts import emit, kinds
 from contracts import vocabulary as words
 from contracts.intervals import binary_interval, inline_safe
 from contracts.kinds import Kind
+from contracts.limits import PYC1
 from contracts.scope import Scope
 from contracts.shapes import Shape, deep_kind, shallow_kind
 
@@ -322,7 +323,7 @@ def _short(kind: Kind) -> bool:
 
 def _narrow(kind: Kind) -> bool:
     return not kind.optional and (
-        kind.tag in ("str", "bytes") or (kind.tag == "int" and kind.low > -(2**60) and kind.high < 2**60)
+        kind.tag in ("str", "bytes") or (kind.tag == "int" and kind.low >= 0 and kind.high < PYC1.small_key)
     )
 
 

@@ -89,6 +89,7 @@ class Limits:
     items: int = 65_536
     nesting: int = 32
     key_items: int = 4
+    small_key: int = 256
     key_bytes: int = 1_024
     code_chars: int = 64
     memory: int = 32 * 1024 * 1024

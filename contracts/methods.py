@@ -288,11 +288,13 @@ class DictMethods:
 
     def pop(self, table: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
         kept = self.wrap(key)
-        if default is _NOTHING:
-            if kept not in table:
+        if kept not in table:
+            if default is _NOTHING:
                 raise KeyMissing
-            return table.pop(kept)
-        return table.pop(kept, default)
+            return default
+        found = table.pop(kept)
+        keys.tidied(table)
+        return found
 
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
         kept = self.wrap(key)
@@ -324,9 +326,11 @@ class DictMethods:
 
     def discard(self, items: set[Any], value: Any) -> None:
         items.discard(self.wrap(value))
+        keys.tidied(items)
 
     def remove(self, items: set[Any], value: Any) -> None:
         items.remove(self.wrap(value))
+        keys.tidied(items)
 
     def union(self, items: set[Any], other: Any) -> set[Any]:
         if type(other) is not set:
