@@ -25,6 +25,8 @@ from ledger.schema import state_storage
 
 _BIAS = 2**255
 _raw_encode = msgspec.msgpack.Encoder().encode
+DECODED_AT_MOST = 4_096
+"""Values of a slot that are kept decoded."""
 
 
 def struct_types(contract: Contract) -> dict[str, type]:
@@ -127,6 +129,9 @@ class SlotHandle:
         self.prefix = state_storage(instance, slot.name)
         self.decode = wire_decoder(wire_type(slot.value, structs)).decode
         self.is_list = slot.value.tag == "list"
+        self.decoded: dict[bytes, tuple[bytes, Any, int, int]] = {}
+        """Stored bytes by key with their value, which nobody can change, the gas of reading them and their size. Good
+        for as long as the state shows that same object."""
 
     def missing(self) -> Any:
         """What reading an absent entry gives."""
@@ -158,46 +163,65 @@ class SlotHandle:
         return {**reading, **writing, **paging, f"key.{name}": self.make_key(), f"prefix.{name}": self.prefix}  # type: ignore[dict-item]  # bytes beside functions
 
     def make_load(self) -> Helper:
-        meter, decode, missing, value, plain = self.meter, self.decode, self.missing, self.value, not self.is_list
-        per_byte, base = GAS.read_per_byte, GAS.read
+        meter, decoded, first = self.meter, self.decoded, self.make_first()
 
         def load(key: bytes) -> Any:
             raw = meter.get(key)
-            if raw is None:
-                meter.gas -= base + per_byte * len(key)
-                if meter.gas < 0:
-                    raise OutOfGas
-                return missing()
-            meter.gas -= base + per_byte * (len(key) + len(raw))
+            held = decoded.get(key)
+            if held is None or held[0] is not raw:
+                return first(key, raw, MISSING)
+            _, value, cost, size = held
+            meter.gas -= cost
             if meter.gas < 0:
                 raise OutOfGas
-            meter.mem -= len(raw)
+            meter.mem -= size
             if meter.mem < 0:
                 raise OutOfMemory
-            if plain:
-                try:
-                    return decode(raw)
-                except (msgspec.MsgspecError, ValueError):
-                    return value(raw)
-            return value(raw)
+            return value
 
         return load
 
     def make_find(self) -> Helper:
-        meter, load = self.meter, self.make_load()
+        meter, decoded, first = self.meter, self.decoded, self.make_first()
         has_default = self.slot.default is not MISSING
 
         def find(key: bytes, default: Any = None) -> Any:
-            if has_default and default is None:
-                return load(key)
             raw = meter.get(key)
-            meter.spend(GAS.read + GAS.read_per_byte * (len(key) + (0 if raw is None else len(raw))))
-            if raw is None:
-                return default
-            meter.allocate(len(raw))
-            return self.value(raw)
+            held = decoded.get(key)
+            if held is None or held[0] is not raw:
+                return first(key, raw, MISSING if has_default and default is None else default)
+            _, value, cost, size = held
+            meter.gas -= cost
+            if meter.gas < 0:
+                raise OutOfGas
+            meter.mem -= size
+            if meter.mem < 0:
+                raise OutOfMemory
+            return value
 
         return find
+
+    def make_first(self) -> Callable[[bytes, bytes | None, Any], Any]:
+        """Reading what is not in `decoded` as it is stored now; `default`: for an absent entry, MISSING for the slot's."""
+        meter, decoded, plain = self.meter, self.decoded, not self.is_list
+        base, per_byte = GAS.read, GAS.read_per_byte
+
+        def first(key: bytes, raw: bytes | None, default: Any) -> Any:
+            if raw is None:
+                meter.spend(base + per_byte * len(key))
+                return self.missing() if default is MISSING else default
+            size = len(raw)
+            cost = base + per_byte * (len(key) + size)
+            meter.spend(cost)
+            meter.allocate(size)
+            value = self.value(raw)
+            if plain:
+                if len(decoded) >= DECODED_AT_MOST:
+                    decoded.clear()
+                decoded[key] = (raw, value, cost, size)
+            return value
+
+        return first
 
     def make_has(self) -> Helper:
         meter = self.meter
@@ -210,8 +234,9 @@ class SlotHandle:
         return has
 
     def make_store(self) -> Helper:
-        meter = self.meter
+        meter, decoded = self.meter, self.decoded
         limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
+        read, read_per_byte = GAS.read, GAS.read_per_byte
 
         def store(value: Any, key: bytes) -> None:
             try:
@@ -221,10 +246,13 @@ class SlotHandle:
             size = len(raw)
             if size > limit:
                 raise BadValue
-            meter.gas -= base + per_byte * (len(key) + size)
+            touched = len(key) + size
+            meter.gas -= base + per_byte * touched
             if meter.gas < 0:
                 raise OutOfGas
             meter.put(key, raw)
+            if key in decoded:
+                decoded[key] = (raw, value, read + read_per_byte * touched, size)
 
         return store
 
