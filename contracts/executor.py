@@ -17,7 +17,7 @@ from contracts.compile import compile_source
 from contracts.faults import Halt
 from contracts.frames import BlockContext, Machine, Outcome
 from contracts.limits import GAS1, GAS_VERSION, LANGUAGE, PYC1, ExecutionLimits
-from contracts.meter import StateReader
+from contracts.meter import Meter, StateReader
 from contracts.outcome import outcome_of
 from contracts.query_failures import QueryFailed, no_contract, no_entry, no_value, no_view
 from contracts.rules import SourceRejected
@@ -53,6 +53,11 @@ class Executor:
         self._machine = Machine(clock, self.limits)
         if sys.getrecursionlimit() < _RECURSION:
             sys.setrecursionlimit(_RECURSION)
+
+    @property
+    def meter(self) -> Meter:
+        """The meter that calls run on. For tools that watch: nothing may be decided by it."""
+        return self._machine.meter
 
     # genesis
 
