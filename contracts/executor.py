@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from contracts.abi import outgoing
 from contracts.clock import MarketClock
@@ -94,7 +95,8 @@ class Executor:
     # blocks
 
     def execute(self, view: Overlay, tx: Transaction, block: BlockContext) -> Receipt:
-        """Execute one transaction whose signature was checked. Its nonce is used even when the call fails.
+        """Execute one transaction whose signature was checked. Its nonce is used even when the call fails. The view stays
+        bound until another is used, for the next transaction of the block.
         Raise `InvariantBroken` if the nonce is not admissible: the caller had to check."""
         body = tx.body
         if not use_nonce(view, tx.sender, body.nonce):
@@ -112,8 +114,9 @@ class Executor:
             if entry.scheduled or entry.role not in ("export", "view"):
                 return _refused(tx.id, body.contract, "AuthDenied", 0, body.entry)
             outcome = machine.attempt(instance, entry, body.arguments, tx.sender, tx.id, gas)
-        finally:
+        except BaseException:
             machine.close()
+            raise
         return Receipt(
             tx.id, False, body.contract, body.entry, outcome.ok, outcome.code, outcome.line, outcome.gas, GAS_VERSION,
             outcome.value, outcome.events,

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from contracts.abi import Entry, encode_result, incoming, outgoing
 from contracts.clock import MarketClock
 from contracts.compile import compile_source
@@ -38,6 +40,7 @@ from ledger.objects import Event
 from ledger.schema import state_contract, state_scheduled, state_source
 
 _SIMPLE = (int, bool, type(None))
+_FLAT = frozenset((*_SIMPLE, bytes, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,7 @@ class BlockContext:
     market_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a call did. `value` is the encoded result, or the encoded details of a revert."""
 
     ok: bool
@@ -80,16 +82,19 @@ class Machine:
         self.meter.invoke = self.invoke
         self.meter.schedule = self.schedule
         self.library = Library(self.meter)
-        self.linked: dict[str, tuple[bytes, Instance]] = {}
+        self.linked: dict[str, tuple[bytes, Instance, bytes]] = {}
         self.addresses: dict[str, bytes] = {}
         self.stack: list[Instance] = []
         self.frames = 0
         self.view: StateView | None = None
+        self.block: BlockContext | None = None
 
     # opening and closing
 
     def open(self, view: StateView, block: BlockContext) -> None:
-        """Bind the meter to a view that may be written."""
+        """Bind the meter to a view that may be written; nothing to do if it still is."""
+        if view is self.view and block is self.block:
+            return
         meter = self.meter
         self.view = view
         meter.get, meter.scan, meter.put, meter.delete = view.get, view.scan, view.put, view.delete
@@ -106,6 +111,7 @@ class Machine:
 
     def _context(self, block: BlockContext) -> None:
         meter = self.meter
+        self.block = block
         meter.chain_id = block.chain_id
         meter.height = block.height
         meter.block_time_ms = block.time_ms
@@ -114,7 +120,7 @@ class Machine:
     def close(self) -> None:
         """Let go of the view, so that its memory can be freed."""
         meter = self.meter
-        self.view = None
+        self.view = self.block = None
         meter.get = meter.put = meter.delete = meter.scan = no_view
         self.stack.clear()
         meter.events = []
@@ -123,10 +129,10 @@ class Machine:
 
     def instance(self, name: str) -> Instance | None:
         """The linked instance under a name in the current view; None if there is none."""
-        raw = self.meter.get(state_contract(name))
+        known = self.linked.get(name)
+        raw = self.meter.get(state_contract(name) if known is None else known[2])
         if raw is None:
             return None
-        known = self.linked.get(name)
         if known is not None and known[0] == raw:
             return known[1]
         record = decode(InstanceRecord, raw)
@@ -138,7 +144,7 @@ class Machine:
         except GridchainError as error:
             raise InvariantBroken(f"the installed source of {name} does not compile: {error}") from error
         linked = Instance(program, name, frozenset(record.calls), self.library)
-        self.linked[name] = (raw, linked)
+        self.linked[name] = (raw, linked, state_contract(name))
         return linked
 
     def address(self, name: str) -> bytes:
@@ -190,8 +196,10 @@ class Machine:
             details = encoded_details(error)
             return Outcome(False, code, getattr(error, "line", 0) or line, gas - max(meter.gas, 0), details, ())
         finally:
-            meter.readonly = False
-            meter.put, meter.delete = view.put, view.delete
+            self.stack.clear()
+            if meter.readonly:
+                meter.readonly = False
+                meter.put, meter.delete = view.put, view.delete
         return Outcome(True, "", 0, gas - meter.gas, value, tuple(events))
 
     # calls between contracts
@@ -220,7 +228,7 @@ class Machine:
         running = instance in self.stack
         if running and entry.role != "view":
             raise Reentrancy
-        copies = tuple([self.copied(value) for value in arguments])
+        copies = self.copied(arguments)
         if gas is None:
             return self.enter(instance, entry, copies, running, quiet)
         return self.capped(instance, entry, copies, running, quiet, gas)
@@ -243,9 +251,16 @@ class Machine:
         finally:
             meter.gas = max(0, meter.gas) + kept
 
-    def copied(self, value: Any) -> Any:
-        """A value as another contract gets it: nothing is shared."""
-        return value if type(value) in _SIMPLE else outgoing(value, self.meter)
+    def copied(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Values as another contract gets them: nothing is shared that could change."""
+        meter = self.meter
+        if not _FLAT.issuperset(map(type, arguments)):
+            return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
+        for value in arguments:
+            kind = type(value)
+            if kind is bytes or kind is str:
+                meter.spend(len(value) // GAS.bytes_per_gas)
+        return arguments
 
     def enter(
         self,
@@ -294,7 +309,8 @@ class Machine:
             self.stack.pop()
             meter.name, meter.sender, meter.self_address, meter.depth, meter.allowed, self.frames = saved
             meter.readonly, meter.put, meter.delete = rights
-            instance.scope.update(constants)
+            if constants:
+                instance.scope.update(constants)
         return answer
 
     # scheduled calls
