@@ -65,13 +65,12 @@ class ApiCalls(Calls):
             raise self.scope.refuse("C075", node, f"{first.id} takes exactly {', '.join(event.fields)}")
         self.scope.facts.writes = True
         values = {k.arg or "": self.coerce(self.visit(k.value), event.fields[k.arg or ""], True) for k in node.keywords}
-        table = ast.Dict([emit.const(arg) for arg in values], list(values.values()))
         if any(_holds_record(shape) for shape in event.fields.values()):
+            table = ast.Dict([emit.const(arg) for arg in values], list(values.values()))
             return emit.helper("emit_records", emit.const(event.label), table), kinds.NONE
-        canonical = sorted(given, key=lambda arg: (len(arg), arg))
-        if given != canonical:
-            return emit.helper("emit_sorted", emit.const(event.label), table, emit.const(tuple(canonical))), kinds.NONE
-        return emit.helper("emit", emit.const(event.label), table), kinds.NONE
+        fields = [ast.keyword(arg, value) for arg, value in values.items()]
+        made = ast.Call(emit.name(f"$e.{first.id}"), [], fields)
+        return emit.helper("emit", emit.const(event.label), made), kinds.NONE
 
     def call_contract(self, node: ast.Call) -> Emitted:
         which = node.func.id if isinstance(node.func, ast.Name) else ""

@@ -20,7 +20,7 @@ from contracts.resolve import Contract, resolve
 from contracts.rewrite import rewrite
 from contracts.rules import Finding, reject
 from contracts.shapes import Shape
-from contracts.storage import struct_types
+from contracts.storage import event_types, struct_types
 from contracts.tokens import prescan
 from contracts.validate import parse, validate
 from ledger.crypto import Hash, sha256
@@ -28,7 +28,7 @@ from ledger.crypto import Hash, sha256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A compiled source: declarations, code object, record types, checks to link.
+    """A compiled source: declarations, code object, types of records and events, checks to link.
 
     `chain`: how many of its functions can be active at once; `counted`: whether they count themselves.
     """
@@ -37,6 +37,7 @@ class Program:
     contract: Contract
     code: CodeType
     structs: dict[str, type]
+    events: dict[str, type]
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
     writers: frozenset[str]
@@ -72,6 +73,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
         contract,
         _code(rewritten.tree, f"<contract:{digest.hex()[:16]}>"),
         struct_types(contract),
+        event_types(contract),
         rewritten.checks,
         rewritten.starred,
         rewritten.writers,

@@ -19,7 +19,7 @@ from contracts.access import access, comparing
 from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays
-from contracts.faults import BadValue, Fault, Halt, TypeMismatch
+from contracts.faults import AuthDenied, BadValue, Fault, Halt, TypeMismatch
 from contracts.limits import TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.methods import build_methods
@@ -140,37 +140,32 @@ def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
 
 
 def _events(meter: Meter) -> dict[str, Helper]:
-    def emit(label: str, table: dict[str, Any]) -> None:
+    def emit(label: str, fields: Any) -> None:
+        """`fields`: a struct of `storage.event_types`."""
         try:
-            data = _event_encode(table)
+            data = _event_encode(fields)
         except (OverflowError, UnicodeEncodeError):
-            data = b""
-        put(label, data or encoded(table))
-
-    def encoded(table: Any) -> bytes:
-        try:
-            return encode_value(table)
-        except ValueRefused:
-            raise BadValue from None
-
-    def put(label: str, data: bytes) -> None:
-        if len(data) > LIMITS.event_bytes or len(meter.events) >= LIMITS.call_events:
+            data = encoded(fields)
+        size = len(data)
+        if size > LIMITS.event_bytes or len(meter.events) >= LIMITS.call_events:
             raise BadValue
-        meter.spend(GAS.event + GAS.event_per_byte * len(data))
-        meter.allocate(TEXT_BYTES + len(data))
+        meter.spend(GAS.event + GAS.event_per_byte * size)
+        meter.allocate(TEXT_BYTES + size)
         if meter.readonly:
-            from contracts.faults import AuthDenied
-
             raise AuthDenied
         meter.events.append(Event(meter.name, label, data))
 
-    def emit_sorted(label: str, table: dict[str, Any], order: tuple[str, ...]) -> None:
-        emit(label, {name: table[name] for name in order})
+    def encoded(fields: Any) -> bytes:
+        try:
+            return encode_value(fields)
+        except ValueRefused:
+            raise BadValue from None
 
     def emit_records(label: str, table: dict[str, Any]) -> None:
-        put(label, encoded(table))
+        """Events with records in them: those are encoded as maps."""
+        emit(label, msgspec.Raw(encoded(table)))
 
-    return {"emit": emit, "emit_sorted": emit_sorted, "emit_records": emit_records}
+    return {"emit": emit, "emit_records": emit_records}
 
 
 class Instance:
@@ -194,6 +189,7 @@ class Instance:
                 for label, (shape, deep) in program.checks.items()
             },
             **{f"r.{label}": struct for label, struct in program.structs.items()},
+            **{f"e.{name}": struct for name, struct in program.events.items()},
             **{f"args.{function}": self.spreader(function, meter) for function in program.starred},
             "call": meter.invoke,
             "schedule": meter.schedule,

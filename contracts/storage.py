@@ -38,6 +38,20 @@ def struct_types(contract: Contract) -> dict[str, type]:
     return structs
 
 
+def event_types(contract: Contract) -> dict[str, type]:
+    """One msgspec struct per event of a contract by its name in the source. Fields stand in the order of their encodings,
+    so that one is encoded as the canonical map."""
+    return {
+        name: msgspec.defstruct(
+            name,
+            [(field, Any) for field in sorted(event.fields, key=lambda field: (len(field), field))],
+            frozen=True,
+            gc=False,
+        )
+        for name, event in contract.events.items()
+    }
+
+
 def key_text(value: Any) -> bytes:
     """A str or bytes key part behind its length."""
     raw = value.encode("utf-8") if type(value) is str else value
@@ -318,4 +332,12 @@ def build_storage(contract: Contract, instance: str, meter: Meter, structs: Mapp
     return helpers
 
 
-__all__ = ["ValueRefused", "build_storage", "decode_parts", "encode_parts", "encode_stored", "struct_types"]
+__all__ = [
+    "ValueRefused",
+    "build_storage",
+    "decode_parts",
+    "encode_parts",
+    "encode_stored",
+    "event_types",
+    "struct_types",
+]
