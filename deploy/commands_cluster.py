@@ -55,8 +55,10 @@ def up(
             layout = run_async(_start_detached(layout, node))
         output.result(_up_document(layout), *_up_lines(layout))
         return
-    run_until_stopped(_foreground(layout, output))
+    stopped = run_until_stopped(_foreground(layout, output))
     output.note("all nodes have ended; the data is kept")
+    if stopped and not output.answered:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 async def _foreground(layout: NetworkLayout, output: Output) -> None:

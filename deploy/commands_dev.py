@@ -21,7 +21,7 @@ from deploy.founding import make_network
 from deploy.layout import MANIFEST, NetworkLayout
 from deploy.network import NetworkPlan
 from ledger.errors import GridchainError
-from node.cli.output import JsonOption, Output, command_app, run_until_stopped
+from node.cli.output import ExitCode, JsonOption, Output, command_app, run_until_stopped
 from node.client import Account, Client
 from node.keys import load_key
 
@@ -83,7 +83,9 @@ def dev(
         )
         fresh = not (home / MANIFEST).exists()
         layout = make_network(plan) if fresh else NetworkLayout.load(home)
-        run_until_stopped(_run(layout, output, fresh=fresh, once=once))
+        stopped = run_until_stopped(_run(layout, output, fresh=fresh, once=once))
+    if stopped and not output.answered:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 async def _run(layout: NetworkLayout, output: Output, *, fresh: bool, once: bool) -> None:

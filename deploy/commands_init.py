@@ -12,7 +12,14 @@ from deploy.founding import make_network
 from deploy.layout import NetworkLayout, default_names
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
-from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption, command_app
+from node.cli.output import (
+    JsonOption,
+    Output,
+    PassphraseFdOption,
+    PassphraseFileOption,
+    ask_new_passphrase,
+    command_app,
+)
 from node.keys import PassphraseSource
 
 app = command_app("Found a network.", group=False)
@@ -45,7 +52,9 @@ def init(
         raise ConfigError("as many names as validators", code="BAD_NAME", expected=count, found=len(chosen))
     passphrase = None
     if encrypt or passphrase_file is not None or passphrase_fd is not None:
-        passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=_ask).read("the network's keys")
+        passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_new_passphrase).read(
+            "the network's keys"
+        )
     plan = NetworkPlan(
         directory=directory.resolve(),
         chain_name=chain_name,
@@ -61,10 +70,6 @@ def init(
     )
     layout = make_network(plan)
     Output(as_json=as_json).result(network_document(layout), *_describe(layout))
-
-
-def _ask(what: str) -> str:
-    return str(typer.prompt(what, hide_input=True, confirmation_prompt=True))
 
 
 def network_document(layout: NetworkLayout) -> dict[str, Any]:

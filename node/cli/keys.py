@@ -9,15 +9,18 @@ import typer
 
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
-from node.cli.output import JsonOption, Output, PassphraseFdOption, PassphraseFileOption, command_app
+from node.cli.output import (
+    JsonOption,
+    Output,
+    PassphraseFdOption,
+    PassphraseFileOption,
+    ask_new_passphrase,
+    ask_passphrase,
+    command_app,
+)
 from node.keys import PassphraseSource, is_encrypted, load_key, new_key, save_key
 
 app = command_app("Make key files and show their public side. Secrets are never shown.")
-
-
-def ask_passphrase(what: str) -> str:
-    """Ask at the terminal, without showing what is typed."""
-    return str(typer.prompt(what, hide_input=True))
 
 
 @app.command()
@@ -31,10 +34,16 @@ def new(
     """Make an Ed25519 key, encrypted by a passphrase unless --plain."""
     passphrase = None
     if not plain:
-        source = PassphraseSource(passphrase_file, passphrase_fd, prompt=_ask_twice)
+        source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_new_passphrase)
         passphrase = source.read(file.name)
         if passphrase is None:
-            raise ConfigError("no passphrase", code="KEY_PASSPHRASE", fix="type one, or use --plain")
+            raise ConfigError(
+                "no passphrase",
+                code="KEY_PASSPHRASE",
+                expected="one line of text",
+                found="nothing",
+                fix="type one, or use --plain",
+            )
     key = new_key()
     save_key(file, key, passphrase)
     _show(Output(as_json=as_json), file, key, encrypted=passphrase is not None)
@@ -50,10 +59,6 @@ def show(
     """Show the address and public key of a key file."""
     key = load_key(file, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
     _show(Output(as_json=as_json), file, key, encrypted=is_encrypted(file))
-
-
-def _ask_twice(what: str) -> str:
-    return str(typer.prompt(what, hide_input=True, confirmation_prompt=True))
 
 
 def _show(output: Output, file: Path, key: SigningKey, *, encrypted: bool) -> None:

@@ -32,7 +32,7 @@ def run(
         int, typer.Option("--die-with", help="End as soon as this parent process ends.", hidden=True)
     ] = 0,
 ) -> None:
-    """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order; exit code 0 then, else 1."""
+    """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order, with exit code 0."""
     if die_with_pid:
         die_with(die_with_pid)
     config = load_config(home, {"log": {"format": "json"}} if as_json else None)

@@ -7,8 +7,10 @@ time; 130 interrupted. With `--json` standard output holds exactly one JSON docu
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -26,6 +28,9 @@ from ledger.errors import BadSignature, ConfigError, DecodeError, GenesisError, 
 from node.client_errors import Refusal, Unreachable
 
 T = TypeVar("T")
+
+# What the framework raises for a wrong command line; its own base class has no public name.
+_Misused: Final[Any] = typer.BadParameter.__bases__[0]
 
 _ARGS_FIX: Final = """write them as '[1, "text", "0x00ff"]', in single quotes against the shell"""
 DEFAULT_URL: Final = "http://127.0.0.1:8600"
@@ -66,16 +71,43 @@ def command_app(text: str, *, group: bool = True) -> typer.Typer:
     )
 
 
+def ask_passphrase(what: str) -> str:
+    """Ask at the terminal, without showing what is typed. Raise `ConfigError` where there is none."""
+    return _ask(what, twice=False)
+
+
+def ask_new_passphrase(what: str) -> str:
+    """The same, typed twice."""
+    return _ask(what, twice=True)
+
+
+def _ask(what: str, *, twice: bool) -> str:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                "a passphrase is needed, and there is no terminal to ask at",
+                code="KEY_PASSPHRASE",
+                expected="--passphrase-file, --passphrase-fd or GRIDCHAIN_PASSPHRASE",
+                found="none of them",
+                fix="name one, or for a new development key use --plain",
+            ) from None
+    return str(typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True))
+
+
 class Output:
     """Where a command's result and its progress go."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.answered = False
         self.console = Console(highlight=False, soft_wrap=True)
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, document: Mapping[str, Any] | list[Any], *human: RenderableType) -> None:
         """Print the result: the document with `--json`, else what people read."""
+        self.answered = True
         if self.as_json:
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
@@ -128,14 +160,29 @@ def exit_code_of(error: GridchainError) -> ExitCode:
     return ExitCode.FAILED
 
 
-def run_command(app: Callable[[], object], arguments: list[str]) -> int:
-    """Run the command line; every `GridchainError` becomes a message and an exit code, never a traceback."""
+class UsageError(ConfigError):
+    """A command line that names no command, or options that a command does not have or take."""
+
+    code = "USAGE"
+
+
+def run_command(app: Callable[..., object], arguments: list[str]) -> int:
+    """Run the command line; every refusal becomes a message and an exit code, never a traceback. With `--json` among
+    `arguments` standard output holds one JSON document even then."""
+    as_json = "--json" in arguments
     try:
-        app()
+        left_with = app(standalone_mode=False, prog_name="gridchain")
+        return left_with if isinstance(left_with, int) else ExitCode.OK
     except GridchainError as error:
-        show_error(error, as_json="--json" in arguments)
+        show_error(error, as_json=as_json)
         return exit_code_of(error)
-    except KeyboardInterrupt:
+    except _Misused as error:
+        if as_json:
+            show_error(_usage_error(error, arguments), as_json=True)
+        else:
+            error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`gridchain ... | head`); nothing is left to tell.
@@ -147,11 +194,30 @@ def run_command(app: Callable[[], object], arguments: list[str]) -> int:
         unusable = ConfigError(
             "a path cannot be used", code="PATH", found=f"{error.filename}: {error.strerror}", fix="choose another path"
         )
-        show_error(unusable, as_json="--json" in arguments)
+        show_error(unusable, as_json=as_json)
         return exit_code_of(unusable)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.OK if leaving.code is None else 1
-    return ExitCode.OK
+
+
+def _usage_error(error: Any, arguments: list[str]) -> UsageError:
+    """The framework's complaint in our form."""
+    context = error.ctx
+    path = context.command_path if context is not None else "gridchain"
+    usage = " ".join(context.get_usage().split()).removeprefix("Usage: ") if context is not None else path
+    option = getattr(error, "option_name", None)
+    near = difflib.get_close_matches(str(option), getattr(error, "possibilities", None) or [], n=1)
+    fix = f"{path} --help"
+    if option == "--json":
+        fix = f"name a command before it; {fix}"
+    elif near:
+        fix = f"did you mean {near[0]}? else {fix}"
+    return UsageError(
+        " ".join(str(error.format_message()).split()),
+        expected=usage,
+        found=option or f"gridchain {shlex.join(arguments)}"[:200],
+        fix=fix,
+    )
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
@@ -164,10 +230,11 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 def run_until_stopped(
     work: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> None:
-    """Run `work`; SIGTERM and SIGINT cancel it, whatever it waits for, and its scopes close in order."""
+) -> bool:
+    """Run `work`; SIGTERM and SIGINT cancel it, whatever it waits for, and its scopes close in order. True if one
+    did: for what runs until it is told to stop that is the ordinary end."""
 
-    async def guarded() -> None:
+    async def guarded() -> bool:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None, "this runs in a task"
@@ -186,10 +253,11 @@ def run_until_stopped(
         except asyncio.CancelledError:
             if not stopped:
                 raise
+        return stopped
 
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(guarded())
+            return runner.run(guarded())
     except BaseExceptionGroup as group:
         raise first_known(group) from group
 

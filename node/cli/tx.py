@@ -11,7 +11,6 @@ from contracts.values import from_json
 from ledger.crypto import SigningKey
 from ledger.objects import transaction_id
 from node.api.models import ReceiptView
-from node.cli.keys import ask_passphrase
 from node.cli.output import (
     DEFAULT_URL,
     ExitCode,
@@ -21,6 +20,7 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
+    ask_passphrase,
     command_app,
     parse_arguments,
     parse_id,

@@ -150,8 +150,8 @@ asyncio.run(main())
 """
 
 
-def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def environment(**more):
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
 def test_the_owner_killed_leaves_no_node(tmp_path):
@@ -199,8 +199,24 @@ def test_a_cluster_interrupted_while_it_starts_leaves_no_node(tmp_path):
             time.sleep(0.01)
         pid = int(pid_file.read_text())
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(20) == 130, "it was not ready yet"
         assert gone([pid], 1)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_dev_that_is_ready_ends_in_good_order_with_zero(tmp_path, sent):
+    with subprocess.Popen(
+        [*COMMAND, "dev", "--json", "--port", "0"], stdout=subprocess.PIPE, env=environment(TMPDIR=str(tmp_path))
+    ) as dev:
+        assert dev.stdout is not None
+        document = json.loads(dev.stdout.readline())
+        pid = int((Path(document["nodes"][0]["home"]) / "node.pid").read_text())
+        assert alive(pid)
+        dev.send_signal(sent)
+        assert dev.wait(20) == 0
+        assert gone([pid], 1)
+        assert dev.stdout.read() == b"", "one document"
+    assert list(tmp_path.glob("gridchain-dev-*")) == []
 
 
 def test_detached_nodes_outlive_the_command_and_go_down(tmp_path):

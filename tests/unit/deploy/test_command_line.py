@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -148,6 +150,53 @@ def test_a_node_without_a_home_says_so(cli, tmp_path):
 def test_wrong_options_end_with_two(cli):
     for arguments in (["init"], ["init", "x", "--validators", "many"], ["tx", "send"], ["cluster", "sideways"]):
         assert cli(*arguments)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "fix"),
+    [
+        (["init"], "gridchain init --json", "gridchain init --help"),
+        (["init", "x", "--validators", "many"], "gridchain init x --validators many --json", "gridchain init --help"),
+        (["demo", "--slotss", "3"], "--slotss", "did you mean --slots? else gridchain demo --help"),
+        (["tx", "sent"], "gridchain tx sent --json", "gridchain tx --help"),
+        (["query", "contract", "a", "b", "c"], "gridchain query contract a b c --json", "query contract --help"),
+        (["nothing"], "gridchain nothing --json", "gridchain --help"),
+        (["cluster"], "--json", "name a command before it"),
+        ([], "--json", "name a command before it"),
+    ],
+)
+def test_a_wrong_command_line_is_one_json_document_too(cli, arguments, found, fix):
+    code, out, err = cli(*arguments, "--json")
+    assert (code, err) == (2, "")
+    error = json.loads(out)["error"]
+    assert (error["code"], error["found"]) == ("USAGE", found)
+    assert error["message"]
+    assert error["expected"].startswith("gridchain")
+    assert fix in error["fix"]
+
+
+def a_session(*arguments):
+    """A program without a terminal, as a service manager starts it."""
+    environment = {name: value for name, value in os.environ.items() if name != "GRIDCHAIN_PASSPHRASE"}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.main", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        check=False,
+    )
+
+
+def test_nobody_is_asked_for_a_passphrase_without_a_terminal(tmp_path):
+    done = a_session("keys", "new", tmp_path / "a.key", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (2, "KEY_PASSPHRASE")
+    assert "--passphrase-file" in error["expected"]
+    assert not (tmp_path / "a.key").exists()
 
 
 def test_nobody_there_ends_with_three(cli, network):
