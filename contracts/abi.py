@@ -22,6 +22,12 @@ from ledger.errors import DecodeError
 _encode = msgspec.msgpack.Encoder().encode
 _U64 = Annotated[int, msgspec.Meta(ge=0)]
 _ADDRESS = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_NARROW = 2**63
+_PLAIN_TYPES: dict[str, type] = {
+    "int": int, "u64": int, "u256": int, "bool": bool, "Address": bytes, "str": str, "bytes": bytes
+}  # fmt: skip
+_WHOLE = {"u64": 2**64, "u256": LIMITS.int_high}
+_SIZED = {"Address": (32, 32), "str": (0, LIMITS.text), "bytes": (0, LIMITS.text)}
 _FAST: dict[str, Any] = {"u64": _U64, "bool": bool, "Address": _ADDRESS}
 
 
@@ -50,7 +56,20 @@ def _entry(program: Program, function: Function, call: Callable[..., Any], meter
     intakes = [_intake(parameter.shape, program, meter) for parameter in function.parameters]
     least = sum(1 for parameter in function.parameters if parameter.default is MISSING)
 
+    kinds, whole, sized = _plainly(function)
+
     def take(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Check values that another contract gives. The first lines see to what is nearly always so."""
+        if tuple(map(type, values)) == kinds:
+            for index, high in whole:
+                if not 0 <= values[index] < high:
+                    break
+            else:
+                for index, low, high in sized:
+                    if not low <= len(values[index]) <= high:
+                        break
+                else:
+                    return values
         if not least <= len(values) <= len(intakes):
             raise TypeMismatch
         return tuple([intake(value) for intake, value in zip(intakes, values, strict=False)])
@@ -77,6 +96,19 @@ def _entry(program: Program, function: Function, call: Callable[..., Any], meter
         return values if _encode(values) == raw else slow(raw)
 
     return Entry(function.name, function.role, function.scheduled, call, fast, take)
+
+
+def _plainly(
+    function: Function,
+) -> tuple[tuple[type, ...] | None, list[tuple[int, int]], list[tuple[int, int, int]]]:
+    """What makes a tuple of arguments plainly right: their types, which are in 0 .. high - 1, which have a length in
+    low .. high. None for types: some parameter needs a longer look."""
+    tags = [parameter.shape.tag for parameter in function.parameters]
+    if any(parameter.shape.tag not in _PLAIN_TYPES or parameter.shape.optional for parameter in function.parameters):
+        return None, [], []
+    whole = [(index, _WHOLE[tag]) for index, tag in enumerate(tags) if tag in _WHOLE]
+    sized = [(index, *_SIZED[tag]) for index, tag in enumerate(tags) if tag in _SIZED]
+    return tuple(_PLAIN_TYPES[tag] for tag in tags), whole, sized
 
 
 def _quick(function: Function) -> Callable[[bytes], tuple[Any, ...]] | None:
@@ -214,6 +246,10 @@ def encode_result(value: Any, meter: Meter) -> bytes:
     """The encoded result of an entry point."""
     if value is None:
         return b"\xc0"
+    if type(value) is int and -_NARROW <= value < _NARROW:
+        raw = _encode(value)
+        meter.spend(GAS.copy_per_byte * len(raw))
+        return raw
     try:
         raw = encode_value(outgoing(value, meter))
     except ValueRefused:
