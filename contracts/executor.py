@@ -14,16 +14,17 @@ from msgspec.structs import replace
 
 from contracts.abi import outgoing
 from contracts.clock import MarketClock
-from contracts.compile import compile_source
 from contracts.faults import Halt
 from contracts.frames import BlockContext, Machine, Outcome
-from contracts.limits import GAS1, GAS_VERSION, LANGUAGE, PYC1, ExecutionLimits
+from contracts.lifecycle import Lifecycle, make_machine, valid_name
+from contracts.limits import GAS1, GAS_VERSION, PYC1, ExecutionLimits
 from contracts.meter import Meter, StateReader
+from contracts.migration import ACTIVATIONS, activation_height, activation_instance, parked_key
 from contracts.outcome import outcome_of
 from contracts.query_failures import QueryFailed, no_contract, no_entry, no_value, no_view
 from contracts.rules import SourceRejected
 from contracts.state_format import (
-    InstanceRecord,
+    LIFECYCLE,
     ScheduledCall,
     scheduled_contract,
     scheduled_due_ms,
@@ -31,11 +32,11 @@ from contracts.state_format import (
 )
 from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import use_nonce
-from ledger.codec import decode, encode
+from ledger.codec import decode
 from ledger.crypto import DOMAIN_CONTRACT, ZERO_HASH, Hash, hash_of, sha256
 from ledger.errors import DecodeError, InvariantBroken
 from ledger.objects import Receipt, Transaction
-from ledger.schema import STATE_SCHEDULE, state_contract, state_source
+from ledger.schema import STATE_SCHEDULE, state_contract
 from ledger.state import Overlay
 
 __all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryFailed"]
@@ -43,6 +44,10 @@ __all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryF
 _RECURSION = 5_000
 """Above the host frames that contracts can need: `frames` functions, each with `nested_scopes` lambdas or
 comprehensions of at most five host frames, is 3,360. CPython's default of 1,000 would be reached."""
+
+_PARKING_GAS = 2_000
+"""What putting a scheduled call aside takes of the block's gas for them."""
+_UNKNOWN = Outcome(False, "UNKNOWN_ENTRY", 0, 0, b"", ())
 
 
 class Executor:
@@ -52,6 +57,7 @@ class Executor:
         self.clock = clock
         self.limits = limits or ExecutionLimits()
         self._machine = Machine(clock, self.limits)
+        self._lifecycle = Lifecycle(self._machine)
         if sys.getrecursionlimit() < _RECURSION:
             sys.setrecursionlimit(_RECURSION)
 
@@ -68,29 +74,39 @@ class Executor:
         """Install a source as an instance and run its @init with encoded arguments. A refused source gives a receipt
         with its rule code and line; nothing is written then."""
         raw = source.encode("utf-8", "surrogatepass")
-        source_hash = sha256(raw)
-        subject = hash_of(DOMAIN_CONTRACT, source_hash + name.encode("utf-8"))
+        subject = hash_of(DOMAIN_CONTRACT, sha256(raw) + name.encode("utf-8"))
+        if not valid_name(name):
+            return _refused(subject, name, "BAD_NAME", 0)
         if view.get(state_contract(name)) is not None:
             return _refused(subject, name, "ALREADY_INSTALLED", 0)
-        try:
-            program = compile_source(raw)
-        except SourceRejected as error:
-            return _refused(subject, name, error.code, error.line)
-        price = GAS1.install_per_byte * len(raw)
         mark = view.checkpoint()
-        view.put(state_source(source_hash), raw)
-        view.put(state_contract(name), encode(InstanceRecord(source_hash, LANGUAGE, 1, tuple(sorted(set(calls))))))
-        found = [function.name for function in program.contract.functions.values() if function.role == "init"]
-        if not found:
-            if arguments != encode_value([]):
-                view.rollback(mark)
-                return _refused(subject, name, "TypeMismatch", 0)
-            return _receipt(subject, False, name, "", Outcome(True, "", 0, price, b"\xc0", ()))
-        outcome = self._call(view, block, name, found[0], arguments, subject, self.limits.install_gas - price)
-        outcome = replace(outcome, gas=outcome.gas + price)
+        machine, setup = self._machine, ""
+        machine.open(view, block)
+        machine.meter.gas, machine.meter.mem = 1 << 62, PYC1.memory
+        try:
+            setup = self._lifecycle.installed(name, raw, calls)
+            price = GAS1.install_per_byte * len(raw)
+            if setup:
+                outcome = self._set_up(name, setup, arguments, subject, self.limits.install_gas - price)
+                outcome = replace(outcome, gas=outcome.gas + price)
+            elif arguments != encode_value([]):
+                outcome = Outcome(False, "TypeMismatch", 0, 0, b"", ())
+            else:
+                outcome = Outcome(True, "", 0, price, b"\xc0", ())
+        except SourceRejected as error:
+            outcome = Outcome(False, error.code, error.line, 0, b"", ())
+        finally:
+            machine.close()
         if not outcome.ok:
             view.rollback(mark)
-        return _receipt(subject, False, name, found[0], outcome)
+        return _receipt(subject, False, name, setup, outcome)
+
+    def _set_up(self, name: str, entry: str, arguments: bytes, subject: Hash, gas: int) -> Outcome:
+        machine = self._machine
+        instance = machine.instance(name)
+        if instance is None:
+            raise InvariantBroken(f"{name} was just installed")
+        return machine.attempt(instance, instance.entries[entry], arguments, bytes(ZERO_HASH), subject, gas)
 
     # blocks
 
@@ -123,34 +139,58 @@ class Executor:
         )  # fmt: skip
 
     def run_due(self, view: Overlay, block: BlockContext) -> list[Receipt]:
-        """Run the scheduled calls that are due at the block's time, in order (due, contract, seq), each under its own
-        gas cap and together under the block's; what does not fit stays first for the next block."""
-        receipts: list[Receipt] = []
+        """Begin the upgrades whose height this is; then run the scheduled calls that are due at the block's time, in
+        order (due, contract, seq), each under its own gas cap and together under the block's. What does not fit stays
+        first for the next block; what is for an instance that takes no calls now waits until it does."""
+        receipts = self._activated(view, block)
         left = self.limits.scheduled_block_gas
+        ran = False
         while True:
             found = view.scan(STATE_SCHEDULE, None, 1)
             if not found or scheduled_due_ms(found[0][0]) > block.time_ms:
                 return receipts
             key, raw = found[0]
             call = decode(ScheduledCall, raw)
-            if call.gas > left and receipts:
+            if call.gas > left and ran:
                 return receipts
             view.delete(key)
             name, subject = scheduled_contract(key), scheduled_subject(key)
             outcome = self._scheduled(view, block, name, call, subject)
+            ran = True
+            if outcome is None:
+                view.put(parked_key(name, key), raw)
+                left -= _PARKING_GAS
+                continue
             left -= outcome.gas
             receipts.append(_receipt(subject, True, name, call.entry, outcome))
 
-    def _scheduled(self, view: Overlay, block: BlockContext, name: str, call: ScheduledCall, subject: Hash) -> Outcome:
+    def _activated(self, view: Overlay, block: BlockContext) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        for key, _ in view.scan(ACTIVATIONS):
+            if activation_height(key) > block.height:
+                break
+            view.delete(key)
+            due, name = activation_height(key), encode_value([activation_instance(key)])
+            call = ScheduledCall(due, "activate", name, self.limits.scheduled_gas)
+            subject = scheduled_subject(key)
+            outcome = self._scheduled(view, block, LIFECYCLE, call, subject)
+            receipts.append(_receipt(subject, True, LIFECYCLE, "activate", outcome or _UNKNOWN))
+        return receipts
+
+    def _scheduled(
+        self, view: Overlay, block: BlockContext, name: str, call: ScheduledCall, subject: Hash
+    ) -> Outcome | None:
+        """Make a scheduled call; None if the instance takes no calls now."""
         machine = self._machine
         machine.open(view, block)
         try:
             instance = machine.instance(name)
+            if instance is not None and instance.blocked:
+                return None
             entry = None if instance is None else instance.entries.get(call.entry)
             if instance is None or entry is None or not entry.scheduled:
-                return Outcome(False, "UNKNOWN_ENTRY", 0, 0, b"", ())
-            arguments = _with_due(call)
-            return machine.attempt(instance, entry, arguments, machine.address(name), subject, call.gas)
+                return _UNKNOWN
+            return machine.attempt(instance, entry, _with_due(call), machine.address(name), subject, call.gas)
         finally:
             machine.close()
 
@@ -159,26 +199,13 @@ class Executor:
         found = view.scan(STATE_SCHEDULE, None, 1)
         return scheduled_due_ms(found[0][0]) if found else None
 
-    def _call(
-        self, view: Overlay, block: BlockContext, name: str, entry: str, arguments: bytes, subject: Hash, gas: int
-    ) -> Outcome:
-        machine = self._machine
-        machine.open(view, block)
-        try:
-            instance = machine.instance(name)
-            if instance is None:
-                raise InvariantBroken(f"{name} was just installed")
-            return machine.attempt(instance, instance.entries[entry], arguments, bytes(ZERO_HASH), subject, gas)
-        finally:
-            machine.close()
-
     # reading
 
     def query(self, view: StateReader, contract: str, entry: str, arguments: list[Value], block: BlockContext) -> Value:
         """The value of a @view, free and without trace, under a local gas limit. Raise `QueryFailed` with a code,
         `ValueRefused` for arguments that are no values."""
         raw = encode_value(arguments)
-        machine = Machine(self.clock, self.limits) if self._machine.stack else self._machine
+        machine = make_machine(self.clock, self.limits) if self._machine.stack else self._machine
         machine.open_reader(view, block)
         try:
             instance = machine.instance(contract)

@@ -7,6 +7,7 @@ manifest names it and it is not already running. Its failure ends the transactio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,14 @@ class Unknown(Halt):
         self.code = code
 
 
+class Blocked(Halt):
+    """The contract is frozen, or its storage is being rewritten."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Machine:
     """One meter and everything linked to it. Runs one call at a time; its owner hands it to one thread at a time."""
 
@@ -88,6 +97,8 @@ class Machine:
         self.frames = 0
         self.view: StateView | None = None
         self.block: BlockContext | None = None
+        self.native: Callable[[str], Instance | None] = _no_native
+        """Contracts that are part of the runtime, looked up after those in state."""
 
     # opening and closing
 
@@ -132,10 +143,18 @@ class Machine:
         known = self.linked.get(name)
         raw = self.meter.get(state_contract(name) if known is None else known[2])
         if raw is None:
-            return None
+            return self.native(name)
         if known is not None and known[0] == raw:
             return known[1]
         record = decode(InstanceRecord, raw)
+        linked = self.link(name, record, frozenset(record.calls))
+        if record.status:
+            linked.block(record.status, _blocker(record.status))
+        self.linked[name] = (raw, linked, state_contract(name))
+        return linked
+
+    def link(self, name: str, record: InstanceRecord, calls: frozenset[str]) -> Instance:
+        """Link the artifact of a record, which may call `calls`."""
         source = self.meter.get(state_source(record.source_hash))
         if source is None or record.language != LANGUAGE:
             raise InvariantBroken(f"contract {name} has no source, or one in {record.language}")
@@ -143,9 +162,7 @@ class Machine:
             program = compile_source(source)
         except GridchainError as error:
             raise InvariantBroken(f"the installed source of {name} does not compile: {error}") from error
-        linked = Instance(program, name, frozenset(record.calls), self.library)
-        self.linked[name] = (raw, linked, state_contract(name))
-        return linked
+        return Instance(program, name, calls, self.library, dict(record.slots))
 
     def address(self, name: str) -> bytes:
         """The account of an instance."""
@@ -338,6 +355,17 @@ class Machine:
         number = 0 if last is None else int.from_bytes(last, "big")
         meter.put(counter, (number + 1).to_bytes(8, "big"))
         meter.put(state_scheduled(due_ms, meter.name, number), encode(ScheduledCall(due, entry, raw, cap)))
+
+
+def _no_native(_: str) -> None:
+    return None
+
+
+def _blocker(status: str) -> Callable[..., Any]:
+    def blocked(*_: Any) -> Any:
+        raise Blocked(status)
+
+    return blocked
 
 
 def encoded_details(error: BaseException) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
+from contracts.state_format import GOVERNANCE, LIFECYCLE
 from contracts.values import Value, decode_value, encode_value
 from ledger.errors import GenesisError
 
@@ -23,6 +24,7 @@ AUCTION = "double_auction"
 """Name of the market's instance."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
+    "governance": ("governance.py",),
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),
@@ -98,6 +100,26 @@ class LibraryParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Elector:
+    """An account that votes on contracts, and its weight."""
+
+    account: bytes
+    name: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Electorate:
+    """Who decides about contracts. `deployers`: accounts; `voting_ms`: how long a proposal is open, block time;
+    `rollback_blocks`: for how many blocks an upgrade can be taken back."""
+
+    voters: tuple[Elector, ...]
+    deployers: tuple[bytes, ...]
+    voting_ms: int = 7 * 24 * HOUR_MS
+    rollback_blocks: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """One contract instance of genesis: `arguments` is the encoded list for its `@init`, `calls` whom it may call."""
 
@@ -148,6 +170,16 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         _installation("metering", metering, ("double_auction",)),
         _installation(AUCTION, auction, ("token", "metering")),
     ]
+
+
+def governance_contract(electorate: Electorate) -> Installation:
+    """The instance that decides about contracts; without it a chain keeps the contracts of its genesis for ever."""
+    voters = electorate.voters
+    arguments: list[Value] = [
+        [voter.account for voter in voters], [voter.name for voter in voters], [voter.weight for voter in voters],
+        list(electorate.deployers), electorate.voting_ms, electorate.rollback_blocks,
+    ]  # fmt: skip
+    return _installation(GOVERNANCE, arguments, (LIFECYCLE,))
 
 
 def mode_of(arguments: bytes) -> AuctionMode:

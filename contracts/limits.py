@@ -140,6 +140,8 @@ class GasTable:
     transaction: int = 500
     argument_byte: int = 2
     install_per_byte: int = 20
+    deploy_per_byte: int = 100
+    deploy_per_node: int = 2_000
 
 
 FUNCTION_GAS = 12

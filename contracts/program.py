@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ from contracts.methods import build_methods
 from contracts.operators import Helper, build_operators, is_number
 from contracts.outcome import host_fault, matches
 from contracts.resolve import MISSING
+from contracts.state_format import FROZEN
 from contracts.storage import build_storage
 from contracts.values import ValueRefused, encode_value
 from contracts.wrapped import build_wrapped
@@ -169,12 +172,21 @@ def _events(meter: Meter) -> dict[str, Helper]:
 
 
 class Instance:
-    """A program linked to an instance name and a meter."""
+    """A program linked to an instance name and a meter. `slots`: slot to the name of its storage, where an upgrade made
+    the two differ. `blocked`: why it takes no calls now, "" if it does."""
 
-    def __init__(self, program: Program, name: str, calls: frozenset[str], library: Library) -> None:
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        calls: frozenset[str],
+        library: Library,
+        slots: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.program = program
         self.name = name
         self.calls = calls
+        self.blocked = ""
         meter = library.meter
         contract = program.contract
         scope: dict[str, Any] = {"$" + helper: found for helper, found in library.helpers.items()}
@@ -182,7 +194,7 @@ class Instance:
         records = {struct: self.replacer(label, meter) for label, struct in program.structs.items()}
         linked: dict[str, Any] = {
             **build_methods(meter, library.sort, records),
-            **build_storage(contract, name, meter, program.structs),
+            **build_storage(contract, name, meter, program.structs, slots),
             **_events(meter),
             **{
                 label: make_check(shape, program.structs, meter, deep)
@@ -208,6 +220,14 @@ class Instance:
         """The compiled function of a name."""
         found: Callable[..., Any] = self.scope["$f." + name]
         return found
+
+    def block(self, status: str, call: Callable[..., Any]) -> None:
+        """Let `call` answer for the entries that this status stops: views of a frozen instance go on."""
+        self.blocked = status
+        self.entries = {
+            name: entry if status == FROZEN and entry.role == "view" else replace(entry, call=call)
+            for name, entry in self.entries.items()
+        }
 
     def renew(self) -> None:
         """Make lists and dicts among the module constants anew, at the start of a call."""

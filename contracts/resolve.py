@@ -59,13 +59,15 @@ class EventType:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A storage slot. `key` is empty for a Var; `tuple_key` says that keys are tuples even of one part."""
+    """A storage slot. `key` is empty for a Var; `tuple_key` says that keys are tuples even of one part. `was`: it is a
+    handle on that slot of the version before an upgrade."""
 
     name: str
     key: tuple[Shape, ...]
     tuple_key: bool
     value: Shape
     default: Any
+    was: str = ""
 
     @property
     def is_map(self) -> bool:
@@ -191,6 +193,8 @@ class _Resolver:
     def default(self, call: ast.Call, value: Shape) -> Any:
         found = MISSING
         for keyword in call.keywords:
+            if keyword.arg == "was":
+                continue
             if keyword.arg != "default":
                 raise reject("C076", call.lineno, call.col_offset, str(keyword.arg))
             found = constant_value(keyword.value, self.contract.constants, self.limits)
@@ -198,11 +202,20 @@ class _Resolver:
             raise reject("C076", call.lineno, call.col_offset, f"the default is no {value}")
         return found
 
+    def was(self, call: ast.Call) -> str:
+        for keyword in call.keywords:
+            if keyword.arg == "was":
+                match keyword.value:
+                    case ast.Constant(value=str(text)) if text.isidentifier() and text.isascii():
+                        return text
+                raise reject("C076", call.lineno, call.col_offset, 'was="name of a slot of the version before"')
+        return ""
+
     def var(self, name: str, call: ast.Call) -> Slot:
         if len(call.args) != 1:
             raise reject("C076", call.lineno, call.col_offset)
         value = self.shape(call.args[0], "C076")
-        return Slot(name, (), False, value, self.default(call, value))
+        return Slot(name, (), False, value, self.default(call, value), self.was(call))
 
     def map(self, name: str, call: ast.Call) -> Slot:
         if len(call.args) != 2:
@@ -213,7 +226,7 @@ class _Resolver:
         if not 0 < len(shapes) <= self.limits.key_items or any(s.tag not in SCALARS or s.optional for s in shapes):
             raise reject("C076", call.lineno, call.col_offset, "a key is one scalar type or a tuple of up to 4")
         value = self.shape(call.args[1], "C076")
-        return Slot(name, shapes, isinstance(key, ast.Tuple), value, self.default(call, value))
+        return Slot(name, shapes, isinstance(key, ast.Tuple), value, self.default(call, value), self.was(call))
 
     def function(self, node: ast.FunctionDef) -> Function:
         role, scheduled = self.role(node)

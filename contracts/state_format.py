@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 from ledger.codec import Bytes32, ShortText, Uint, Wire
-from ledger.crypto import Hash, domain, hash_of
+from ledger.crypto import ZERO_HASH, Hash, domain, hash_of
 from ledger.schema import STATE_SCHEDULE, state_storage
 
 _DOMAIN_SCHEDULED = domain("scheduled")
+LIFECYCLE, GOVERNANCE = "lifecycle", "governance"
+"""The native contract that keeps artifacts and instances, and the one contract that it obeys."""
+FROZEN, MIGRATING = "Frozen", "Migrating"
+"""Status of an instance that takes no calls; also the codes that calls fail with."""
 
 
 class InstanceRecord(Wire, frozen=True):
-    """A contract instance: which source runs under which language, and whom it may call. `version` counts upgrades."""
+    """A contract instance: which artifact runs under which language, and what its manifest allows.
+
+    `version` counts upgrades. `status`: "" runs; "Frozen" answers views only; "Migrating" answers nothing. `slots`:
+    (slot, name of its storage) where an upgrade made the two differ.
+    """
 
     source_hash: Bytes32
     language: ShortText
     version: Uint
     calls: tuple[ShortText, ...]
+    artifact: Bytes32 = bytes(ZERO_HASH)
+    roles: ShortText = ""
+    status: ShortText = ""
+    slots: tuple[tuple[str, str], ...] = ()
+
+
+class UpgradeRecord(Wire, frozen=True):
+    """An upgrade that was decided and is not over. `base`: the artifact it was judged against.
+
+    `phase`: waiting (for `height`), migrating, stalled (a batch failed with `code` at `line`), or undoing. `window`:
+    blocks for which it can be taken back. `cursor`: where the next batch goes on.
+    """
+
+    artifact: Bytes32
+    base: Bytes32
+    height: Uint
+    window: Uint
+    phase: ShortText = "waiting"
+    from_version: Uint = 0
+    cursor: bytes = b""
+    batches: Uint = 0
+    code: ShortText = ""
+    line: Uint = 0
+
+
+class PreviousRecord(Wire, frozen=True):
+    """What an instance was before its last upgrade: its record as bytes, and the last height at which a vote may take
+    it back. `migrated`: storage was rewritten since, so only another upgrade can."""
+
+    record: bytes
+    until: Uint
+    migrated: bool
 
 
 class ScheduledCall(Wire, frozen=True):

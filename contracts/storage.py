@@ -137,10 +137,10 @@ def _widened(value: Any) -> Any:
 class SlotHandle:
     """Accessors of one slot of one instance, bound to one meter. `helpers` are the functions that code calls."""
 
-    def __init__(self, slot: Slot, instance: str, meter: Meter, structs: Mapping[str, type]) -> None:
+    def __init__(self, slot: Slot, prefix: bytes, meter: Meter, structs: Mapping[str, type]) -> None:
         self.slot = slot
         self.meter = meter
-        self.prefix = state_storage(instance, slot.name)
+        self.prefix = prefix
         self.decode = wire_decoder(wire_type(slot.value, structs)).decode
         self.is_list = slot.value.tag == "list"
         self.decoded: dict[bytes, tuple[bytes, Any, int, int]] = {}
@@ -216,7 +216,7 @@ class SlotHandle:
         return find
 
     def make_first(self) -> Callable[[bytes, bytes | None, Any], Any]:
-        """Reading what is not in `decoded` as it is stored now; `default`: for an absent entry, MISSING for the slot's."""
+        """Reading what is not in `decoded` as it is stored now. `default`: if absent; MISSING means the slot's."""
         meter, decoded, plain = self.meter, self.decoded, not self.is_list
         base, per_byte = GAS.read, GAS.read_per_byte
 
@@ -324,11 +324,15 @@ class SlotHandle:
         return page
 
 
-def build_storage(contract: Contract, instance: str, meter: Meter, structs: Mapping[str, type]) -> dict[str, Any]:
-    """Storage helpers of one instance by name: load find has store drop items keys key prefix, each `.slot`."""
+def build_storage(
+    contract: Contract, instance: str, meter: Meter, structs: Mapping[str, type], places: Mapping[str, str]
+) -> dict[str, Any]:
+    """Storage helpers of one instance by name: load find has store drop items keys key prefix, each `.slot`. `places`:
+    slot to the name of its storage, where the two differ."""
     helpers: dict[str, Any] = {"keytext": key_text, "keyint": key_int}
     for slot in contract.slots.values():
-        helpers.update(SlotHandle(slot, instance, meter, structs).helpers())
+        prefix = state_storage(instance, places.get(slot.name, slot.name))
+        helpers.update(SlotHandle(slot, prefix, meter, structs).helpers())
     return helpers
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
-from contracts.library_sources import Calendar, Institutions, LibraryParameters, library_contracts
+from contracts.library_sources import (
+    Calendar,
+    Elector,
+    Electorate,
+    Institutions,
+    LibraryParameters,
+    governance_contract,
+    library_contracts,
+)
 from contracts.limits import ExecutionLimits
 from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
@@ -35,6 +43,8 @@ from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
 
 CERTIFICATE_DAYS: Final = 365
 _MINUTE_MS: Final = 60_000
+_WEIGHT: Final = 1
+"""Of every founder, as validator and as voter on contracts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ def _genesis(
     network = plan.chain_name
     origin_ms = genesis_ms if plan.origin_ms is None else plan.origin_ms
     validators = tuple(
-        GenesisValidator(f.name, f.validator.public, 1, prove_possession(f.validator, network, "validator"))
+        GenesisValidator(f.name, f.validator.public, _WEIGHT, prove_possession(f.validator, network, "validator"))
         for f in founders
     )
     with_node = {f.account_name for f in founders}
@@ -148,18 +158,24 @@ def _genesis(
         market_clock=MarketClockSettings(origin_ms, plan.speed),
         limits=_limits(),
     )
-    return make_genesis(head, _contracts(plan, accounts, origin_ms))
+    return make_genesis(head, _contracts(plan, founders, accounts, origin_ms))
 
 
-def _contracts(plan: NetworkPlan, accounts: dict[str, SigningKey], origin_ms: int) -> list[GenesisContract]:
-    """The contract library with the plan's institutions, calendar and tariffs."""
+def _contracts(
+    plan: NetworkPlan, founders: tuple[_Founder, ...], accounts: dict[str, SigningKey], origin_ms: int
+) -> list[GenesisContract]:
+    """The contract library with the plan's institutions, calendar and tariffs, governed by the validators' accounts."""
     parameters = LibraryParameters(
         Institutions(**{role: bytes(accounts[role].address) for role in (*INSTITUTIONS, COMMUNITY)}),
         plan.calendar or _calendar(plan, origin_ms),
         plan.mode,
         plan.tariffs,
     )
-    installed = library_contracts(parameters)
+    electorate = Electorate(
+        tuple(Elector(bytes(founder.account.address), founder.account_name, _WEIGHT) for founder in founders),
+        tuple(bytes(founder.account.address) for founder in founders),
+    )
+    installed = [*library_contracts(parameters), governance_contract(electorate)]
     return [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed]
 
 

@@ -51,9 +51,17 @@ def state_storage(contract: str, slot: str) -> bytes:
     return b"c" + _text(contract) + _text(slot)
 
 
+def state_instance(contract: str) -> bytes:
+    """Prefix of all storage of a contract instance."""
+    return b"c" + _text(contract)
+
+
+STATE_CONTRACT = b"m"
+
+
 def state_contract(contract: str) -> bytes:
     """Record of a contract instance."""
-    return b"m" + _text(contract)
+    return STATE_CONTRACT + _text(contract)
 
 
 def state_source(source_hash: bytes) -> bytes:

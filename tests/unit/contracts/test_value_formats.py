@@ -20,7 +20,7 @@ from contracts.state_format import (
 )
 from contracts.values import decode_value, encode_value, from_json, to_json
 from ledger.codec import encode
-from ledger.schema import state_scheduled, state_storage
+from ledger.schema import state_instance, state_scheduled, state_storage
 
 VECTORS: list[tuple[Any, str]] = [
     (None, "c0"),
@@ -84,7 +84,8 @@ def test_json_of_values() -> None:
 
 def test_records_and_schedules_have_their_golden_bytes() -> None:
     record = InstanceRecord(bytes(32), LANGUAGE, 1, ("a", "b"))
-    assert encode(record).hex() == "94c420" + "00" * 32 + "a57079632f31" + "01" + "92a161a162"
+    fixed = "98c420" + "00" * 32 + "a57079632f31" + "01" + "92a161a162"
+    assert encode(record).hex() == fixed + "c420" + "00" * 32 + "a0" + "a0" + "90"
     assert encode(ScheduledCall(5, "run", b"\x90", 7)).hex() == "9405a372756ec4019007"
     key = state_scheduled(258, "ab", 3)
     assert key.hex() == "71" + "0000000000000102" + "026162" + "0000000000000003"
@@ -119,7 +120,7 @@ def test_storage_has_its_golden_keys_and_values() -> None:
     bench = Bench()
     bench.installed("c", SOURCE)
     bench.value("c", "put", 7, "xy")
-    stored = {key: row for key, row in bench.view.rows.items() if key[:1] == b"c"}
+    stored = {key: row for key, row in bench.view.rows.items() if key.startswith(state_instance("c"))}
     wide = "c70d01" + "10" + "00" * 12
     assert {key.hex(): row.hex() for key, row in stored.items()} == {
         state_storage("c", "v").hex(): "930791a27879" + wide,
