@@ -42,6 +42,8 @@ from ledger.schema import state_contract, state_scheduled, state_source
 
 _SIMPLE = (int, bool, type(None))
 _FLAT = frozenset((*_SIMPLE, bytes, str))
+_CROSS_CALL, _BYTES_PER_GAS = GAS.cross_call, GAS.bytes_per_gas
+_CALL_DEPTH, _FUNCTION_DEPTH, _FRAMES = LIMITS.call_depth, LIMITS.function_depth, LIMITS.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Machine:
         meter = self.meter
         meter.name = instance.name
         meter.sender = sender
-        meter.self_address = self.address(instance.name)
+        meter.self_address = instance.address
         meter.tx_hash = subject
         meter.depth = 0
         meter.allowed = LIMITS.function_depth
@@ -225,14 +227,15 @@ class Machine:
         self, name: Any, entry_name: Any, arguments: tuple[Any, ...], view_only: bool, quiet: bool, gas: Any
     ) -> Any:
         """`call` and `view_call` of contract source. `gas`: a cap for the callee, which then fails alone."""
-        meter = self.meter
-        meter.spend(GAS.cross_call)
+        meter, stack = self.meter, self.stack
+        meter.gas -= _CROSS_CALL
+        if meter.gas < 0:
+            raise OutOfGas
         if type(name) is not str or type(entry_name) is not str:
             raise TypeMismatch
-        caller = self.stack[-1]
-        if name not in caller.calls:
+        if name not in stack[-1].calls:
             raise AuthDenied
-        if len(self.stack) >= LIMITS.call_depth:
+        if len(stack) >= _CALL_DEPTH:
             raise DepthExceeded
         instance = self.instance(name)
         if instance is None:
@@ -240,10 +243,11 @@ class Machine:
         entry = instance.entries.get(entry_name)
         if entry is None:
             raise Unknown("UNKNOWN_ENTRY")
-        if entry.scheduled or entry.role not in ("export", "view") or (view_only and entry.role != "view"):
+        role = entry.role
+        if entry.scheduled or (role != "view" and (view_only or role != "export")):
             raise AuthDenied
-        running = instance in self.stack
-        if running and entry.role != "view":
+        running = instance in stack
+        if running and role != "view":
             raise Reentrancy
         copies = self.copied(arguments)
         if gas is None:
@@ -261,7 +265,7 @@ class Machine:
         meter = self.meter
         kept = meter.gas - gas
         if kept <= 0:
-            return self.enter(instance, entry, arguments, running, quiet)
+            return self.enter(instance, entry, arguments, running, quiet, False)
         meter.gas = gas
         try:
             return self.enter(instance, entry, arguments, running, quiet, True)
@@ -276,7 +280,9 @@ class Machine:
         for value in arguments:
             kind = type(value)
             if kind is bytes or kind is str:
-                meter.spend(len(value) // GAS.bytes_per_gas)
+                meter.gas -= len(value) // _BYTES_PER_GAS
+        if meter.gas < 0:
+            raise OutOfGas
         return arguments
 
     def enter(
@@ -289,23 +295,26 @@ class Machine:
         capped: bool = False,
     ) -> Any:
         """Run a checked call in a frame of its own and come back to the caller's."""
-        meter, view = self.meter, self.view
-        saved = (meter.name, meter.sender, meter.self_address, meter.depth, meter.allowed, self.frames)
-        rights = (meter.readonly, meter.put, meter.delete)
-        caller = self.stack[-1].program
-        self.frames += meter.depth if caller.counted else caller.chain
-        meter.allowed = min(LIMITS.function_depth, LIMITS.frames - self.frames)
-        if meter.allowed < (1 if instance.program.counted else instance.program.chain):
+        meter, view, stack = self.meter, self.view, self.stack
+        name, sender, own, depth = meter.name, meter.sender, meter.self_address, meter.depth
+        allowed, frames, readonly = meter.allowed, self.frames, meter.readonly
+        program, caller = instance.program, stack[-1].program
+        now = frames + (depth if caller.counted else caller.chain)
+        room = _FRAMES - now
+        if room > _FUNCTION_DEPTH:
+            room = _FUNCTION_DEPTH
+        if room < (1 if program.counted else program.chain):
             raise DepthExceeded
-        constants = {name: instance.scope[name] for name in instance.fresh} if running else {}
+        constants = {label: instance.scope[label] for label in instance.fresh} if running else None
         mark = view.checkpoint() if quiet and view is not None else 0
         events = len(meter.events)
-        meter.sender, meter.self_address, meter.name = meter.self_address, self.address(instance.name), instance.name
-        meter.depth = 0
-        if entry.role == "view":
+        self.frames = now
+        meter.allowed, meter.depth = room, 0
+        meter.sender, meter.self_address, meter.name = own, instance.address, instance.name
+        if entry.role == "view" and not readonly:
             meter.readonly = True
             meter.put = meter.delete = refuse_write
-        self.stack.append(instance)
+        stack.append(instance)
         if instance.fresh:
             instance.renew()
         try:
@@ -323,9 +332,13 @@ class Machine:
             del meter.events[events:]
             answer = (False, code)
         finally:
-            self.stack.pop()
-            meter.name, meter.sender, meter.self_address, meter.depth, meter.allowed, self.frames = saved
-            meter.readonly, meter.put, meter.delete = rights
+            stack.pop()
+            self.frames = frames
+            meter.name, meter.sender, meter.self_address = name, sender, own
+            meter.depth, meter.allowed = depth, allowed
+            if meter.readonly is not readonly and view is not None:
+                meter.readonly = False
+                meter.put, meter.delete = view.put, view.delete
             if constants:
                 instance.scope.update(constants)
         return answer

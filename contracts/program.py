@@ -32,6 +32,7 @@ from contracts.state_format import FROZEN
 from contracts.storage import build_storage
 from contracts.values import ValueRefused, encode_value
 from contracts.wrapped import build_wrapped
+from ledger.crypto import contract_address
 from ledger.errors import InvariantBroken
 from ledger.objects import Event
 
@@ -185,6 +186,7 @@ class Instance:
     ) -> None:
         self.program = program
         self.name = name
+        self.address = contract_address(name)
         self.calls = calls
         self.blocked = ""
         meter = library.meter
