@@ -32,6 +32,7 @@ _COMPARE: dict[type, str] = {
 _INT_RESULT = frozenset(("sub", "floordiv", "mod", "pow", "lshift", "rshift", "add", "bitor", "bitand", "bitxor"))
 _CTX: dict[str, Kind] = {
     "sender": kinds.ADDRESS,
+    "origin": kinds.ADDRESS,
     "self_address": kinds.ADDRESS,
     "tx_hash": kinds.ADDRESS,
     "height": kinds.U64,
@@ -62,12 +63,21 @@ class Expressions:
         self.scope = scope
         self.contract = scope.contract
         self.table: dict[type, Callable[[Any], Emitted]] = {kind: getattr(self, name) for kind, name in _NODES.items()}
+        self.visited: dict[tuple[int, bool], tuple[ast.expr, Emitted]] = {}
 
     def visit(self, node: ast.expr) -> Emitted:
+        """Emit an expression. Calls and comparisons are remembered while their statement lasts: some look at an operand
+        twice, and inside each other that would take time that doubles with each of them."""
         method = self.table.get(type(node))
         if method is None:
             raise self.scope.refuse("C030", node, type(node).__name__)
-        return method(node)
+        if not isinstance(node, ast.Call | ast.Compare):
+            return method(node)
+        place = (id(node), self.inline)
+        known = self.visited.get(place)
+        if known is None:
+            known = self.visited[place] = (node, method(node))
+        return known[1]
 
     @property
     def inline(self) -> bool:

@@ -58,6 +58,7 @@ class Statements(ApiCalls):
                 )
             gas += statement_gas(node)
             memory += statement_bytes(node)
+            self.visited.clear()
             made = method(node)
             emit.locate(made, node.lineno)
             run.extend(made)
