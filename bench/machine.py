@@ -44,8 +44,21 @@ def process_cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
+def family(pid: int) -> list[int]:
+    """A process and its children: what a node runs in processes of its own counts as the node."""
+    try:
+        children = [Path(task / "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except FileNotFoundError:
+        return [pid]
+    return [pid, *(member for group in children for child in group for member in family(int(child)))]
+
+
 def peak_memory_bytes(pid: int) -> int:
-    """Largest resident set of a process so far; 0 if it is gone."""
+    """Largest resident sets of a process and its children so far, added up; 0 if it is gone."""
+    return sum(_peak_memory_of_one(member) for member in family(pid))
+
+
+def _peak_memory_of_one(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:
@@ -75,7 +88,7 @@ class CpuReading:
         return cls(
             wall=time.perf_counter(),
             machine=machine_busy_seconds(),
-            nodes=sum(process_cpu_seconds(pid) for pid in pids),
+            nodes=sum(process_cpu_seconds(member) for pid in pids for member in family(pid)),
             client=process_cpu_seconds(os.getpid()),
         )
 

@@ -102,9 +102,11 @@ class MempoolSection(Section):
 
 
 class VerifySection(Section):
-    """[verify]: signature checks. `threads` 0: two if the node has two cores for itself, else one."""
+    """[verify]: signature checks. `threads` 0: two if the node has two cores for itself, else one. `processes`: whether
+    each thread has a process that does the work; `auto`: if the node has the cores for itself."""
 
     threads: Annotated[int, Field(ge=0, le=64)] = 0
+    processes: Literal["auto", "on", "off"] = "auto"
     group_ms: Millis = 3
     chunk: Count = 64
     cache: Count = 131_072
@@ -188,7 +190,13 @@ def load_config(
             else:
                 merged[section] = values
     if "home" in merged:
-        raise ConfigError("the home directory is where the file lies", code="CONFIG_UNKNOWN_KEY", found="home")
+        raise ConfigError(
+            "the home directory is where the file lies",
+            code="CONFIG_UNKNOWN_KEY",
+            expected="a section",
+            found="home",
+            fix="move the file instead",
+        )
     try:
         return NodeConfig(**merged, home=path.parent)
     except ValidationError as error:
@@ -203,9 +211,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
             "no configuration file", code="CONFIG_MISSING", expected=path, found="nothing", fix="gridchain init DIR"
         ) from None
     except OSError as error:
-        raise ConfigError("the configuration file cannot be read", code="CONFIG_MISSING", found=error) from None
+        raise ConfigError(
+            "the configuration file cannot be read",
+            code="CONFIG_MISSING",
+            expected=path,
+            found=error.strerror,
+            fix="check its path and permissions",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML", code="CONFIG_SYNTAX", found=error) from None
+        raise ConfigError(
+            f"{path} is not TOML",
+            code="CONFIG_SYNTAX",
+            expected="TOML 1.0 in UTF-8",
+            found=error,
+            fix="correct the file at this place",
+        ) from None
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -257,4 +277,5 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
         code="CONFIG_VALUE",
         expected=first["msg"],
         found=repr(first["input"])[:120],
+        fix=f"correct {dotted} in {path} or in the environment; docs/cli.md lists the keys",
     )

@@ -1,9 +1,10 @@
 """From bytes to waiting transactions, in groups, each step once per node.
 
 What arrives within `group_ms`, by API or gossip, is one group. Per transaction: size, id, duplicates by id, strict
-decode, chain, everything the mempool can judge; only then its signature, in chunks on worker threads (libsodium frees
-the GIL). So a node checks the signatures of what it admits, and of nothing else but bad ones. Groups are worked off in
-slices of a chunk, so that the loop is never held for long. An id in verification counts as present (`pending`).
+decode, chain, everything the mempool can judge; only then its signature, in chunks on worker threads
+(`node.signatures`). So a node checks the signatures of what it admits, and of nothing else but bad ones. Groups are
+worked off in slices of a chunk, so that the loop is never held for long. An id in verification counts as present
+(`pending`).
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
 from ledger.objects import MAX_TRANSACTION_BYTES, Transaction, Verified, decode_transaction, transaction_id
-from ledger.objects import verify_transaction as verify_signature
 from node.mempool import Mempool, Refusal
 from node.metrics import Metrics
+from node.signatures import SignatureChecks
 from node.tasks import Tasks
 
 MAX_IN_FLIGHT: Final = 32_768
@@ -101,14 +101,14 @@ class Ingress:
         self,
         settings: IngressSettings,
         mempool: Mempool,
-        threads: Executor,
+        signatures: SignatureChecks,
         metrics: Metrics,
         admitted: Callable[[list[Transaction], bytes | None], None],
         bad_peer: Callable[[bytes, str], None],
     ) -> None:
         self._settings = settings
         self._mempool = mempool
-        self._threads = threads
+        self._signatures = signatures
         self._metrics = metrics
         self._admitted = admitted
         self._bad_peer = bad_peer
@@ -270,11 +270,10 @@ class Ingress:
         )
 
     async def _check_chunk(self, checks: list[_InCheck]) -> None:
-        loop = asyncio.get_running_loop()
         wanted = [check.transaction for check in checks if check.transaction.id not in self._verified]
-        good = await loop.run_in_executor(self._threads, _check_signatures, wanted, self._metrics)
+        good = await self._signatures.check(wanted)
         started = time.thread_time()
-        now_ms = int(loop.time() * 1_000)
+        now_ms = int(asyncio.get_running_loop().time() * 1_000)
         by_source: dict[bytes | None, list[Transaction]] = {}
         for check in checks:
             transaction = check.transaction
@@ -342,19 +341,6 @@ class Ingress:
 
 
 _NO_HONEST_PEER: Final = frozenset({"BAD_SIGNATURE", "MALFORMED", "NOT_CANONICAL", "TOO_LARGE", "WRONG_CHAIN"})
-
-
-def _check_signatures(transactions: list[Transaction], metrics: Metrics) -> dict[Hash, Verified[Transaction]]:
-    """On a worker thread: the transactions whose signatures hold, by id."""
-    started = time.thread_time()
-    good: dict[Hash, Verified[Transaction]] = {}
-    for transaction in transactions:
-        verified = verify_signature(transaction)
-        if verified is not None:
-            good[transaction.id] = verified
-    metrics.verifications.inc(len(transactions))
-    metrics.spent("verify", time.thread_time() - started, len(transactions))
-    return good
 
 
 def _of(error: DecodeError) -> Refusal:

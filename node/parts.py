@@ -40,6 +40,7 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
+from node.signatures import SignatureChecks
 from node.signer import Signer
 from node.store_guard import GuardedStore
 from node.store_shim import UnsyncedLostStore
@@ -143,17 +144,15 @@ def network_settings(
     )
 
 
-def verification_threads(config: NodeConfig, genesis: Genesis) -> int:
-    """Two if this node has two cores for itself, else one. On a loopback address the whole network is on this host."""
-    if config.verify.threads:
-        return config.verify.threads
+def has_own_cores(config: NodeConfig, genesis: Genesis) -> bool:
+    """Whether this node has two cores for itself. On a loopback address the whole network is on this host."""
     cores = len(os.sched_getaffinity(0))
     try:
         shared = ip_address(config.p2p.host).is_loopback
     except ValueError:
         shared = False
     nodes_here = len(genesis.validators) if shared else 1
-    return 2 if cores >= 2 * nodes_here else 1
+    return cores >= 2 * nodes_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +276,17 @@ def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
         AdmissionRules(state, ground.questions),
         lambda pending: inbox.put(TransactionsReady(pending)),
     )
-    threads = ThreadPoolExecutor(verification_threads(config, genesis), thread_name_prefix="verify")
+    own_cores = has_own_cores(config, genesis)
+    signatures = SignatureChecks.open(
+        verify.threads or (2 if own_cores else 1),
+        ground.metrics,
+        processes=own_cores if verify.processes == "auto" else verify.processes == "on",
+        log=ground.log,
+    )
     ingress = Ingress(
         IngressSettings(genesis.chain_id, verify.group_ms, verify.chunk, verify.cache),
         mempool,
-        stack.enter_context(threads),
+        stack.enter_context(signatures),
         ground.metrics,
         peers.spread,
         peers.drop,

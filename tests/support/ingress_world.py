@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from ledger.accounts import NonceWindow
@@ -12,6 +11,7 @@ from ledger.objects import Transaction, TransactionBody, decode_transaction, sig
 from node.ingress import Ingress, IngressSettings
 from node.mempool import Mempool, MempoolLimits, Refusal
 from node.metrics import Metrics
+from node.signatures import SignatureChecks
 from node.tasks import task_scope
 
 CHAIN = "dev-ingress-00"
@@ -47,8 +47,8 @@ def signed(key: SigningKey, nonce: int = 0, **changes: object) -> bytes:
 
 
 class IngressWorld:
-    def __init__(self, limits: MempoolLimits, threads: ThreadPoolExecutor) -> None:
-        self.metrics = Metrics("test")
+    def __init__(self, limits: MempoolLimits, metrics: Metrics, signatures: SignatureChecks) -> None:
+        self.metrics = metrics
         self.rules = OpenRules()
         self.ready: list[bool] = []
         self.spread: list[tuple[list[Transaction], bytes | None]] = []
@@ -57,7 +57,7 @@ class IngressWorld:
         self.ingress = Ingress(
             IngressSettings(CHAIN, group_ms=1, chunk=16),
             self.pool,
-            threads,
+            signatures,
             self.metrics,
             lambda transactions, source: self.spread.append((transactions, source)),
             lambda source, code: self.bad.append((source, code)),
@@ -77,8 +77,9 @@ class IngressWorld:
 
 @asynccontextmanager
 async def ingress_world(limits: MempoolLimits | None = None) -> AsyncIterator[IngressWorld]:
-    with ThreadPoolExecutor(2) as threads:
-        world = IngressWorld(limits or MempoolLimits(), threads)
+    metrics = Metrics("test")
+    with SignatureChecks.open(2, metrics, processes=False) as signatures:
+        world = IngressWorld(limits or MempoolLimits(), metrics, signatures)
         async with task_scope() as tasks:
             tasks.spawn(world.ingress.run(tasks), name="ingress")
             yield world
