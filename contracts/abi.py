@@ -11,7 +11,7 @@ import msgspec
 from contracts import keys
 from contracts.checks import Check, make_check
 from contracts.compile import Program
-from contracts.faults import BadValue, Overflow, TypeMismatch
+from contracts.faults import AuthDenied, BadValue, Overflow, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.resolve import MISSING, Function
@@ -41,15 +41,33 @@ class Entry:
     call: Callable[..., Any]
     decode: Callable[[bytes], tuple[Any, ...]]
     take: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    reentrant: bool = False
 
 
 def entries_of(program: Program, function: Callable[[str], Callable[..., Any]], meter: Meter) -> dict[str, Entry]:
     """All entry points of a program with decoders bound to `meter`."""
     return {
-        found.name: _entry(program, found, function(found.name), meter)
+        found.name: _entry(program, found, _guarded(found, function(found.name), meter), meter)
         for found in program.contract.functions.values()
         if found.role
     }
+
+
+def _guarded(function: Function, call: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+    """The function behind the checks that its `@export(auth=..., signers=...)` asks for."""
+    signer = [index for index, found in enumerate(function.parameters) if found.name == function.signer]
+    roles = function.auth
+    if not signer and not roles:
+        return call
+
+    def guarded(*values: Any) -> Any:
+        if signer and values[signer[0]] != meter.sender:
+            raise AuthDenied
+        if roles and not any(meter.has_role(role) for role in roles):
+            raise AuthDenied
+        return call(*values)
+
+    return guarded
 
 
 def _entry(program: Program, function: Function, call: Callable[..., Any], meter: Meter) -> Entry:
@@ -85,7 +103,7 @@ def _entry(program: Program, function: Function, call: Callable[..., Any], meter
 
     quick = _quick(function)
     if quick is None:
-        return Entry(function.name, function.role, function.scheduled, call, slow, take)
+        return Entry(function.name, function.role, function.scheduled, call, slow, take, function.reentrant)
 
     def fast(raw: bytes) -> tuple[Any, ...]:
         """Typed decoding; anything unusual goes the slow way, which decides."""
@@ -95,7 +113,7 @@ def _entry(program: Program, function: Function, call: Callable[..., Any], meter
             return slow(raw)
         return values if _encode(values) == raw else slow(raw)
 
-    return Entry(function.name, function.role, function.scheduled, call, fast, take)
+    return Entry(function.name, function.role, function.scheduled, call, fast, take, function.reentrant)
 
 
 def _plainly(
@@ -267,6 +285,9 @@ def abi_of(program: Program) -> dict[str, Value]:
         function.name: {
             "role": function.role,
             "scheduled": function.scheduled,
+            "auth": list(function.auth),
+            "signers": [function.signer] if function.signer else [],
+            "reentrant": function.reentrant,
             "parameters": [
                 {"name": p.name, "type": str(p.shape), "optional": p.default is not MISSING}
                 for p in function.parameters

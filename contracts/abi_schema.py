@@ -106,6 +106,9 @@ def _entry(function: Function) -> dict[str, Any]:
     return {
         "role": function.role,
         "scheduled": function.scheduled,
+        "auth": list(function.auth),
+        "signers": [function.signer] if function.signer else [],
+        "reentrant": function.reentrant,
         "arguments": {"type": "array", "prefixItems": parameters, "items": False, "minItems": least},
         "returns": schema_of(function.returns),
     }

@@ -31,6 +31,7 @@ class ApiCalls(Calls):
             "schedule": self.schedule,
             "sha256": lambda node: self.fixed(node, "sha256", 1, kinds.ADDRESS),
             "mul_div": lambda node: self.fixed(node, "mul_div", 3, kinds.INT),
+            "verify_ed25519": lambda node: self.fixed(node, "verify_ed25519", 3, kinds.BOOL),
             "contract_address": lambda node: self.fixed(node, "contract_address", 1, kinds.ADDRESS),
         }
 

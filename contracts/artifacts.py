@@ -8,13 +8,14 @@ without compiling anything. Types in it are structural: two records with the sam
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.abi import abi_of
 from contracts.compile import Program
 from contracts.limits import LANGUAGE
-from contracts.resolve import Contract, Slot
+from contracts.resolve import Contract, Function, Slot
 from contracts.shapes import Shape
 from contracts.values import Value, encode_value
 from ledger.codec import Bytes32, ShortText, Uint, Wire, encode
@@ -105,13 +106,27 @@ def structural(contract: Contract, shape: Shape) -> str:
     return text + (" | None" if shape.optional else "")
 
 
+def _decorated(function: Function) -> str:
+    said = [word for word in ("scheduled", "reentrant") if getattr(function, word)]
+    said += [f"auth={'|'.join(function.auth)}"] if function.auth else []
+    said += [f"signer={function.signer}"] if function.signer else []
+    return f"@{function.role}" + (f"({', '.join(said)})" if said else "")
+
+
+def asks_roles(contract: Contract) -> bool:
+    """Whether a contract asks who has which role, so that its manifest must name who answers."""
+    functions = contract.functions.values()
+    asked = (node for function in functions for node in ast.walk(function.node) if isinstance(node, ast.Attribute))
+    return any(function.auth for function in functions) or any(node.attr == "has_role" for node in asked)
+
+
 def _signatures(contract: Contract) -> tuple[tuple[str, str], ...]:
     found = []
     for name, function in sorted(contract.functions.items()):
         if function.role:
             taken = ", ".join(f"{p.name}: {structural(contract, p.shape)}" for p in function.parameters)
             result = structural(contract, function.returns)
-            found.append((name, f"@{function.role} ({taken}) -> {result}"))
+            found.append((name, f"{_decorated(function)} ({taken}) -> {result}"))
     return tuple(found)
 
 

@@ -142,6 +142,8 @@ class Calls(BuiltinCalls):
             if (base.id, name) in words.CLASS_METHODS:
                 kind = kinds.BYTES if base.id == "bytes" else kinds.INT
                 return emit.helper(f"{base.id}.{name}", *self.arguments(node), keywords=self.keywords(node)), kind
+            if base.id == "ctx" and name == "has_role":
+                return self.fixed(node, "has_role", 1, kinds.BOOL)
             if base.id == "ctx" or base.id in words.TYPES:
                 raise self.scope.refuse("C057", node, f"{base.id}.{name}")
         return self.value_method(node, self.visit(base), name)

@@ -40,6 +40,8 @@ from ledger.errors import GridchainError, InvariantBroken
 from ledger.objects import Event
 from ledger.schema import state_contract, state_scheduled, state_source
 
+ROLE_VIEW = "has_role"
+"""The view of an instance that says who has which role: (account, role) -> bool."""
 _SIMPLE = (int, bool, type(None))
 _FLAT = frozenset((*_SIMPLE, bytes, str))
 _CROSS_CALL, _BYTES_PER_GAS = GAS.cross_call, GAS.bytes_per_gas
@@ -92,6 +94,7 @@ class Machine:
         self.meter = Meter()
         self.meter.invoke = self.invoke
         self.meter.schedule = self.schedule
+        self.meter.has_role = self.has_role
         self.library = Library(self.meter)
         self.linked: dict[str, tuple[bytes, Instance, bytes]] = {}
         self.addresses: dict[str, bytes] = {}
@@ -164,7 +167,7 @@ class Machine:
             program = compile_source(source)
         except GridchainError as error:
             raise InvariantBroken(f"the installed source of {name} does not compile: {error}") from error
-        return Instance(program, name, calls, self.library, dict(record.slots))
+        return Instance(program, name, calls, self.library, dict(record.slots), record.roles)
 
     def address(self, name: str) -> bytes:
         """The account of an instance."""
@@ -179,7 +182,7 @@ class Machine:
         """Run one top-level call with the gas that the meter holds; return what it returns."""
         meter = self.meter
         meter.name = instance.name
-        meter.sender = sender
+        meter.sender = meter.origin = sender
         meter.self_address = instance.address
         meter.tx_hash = subject
         meter.depth = 0
@@ -247,12 +250,30 @@ class Machine:
         if entry.scheduled or (role != "view" and (view_only or role != "export")):
             raise AuthDenied
         running = instance in stack
-        if running and role != "view":
+        if running and role != "view" and not entry.reentrant:
             raise Reentrancy
         copies = self.copied(arguments)
         if gas is None:
             return self.enter(instance, entry, copies, running, quiet)
         return self.capped(instance, entry, copies, running, quiet, gas)
+
+    def has_role(self, role: Any) -> bool:
+        """`ctx.has_role("role")`: whether the instance that the manifest names says so of the sender."""
+        meter, stack = self.meter, self.stack
+        meter.spend(GAS.cross_call)
+        if type(role) is not str:
+            raise TypeMismatch
+        if not stack[-1].roles:
+            return False
+        if len(stack) >= LIMITS.call_depth:
+            raise DepthExceeded
+        instance = self.instance(stack[-1].roles)
+        if instance is None:
+            raise Unknown("UNKNOWN_CONTRACT")
+        entry = instance.entries.get(ROLE_VIEW)
+        if entry is None or entry.role != "view":
+            raise Unknown("UNKNOWN_ENTRY")
+        return self.enter(instance, entry, (meter.sender, role), instance in stack, False) is True
 
     def capped(
         self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool, gas: Any
@@ -265,7 +286,7 @@ class Machine:
         meter = self.meter
         kept = meter.gas - gas
         if kept <= 0:
-            return self.enter(instance, entry, arguments, running, quiet, False)
+            return self.enter(instance, entry, arguments, running, quiet)
         meter.gas = gas
         try:
             return self.enter(instance, entry, arguments, running, quiet, True)

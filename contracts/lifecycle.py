@@ -24,6 +24,7 @@ from contracts.artifacts import (
     REVOKED,
     Artifact,
     ArtifactRecord,
+    asks_roles,
     changes,
     layout_changes,
     layout_fault,
@@ -148,6 +149,8 @@ class Lifecycle:
         if self.state.read(key) is not None:
             fail("ALREADY_DEPLOYED")
         program = self.compiled(source)
+        if asks_roles(program.contract) and not roles:
+            fail("BAD_MANIFEST")
         record = record_of(program, artifact, deployer, self.meter.height, PENDING)
         self.keep(record, source)
         self.state.emit(

@@ -140,6 +140,7 @@ class GasTable:
     transaction: int = 500
     argument_byte: int = 2
     install_per_byte: int = 20
+    verify: int = 8_000
     deploy_per_byte: int = 100
     deploy_per_node: int = 2_000
 

@@ -64,9 +64,9 @@ class Meter:
     """Counters and context of the running transaction. Reused; `contracts.executor` resets it for each call."""
 
     __slots__ = (
-        "allowed", "block_time_ms", "chain_id", "delete", "depth", "events", "gas", "get", "height",
-        "invoke", "market_time_ms", "mem", "name", "put", "readonly", "scan", "schedule", "self_address", "sender",
-        "tx_hash",
+        "allowed", "block_time_ms", "chain_id", "delete", "depth", "events", "gas", "get", "has_role", "height",
+        "invoke", "market_time_ms", "mem", "name", "origin", "put", "readonly", "scan", "schedule", "self_address",
+        "sender", "tx_hash",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,6 +78,7 @@ class Meter:
         self.readonly = False
         self.name = ""
         self.sender = b""
+        self.origin = b""
         self.self_address = b""
         self.tx_hash = b""
         self.chain_id = ""
@@ -90,6 +91,7 @@ class Meter:
         self.scan: Callable[..., list[tuple[bytes, bytes]]] = no_view
         self.invoke: Callable[..., Any] = no_view
         self.schedule: Callable[..., None] = no_view
+        self.has_role: Callable[[Any], bool] = no_view
 
     def spend(self, gas: int) -> None:
         """Charge before work."""

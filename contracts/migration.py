@@ -15,7 +15,7 @@ import msgspec
 
 from contracts.artifacts import APPROVED, ArtifactRecord, layout_fault, place_slots
 from contracts.faults import Halt
-from contracts.meter import GAS, LIMITS
+from contracts.meter import GAS, LIMITS, Meter, StateView
 from contracts.native import NativeState, fail
 from contracts.outcome import outcome_of
 from contracts.state_format import (
@@ -267,8 +267,8 @@ class Migrations:
         linked = machine.link(name, record, frozenset())
         entry = next(entry for entry in linked.entries.values() if entry.role == "migrate")
         mark, events = view.checkpoint(), len(meter.events)
-        before = (meter.put, meter.delete)
-        self._journalling(name, plan.from_version + 1)
+        machine.view = watched = _Journalled(view, name, self._journal(name, plan.from_version + 1), meter)
+        meter.put, meter.delete = watched.put, watched.delete
         try:
             arguments = (plan.from_version, plan.cursor)
             cursor = machine.capped(linked, entry, arguments, False, False, meter.gas - _RESERVE)
@@ -277,36 +277,12 @@ class Migrations:
             cursor, line = None, getattr(error, "line", 0)
             code = outcome_of(error)[0]
         finally:
-            meter.put, meter.delete = before
+            machine.view, meter.put, meter.delete = view, view.put, view.delete
         if code:
             view.rollback(mark)
             del meter.events[events:]
             meter.mem = max(meter.mem, LIMITS.stored_value)
         return cursor, code, line
-
-    def _journalling(self, name: str, version: int) -> None:
-        """From now on the first write to a key of the instance keeps its old value."""
-        meter, journal = self.meter, self._journal(name, version)
-        own, counter = state_instance(name), sequence_key(name)
-        put, delete = meter.put, meter.delete
-
-        def keep(key: bytes) -> None:
-            if not key.startswith(own) or key == counter or meter.get(journal + key) is not None:
-                return
-            raw = meter.get(key)
-            kept = b"\x00" if raw is None else b"\x01" + raw
-            meter.spend(GAS.write + GAS.write_per_byte * (len(journal) + len(key) + len(kept)))
-            put(journal + key, kept)
-
-        def journalled_put(key: bytes, value: bytes) -> None:
-            keep(key)
-            put(key, value)
-
-        def journalled_delete(key: bytes) -> None:
-            keep(key)
-            delete(key)
-
-        meter.put, meter.delete = journalled_put, journalled_delete
 
     def _finished(self, name: str, record: InstanceRecord, plan: UpgradeRecord) -> None:
         previous = self.previous(name)
@@ -329,6 +305,33 @@ class Migrations:
     def _undo(self, name: str, plan: UpgradeRecord) -> None:
         self._save(name, msgspec.structs.replace(plan, phase="undoing"))
         self.state.schedule("undo_batch", name, plan.from_version + 1)
+
+
+class _Journalled:
+    """A view that keeps the old value of each key of an instance when it is first written."""
+
+    def __init__(self, view: StateView, name: str, journal: bytes, meter: Meter) -> None:
+        self.view, self.meter, self.journal = view, meter, journal
+        self.own, self.counter = state_instance(name), sequence_key(name)
+        self.get, self.scan = view.get, view.scan
+        self.checkpoint, self.rollback = view.checkpoint, view.rollback
+
+    def put(self, key: bytes, value: bytes, /) -> None:
+        self.keep(key)
+        self.view.put(key, value)
+
+    def delete(self, key: bytes, /) -> None:
+        self.keep(key)
+        self.view.delete(key)
+
+    def keep(self, key: bytes) -> None:
+        # the counter of scheduled calls only grows: those that a migration made stay in the queue
+        if not key.startswith(self.own) or key == self.counter or self.get(self.journal + key) is not None:
+            return
+        raw = self.get(key)
+        kept = b"\x00" if raw is None else b"\x01" + raw
+        self.meter.spend(GAS.write + GAS.write_per_byte * (len(self.journal) + len(key) + len(kept)))
+        self.view.put(self.journal + key, kept)
 
 
 def _cursor_fault(cursor: Any, last: bytes) -> str:

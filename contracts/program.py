@@ -174,7 +174,7 @@ def _events(meter: Meter) -> dict[str, Helper]:
 
 class Instance:
     """A program linked to an instance name and a meter. `slots`: slot to the name of its storage, where an upgrade made
-    the two differ. `blocked`: why it takes no calls now, "" if it does."""
+    the two differ. `roles`: the instance that says who has which role. `blocked`: why it takes no calls now, or ""."""
 
     def __init__(
         self,
@@ -183,12 +183,14 @@ class Instance:
         calls: frozenset[str],
         library: Library,
         slots: Mapping[str, str] = MappingProxyType({}),
+        roles: str = "",
     ) -> None:
         self.program = program
         self.name = name
         self.address = contract_address(name)
         self.calls = calls
         self.blocked = ""
+        self.roles = roles
         meter = library.meter
         contract = program.contract
         scope: dict[str, Any] = {"$" + helper: found for helper, found in library.helpers.items()}
@@ -207,6 +209,7 @@ class Instance:
             **{f"args.{function}": self.spreader(function, meter) for function in program.starred},
             "call": meter.invoke,
             "schedule": meter.schedule,
+            "has_role": meter.has_role,
         }
         scope.update({"$" + helper: found for helper, found in linked.items()})
         self.scope = scope

@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts import vocabulary as words
 from contracts.constants import constant_value, weight
+from contracts.decorators import decoration_of
 from contracts.limits import Limits
 from contracts.rules import reject
 from contracts.shapes import ANY_SHAPE, SCALARS, Shape, parse_shape, storable
@@ -29,7 +30,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`role`: "", export, view, init or migrate. `hidden`: values captured by a nested function, passed by name."""
+    """`role`: "", export, view, init or migrate. `hidden`: values captured by a nested function, passed by name.
+    `auth`, `signer`, `reentrant`: see `contracts.decorators`."""
 
     name: str
     node: ast.FunctionDef
@@ -38,6 +40,9 @@ class Function:
     role: str
     scheduled: bool
     hidden: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ()
+    signer: str = ""
+    reentrant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +234,8 @@ class _Resolver:
         return Slot(name, shapes, isinstance(key, ast.Tuple), value, self.default(call, value), self.was(call))
 
     def function(self, node: ast.FunctionDef) -> Function:
-        role, scheduled = self.role(node)
+        says = decoration_of(node)
+        role = says.role
         arguments = node.args.args
         missing = len(arguments) - len(node.args.defaults)
         names = [argument.arg for argument in arguments]
@@ -249,25 +255,10 @@ class _Resolver:
         returns = parse_shape(node.returns, self.contract.records) if node.returns else ANY_SHAPE
         hidden = tuple(argument.arg for argument in node.args.kwonlyargs)
         role = role or ("export" if self.pure and "." not in node.name else "")
-        return Function(node.name, node, tuple(parameters), returns, role, scheduled, hidden)
-
-    def role(self, node: ast.FunctionDef) -> tuple[str, bool]:
-        match node.decorator_list:
-            case []:
-                return "", False
-            case [ast.Name(id=name)]:
-                return name, False
-            case [ast.Call(func=ast.Name(id="export"), args=[], keywords=keywords)]:
-                match keywords:
-                    case []:
-                        return "export", False
-                    case [ast.keyword(arg="scheduled", value=ast.Constant(value=bool(flag)))]:
-                        return "export", flag
-                    case _:
-                        pass
-            case _:
-                pass
-        raise reject("C040", node.lineno, node.col_offset)
+        return Function(
+            node.name, node, tuple(parameters), returns, role, says.scheduled, hidden, says.auth, says.signer,
+            says.reentrant,
+        )  # fmt: skip
 
     def check_roles(self, tree: ast.Module) -> None:
         for role in ("init", "migrate"):
@@ -275,12 +266,27 @@ class _Resolver:
             if len(found) > 1:
                 raise reject("C070", found[1].node.lineno, 0, f"@{role}")
         for function in self.contract.functions.values():
+            if function.signer and not _signs(function):
+                raise reject("C071", function.node.lineno, 0, f"{function.signer} is no parameter of type Address")
+            if function.role == "migrate" and not self.pure and not _migrates(function):
+                raise reject("C071", function.node.lineno, 0, "@migrate: (version: u64, cursor: bytes) -> bytes | None")
             if function.scheduled and (
                 not function.parameters or function.parameters[0].shape.tag not in ("int", "u64")
             ):
                 raise reject(
                     "C071", function.node.lineno, 0, "the first parameter of a scheduled entry is its due time"
                 )
+
+
+def _signs(function: Function) -> bool:
+    signer = Shape("Address")
+    return any(p.name == function.signer and p.shape == signer and p.default is MISSING for p in function.parameters)
+
+
+def _migrates(function: Function) -> bool:
+    shapes = [parameter.shape for parameter in function.parameters]
+    plain = all(parameter.default is MISSING for parameter in function.parameters)
+    return plain and shapes == [Shape("u64"), Shape("bytes")] and function.returns == Shape("bytes", optional=True)
 
 
 def _default_fits(value: Any, shape: Shape) -> bool:

@@ -12,10 +12,17 @@ BUILTINS = frozenset(
         "int", "str", "bool", "bytes", "list", "dict", "tuple", "set", "isinstance", "divmod", "pow", "ord", "chr",
     )
 )  # fmt: skip
-API = frozenset(("require", "revert", "emit", "call", "view_call", "schedule", "sha256", "mul_div", "contract_address"))
+API = frozenset(
+    (
+        "require", "revert", "emit", "call", "view_call", "schedule", "sha256", "mul_div", "contract_address",
+        "verify_ed25519",
+    )
+)  # fmt: skip
 DECLARATIONS = frozenset(("Var", "Map", "record", "event"))
 DECORATORS = frozenset(("export", "view", "init", "migrate"))
-CTX_FIELDS = frozenset(("sender", "height", "block_time_ms", "market_time_ms", "tx_hash", "chain_id", "self_address"))
+CTX_FIELDS = frozenset(
+    ("sender", "origin", "height", "block_time_ms", "market_time_ms", "tx_hash", "chain_id", "self_address")
+)
 UNBINDABLE = API | DECLARATIONS | DECORATORS | {"ctx", "Revert", "u64", "u256", "Address"}
 """Names that source may use but never bind."""
 

@@ -12,7 +12,7 @@ from contracts.faults import BadValue, Overflow, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, checked, is_number, numbers, size_of
-from ledger.crypto import contract_address, sha256
+from ledger.crypto import contract_address, sha256, verify
 
 _NOTHING: Any = object()
 _NUMBERS = frozenset((int, bool))
@@ -331,7 +331,15 @@ def _hashes(meter: Meter) -> dict[str, Helper]:
             found = cache[name] = contract_address(name)
         return found
 
-    return {"sha256": digest, "contract_address": address}
+    def verified(public_key: Any, message: Any, signature: Any) -> bool:
+        """RFC 8032 over the bare message, as meters and oracles outside sign; a key or signature of another length
+        verifies nothing."""
+        if not type(public_key) is type(message) is type(signature) is bytes:
+            raise TypeMismatch
+        meter.spend(GAS.verify + GAS.hash_per_64_bytes * (len(message) // 64))
+        return verify(public_key, b"", message, signature)
+
+    return {"sha256": digest, "contract_address": address, "verify_ed25519": verified}
 
 
 def too_wide() -> None:

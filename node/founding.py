@@ -8,9 +8,11 @@ from typing import Final
 from consensus.engine import EpochStart
 from consensus.parameters import EngineParameters
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock
+from contracts.lifecycle import unknown_language
+from contracts.limits import LANGUAGE
 from ledger.chain import ChainStore
 from ledger.codec import encode
-from ledger.errors import GenesisError
+from ledger.errors import GenesisError, StoreError
 from ledger.genesis import Genesis, genesis_block
 from ledger.state import Overlay, StateBase
 from ledger.store import Store
@@ -82,10 +84,13 @@ def leader_limits(genesis: Genesis, chosen: ConsensusSection) -> BlockLimits:
 
 
 def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore:
-    """Open the chain of `genesis` in `store`; in an empty store, install genesis first. Raise `StoreError`,
-    `GenesisError` (GENESIS_INSTALL) if a contract's source or arguments are refused."""
+    """Open the chain of `genesis` in `store`; in an empty store, install genesis first. Raise `StoreError`
+    (LANGUAGE_UNSUPPORTED too: a contract that this software cannot run), `GenesisError` (GENESIS_INSTALL) if a
+    contract's source or arguments are refused."""
     if not ChainStore.is_empty(store):
-        return ChainStore.open(store, genesis)
+        chain = ChainStore.open(store, genesis)
+        _check_languages(StateBase(store))
+        return chain
     view = Overlay(StateBase(store))
     view.put(STATE_VALIDATORS, encode(genesis.validator_set.validators))
     market_ms = executor.clock.market_time(genesis.time_ms)
@@ -106,13 +111,30 @@ def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore
     return ChainStore.create(store, genesis, block, receipts, view.delta())
 
 
+def _check_languages(state: StateBase) -> None:
+    unknown = unknown_language(state)
+    if unknown is not None:
+        raise StoreError(
+            "this chain runs a contract in a language that this software does not speak",
+            code="LANGUAGE_UNSUPPORTED",
+            expected=LANGUAGE,
+            found=f"{unknown[1]} in {unknown[0]}",
+            fix="install a release of gridchain that speaks it; the data directory stays as it is",
+        )
+
+
 def current_epoch(chain: ChainStore, epoch_blocks: int) -> EpochStart:
     """The epoch that the block after the head belongs to, from its boundary block."""
     height = chain.height // epoch_blocks * epoch_blocks
     header, raw = chain.header(height), chain.header_bytes(height)
     block = chain.block(height)
     if header is None or raw is None or block is None:
-        raise GenesisError(f"the boundary block {height} is missing", found=height)
+        raise GenesisError(
+            "the boundary block of the epoch is missing",
+            expected=f"block {height}",
+            found="nothing",
+            fix="gridchain db verify tells what is damaged; take the chain anew from the others",
+        )
     return epoch_after(header, block.hash, chain)
 
 

@@ -345,6 +345,15 @@ def role_of(address: Address) -> str:
 
 
 @view
+def has_role(account: Address, role: str) -> bool:
+    """Whether an account is that institution, a member or a meter, or an approved member that applied for that role."""
+    if role != "" and role_of(account) == role:
+        return True
+    found = members_by_account.get(account)
+    return found is not None and found.status == "approved" and role in found.roles
+
+
+@view
 def institutions() -> dict:
     known = institution_cell.get()
     return {

@@ -132,18 +132,19 @@ def test_storage_has_its_golden_keys_and_values() -> None:
 
 
 def test_the_abi_lists_entries_events_records_and_storage() -> None:
+    open_to_all = {"scheduled": False, "auth": [], "signers": [], "reentrant": False}
     assert abi_of(compile_source(SOURCE)) == {
         "entries": {
             "put": {
                 "role": "export",
-                "scheduled": False,
+                **open_to_all,
                 "parameters": [
                     {"name": "a", "type": "u64", "optional": False},
                     {"name": "text", "type": "str", "optional": False},
                 ],
                 "returns": "None",
             },
-            "get": {"role": "view", "scheduled": False, "parameters": [], "returns": "R"},
+            "get": {"role": "view", **open_to_all, "parameters": [], "returns": "R"},
         },
         "events": {"E": {"fields": {"a": "u64"}, "indexed": ["a"]}},
         "storage": {
