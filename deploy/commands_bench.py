@@ -9,19 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.contract_speed import run_contract_bench, table
 from bench.tps import TpsOptions, run_tps
 from deploy.founding import make_network
 from deploy.layout import default_names
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
+from node.node import tame_collector
 
-app = typer.Typer(help="Measure throughput and latency of real processes.", no_args_is_help=True)
+app = typer.Typer(help="Measure throughput and latency of real processes, and contracts.", no_args_is_help=True)
 
 
 @app.callback()
 def bench() -> None:
-    """Measure real processes; figures are honest only when the machine is otherwise idle."""
+    """Measure; figures are honest only when the machine is otherwise idle."""
 
 
 @app.command()
@@ -38,7 +40,13 @@ def tps(
 ) -> None:
     """Signed orders through every validator's API; the clock ends with the last receipt read from every node."""
     if engine == "solo" and validators != 1:
-        raise ConfigError("solo has one validator", code="BAD_OPTION", expected="--validators 1", found=validators)
+        raise ConfigError(
+            "solo has one validator",
+            code="BAD_OPTION",
+            expected="--validators 1",
+            found=validators,
+            fix="use --engine bft for more",
+        )
     output = Output(as_json=as_json)
     directory = Path(tempfile.mkdtemp(prefix="gridchain-bench-"))
     layout = make_network(
@@ -58,6 +66,18 @@ def tps(
         else:
             shutil.rmtree(directory, ignore_errors=True)
     output.result(document, *_lines(document))
+
+
+@app.command()
+def contracts(
+    rounds: Annotated[int, typer.Option(min=3, max=1_000, help="Repeats of each figure; medians are reported.")] = 21,
+    as_json: JsonOption = False,
+) -> None:
+    """What contracts cost, in signature checks of the same run; and integer loops in times of plain CPython."""
+    output = Output(as_json=as_json)
+    tame_collector()
+    document = run_contract_bench(rounds, output.note)
+    output.result(document, *table(document))
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
