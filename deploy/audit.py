@@ -53,7 +53,12 @@ def auction_mode(genesis: Genesis) -> AuctionMode:
     for contract in genesis.contracts:
         if contract.name == AUCTION:
             return mode_of(contract.arguments)
-    raise GenesisError("no market", expected=AUCTION, found=[contract.name for contract in genesis.contracts])
+    raise GenesisError(
+        "no market",
+        expected=AUCTION,
+        found=[contract.name for contract in genesis.contracts],
+        fix="found the network with the contract library",
+    )
 
 
 def calendar_of(genesis: Genesis, slots: SlotTimes) -> Calendar:
@@ -107,6 +112,7 @@ async def common_height(clients: Sequence[Client], at_least: int, timeout_s: flo
             code="NOT_LEVEL",
             expected=f"{at_least} within {timeout_s:.0f} s",
             found=heights,
+            fix="look at the logs of the nodes that stay behind",
         ) from None
 
 

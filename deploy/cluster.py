@@ -125,7 +125,13 @@ class Cluster:
         """Start one node in its home; with `wait` return when its /readyz answers 200."""
         node = self.nodes[index]
         if node.running:
-            raise ClusterError(f"{node.name} is running", code="NODE_RUNNING", found=node.pid)
+            raise ClusterError(
+                f"{node.name} is running",
+                code="NODE_RUNNING",
+                expected="a stopped node",
+                found=node.pid,
+                fix="kill or stop it first",
+            )
         self._launch(node)
         if wait:
             await wait_ready(self.layout.chain_id, [node], self._ready_timeout_s)

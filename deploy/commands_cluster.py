@@ -143,7 +143,13 @@ def kill(
     target = layout.nodes[layout.node(node)]
     pid = running_pid(target)
     if pid is None:
-        raise ClusterError(f"{node} is not running", code="NODE_NOT_RUNNING", fix=f"gridchain cluster up {directory}")
+        raise ClusterError(
+            f"{node} is not running",
+            code="NODE_NOT_RUNNING",
+            expected="a running process",
+            found="none",
+            fix=f"gridchain cluster up {directory} --node {node}",
+        )
     os.kill(pid, signal.SIGKILL)
     Output(as_json=as_json).result(
         {"killed": node, "pid": pid}, f"{node} killed; start it again: gridchain cluster up {directory} --node {node}"

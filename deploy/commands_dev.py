@@ -99,7 +99,11 @@ async def _run(layout: NetworkLayout, output: Output, *, fresh: bool, once: bool
         while not once:
             if cluster.dead():
                 raise ClusterError(
-                    "the node has ended", code="NODE_DIED", found=f"its last lines:\n{cluster.nodes[0].log_tail()}"
+                    "the node has ended",
+                    code="NODE_DIED",
+                    expected="a running process",
+                    found=f"its last lines:\n{cluster.nodes[0].log_tail()}",
+                    fix=f"see {cluster.nodes[0].layout.log_file}",
                 )
             await asyncio.sleep(WATCH_S)
 
@@ -143,7 +147,12 @@ def _application(resident: Resident, meter: bytes) -> list[Value]:
 async def _must(account: Account, contract: str, entry: str, arguments: Sequence[Value]) -> None:
     outcome = await account.call(contract, entry, arguments)
     if not outcome.ok:
-        raise DevFailed(f"{contract}.{entry} failed", expected="a good receipt", found=outcome.code)
+        raise DevFailed(
+            f"{contract}.{entry} failed",
+            expected="a good receipt",
+            found=outcome.code,
+            fix="delete the directory and begin again",
+        )
 
 
 def _lines(document: dict[str, Any]) -> list[str]:

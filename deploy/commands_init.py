@@ -49,7 +49,13 @@ def init(
     chosen = tuple(name.strip() for name in names.split(",") if name.strip())
     count = validators or len(chosen) or (1 if engine == "solo" else 4)
     if chosen and len(chosen) != count:
-        raise ConfigError("as many names as validators", code="BAD_NAME", expected=count, found=len(chosen))
+        raise ConfigError(
+            "as many names as validators",
+            code="BAD_NAME",
+            expected=count,
+            found=len(chosen),
+            fix="give --names or --validators, or make them agree",
+        )
     passphrase = None
     if encrypt or passphrase_file is not None or passphrase_fd is not None:
         passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_new_passphrase).read(

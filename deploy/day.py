@@ -133,7 +133,13 @@ class DayRunner:
         await self._wait(lambda: self._approved == members, ONBOARDING_TIMEOUT_S, "attestations")
         self._screen.say(f"{members} members are approved, {time.monotonic() - started:.1f} s later.")
         if self._deposited != members + 1:
-            raise GridchainError("a deposit failed", code="ONBOARDING", expected=members + 1, found=self._failed)
+            raise GridchainError(
+                "a deposit failed",
+                code="ONBOARDING",
+                expected=f"{members + 1} deposits",
+                found=f"{self._deposited}; failed {self._failed}",
+                fix="look at the nodes' logs",
+            )
 
     async def _until_settled(self) -> None:
         day = self._day

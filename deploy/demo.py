@@ -135,18 +135,37 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
 
 def _check(options: DemoOptions) -> None:
     if not 1 <= options.slots <= SLOTS:
-        raise ConfigError("a run has 1 to 96 slots", code="SLOTS", expected=f"1 .. {SLOTS}", found=options.slots)
+        raise ConfigError(
+            "a run has 1 to 96 slots",
+            code="SLOTS",
+            expected=f"1 .. {SLOTS}",
+            found=options.slots,
+            fix="choose another --slots",
+        )
     if not 0 <= options.start <= SLOTS - options.slots:
         raise ConfigError(
             "the slots leave the day",
             code="FIRST_SLOT",
             expected=f"--first-slot 0 .. {SLOTS - options.slots} with --slots {options.slots}",
             found=options.start,
+            fix="choose another --first-slot, or fewer --slots",
         )
     if options.engine == "solo" and options.nodes != 1:
-        raise ConfigError("engine solo has one validator", code="VALIDATORS", expected=1, found=options.nodes)
+        raise ConfigError(
+            "engine solo has one validator",
+            code="VALIDATORS",
+            expected=1,
+            found=options.nodes,
+            fix="leave --validators away, or use --engine bft",
+        )
     if options.nodes < 1:
-        raise ConfigError("a network needs a validator", code="VALIDATORS", expected="1 or more", found=options.nodes)
+        raise ConfigError(
+            "a network needs a validator",
+            code="VALIDATORS",
+            expected="1 or more",
+            found=options.nodes,
+            fix="choose another --validators",
+        )
     if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
         raise ConfigError(
             "no order could meet its window at this speed" if options.speed > 0 else "market time must run",

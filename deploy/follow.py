@@ -75,7 +75,11 @@ class Follower:
             elif isinstance(seen, Lagged):
                 # The demo reads as fast as blocks come; being told to skip would falsify what is shown.
                 raise GridchainError(
-                    "the event stream skipped events", code="LAGGED", expected=seen.first, found=seen.last
+                    "the event stream skipped events",
+                    code="LAGGED",
+                    expected=seen.first,
+                    found=seen.last,
+                    fix="choose a smaller --speed",
                 )
             yield
 

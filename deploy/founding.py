@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
 from contracts.library_sources import (
+    SLOT_LENGTHS_MS,
     Calendar,
     Elector,
     Electorate,
@@ -25,7 +27,9 @@ from deploy.ports import free_ports
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
 from ledger.genesis import (
+    ENGINES,
     GENESIS_VERSION,
+    UNREAL_TIME_PREFIXES,
     EngineSettings,
     Genesis,
     GenesisContract,
@@ -43,6 +47,7 @@ from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
 
 CERTIFICATE_DAYS: Final = 365
 _MINUTE_MS: Final = 60_000
+_CHAIN_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _WEIGHT: Final = 1
 """Of every founder, as validator and as voter on contracts."""
 
@@ -87,16 +92,67 @@ def _check(plan: NetworkPlan) -> None:
             found=plan.directory,
             fix="choose another directory, or delete this one",
         )
-    names = [*plan.names, *plan.accounts]
-    for name in names:
+    _check_names(plan)
+    _check_figures(plan)
+
+
+def _check_names(plan: NetworkPlan) -> None:
+    for name in (*plan.names, *plan.accounts):
         if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii() and len(name) <= 64):
-            raise ConfigError("a name is letters, digits, - and _", code="BAD_NAME", expected="a-z 0-9 - _", found=name)
-    taken = {*INSTITUTIONS, COMMUNITY}
+            raise ConfigError(
+                "a name is letters, digits, - and _",
+                code="BAD_NAME",
+                expected="1 to 64 of A-Z a-z 0-9 - _",
+                found=repr(name),
+                fix="choose another name",
+            )
+    # Institutions have accounts of their own, and a node beyond the fourth has one under its name.
+    taken = [*INSTITUTIONS, COMMUNITY, *plan.names[len(INSTITUTIONS) :], *plan.accounts]
     twice = sorted(
-        {name for name in plan.names if plan.names.count(name) > 1} | {n for n in plan.accounts if n in taken}
+        {name for name in plan.names if plan.names.count(name) > 1} | {n for n in taken if taken.count(n) > 1}
     )
     if twice:
-        raise ConfigError("a name is used twice", code="BAD_NAME", expected="each name once", found=", ".join(twice))
+        raise ConfigError(
+            "a name is used twice",
+            code="BAD_NAME",
+            expected=f"each name once, and none of {', '.join((*INSTITUTIONS, COMMUNITY))} for a further account",
+            found=", ".join(twice),
+            fix="choose other names",
+        )
+    if _CHAIN_NAME.fullmatch(plan.chain_name) is None or len(plan.chain_name) > 64:
+        raise ConfigError(
+            "this cannot be a network's name",
+            code="BAD_CHAIN_NAME",
+            expected="words of a-z 0-9 with - between them, the first begins with a letter, at most 64 characters",
+            found=repr(plan.chain_name),
+            fix="choose another --chain-name",
+        )
+
+
+def _check_figures(plan: NetworkPlan) -> None:
+    engines, unreal = " or ".join(ENGINES), ", ".join(UNREAL_TIME_PREFIXES)
+    _expect(plan.engine in ENGINES, "GENESIS_ENGINE", "unknown engine", engines, plan.engine, "--engine")
+    alone = plan.engine != "solo" or len(plan.names) == 1
+    _expect(alone, "VALIDATORS", "engine solo has one validator", 1, len(plan.names), "--validators or --engine")
+    minutes = [slot_ms // _MINUTE_MS for slot_ms in SLOT_LENGTHS_MS]
+    usual = plan.calendar is not None or plan.slot_minutes in minutes
+    length = " or ".join(map(str, minutes))
+    _expect(usual, "SLOT_MINUTES", "slots are of another length", length, plan.slot_minutes, "--slot-minutes")
+    _expect(
+        plan.speed == 1 or plan.chain_name.startswith(UNREAL_TIME_PREFIXES),
+        "GENESIS_SPEED",
+        "market time may run faster only on a network that says so in its name",
+        f"a name that begins with {unreal}",
+        f"{plan.chain_name!r} at speed {plan.speed}",
+        "--chain-name or --speed",
+    )
+    for port in (plan.first_api_port, plan.first_p2p_port):
+        _expect(0 <= port < 65_536, "PORT", "no port", "0 .. 65535; 0 lets the system choose", port, "port")
+
+
+def _expect(holds: bool, code: str, message: str, expected: object, found: object, option: str) -> None:
+    if not holds:
+        raise ConfigError(message, code=code, expected=expected, found=found, fix=f"choose another {option}")
 
 
 def _founders(

@@ -104,21 +104,27 @@ class NetworkLayout:
             if node.name == name:
                 return position
         names = ", ".join(node.name for node in self.nodes)
-        raise ConfigError("no such node", code="NODE_UNKNOWN", expected=f"one of {names}", found=name)
+        raise ConfigError(
+            "no such node", code="NODE_UNKNOWN", expected=f"one of {names}", found=name, fix="choose one of them"
+        )
 
     def key_file(self, name: str) -> Path:
         """Key file of an account, by name or role. Raise `ConfigError` for a stranger."""
-        for account in self.accounts:
-            if name in (account.name, account.role):
-                return self.directory / "keys" / f"{account.name}.key"
-        raise ConfigError("no such account in this network", code="ACCOUNT_UNKNOWN", found=name)
+        return self.directory / "keys" / f"{self.account(name).name}.key"
 
     def account(self, name: str) -> AccountEntry:
         """An account by name or role. Raise `ConfigError` for a stranger."""
         for account in self.accounts:
             if name in (account.name, account.role):
                 return account
-        raise ConfigError("no such account in this network", code="ACCOUNT_UNKNOWN", found=name)
+        names = ", ".join(account.name for account in self.accounts)
+        raise ConfigError(
+            "no such account in this network",
+            code="ACCOUNT_UNKNOWN",
+            expected=f"one of {names}",
+            found=name,
+            fix="choose one of them, or found the network with --account",
+        )
 
     def save(self) -> None:
         """Write network.json."""
@@ -160,13 +166,20 @@ class NetworkLayout:
                 fix=f"gridchain init {directory}",
             ) from None
         except (OSError, msgspec.MsgspecError) as error:
-            raise ConfigError("network.json cannot be read", code="NETWORK_MANIFEST", found=error) from None
+            raise ConfigError(
+                "network.json cannot be read",
+                code="NETWORK_MANIFEST",
+                expected=f"what `gridchain init` wrote to {directory / MANIFEST}",
+                found=error,
+                fix="restore it, or found another network",
+            ) from None
         if manifest.version != MANIFEST_VERSION:
             raise ConfigError(
                 "network.json has another version",
                 code="NETWORK_MANIFEST",
                 expected=MANIFEST_VERSION,
                 found=manifest.version,
+                fix="use the release that made this network",
             )
         nodes = tuple(NodeLayout(home=directory / entry.name, **_fields(entry)) for entry in manifest.nodes)
         return cls(

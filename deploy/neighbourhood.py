@@ -138,9 +138,19 @@ def load(directory: Path = DEFAULT_DATA) -> Neighbourhood:
     names = [member.name for member in (*loads, *plants)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError("a load and a plant share a name", expected="one meter per name", found=", ".join(twice))
+        raise DataError(
+            "a load and a plant share a name",
+            expected="one meter per name",
+            found=", ".join(twice),
+            fix="rename one of them",
+        )
     if not names:
-        raise DataError("nobody lives here", expected="a row in loads.csv or generators.csv", found="none")
+        raise DataError(
+            "nobody lives here",
+            expected="a row in loads.csv or generators.csv",
+            found="none",
+            fix=f"add members to the files in {directory}",
+        )
     used = _series(directory / "load_kw.csv", [member.name for member in loads], "loads.csv")
     made = _series(directory / "pv_kw.csv", [member.name for member in plants], "generators.csv")
     if list(used) != list(made):
@@ -149,6 +159,7 @@ def load(directory: Path = DEFAULT_DATA) -> Neighbourhood:
             "load_kw.csv and pv_kw.csv hold different days",
             expected="the same days in both",
             found=f"{', '.join(only)} in one",
+            fix=f"correct the files in {directory}",
         )
     return Neighbourhood((*loads, *plants), tuple(used), {day: {**used[day], **made[day]} for day in used})
 
@@ -189,16 +200,28 @@ def _rows(path: Path) -> Iterator[_Row]:
                     )
                 yield row
     except FileNotFoundError:
-        raise DataError("a file is missing", expected=str(path), found="no such file") from None
+        raise DataError(
+            "a file is missing",
+            expected=str(path),
+            found="no such file",
+            fix="name a folder with loads.csv, generators.csv, load_kw.csv and pv_kw.csv",
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} cannot be read", expected="a CSV file in UTF-8", found=str(error)) from None
+        raise DataError(
+            f"{path.name} cannot be read", expected="a CSV file in UTF-8", found=str(error), fix=f"correct {path}"
+        ) from None
 
 
 def _header(path: Path, rows: Iterator[_Row], needed: Sequence[str]) -> dict[str, int]:
     """Position of each column. All of `needed` must be there, none twice or without a name."""
     head = next(rows, None)
     if head is None:
-        raise DataError(f"{path.name} is empty", expected=f"a header with {', '.join(needed)}", found="nothing")
+        raise DataError(
+            f"{path.name} is empty",
+            expected=f"a header with {', '.join(needed)}",
+            found="nothing",
+            fix=f"correct {path}",
+        )
     columns: dict[str, int] = {}
     for position, name in enumerate(head.cells):
         if not name.strip() or name in columns:
@@ -248,6 +271,7 @@ def _series(path: Path, names: Sequence[str], owner: str) -> dict[str, dict[str,
             f"{path.name}, line 1: a column without a row in {owner}",
             expected=", ".join(names),
             found=", ".join(strangers),
+            fix=f"add a row to {owner}, or drop the column from {path.name}",
         )
     days: dict[str, list[list[int]]] = {}
     last: _Row | None = None
@@ -256,7 +280,9 @@ def _series(path: Path, names: Sequence[str], owner: str) -> dict[str, dict[str,
         steps.append([_energy(row, columns[name], name) for name in names])
         last = row
     if last is None:
-        raise DataError(f"{path.name} holds no step", expected="96 steps a day", found="a header only")
+        raise DataError(
+            f"{path.name} holds no step", expected="96 steps a day", found="a header only", fix=f"correct {path}"
+        )
     _whole_day(last, days)
     return {
         day: {name: tuple(step[position] for step in steps) for position, name in enumerate(names)}

@@ -49,7 +49,13 @@ def free_ports(host: str, first: int, taken: set[int] | None = None) -> Iterator
         if port not in used and is_free(host, port):
             used.add(port)
             yield port
-    raise ConfigError("no free port", code="PORTS_BUSY", expected=f"a free port from {first} on", found="none")
+    raise ConfigError(
+        "no free port",
+        code="PORTS_BUSY",
+        expected=f"a free port from {first} on",
+        found="none",
+        fix="begin at another port",
+    )
 
 
 class PortClaims:

@@ -210,4 +210,10 @@ class _Chain:
             self._fail(f"{what} of height {block.height}", expected.hex(), found.hex())
 
     def _fail(self, what: str, expected: object, found: object) -> NoReturn:
-        raise GridchainError(f"{what} is wrong", code="NOT_THIS_CHAIN", expected=expected, found=found)
+        raise GridchainError(
+            f"{what} is wrong",
+            code="NOT_THIS_CHAIN",
+            expected=expected,
+            found=found,
+            fix="trust no figure of this chain",
+        )

@@ -238,7 +238,10 @@ class Client:
             return model.model_validate_json(body)
         except ValidationError as error:
             raise DecodeError(
-                f"the node's answer is no {model.__name__}", found=str(error.errors(include_url=False)[0])[:200]
+                f"the node's answer is no {model.__name__}",
+                expected="an answer of this release",
+                found=str(error.errors(include_url=False)[0])[:200],
+                fix="is the address that of a gridchain node of this release?",
             ) from None
 
     async def _request(

@@ -18,6 +18,7 @@ from node.tasks import Tasks
 
 LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 FIRST_PAUSE_S: Final = 0.1
+_NO_NODE: Final = "is the address that of a gridchain node of this release?"
 LONGEST_PAUSE_S: Final = 1.0
 OUTCOMES_KEPT: Final = 65_536
 PING_S: Final = 15.0
@@ -137,9 +138,13 @@ def _line(line: str) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise DecodeError("the event stream is not JSON lines", found=str(error)) from None
+        raise DecodeError(
+            "the event stream is not JSON lines", expected="a JSON object", found=str(error), fix=_NO_NODE
+        ) from None
     if "cursor" not in fields and "to" not in fields:
-        raise DecodeError("a line of the event stream has no cursor", found=line[:120])
+        raise DecodeError(
+            "a line of the event stream has no cursor", expected="cursor or to", found=line[:120], fix=_NO_NODE
+        )
     return fields
 
 

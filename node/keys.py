@@ -45,6 +45,7 @@ class PassphraseSource:
                     code="KEY_PASSPHRASE",
                     expected=self.file,
                     found=error.strerror,
+                    fix="check the path of the passphrase file",
                 ) from None
         if self.fd is not None:
             try:
@@ -52,7 +53,11 @@ class PassphraseSource:
                     return _first_line(stream.read(4096))
             except OSError as error:
                 raise ConfigError(
-                    "the passphrase descriptor cannot be read", code="KEY_PASSPHRASE", found=error.strerror
+                    "the passphrase descriptor cannot be read",
+                    code="KEY_PASSPHRASE",
+                    expected=f"an open descriptor {self.fd}",
+                    found=error.strerror,
+                    fix="hand it over open: --passphrase-fd 3 3<FILE",
                 ) from None
         found = (os.environ if self.environment is None else self.environment).get(PASSPHRASE_VARIABLE)
         if found:
@@ -66,7 +71,11 @@ def _first_line(raw: bytes) -> bytes:
     line = raw.split(b"\n", 1)[0].rstrip(b"\r")
     if not line:
         raise ConfigError(
-            "the passphrase is empty", code="KEY_PASSPHRASE", expected="one line of text", found="nothing"
+            "the passphrase is empty",
+            code="KEY_PASSPHRASE",
+            expected="one line of text",
+            found="nothing",
+            fix="write the passphrase into the first line",
         )
     return line
 
@@ -93,10 +102,20 @@ def save_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> No
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigError(
-            "the key file exists; keys are never overwritten", code="KEY_EXISTS", found=path, fix="choose another name"
+            "the key file exists; keys are never overwritten",
+            code="KEY_EXISTS",
+            expected="a new file",
+            found=path,
+            fix="choose another name",
         ) from None
     except OSError as error:
-        raise ConfigError("the key file cannot be written", code="KEY_UNWRITABLE", found=error) from None
+        raise ConfigError(
+            "the key file cannot be written",
+            code="KEY_UNWRITABLE",
+            expected=f"a new file {path}",
+            found=error.strerror,
+            fix="choose another path",
+        ) from None
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(encode_key(key, passphrase))
         stream.flush()
@@ -143,7 +162,13 @@ def _read(path: Path) -> bytes:
             "no such key file", code="KEY_MISSING", expected=path, found="nothing", fix="gridchain keys new FILE"
         ) from None
     except OSError as error:
-        raise ConfigError("the key file cannot be read", code="KEY_MISSING", expected=path, found=error) from None
+        raise ConfigError(
+            "the key file cannot be read",
+            code="KEY_MISSING",
+            expected=path,
+            found=error.strerror,
+            fix="check its path and permissions",
+        ) from None
 
 
 def _decode(path: Path, raw: bytes, passphrase: bytes | None) -> SigningKey:
@@ -152,11 +177,25 @@ def _decode(path: Path, raw: bytes, passphrase: bytes | None) -> SigningKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         if passphrase is not None:
             raise ConfigError(
-                f"{path} cannot be opened with this passphrase", code="KEY_PASSPHRASE", fix="check the passphrase"
+                f"{path} cannot be opened with this passphrase",
+                code="KEY_PASSPHRASE",
+                expected="the passphrase that it was written with",
+                found="another",
+                fix="check the passphrase",
             ) from None
-        raise ConfigError(f"{path} is no key file", code="KEY_FORMAT", expected="PKCS#8 PEM", found="other") from None
+        raise ConfigError(
+            f"{path} is no key file",
+            code="KEY_FORMAT",
+            expected="PKCS#8 PEM",
+            found="other",
+            fix="gridchain keys new FILE makes one",
+        ) from None
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError(
-            f"{path} holds another kind of key", code="KEY_FORMAT", expected="Ed25519", found=type(private).__name__
+            f"{path} holds another kind of key",
+            code="KEY_FORMAT",
+            expected="Ed25519",
+            found=type(private).__name__,
+            fix="gridchain keys new FILE makes one",
         )
     return SigningKey(private.private_bytes_raw())

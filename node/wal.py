@@ -150,7 +150,13 @@ class Wal:
         try:
             wal._recover(synced)
         except OSError as error:
-            raise StoreError(f"the log cannot be opened: {error}", code="WAL_IO", found=str(directory)) from error
+            raise StoreError(
+                f"the log cannot be opened: {error}",
+                code="WAL_IO",
+                expected=f"a readable directory {directory}",
+                found=error.strerror,
+                fix="check its permissions and the disk",
+            ) from error
         try:
             yield wal
         finally:

@@ -105,13 +105,20 @@ def inspect_certificate(certificate: bytes) -> CertificateInfo:
         parsed = x509.load_pem_x509_certificate(certificate) if pem else x509.load_der_x509_certificate(certificate)
         public = parsed.public_key()
     except (ValueError, GridchainError) as error:
-        raise ConfigError(f"not a certificate: {error}", code="BAD_CERTIFICATE") from None
+        raise ConfigError(
+            "not a certificate",
+            code="BAD_CERTIFICATE",
+            expected="an X.509 certificate in PEM or DER",
+            found=error,
+            fix="take the file that the authority issued",
+        ) from None
     if not isinstance(public, Ed25519PublicKey):
         raise ConfigError(
             "a node certificate needs an Ed25519 key",
             code="BAD_CERTIFICATE",
             expected="Ed25519",
             found=type(public).__name__,
+            fix="have a certificate issued for the node's key",
         )
     raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return CertificateInfo(
@@ -156,8 +163,10 @@ class NodeIdentity:
             authorities = x509.load_pem_x509_certificates(ca_pem)
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
-                f"cannot read the node's key and certificates: {error}",
+                "cannot read the node's key and certificates",
                 code="BAD_CERTIFICATE",
+                expected="PEM files of key, certificate and authority",
+                found=error,
                 fix=f"check {key_path}, {certificate_path} and the authority files; `gridchain init` makes them",
             ) from None
         info = inspect_certificate(leaf.public_bytes(serialization.Encoding.DER))

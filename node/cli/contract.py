@@ -17,7 +17,7 @@ from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from ledger.errors import ConfigError, DecodeError
 from node.cli.contract_files import new_contract
-from node.cli.output import ExitCode, JsonOption, Output, command_app
+from node.cli.output import ARGUMENTS_FIX, ExitCode, JsonOption, Output, command_app
 
 app = command_app("Write, check and try contracts without any node.")
 
@@ -117,7 +117,11 @@ def read_source(file: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            "the source cannot be read", code="NO_SOURCE", expected="a readable file", found=f"{file}: {reason}"
+            "the source cannot be read",
+            code="NO_SOURCE",
+            expected="a readable file",
+            found=f"{file}: {reason}",
+            fix="check the path; `gridchain contract new NAME` begins one",
         ) from None
 
 
@@ -128,10 +132,20 @@ def json_arguments(text: str) -> list[Any]:
         parsed = json.loads(text, parse_int=_bounded_int)
     except (ValueError, RecursionError) as error:
         raise DecodeError(
-            "the arguments are not JSON", code="BAD_ARGS", expected="""'[1, "text", "0x00ff"]'""", found=str(error)
+            "the arguments are not JSON",
+            code="BAD_ARGS",
+            expected="a JSON array",
+            found=str(error)[:120],
+            fix=ARGUMENTS_FIX,
         ) from None
     if not isinstance(parsed, list):
-        raise DecodeError("the arguments are a JSON array", code="BAD_ARGS", expected="[..]", found=text[:80])
+        raise DecodeError(
+            "the arguments are a JSON array",
+            code="BAD_ARGS",
+            expected="a JSON array",
+            found=text[:80],
+            fix=ARGUMENTS_FIX,
+        )
     return parsed
 
 

@@ -47,53 +47,92 @@ def share(member: Address, of: u64) -> u64:
     return mul_div(of, paid[member], max(total.get(), 1))
 '''
 
-TEST: Final = '''"""Tests of $name. Run them with `pytest`."""
+TEST: Final = '''"""Tests of $name. Run them with `gridchain contract test`, or with pytest."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from contracts.review import review
-from contracts.solo_run import run_solo
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-SOURCE = Path(__file__).with_name("contract.py").read_bytes()
-MEMBER = "0x" + "11" * 32
-
-
-def test_the_contract_is_admitted():
-    assert review(SOURCE).refusals == ()
+from gridchain.fuzzing import machine_for, strategies_for
+from gridchain.testing import Accounts, ContractChain, Deployer, ExpectEvent, ExpectRevert, Instance
 
 
-def test_a_payment_is_counted():
-    found = run_solo(SOURCE, "pay", [5])
-    assert (found.status, found.value) == ("ok", 5)
+@pytest.fixture
+def jar(deploy: Deployer) -> Instance:
+    return deploy("contract.py")
 
 
-def test_nobody_pays_nothing():
-    found = run_solo(SOURCE, "pay", [0])
-    assert (found.status, found.code) == ("reverted", "BAD_AMOUNT")
+def test_a_payment_is_counted_and_told(jar: Instance, accounts: Accounts, expect_event: ExpectEvent) -> None:
+    with expect_event("Paid", member=accounts.alice, amount=5):
+        assert jar.pay(5, sender=accounts.alice) == 5
+    assert jar.pay(15, sender=accounts.bob) == 20
+    assert jar.share(accounts.alice, of=1000) == 250
 
 
-def test_the_jar_has_no_owner_before_it_is_opened():
-    assert run_solo(SOURCE, "take", []).code == "KeyMissing"
+def test_nobody_pays_nothing(jar: Instance, expect_revert: ExpectRevert) -> None:
+    with expect_revert("BAD_AMOUNT", {"amount": 0}):
+        jar.pay(0)
 
 
-def test_who_paid_nothing_has_no_share():
-    assert run_solo(SOURCE, "share", [MEMBER, 1000]).value == 0
+def test_only_the_owner_takes(jar: Instance, accounts: Accounts, expect_revert: ExpectRevert) -> None:
+    jar.pay(5, sender=accounts.alice)
+    with expect_revert("NOT_OWNER"):
+        jar.take(sender=accounts.alice)
+    assert jar.take(sender=accounts.deployer) == 5
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_payment_is_counted_or_refused(chain: ContractChain, jar: Instance, data: st.DataObject) -> None:
+    with chain.rolled_back():
+        sent = jar.pay.attempt(*data.draw(strategies_for(jar.pay)))
+        assert sent.code in ("", "BAD_AMOUNT")
+
+
+def nobody_owns_more_than_all(jar: Instance) -> None:
+    members = {event.fields["member"] for event in jar.events("Paid")}
+    assert sum(jar.share(member, of=1000) for member in members) <= 1000 or jar.chain.last.value != 1000
+
+
+TestAnyOrderOfCalls = machine_for("contract.py", invariants=[nobody_owns_more_than_all]).TestCase
 '''
 
 README: Final = """# $title
 
     gridchain contract check contract.py
+    gridchain contract test
+    gridchain contract test --gas-report
+    gridchain contract repl contract.py
     gridchain contract run contract.py --entry pay --args '[5]'
-    gridchain contract gas contract.py --entry pay --args '[5]'
     gridchain contract abi contract.py
-    pytest
+    mypy
 
-Each run begins with empty storage.
+`gridchain.testing` describes the fixtures of the tests. mypy sees contract.py through the plugin in pyproject.toml. To
+stop a debugger at lines of the contract: `from gridchain.testing import load; jar = load("contract.py"); jar.pay(5)`.
+"""
+
+PYPROJECT: Final = """[tool.pytest.ini_options]
+testpaths = ["."]
+
+[tool.mypy]
+strict = true
+files = ["."]
+plugins = ["node.contract_testing.mypy_plugin"]
 """
 
 
+FILES: Final = (
+    ("contract.py", CONTRACT),
+    ("test_contract.py", TEST),
+    ("pyproject.toml", PYPROJECT),
+    ("README.md", README),
+)
+
+
 def new_contract(directory: Path) -> list[Path]:
-    """Write the three files into a new directory. Raise `ConfigError`."""
+    """Write the files into a new directory. Raise `ConfigError`."""
     name = directory.name
     if _NAME.fullmatch(name) is None:
         raise ConfigError(
@@ -101,17 +140,18 @@ def new_contract(directory: Path) -> list[Path]:
             code="BAD_NAME",
             expected="1 to 64 small letters, digits and underscores, a letter first",
             found=ascii(name)[1:81],
+            fix="choose another name",
         )
     try:
         directory.mkdir(parents=True)
     except OSError as error:
         raise ConfigError(
-            "the directory cannot be made", code="NO_DIRECTORY", found=f"{directory}: {error.strerror}",
-            fix="choose a name that is not taken",
+            "the directory cannot be made", code="NO_DIRECTORY", expected="a new directory",
+            found=f"{directory}: {error.strerror}", fix="choose a name that is not taken",
         ) from None  # fmt: skip
     words = {"name": name, "title": name.replace("_", " ").capitalize()}
     files = []
-    for file, text in (("contract.py", CONTRACT), ("test_contract.py", TEST), ("README.md", README)):
+    for file, text in FILES:
         path = directory / file
         path.write_text(Template(text).substitute(words), encoding="utf-8")
         files.append(path)

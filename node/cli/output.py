@@ -32,7 +32,7 @@ T = TypeVar("T")
 # What the framework raises for a wrong command line; its own base class has no public name.
 _Misused: Final[Any] = typer.BadParameter.__bases__[0]
 
-_ARGS_FIX: Final = """write them as '[1, "text", "0x00ff"]', in single quotes against the shell"""
+ARGUMENTS_FIX: Final = """write them as '[1, "text", "0x00ff"]', in single quotes against the shell"""
 DEFAULT_URL: Final = "http://127.0.0.1:8600"
 
 
@@ -192,7 +192,11 @@ def run_command(app: Callable[..., object], arguments: list[str]) -> int:
         if error.filename is None:
             raise
         unusable = ConfigError(
-            "a path cannot be used", code="PATH", found=f"{error.filename}: {error.strerror}", fix="choose another path"
+            "a path cannot be used",
+            code="PATH",
+            expected="a path that this user may use",
+            found=f"{error.filename}: {error.strerror}",
+            fix="choose another path",
         )
         show_error(unusable, as_json=as_json)
         return exit_code_of(unusable)
@@ -298,11 +302,11 @@ def parse_arguments(text: str) -> list[Any]:
             code="BAD_ARGS",
             expected="a JSON array",
             found=str(error)[:120],
-            fix=_ARGS_FIX,
+            fix=ARGUMENTS_FIX,
         ) from None
     if not isinstance(parsed, list):
         raise DecodeError(
-            "the arguments are no list", code="BAD_ARGS", expected="a JSON array", found=text[:80], fix=_ARGS_FIX
+            "the arguments are no list", code="BAD_ARGS", expected="a JSON array", found=text[:80], fix=ARGUMENTS_FIX
         )
     return parsed
 

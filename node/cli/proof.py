@@ -59,7 +59,13 @@ def export(
     try:
         file.write_bytes(raw)
     except OSError as error:
-        raise ConfigError("the proof cannot be written", code="FILE_UNWRITABLE", found=error) from None
+        raise ConfigError(
+            "the proof cannot be written",
+            code="FILE_UNWRITABLE",
+            expected=f"a file {file}",
+            found=error.strerror,
+            fix="choose another --out",
+        ) from None
     output.result(
         {"file": str(file), "bytes": len(raw), "genesis_hash": genesis_hash},
         f"{len(raw)} bytes in {file}",
@@ -83,9 +89,22 @@ def verify(
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise ConfigError("the proof file cannot be read", code="FILE_MISSING", found=error) from None
+        code = "FILE_MISSING" if isinstance(error, FileNotFoundError) else "FILE_UNREADABLE"
+        raise ConfigError(
+            "the proof file cannot be read",
+            code=code,
+            expected=f"a proof file {file}",
+            found=error.strerror,
+            fix="gridchain proof export SLOT METER --out FILE writes one",
+        ) from None
     if len(raw) > MAX_PROOF_BYTES:
-        raise DecodeError("the proof file is too large", code="TOO_LARGE", expected=MAX_PROOF_BYTES, found=len(raw))
+        raise DecodeError(
+            "the proof file is too large",
+            code="TOO_LARGE",
+            expected=f"at most {MAX_PROOF_BYTES} bytes",
+            found=len(raw),
+            fix="this is no proof file; take the one that was exported",
+        )
     found = verify_settlement(raw, root)
     document = _document(found)
     Output(as_json=as_json).result({"verdict": "holds", **document}, *_lines(document, found))
@@ -98,13 +117,20 @@ def _trust_root(trust: str, genesis: Path | None) -> TrustRoot:
             code="NO_TRUST_ROOT",
             expected="--trust or --genesis",
             found="both" if trust else "neither",
+            fix="--trust HASH, or --genesis genesis.json, from a source that you trust",
         )
     if genesis is not None:
         return TrustRoot(load_genesis(genesis).hash)
     try:
         return TrustRoot.parse(trust)
     except GridchainError as error:
-        raise ConfigError(error.message, code="BAD_TRUST_ROOT", expected=error.expected, found=error.found) from None
+        raise ConfigError(
+            error.message,
+            code="BAD_TRUST_ROOT",
+            expected=error.expected,
+            found=error.found,
+            fix="copy the whole genesis hash, or write HEIGHT:HASH",
+        ) from None
 
 
 def _document(found: VerifiedSettlement) -> dict[str, Any]:

@@ -79,7 +79,13 @@ def _replay(output: Output, line: str) -> None:
     try:
         options = SeedOptions.parse(line.partition("->")[0].strip())
     except ValueError as error:
-        raise ConfigError("not a line of the simulator", code="BAD_SEED_LINE", found=error) from None
+        raise ConfigError(
+            "not a line of the simulator",
+            code="BAD_SEED_LINE",
+            expected="a line as a failed run prints it",
+            found=error,
+            fix="copy the whole line, in quotes",
+        ) from None
     report = run_seed(options)
     document = {
         "line": options.text(),
@@ -96,4 +102,6 @@ def _replay(output: Output, line: str) -> None:
 
 def _one_of(what: str, found: str, known: tuple[str, ...]) -> None:
     if found not in known:
-        raise ConfigError(f"unknown {what}", code="BAD_OPTION", expected=", ".join(known), found=found)
+        raise ConfigError(
+            f"unknown {what}", code="BAD_OPTION", expected=", ".join(known), found=found, fix="choose one of these"
+        )

@@ -89,7 +89,13 @@ async def _send(
         outcome = await account.call(contract, entry, arguments, gas_limit=gas, timeout_s=timeout_s)
         receipt = await client.receipt(outcome.id)
         if receipt is None:
-            raise Refusal("the receipt is gone", code="NOT_FOUND", found="0x" + outcome.id.hex())
+            raise Refusal(
+                "the receipt is gone",
+                code="NOT_FOUND",
+                expected="the receipt of a committed call",
+                found="0x" + outcome.id.hex(),
+                fix="ask another node",
+            )
         return receipt
 
 

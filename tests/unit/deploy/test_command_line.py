@@ -116,7 +116,6 @@ def test_busy_ports_are_stepped_over(cli, tmp_path):
         ("BAD_NAME", ["init", "{new}", "--names", "a,b", "--validators", "3"]),
         ("GENESIS_ENGINE", ["init", "{new}", "--engine", "pow"]),
         ("GENESIS_SPEED", ["init", "{new}", "--chain-name", "real", "--speed", "2"]),
-        ("GENESIS", ["init", "{new}", "--slot-minutes", "7"]),
         ("NETWORK_MISSING", ["cluster", "up", "{new}"]),
         ("NETWORK_MISSING", ["cluster", "status", "{new}"]),
         ("NODE_UNKNOWN", ["cluster", "logs", "{net}", "--node", "nobody"]),
@@ -129,6 +128,17 @@ def test_busy_ports_are_stepped_over(cli, tmp_path):
         ("BAD_OPTION", ["simulate", "--faults", "nothing"]),
         ("BAD_SEED_LINE", ["simulate", "--replay", "nonsense=1"]),
         ("FILE_MISSING", ["proof", "verify", "{new}", "--trust", "00" * 32]),
+        ("FILE_UNREADABLE", ["proof", "verify", "{net}", "--trust", "00" * 32]),
+        ("KEY_MISSING", ["keys", "show", "{net}"]),
+        ("VALIDATORS", ["init", "{new}", "--engine", "solo", "--validators", "3"]),
+        ("SLOT_MINUTES", ["init", "{new}", "--slot-minutes", "7"]),
+        ("BAD_CHAIN_NAME", ["init", "{new}", "--chain-name", "bad name"]),
+        ("BAD_CHAIN_NAME", ["init", "{new}", "--chain-name", "Grid"]),
+        ("PORT", ["init", "{new}", "--api-port", "65536"]),
+        ("PORT", ["init", "{new}", "--p2p-port", "-1"]),
+        ("BAD_NAME", ["init", "{new}", "--account", "me", "--account", "me"]),
+        ("BAD_NAME", ["init", "{new}", "--account", "../me"]),
+        ("BAD_NAME", ["init", "{new}", "--account", "notary"]),
     ],
 )
 def test_bad_input_ends_with_two_and_a_code(cli, network, tmp_path, code, arguments):
@@ -137,7 +147,8 @@ def test_bad_input_ends_with_two_and_a_code(cli, network, tmp_path, code, argume
     status, out, _ = cli(*[argument.format(**places) for argument in arguments], "--json")
     error = json.loads(out)["error"]
     assert (status, error["code"]) == (2, code)
-    assert error["message"]
+    assert all(error[part] for part in ("message", "expected", "found", "fix"))
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_node_without_a_home_says_so(cli, tmp_path):

@@ -120,6 +120,19 @@ def test_no_plants_is_a_neighbourhood_too(tmp_path):
     assert {member.side for member in load(tmp_path).members} == {Side.DEMAND}
 
 
+def test_no_loads_is_a_neighbourhood_too_but_nobody_is_none(tmp_path):
+    write(tmp_path, loads=0)
+    street = load(tmp_path)
+    assert {member.side for member in street.members} == {Side.GENERATION}
+    plan = street.plan("2020-02-28")
+    assert set(plan.measured) == {"roof 0"}
+    write(tmp_path, loads=0, plants=0)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert "nobody lives here" in str(caught.value)
+    assert caught.value.fix
+
+
 def write(folder: Path, *, loads: int = 2, plants: int = 1, days: tuple[str, ...] = ("2020-02-28",)) -> None:
     buyers, sellers = [f"house {n}" for n in range(loads)], [f"roof {n}" for n in range(plants)]
     (folder / "loads.csv").write_text("name,bus,p_kw\n" + "".join(f"{name},1,3.5\n" for name in buyers))
@@ -155,6 +168,14 @@ def swap(file: str, line: int, old: str, new: str | None):
         (swap("load_kw.csv", 8, ",0.5", ""), ["load_kw.csv, line 8", "3 cells", "2 cells"]),
         (swap("loads.csv", 3, "house 1", "house 0"), ["loads.csv, line 3", "'name'", "house 0"]),
         (swap("loads.csv", 2, "3.5", "?"), ["loads.csv, line 2", "'p_kw'", "?"]),
+        (swap("loads.csv", 2, "3.5", "-3.5"), ["loads.csv, line 2", "'p_kw'", "not below 0", "-3.5"]),
+        (swap("loads.csv", 3, "3.5", "1e9"), ["loads.csv, line 3", "'p_kw'", "at most", "1e9"]),
+        (swap("generators.csv", 2, "10", "-1"), ["generators.csv, line 2", "'p_kw'", "not below 0", "-1"]),
+        (lambda folder: (folder / "loads.csv").write_text(""), ["loads.csv is empty", "a header with name, p_kw"]),
+        (
+            lambda folder: (folder / "loads.csv").write_text("name,bus,p_kw\n"),
+            ["load_kw.csv, line 1", "a column without a row in loads.csv", "house 0, house 1", "add a row"],
+        ),
         (swap("generators.csv", 2, "PV", "coal"), ["generators.csv, line 2", "'type'", "coal"]),
         (swap("loads.csv", 1, "p_kw", "power"), ["loads.csv, line 1", "'p_kw'", "power"]),
         (swap("loads.csv", 3, "house 1,1,3.5", ""), ["load_kw.csv, line 1", "house 1"]),
