@@ -37,8 +37,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Verified(Generic[T]):
+class Verified(msgspec.Struct, Generic[T], frozen=True):
     """A value whose signatures were checked. Only the function that checked them makes one."""
 
     value: T
@@ -68,8 +67,7 @@ class TransactionEnvelope(Wire, frozen=True):
     signature: Bytes64
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """A decoded transaction beside the bytes it came from. `id` covers body and signature."""
 
     raw: bytes

@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
@@ -30,8 +32,7 @@ BY_BLOCK: Final = b"block"
 """Source of transactions that came with a block before they came by gossip."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """The answer to one submitted transaction. `id` is None if the bytes are no transaction. `code`: "" when admitted,
     DUPLICATE when it was waiting already (accepted as well), else why it was refused."""
 
@@ -69,8 +70,7 @@ class _Submission:
                 self.done.set_result(None)
 
 
-@dataclass(slots=True)
-class _Arrival:
+class _Arrival(msgspec.Struct):
     raw: bytes
     source: bytes | None
     submission: _Submission | None
@@ -78,12 +78,11 @@ class _Arrival:
     id: Hash | None = None
 
 
-@dataclass(slots=True)
-class _InCheck:
+class _InCheck(msgspec.Struct):
     """A transaction whose signature is being checked, and who waits for the answer."""
 
     transaction: Transaction
-    arrivals: list[_Arrival] = field(default_factory=list)
+    arrivals: list[_Arrival] = []  # msgspec copies an empty default
     outcome: asyncio.Future[bool] | None = None
 
     def expect(self) -> asyncio.Future[bool]:
@@ -275,10 +274,13 @@ class Ingress:
         started = time.thread_time()
         now_ms = int(asyncio.get_running_loop().time() * 1_000)
         by_source: dict[bytes | None, list[Transaction]] = {}
+        held = 0
         for check in checks:
             transaction = check.transaction
             verified = good.get(transaction.id) or (Verified(transaction) if transaction.id in self._verified else None)
+            held += verified is not None
             self._finish(check, verified, now_ms, by_source)
+        self._metrics.admitted.inc(held)
         for source, transactions in by_source.items():
             self._admitted(transactions, source)
         if self._changed is not None and not self._changed.done():
@@ -307,7 +309,6 @@ class Ingress:
                 del self._refused[next(iter(self._refused))]
         else:
             refused = self._mempool.admit(verified, source, now_ms)
-            self._metrics.admitted.inc()
             if refused is None:
                 by_source.setdefault(source, []).append(transaction)
             else:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
+import msgspec
+
 from ledger.accounts import NONCE_WINDOW
 from ledger.crypto import Hash
 from ledger.objects import Transaction, Verified
@@ -73,8 +75,7 @@ class Rules(Protocol):
         """Why a contract's entry cannot be called; None if it can."""
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """One transaction in the pool. `source`: the peer it came from, None for the own API. Times: the loop's, in ms."""
 
     transaction: Transaction
