@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from contracts.values import Value, decode_value
 from ledger.crypto import SigningKey
@@ -27,6 +27,7 @@ from node.api.models import (
     AccountView,
     BlockView,
     ContractAnswer,
+    PendingView,
     ReceiptView,
     SettlementProofView,
     StateView,
@@ -45,6 +46,10 @@ REQUEST_TIMEOUT_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 5.0
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _TransactionState(RootModel[ReceiptView | PendingView]):
+    """Either answer of GET /v1/transactions/{id}."""
 
 
 class Client:
@@ -148,8 +153,13 @@ class Client:
 
     async def receipt(self, identity: bytes) -> ReceiptView | None:
         """The receipt of a committed transaction, None if there is none (yet)."""
+        found = await self.transaction(identity)
+        return found if isinstance(found, ReceiptView) else None
+
+    async def transaction(self, identity: bytes) -> ReceiptView | PendingView | None:
+        """What the node knows of a transaction: its receipt, that it waits for a block, or None: nothing."""
         try:
-            return await self._get(ReceiptView, f"/v1/transactions/0x{identity.hex()}")
+            return (await self._get(_TransactionState, f"/v1/transactions/0x{identity.hex()}")).root
         except Refusal as error:
             if error.code == "NOT_FOUND":
                 return None
@@ -259,7 +269,7 @@ class Client:
                 method, self.url + path, params=query, data=body, headers=headers
             ) as response:
                 answer = await response.read()
-                if response.status == 200:
+                if response.status in (200, 202):
                     return answer
                 raise Refusal.from_problem(response.status, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

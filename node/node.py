@@ -194,6 +194,10 @@ class Node:
         with self.chain.view(height) as view:
             return view.state.prove(key)
 
+    def waits(self, transaction_id: Hash) -> bool:
+        """Whether this transaction is verified and waits for a block."""
+        return transaction_id in self._parts.mempool
+
     def nonces(self, address: bytes) -> NonceWindow:
         """Nonce window of an account at the head."""
         return nonce_state(self._parts.state, address)

@@ -125,6 +125,9 @@ class ApiNode(Protocol):
     def prove(self, key: bytes, height: int | None = None) -> StateProof:
         """Proof of a key's value or absence."""
 
+    def waits(self, transaction_id: Hash) -> bool:
+        """Whether this transaction is verified and waits for a block."""
+
     def nonces(self, address: bytes) -> NonceWindow:
         """Nonce window at the head."""
 

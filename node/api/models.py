@@ -78,6 +78,13 @@ class ReceiptView(Model):
     events: list[EventView]
 
 
+class PendingView(Model):
+    """A transaction that this node has verified and that waits for a block."""
+
+    id: Hex32
+    status: Literal["pending"] = "pending"
+
+
 class BlockView(Model):
     """A committed block. `final_by`: height of the certified block whose finalization proves it."""
 

@@ -21,7 +21,9 @@ _REF = "#/components/schemas/{model}"
 def openapi_document(routes: Iterable[Route]) -> bytes:
     """JSON of the document."""
     table = tuple(routes)
-    models = {Problem} | {model for route in table for model in (route.answer, route.body) if model is not None}
+    models = {Problem} | {
+        model for route in table for model in (route.answer, route.unfinished, route.body) if model is not None
+    }
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schema = models_json_schema([(model, "serialization") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -43,6 +45,9 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
         "responses": {"200": _success(route), "4XX": _problem("the request is refused")},
     }
+    if route.unfinished is not None:
+        content = {route.media: {"schema": _ref(route.unfinished)}}
+        operation["responses"]["202"] = {"description": "not done yet", "content": content}
     if route.media == "websocket":
         operation["responses"] = {"101": {"description": route.summary}, "4XX": _problem("the request is refused")}
     if route.body is not None:

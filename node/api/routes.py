@@ -16,6 +16,7 @@ from node.api.models import (
     ContractAnswer,
     Health,
     Model,
+    PendingView,
     ReceiptView,
     SettlementProofView,
     StateView,
@@ -37,7 +38,8 @@ Handler: TypeAlias = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `answer`: model of the 200 answer, or a list of it; None for streams and plain text."""
+    """One route. `answer`: model of the 200 answer, or a list of it; None for streams and plain text. `unfinished`:
+    model of a 202 answer."""
 
     method: str
     path: str
@@ -45,6 +47,7 @@ class Route:
     summary: str
     query: type[BaseModel] = NoQuery
     answer: type[Model] | None = None
+    unfinished: type[Model] | None = None
     many: bool = False
     body: type[Model] | None = None
     media: str = "application/json"
@@ -60,7 +63,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         many=True,
         body=SubmitRequest,
     ),
-    Route("GET", "/v1/transactions/{id}", transactions.receipt, "Receipt of a transaction", answer=ReceiptView),
+    Route(
+        "GET",
+        "/v1/transactions/{id}",
+        transactions.receipt,
+        "Receipt of a transaction; 202 while it waits for a block",
+        answer=ReceiptView,
+        unfinished=PendingView,
+    ),
     Route(
         "GET",
         "/v1/blocks/{block}",

@@ -8,9 +8,11 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from ledger.crypto import Hash
 from ledger.errors import DecodeError, TooLarge
 from node.api.access import CONTEXT, Admission, ApiContext
 from node.api.blocks import receipt_view
+from node.api.models import PendingView
 from node.api.parameters import NoQuery, parse_hash, parse_hex
 from node.api.problems import Refused
 from node.api.wire import MSGPACK, SEE_BODIES, Answer, check_batch, decode_batch, encode_answers
@@ -50,22 +52,32 @@ async def submit(request: web.Request, query: NoQuery) -> web.Response:
 
 
 async def receipt(request: web.Request, query: NoQuery) -> web.Response:
-    """GET /v1/transactions/{id}: the receipt of a committed transaction."""
+    """GET /v1/transactions/{id}: the receipt of a committed transaction, or 202 while it waits for a block."""
     context = request.app[CONTEXT]
-    identity = parse_hash(request.match_info["id"], "the transaction id")
+    identity = Hash(parse_hash(request.match_info["id"], "the transaction id"))
     place = context.node.chain.find_transaction(identity)
+    if place is None and context.node.waits(identity):
+        # The mempool forgets an id on this thread only, after its block can be read: none falls between the two.
+        pending = PendingView(id="0x" + identity.hex())
+        return web.Response(status=202, text=pending.model_dump_json(), content_type=JSON)
     if place is None:
         raise Refused(
-            "no such transaction is committed",
+            "this node knows no such transaction",
             code="NOT_FOUND",
-            expected="the id of a committed transaction",
+            expected="the id of a transaction that waits or is committed",
             found="0x" + identity.hex(),
-            fix="wait for its block, or submit it again",
+            fix="ask the node that took it, or submit it again",
         )
     height, index = place
     receipts = context.node.chain.receipts(height)
     if receipts is None:
-        raise Refused("the receipts of this block are not kept", code="STATE_PRUNED", found=f"height {height}")
+        raise Refused(
+            "the receipts of this block are not kept",
+            code="STATE_PRUNED",
+            expected="a block whose receipts are kept",
+            found=f"height {height}",
+            fix="ask a node that keeps everything",
+        )
     view = receipt_view(height, receipts, index)
     return web.Response(text=view.model_dump_json(), content_type=JSON)
 

@@ -10,7 +10,7 @@ import typer
 from contracts.values import from_json
 from ledger.crypto import SigningKey
 from ledger.objects import transaction_id
-from node.api.models import ReceiptView
+from node.api.models import PendingView, ReceiptView
 from node.cli.output import (
     DEFAULT_URL,
     ExitCode,
@@ -107,26 +107,30 @@ def status(
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the receipt of a transaction. Exit code 4 if there is none or it says that the call failed."""
+    """Show the receipt of a transaction. Exit code 4 if the node knows none or it says that the call failed, 5 if the
+    transaction still waits for a block."""
     raw = parse_id(identity, "a transaction id")
     output = Output(as_json=as_json)
-    receipt = run_async(_status(url, raw, timeout if wait else None))
-    if receipt is None:
+    found = run_async(_status(url, raw, timeout if wait else None))
+    if found is None:
         raise Refusal(
-            "not committed",
+            "the node knows no such transaction",
             code="NOT_FOUND",
-            expected="the id of a committed transaction",
+            expected="the id of a transaction that waits or is committed",
             found="0x" + raw.hex(),
-            fix="wait with --wait, or send it again",
+            fix="ask the node that took it, or send it again",
         )
-    _show_receipt(output, receipt)
+    if isinstance(found, PendingView):
+        output.result(found.model_dump(mode="json"), "pending: it waits for a block (--wait waits for it)")
+        raise typer.Exit(ExitCode.TIMEOUT)
+    _show_receipt(output, found)
 
 
-async def _status(url: str, identity: bytes, timeout_s: float | None) -> ReceiptView | None:
+async def _status(url: str, identity: bytes, timeout_s: float | None) -> ReceiptView | PendingView | None:
     async with Client.open(url) as client:
         if timeout_s is not None:
             await client.wait(identity, timeout_s)
-        return await client.receipt(identity)
+        return await client.transaction(identity)
 
 
 def _where(line: int) -> str:

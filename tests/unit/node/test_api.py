@@ -17,9 +17,10 @@ from ledger.objects import (
 )
 from ledger.schema import state_nonce
 from ledger.state_proof import StateProof, verify_state_proof
+from node.api.models import PendingView, ReceiptView
 from node.api.routes import ROUTES
 from node.client import Client, Refusal
-from tests.support.solo_world import fund, transfer
+from tests.support.solo_world import found_solo, fund, open_solo, transfer
 
 pytestmark = pytest.mark.asyncio
 MSGPACK = {"Content-Type": "application/msgpack"}
@@ -86,6 +87,27 @@ async def test_json_and_octets_are_roads_too(solo, web):
         assert (await response.json())[0]["accepted"]
 
 
+async def test_a_transaction_is_unknown_then_pending_then_committed(tmp_path):
+    layout = found_solo(tmp_path / "slow", accounts=("alice", "bob"), min_block_interval_ms=1_500)
+    async with open_solo(layout) as solo, Client.open(solo.url) as client:
+        await fund(client, solo)  # its block has just begun an interval
+        raw = transfer(solo, solo.key("alice"))
+        identity = transaction_id(raw)
+        assert await client.transaction(identity) is None
+        await client.submit_one(raw)
+        pending = await client.transaction(identity)
+        assert isinstance(pending, PendingView)
+        assert (pending.id, pending.status) == ("0x" + identity.hex(), "pending")
+        assert await client.receipt(identity) is None
+        path = f"/v1/transactions/{identity.hex()}"
+        async with aiohttp.ClientSession(base_url=solo.url) as web, web.get(path) as response:
+            assert response.status == 202
+        outcome = await client.wait(identity)
+        receipt = await client.transaction(identity)
+        assert isinstance(receipt, ReceiptView)
+        assert (receipt.height, receipt.ok) == (outcome.height, True)
+
+
 async def test_health_and_metrics(web):
     for path in ("/livez", "/readyz"):
         async with web.get(path) as response:
@@ -100,6 +122,7 @@ async def test_openapi_lists_every_route_and_resolves(web):
     assert document["openapi"] == "3.1.0"
     for route in ROUTES:
         assert route.method.lower() in document["paths"][route.path]
+    assert {"200", "202", "4XX"} == set(document["paths"]["/v1/transactions/{id}"]["get"]["responses"])
     operations = [op["operationId"] for methods in document["paths"].values() for op in methods.values()]
     assert len(operations) == len(set(operations))
     references = [part.split('"')[0] for part in json.dumps(document).split('"$ref": "#/components/schemas/')[1:]]
