@@ -10,7 +10,8 @@
 Fixtures: `chain`, `accounts`, `deploy`, `expect_revert`, `expect_event`, `freeze_height`, `rolled_back`,
 `module_chain`.
 Options: `--gas-report`, `--gas-lines`, `--gas-budget`, `--gas-save`, `--gas-json`. The names here are for annotations;
-`gridchain.fuzzing` has what needs hypothesis. Each is documented where it is defined.
+`load` runs a contract as plain Python, for debuggers; `gridchain.fuzzing` has what needs hypothesis. Each is documented
+where it is defined.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from node.contract_testing.chain import ContractChain, Snapshot
 from node.contract_testing.expectations import Caught, ExpectEvent, ExpectRevert
 from node.contract_testing.handles import Accounts, Deployer, Entry, Instance
+from node.contract_testing.plain import PlainContract, load
 from node.contract_testing.sent import CallFailed, SeenEvent, Sent
 from node.contract_testing.show import Account
 
@@ -32,7 +34,9 @@ __all__ = [
     "ExpectEvent",
     "ExpectRevert",
     "Instance",
+    "PlainContract",
     "SeenEvent",
     "Sent",
     "Snapshot",
+    "load",
 ]

@@ -14,10 +14,12 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CONTRACT: Final = '''"""$title: members pay into a jar, and whoever opened it takes what is inside."""
 
 Paid = event("Paid", indexed=("member",), member=Address, amount=u64)
+Taken = event("Taken", amount=u64)
 
 owner = Var(Address)
 paid = Map(Address, u64, default=0)
 total = Var(u64, default=0)
+inside = Var(u64, default=0)
 
 
 @init
@@ -30,15 +32,17 @@ def pay(amount: u64) -> u64:
     require(amount > 0, "BAD_AMOUNT", {"amount": amount})
     paid[ctx.sender] = paid[ctx.sender] + amount
     total.set(total.get() + amount)
+    inside.set(inside.get() + amount)
     emit(Paid, member=ctx.sender, amount=amount)
-    return total.get()
+    return inside.get()
 
 
 @export
 def take() -> u64:
     require(ctx.sender == owner.get(), "NOT_OWNER")
-    amount = total.get()
-    total.set(0)
+    amount = inside.get()
+    inside.set(0)
+    emit(Taken, amount=amount)
     return amount
 
 
@@ -51,6 +55,8 @@ TEST: Final = '''"""Tests of $name. Run them with `gridchain contract test`, or 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,10 +64,12 @@ from hypothesis import strategies as st
 from gridchain.fuzzing import machine_for, strategies_for
 from gridchain.testing import Accounts, ContractChain, Deployer, ExpectEvent, ExpectRevert, Instance
 
+SOURCE = Path(__file__).with_name("contract.py")
+
 
 @pytest.fixture
 def jar(deploy: Deployer) -> Instance:
-    return deploy("contract.py")
+    return deploy(SOURCE)
 
 
 def test_a_payment_is_counted_and_told(jar: Instance, accounts: Accounts, expect_event: ExpectEvent) -> None:
@@ -91,12 +99,13 @@ def test_any_payment_is_counted_or_refused(chain: ContractChain, jar: Instance, 
         assert sent.code in ("", "BAD_AMOUNT")
 
 
-def nobody_owns_more_than_all(jar: Instance) -> None:
+def shares_are_parts_of_one(jar: Instance) -> None:
     members = {event.fields["member"] for event in jar.events("Paid")}
-    assert sum(jar.share(member, of=1000) for member in members) <= 1000 or jar.chain.last.value != 1000
+    assert sum(jar.share(member, of=1000) for member in members) <= 1000
 
 
-TestAnyOrderOfCalls = machine_for("contract.py", invariants=[nobody_owns_more_than_all]).TestCase
+TestAnyOrderOfCalls = machine_for(SOURCE, invariants=[shares_are_parts_of_one]).TestCase
+TestAnyOrderOfCalls.settings = settings(max_examples=20, deadline=None)
 '''
 
 README: Final = """# $title
@@ -118,6 +127,7 @@ testpaths = ["."]
 
 [tool.mypy]
 strict = true
+warn_return_any = false  # `call` returns what the other contract returns, which no annotation tells
 files = ["."]
 plugins = ["node.contract_testing.mypy_plugin"]
 """

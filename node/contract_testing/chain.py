@@ -10,14 +10,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from contracts.compile import Program, compile_source
 from contracts.executor import BlockContext, Executor, MarketClock, QueryFailed
 from contracts.gas_profile import RaisedFrame, Watch
 from contracts.resolve import Function
-from contracts.state_format import InstanceRecord
+from contracts.state_format import LIFECYCLE, InstanceRecord
 from contracts.values import encode_value
 from ledger.accounts import nonce_state
 from ledger.codec import decode
@@ -27,15 +26,13 @@ from ledger.objects import Receipt, Transaction, TransactionBody
 from ledger.schema import state_contract, state_source
 from node.contract_testing.explain import Scene, explain
 from node.contract_testing.gas_book import GasBook
+from node.contract_testing.governed import GOVERNANCE, Governed
 from node.contract_testing.sent import CallFailed, SeenEvent, Sent, events_of, value_of
-from node.contract_testing.show import Account, Show, plain
+from node.contract_testing.show import NOBODY, Show, account_named, plain
 from node.contract_testing.watched_state import Layout, Touched, WatchedState
 
 BLOCK_MS: Final = 1_000
 GAS: Final = 50_000_000
-NOBODY: Final = Account(bytes(32))
-"""Whom a contract sees as the sender of a query, and in @init at genesis."""
-NOBODY.name = "nobody"
 _CHAIN_ID: Final = "dev-" + "0" * 32
 
 
@@ -60,6 +57,14 @@ class Call:
     sender: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a contract is deployed with: whom it may call, and the instance that knows who has which role."""
+
+    calls: tuple[str, ...] = ()
+    roles: str = ""
+
+
 class ContractChain:
     """A chain that one test uses. `log` holds every call in order, scheduled ones and views too. `expecting` counts the
     `expect_revert` that are open: a failure is explained only when nobody expects one."""
@@ -73,7 +78,9 @@ class ContractChain:
         self.expecting = 0
         self.log: list[Sent] = []
         self.gas_book = gas_book
-        self.account_names: dict[bytes, str] = {bytes(NOBODY): "nobody"}
+        self.deployer = account_named("deployer")
+        self.account_names: dict[bytes, str] = {bytes(NOBODY): "nobody", bytes(self.deployer): "deployer"}
+        self._governed: Governed | None = None
         self._frozen = False
         self._names: list[str] = []
         self._sources: dict[str, tuple[str, str]] = {}
@@ -129,6 +136,8 @@ class ContractChain:
         self.state.touched = touched = Touched()
         done: list[Sent] = []
         for receipt in self.executor.run_due(self.state, self.context()):
+            if receipt.contract == LIFECYCLE and receipt.ok:
+                continue
             call = Call(receipt.contract, receipt.entry, (), contract_address(receipt.contract))
             done.append(self._note(_outcome(call, receipt, self, touched)))
         for sent in done:
@@ -162,37 +171,59 @@ class ContractChain:
     # contracts
 
     def install(
-        self,
-        name: str,
-        source: bytes,
-        arguments: Sequence[Any] = (),
-        calls: Sequence[str] = (),
-        path: Path | None = None,
+        self, name: str, source: bytes, arguments: Sequence[Any] = (), manifest: Manifest = Manifest(), path: str = ""
     ) -> Sent:
-        """Install a source as an instance, as genesis does, and run its @init. Raise `SourceRejected`, `CallFailed`,
-        and `ConfigError` for a name that is taken."""
+        """Deploy a source, approve it, make an instance; its @init sees `deployer` as the sender. Raise
+        `SourceRejected`, `CallFailed`, and `ConfigError` for a name that is taken or none."""
         __tracebackhide__ = True
         if self.state.peek(state_contract(name)) is not None:
             raise ConfigError(
                 "there is such an instance", code="ALREADY_INSTALLED", found=name, fix="deploy it under another name"
             )
         program = compile_source(source)
-        text, raw = source.decode(), encode_value([plain(value) for value in arguments])
-        self._sources[program.filename] = (str(path or name), text)
+        self._sources[program.filename] = (path or name, source.decode())
+        governed = self.governed()
+        artifact = governed.approved(source, manifest.calls, manifest.roles)
+        call = Call(name, init_name(program), tuple(arguments), self.deployer)
         self._names.append(name)
-        call = Call(name, init_name(program), tuple(arguments), NOBODY)
-        sent = self._perform(
-            call, lambda: self.executor.install(self.state, name, text, raw, tuple(calls), self.context())
-        )
+        sent = self._perform(call, lambda: governed.instantiated(artifact, name, arguments))
         if not sent.ok:
             failure = CallFailed(sent, self.explanation(sent))
             self._names.remove(name)
             raise failure
         return sent
 
-    def instances(self) -> list[tuple[str, Program]]:
-        """All instances, with the programs that they run now."""
-        return [(name, program) for name in self._names if (program := self.program(name)) is not None]
+    def upgrade(self, name: str, source: bytes, manifest: Manifest = Manifest(), path: str = "") -> None:
+        """Upgrade an instance by vote in the next block, and make blocks until its migration is over. Raise
+        `SourceRejected`, and `ConfigError` with the code for which the chain refuses."""
+        __tracebackhide__ = True
+        program = compile_source(source)
+        self._sources[program.filename] = (path or name, source.decode())
+        governed = self.governed()
+        governed.upgraded(name, governed.approved(source, manifest.calls, manifest.roles))
+
+    def governed(self) -> Governed:
+        """Who decides about contracts here."""
+        if self.state.peek(state_contract(GOVERNANCE)) is None:
+            self._governed = Governed(self, self.deployer)
+        assert self._governed is not None, "the contract was installed with it"
+        return self._governed
+
+    def execute(self, contract: str, entry: str, arguments: list[Any], sender: bytes) -> Receipt:
+        """Make a transaction in the present block, outside of `log`."""
+        call = Call(contract, entry, tuple(arguments), sender)
+        return self.executor.execute(self.state, self._transaction(call, encode_value(arguments)), self.context())
+
+    def instances(self) -> list[tuple[str, Program, dict[str, str]]]:
+        """All instances: name, the program that it runs now, and where an upgrade moved its slots."""
+        found = []
+        for name in self._names:
+            program = self.program(name)
+            if program is not None:
+                found.append(
+                    (name, program, dict(decode(InstanceRecord, self.state.peek(state_contract(name)) or b"").slots))
+                )
+        return found
 
     def program(self, name: str) -> Program | None:
         """What an instance runs; None if there is none of that name."""
@@ -209,12 +240,8 @@ class ContractChain:
         raised only for a scheduled call that was due in that block and failed."""
         if not self._frozen:
             self._block(self.time_ms + self.block_ms)
-        raw = encode_value([plain(value) for value in call.arguments])
-
-        def run() -> Receipt:
-            return self.executor.execute(self.state, self._transaction(call, raw), self.context())
-
-        return self._perform(call, run)
+        values = [plain(value) for value in call.arguments]
+        return self._perform(call, lambda: self.execute(call.contract, call.entry, values, call.sender))
 
     def ask(self, call: Call) -> Sent:
         """Ask a view, free and without a block. The sender of a query is nobody."""
@@ -306,11 +333,11 @@ class ContractChain:
     def scene(self) -> Scene:
         """What explanations draw on."""
         instances = self.instances()
-        for name, program in instances:
+        for name, program, _ in instances:
             if program.filename not in self._sources:
                 source = self.state.peek(state_source(program.source_hash)) or b""
                 self._sources[program.filename] = (name, source.decode())
-        names = {bytes(contract_address(name)): name for name, _ in instances}
+        names = {bytes(contract_address(name)): name for name, _, _ in instances}
         return Scene(self._sources, Layout(instances), Show({**names, **self.account_names}))
 
     def events(

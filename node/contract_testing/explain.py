@@ -49,7 +49,8 @@ def explain(sent: Sent, function: Function | None, raised: Sequence[RaisedFrame]
     if sent.code in NOTES:
         lines.append(f"  meaning   {NOTES[sent.code]}")
     for frame in raised:
-        lines += excerpt(frame, scene)
+        if frame.filename in scene.programs:
+            lines += excerpt(frame, scene)
     lines += ["", *facts(sent, function, scene)]
     return "\n".join(lines)
 
@@ -103,7 +104,7 @@ def arguments_text(sent: Sent, function: Function | None, show: Show) -> str:
 
 def excerpt(frame: RaisedFrame, scene: Scene) -> list[str]:
     """The source around a line, and the variables there."""
-    title, text = scene.programs.get(frame.filename, (frame.filename, ""))
+    title, text = scene.programs[frame.filename]
     rows = text.split("\n")
     lines = ["", f"  {title}:{frame.line} in {frame.function}"]
     for number in range(max(1, frame.line - AROUND), min(len(rows), frame.line + AROUND) + 1):

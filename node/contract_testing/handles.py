@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from contracts.resolve import MISSING, Function
 from contracts.rules import SourceRejected
 from ledger.crypto import contract_address
 from ledger.errors import ConfigError
-from node.contract_testing.chain import NOBODY, Call, ContractChain
+from node.contract_testing.chain import Call, ContractChain, Manifest
 from node.contract_testing.sent import CallFailed, SeenEvent, Sent
-from node.contract_testing.show import Account
+from node.contract_testing.show import NOBODY, Account, account_named
 
 
 class Accounts:
@@ -33,8 +32,7 @@ class Accounts:
         return self[name]
 
     def __getitem__(self, name: str) -> Account:
-        account = Account(hashlib.sha256(b"gridchain test account " + name.encode()).digest())
-        account.name = name
+        account = account_named(name)
         self._chain.account_names[bytes(account)] = name
         return account
 
@@ -152,23 +150,36 @@ class Deployer:
         self.sender = sender
 
     def __call__(
-        self, source: str | Path, *arguments: Any, name: str | None = None, calls: Sequence[str] = ()
+        self, source: str | Path, *arguments: Any, name: str | None = None, calls: Sequence[str] = (), roles: str = ""
     ) -> Instance:
-        """Install a source and run its @init with `arguments`. `source`: a path, from the test file's directory or the
-        present one, or the text itself. `name`: of the instance; else the file's, and of `contract.py` its directory's.
-        `calls`: contracts that it may call. Raise `SourceRejected`, `CallFailed`, `ConfigError`."""
+        """Make an instance of a source; its @init gets `arguments`. `source`: a path, from the test file's directory or
+        the present one, or the text itself. `name`: of the instance; else the file's, and of `contract.py` its
+        directory's. `calls`, `roles`: its manifest. Raise `SourceRejected`, `CallFailed`, `ConfigError`."""
         __tracebackhide__ = True
-        if isinstance(source, str) and "\n" in source:
-            path, raw = None, source.encode()
-        else:
-            path = self.find(Path(source))
-            raw = path.read_bytes()
+        path, raw = self.read(source)
         named = name or (path and (path.parent.name if path.stem == "contract" else path.stem)) or "contract"
         try:
-            self.chain.install(named, raw, arguments, calls, path)
+            self.chain.install(named, raw, arguments, Manifest(tuple(calls), roles), str(path or ""))
         except SourceRejected as error:
             raise error.with_traceback(None) from None
         return self.at(named)
+
+    def upgrade(self, instance: Instance, source: str | Path, calls: Sequence[str] = (), roles: str = "") -> None:
+        """Upgrade an instance by vote and let its migration run to the end. Raise `SourceRejected`, and `ConfigError`
+        with the code for which the chain refuses, or with which the migration failed."""
+        __tracebackhide__ = True
+        path, raw = self.read(source)
+        try:
+            self.chain.upgrade(instance.contract_name, raw, Manifest(tuple(calls), roles), str(path or ""))
+        except SourceRejected as error:
+            raise error.with_traceback(None) from None
+
+    def read(self, source: str | Path) -> tuple[Path | None, bytes]:
+        """The file and the bytes of a source."""
+        if isinstance(source, str) and "\n" in source:
+            return None, source.encode()
+        path = self.find(Path(source))
+        return path, path.read_bytes()
 
     def find(self, source: Path) -> Path:
         """The file of a source. Raise `ConfigError`."""

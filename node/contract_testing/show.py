@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,6 +21,18 @@ class Account(bytes):
 
     def __repr__(self) -> str:
         return self.name
+
+
+def account_named(name: str) -> Account:
+    """The account of a name, on every test chain."""
+    account = Account(hashlib.sha256(b"gridchain test account " + name.encode()).digest())
+    account.name = name
+    return account
+
+
+NOBODY: Final = Account(bytes(32))
+"""Whom a contract sees as the sender of a query."""
+NOBODY.name = "nobody"
 
 
 class Show:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,12 +99,13 @@ class Entry:
 
 
 class Layout:
-    """Reads state keys and values as the declarations of instances name them."""
+    """Reads state keys and values as the declarations of instances name them: (instance, program, storage of its slots
+    where an upgrade moved it)."""
 
-    def __init__(self, programs: Iterable[tuple[str, Program]]) -> None:
+    def __init__(self, programs: Iterable[tuple[str, Program, Mapping[str, str]]]) -> None:
         self.slots = [
-            (state_storage(name, slot.name), name, program, slot)
-            for name, program in programs
+            (state_storage(name, places.get(slot.name, slot.name)), name, program, slot)
+            for name, program, places in programs
             for slot in program.contract.slots.values()
         ]
 

@@ -200,7 +200,7 @@ def test_what_happens_inside_is_rolled_back(chain, box, rolled_back, deploy) -> 
         chain.advance(10**6)
     assert (chain.height, len(chain.log)) == (height, calls)
     assert box.put(5) == 12
-    assert [name for name, _ in chain.instances()] == ["box"]
+    assert [name for name, _, _ in chain.instances()] == ["box"]
 
 
 def test_mistakes_of_the_test_are_told_as_such(chain, box, deploy, tmp_path) -> None:
@@ -226,7 +226,7 @@ def test_mistakes_of_the_test_are_told_as_such(chain, box, deploy, tmp_path) -> 
         deploy("import os\n")
     with pytest.raises(CallFailed, match="TypeMismatch"):
         deploy(BOX, "x", name="other")
-    assert [name for name, _ in chain.instances()] == ["box"]
+    assert [name for name, _, _ in chain.instances()] == ["box"]
 
 
 def test_gas_is_booked_by_entry_and_line() -> None:
