@@ -25,6 +25,8 @@ from node.keys import load_key
 DISK_BYTES = 24 * 1024 * 1024
 RESERVE_BYTES = DISK_BYTES // 4
 """What a node keeps free of a disk of this size (`node.store_guard`)."""
+OWN_BYTES = 256 * 1024
+"""What a node writes with some dozens of deposits."""
 PATIENCE_S = 30.0
 
 
@@ -147,6 +149,14 @@ async def test_a_full_disk_stops_nothing_for_good(disk: Path) -> None:
             told = [line for line in errors_in(node) if line.get("code") == "STORE_FULL"]
             assert told
             assert all(told[0][field] for field in ("expected", "found", "fix"))
+
+            fill(disk, RESERVE_BYTES + OWN_BYTES)  # the node writes the rest itself
+            while not (await client.status()).stopped_reason:
+                await bank.pay(20)
+            await trouble(client, "disk-full: STORE_FULL")
+            (disk / "ballast").unlink()
+            await bank.all_paid()
+            await recovered(client)
 
             fill(disk, 0)
             await bank.pay(5)
