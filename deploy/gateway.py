@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from contracts.values import Value, encode_value
+from contracts.values import Value
 from deploy.generator import ask_price, bid_price
 from deploy.neighbourhood import Member, Plan, Side
 from ledger.crypto import SigningKey
-from ledger.objects import TRANSACTION_VERSION, TransactionBody, sign_transaction
+from node.client_account import NonceSource, build_transaction
 
 GAS_LIMIT = 10_000_000
 
@@ -48,14 +48,14 @@ def phase_of(contract: str, name: str, slot: int) -> Phase | None:
 
 
 class Signer:
-    """A key with its own count of nonces: every transaction it signs has a new one."""
+    """A key that nobody else signs with: every transaction has a new nonce, and no node need be asked for it."""
 
-    __slots__ = ("_chain_id", "_key", "_nonce")
+    __slots__ = ("_chain_id", "_key", "_nonces")
 
     def __init__(self, key: SigningKey, chain_id: str) -> None:
         self._key = key
         self._chain_id = chain_id
-        self._nonce = 0
+        self._nonces = NonceSource()
 
     @property
     def address(self) -> bytes:
@@ -64,18 +64,9 @@ class Signer:
 
     def call(self, contract: str, entry: str, *arguments: Value) -> bytes:
         """The bytes of a signed call."""
-        body = TransactionBody(
-            version=TRANSACTION_VERSION,
-            chain_id=self._chain_id,
-            public_key=self._key.public,
-            nonce=self._nonce,
-            contract=contract,
-            entry=entry,
-            arguments=encode_value(list(arguments)),
-            gas_limit=GAS_LIMIT,
+        return build_transaction(
+            self._key, self._chain_id, self._nonces.take(), (contract, entry, arguments), GAS_LIMIT
         )
-        self._nonce += 1
-        return sign_transaction(body, self._key)
 
 
 @dataclass(frozen=True, slots=True)
