@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from node.api.health import version
 from node.cli.output import run_command
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -73,6 +72,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from node.api.health import version  # loads the whole API
+
         typer.echo(version())
         raise typer.Exit
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,6 +17,7 @@ from contracts.review import review
 from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from ledger.errors import ConfigError, DecodeError
+from node.cli.confined import Died, confined
 from node.cli.contract_files import new_contract
 from node.cli.output import ARGUMENTS_FIX, ExitCode, JsonOption, Output, command_app
 
@@ -25,6 +27,10 @@ FileArgument = Annotated[Path, typer.Argument(help="The contract's source.", sho
 EntryOption = Annotated[str, typer.Option("--entry", help="Function to call.", show_default=False)]
 ArgsOption = Annotated[str, typer.Option("--args", help="Arguments: a JSON array, bytes as 0x text.")]
 GasOption = Annotated[int, typer.Option("--gas", min=0, max=10**12, help="Gas of each call.")]
+_RUN_BYTES: Final = 192 * 1024 * 1024
+_RUN_SECONDS, _GAS_PER_SECOND = 3, 25_000_000
+"""The fence around `run`: three times what the language lets a contract use, and the time to compile."""
+
 PureOption = Annotated[bool, typer.Option("--pure", help="As `run` sees it: functions need no decorator.")]
 
 
@@ -38,12 +44,24 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Call a function of a source by itself. Exit code 0 whatever the contract did: read `status`."""
-    outcome = run_solo(read_source(file), entry, json_arguments(args), gas, calls)
+    outcome = _run_apart(read_source(file), entry, json_arguments(args), gas, calls)
     output = Output(as_json=as_json)
     show_outcome(output, outcome)
     for text in (outcome.hint, outcome.fault and f"internal error, please report it: {outcome.fault}"):
         if text:
             output.errors.print(ascii(text)[1:-1], style="dim", markup=False)
+
+
+def _run_apart(source: bytes, entry: str, arguments: list[Any], gas: int, calls: int) -> SoloRun:
+    """`run_solo` behind a fence: what the host kills is a fault of ours, told as one."""
+
+    def work() -> bytes:
+        return json.dumps(dataclasses.asdict(run_solo(source, entry, arguments, gas, calls))).encode()
+
+    answer = confined(work, _RUN_BYTES, _RUN_SECONDS + calls * gas // _GAS_PER_SECOND)
+    if isinstance(answer, Died):
+        return SoloRun("reverted", code="Internal", line=1, gas=gas, fault=answer.reason)
+    return SoloRun(**json.loads(answer))
 
 
 @app.command()
