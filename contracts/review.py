@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.admit import admit
+from contracts.advice import advice
 from contracts.compile import compile_source
 from contracts.limits import PYC1
 from contracts.rules import Finding, SourceRejected
@@ -31,6 +32,7 @@ def review(source: bytes, *, pure: bool = False) -> Review:
         found = findings(tree, PYC1)
         if found:
             return Review(tuple(found), ())
-        return Review((), compile_source(source, pure=pure).warnings)
+        program = compile_source(source, pure=pure)
+        return Review((), (*program.warnings, *advice(text, program, pure=pure)))
     except SourceRejected as error:
         return Review((error.finding,), ())
