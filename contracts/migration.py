@@ -274,8 +274,8 @@ class Migrations:
             cursor = machine.capped(linked, entry, arguments, False, False, meter.gas - _RESERVE)
             code, line = _cursor_fault(cursor, plan.cursor), 0
         except Halt as error:
-            cursor, line = None, getattr(error, "line", 0)
-            code = outcome_of(error)[0]
+            code, line = outcome_of(error)
+            cursor, line = None, getattr(error, "line", 0) or line
         finally:
             machine.view, meter.put, meter.delete = view, view.put, view.delete
         if code:

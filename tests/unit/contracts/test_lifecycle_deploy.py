@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contract_bench import ALICE, BOB
-from governed_bench import ANN, BEN, CID, DAN, MOST, STRANGER, VOTERS, VOTING_MS, GovernedBench
+from governed_bench import ANN, BEN, CID, DAN, STRANGER, VOTERS, VOTING_MS, GovernedBench
 
 from contracts.artifacts import abi_hash, make_artifact
 from contracts.compile import _compiled, compile_source
