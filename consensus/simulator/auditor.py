@@ -33,6 +33,7 @@ from ledger.crypto import Hash
 from ledger.objects import Body, Header, decode_header, header_hash, transaction_id
 
 if TYPE_CHECKING:
+    from consensus.simulator.ledger_side import LedgerSide
     from consensus.simulator.node import SimNode
     from consensus.simulator.world import World
 
@@ -65,7 +66,7 @@ class Auditor:
         self.evidence: set[int] = set()
         self.nullifications = 0
 
-    def violation(self, node: SimNode | None, invariant: str, text: str) -> None:
+    def violation(self, node: LedgerSide | None, invariant: str, text: str) -> None:
         """Note a broken invariant."""
         if len(self.violations) < 20:
             self.violations.append(Violation(invariant, self.world.now, -1 if node is None else node.index, text))
@@ -184,7 +185,7 @@ class Auditor:
             if later.time_ms <= earlier.time_ms:
                 self.violation(node, "I11", f"closing block time {later.time_ms} after {earlier.time_ms}")
 
-    def committed(self, node: SimNode, block: CommittedBlock) -> None:
+    def committed(self, node: LedgerSide, block: CommittedBlock) -> None:
         """A block of an honest node's chain."""
         if not node.honest:
             return
@@ -199,7 +200,7 @@ class Auditor:
         self.world.trace(b"c", node.index, height, block.hash)
         self._follows(node, block)
 
-    def _follows(self, node: SimNode, block: CommittedBlock) -> None:
+    def _follows(self, node: LedgerSide, block: CommittedBlock) -> None:
         header = block.header
         parent = self.headers.get(header.height - 1, self.world.genesis.header)
         if header.time_ms <= parent.time_ms:

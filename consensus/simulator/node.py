@@ -10,11 +10,8 @@ from consensus.engine import (
     Behind,
     Broadcast,
     Build,
-    Built,
     Check,
-    Checked,
     Commit,
-    Committed,
     Disarm,
     Effect,
     Engine,
@@ -39,50 +36,31 @@ from consensus.engine import (
     SignProposal,
     SignVote,
     Started,
-    StoredBlock,
     Timer,
-    TransactionsReady,
-    Verdict,
 )
-from consensus.messages import Complaint, Message, Part, Proposal
+from consensus.messages import Complaint, Message, Proposal
 from consensus.scheme import complaint_bytes
 from consensus.simplex.engine import SimplexEngine
-from consensus.simulator.application import NO_PARENT, Overlay
-from consensus.simulator.disk import CommittedBlock, Entry, Floor, Log
+from consensus.simulator.disk import Entry, Floor, Log
+from consensus.simulator.ledger_side import LedgerSide
 from ledger.certificates import Vote, VoteKind
-from ledger.codec import decode, encode
-from ledger.crypto import Hash
-from ledger.objects import BODY_VERSION, Body
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
 
-EXECUTION_MS = 1
-COMMIT_MS = 3
 
-
-class SimNode:
+class SimNode(LedgerSide):
     """One node over all its lives. `index`: position among the world's nodes; `key`: its validator key."""
 
     def __init__(self, world: World, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
-        self.world = world
-        self.index = index
+        super().__init__(world, index, honest)
         self.key = key
-        self.honest = honest
         self.skew_ms = skew_ms
         self.peer = peer_id(index)
         self.log = Log()
-        self.chain: list[CommittedBlock] = [world.genesis]
-        self.application = world.new_application()
-        self.pool: dict[Hash, bytes] = {}
-        self.life = 0
-        self.alive = False
         self.engine: Engine | None = None
         self.timers: dict[Timer, int] = {}
         self.disk_free = 0
-        self.work_free = 0
-        self.ready = False
-        self.syncing = False
         self.guard: dict[tuple[int, int, VoteKind], bytes] = {}
 
     # --- lives --------------------------------------------------------------------------------------------------------
@@ -280,151 +258,6 @@ class SimNode:
         args = (record.epoch, record.view, record.block_hash, record.reason)
         data = complaint_bytes(self.world.chain_id, committee.hash, *args)
         return Complaint(*args, signer, self.world.sign_raw(self.key, data))
-
-    # --- the ledger thread --------------------------------------------------------------------------------------------
-
-    def work(self, action: object, effect: Effect) -> None:
-        """Queue slow work; one thing at a time, in order."""
-        cost = COMMIT_MS if isinstance(effect, Commit) else EXECUTION_MS
-        self.work_free = max(self.work_free, self.world.now) + cost
-        self.world.at(self.work_free - self.world.now, self.run_work, action, effect, self.life)
-
-    def run_work(self, action: object, effect: Effect, life: int) -> None:
-        """Do queued work, if the life that asked for it goes on."""
-        if self.life == life and callable(action):
-            action(effect)
-
-    def build(self, effect: Build) -> None:
-        """Answer `Build`."""
-        template = effect.template
-        pool = [] if effect.empty else list(self.pool.items())
-        built = self.application.build(template, pool, self.world.block_limit)
-        if built is None:
-            self.turn(Built(template.epoch, template.view, template.parent, None, None, (), (), b"", None))
-            return
-        block, header, overlay = built
-        parts = tuple(Part(index, raw) for index, raw in enumerate(overlay.transactions))
-        prefill = parts[::3] if self.world.options.compact else parts
-        args = (template.epoch, template.view, template.parent, block, header, overlay.ids, prefill, b"")
-        self.turn(Built(*args, overlay.next_due_ms))
-        self.note_pool()
-
-    def check(self, effect: Check) -> None:
-        """Answer `Check`: put the body together, execute it."""
-        header = effect.header
-        args = (effect.epoch, effect.view, Hash(header.parent), effect.hash)
-        block: StoredBlock | None = effect.block
-        missing: tuple[int, ...] = ()
-        if effect.proposal is not None:
-            block, missing = self.assemble(effect.hash, effect.proposal, effect.parts)
-        if block is None:
-            self.turn(Checked(*args, Verdict.MISSING, None, missing))
-            return
-        outcome = self.application.check(header, block)
-        if isinstance(outcome, Overlay):
-            self.turn(Checked(*args, Verdict.VALID, block, (), "", outcome.next_due_ms))
-            self.note_pool()
-        elif outcome == NO_PARENT:
-            self.turn(Checked(*args, Verdict.MISSING))
-        else:
-            self.turn(Checked(*args, Verdict.INVALID, None, (), outcome))
-
-    def assemble(
-        self, block_hash: Hash, proposal: Proposal, parts: tuple[Part, ...]
-    ) -> tuple[StoredBlock | None, tuple[int, ...]]:
-        """The body of a compact proposal from the pool, its prefill and fetched parts; or what is missing."""
-        given = {part.index: part.transaction for part in (*proposal.prefill, *parts)}
-        found = [self.pool.get(Hash(i), given.get(n)) for n, i in enumerate(proposal.transaction_ids)]
-        missing = tuple(index for index, raw in enumerate(found) if raw is None)
-        if missing:
-            return None, missing
-        body = encode(Body(BODY_VERSION, tuple(raw for raw in found if raw is not None), proposal.extra))
-        return StoredBlock(block_hash, proposal.header, body), ()
-
-    def commit(self, effect: Commit) -> None:
-        """Make blocks durable: one synced batch."""
-        hashes = [h for h in effect.hashes if h in self.application.overlays]
-        for position, block_hash in enumerate(hashes):
-            overlay = self.application.commit(block_hash)
-            last = position == len(hashes) - 1
-            block = StoredBlock(block_hash, encode(overlay.header), encode(Body(BODY_VERSION, overlay.transactions)))
-            certificate = effect.finalization if last else None
-            self.store(CommittedBlock(block_hash, overlay.header, block, certificate, effect.closing if last else ()))
-        if hashes:
-            self.tell_committed()
-
-    def store(self, committed: CommittedBlock) -> None:
-        """Append to the chain."""
-        self.chain.append(committed)
-        self.world.auditor.committed(self, committed)
-        body = decode(Body, committed.block.body_bytes)
-        for raw in body.transactions:
-            self.world.included(raw, self)
-        for transaction in [i for i in self.pool if i in self.application.applied]:
-            del self.pool[transaction]
-
-    def tell_committed(self) -> None:
-        """Answer `Commit`, or tell the engine what sync has brought."""
-        head = self.chain[-1]
-        final = head.finalization
-        if final is not None:
-            start = self.world.epoch_after(head) if self.world.is_boundary(head.header) else None
-            due = self.application.head.next_due_ms
-            self.turn(Committed(head.header, head.hash, final, start, due))
-            self.note_pool()
-
-    # --- transactions and sync ----------------------------------------------------------------------------------------
-
-    def submit(self, raw: bytes, transaction: Hash) -> None:
-        """Take a transaction into the pool."""
-        if self.alive and transaction not in self.pool and transaction not in self.application.applied:
-            self.pool[transaction] = raw
-            self.note_pool()
-
-    def note_pool(self) -> None:
-        """Tell the engine when there begins or ceases to be something to propose."""
-        flying = {i for overlay in self.application.overlays.values() for i in overlay.ids}
-        ready = any(i not in flying for i in self.pool)
-        if ready != self.ready and self.alive:
-            self.ready = ready
-            self.turn(TransactionsReady(ready))
-
-    def sync(self, other: int) -> None:
-        """Ask a peer for certified blocks; they come one round trip later."""
-        if not self.syncing:
-            self.syncing = True
-            self.world.at(2 * self.world.options.delay_ms + 5, self.synced_from, other, self.life)
-
-    def synced_from(self, other: int, life: int) -> None:
-        """Take the peer's chain, segment by segment, each ending at its own finalization."""
-        if self.life != life:
-            return
-        self.syncing = False
-        segment: list[CommittedBlock] = []
-        for block in self.world.serve_sync(other, self.index, self.chain[-1].header.height + 1):
-            segment.append(block)
-            if block.finalization is None:
-                continue
-            for part in segment:
-                if not self.take_synced(part):
-                    return
-            segment = []
-            self.tell_committed()
-            if not self.alive:
-                return
-
-    def take_synced(self, part: CommittedBlock) -> bool:
-        """Execute and store one block of a verified segment."""
-        if part.header.height != self.chain[-1].header.height + 1 or part.header.parent != self.chain[-1].hash:
-            return False
-        if part.hash not in self.application.overlays:
-            outcome = self.application.check(part.header, part.block)
-            if not isinstance(outcome, Overlay):
-                self.world.auditor.violation(self, "I8", f"synced block {part.header.height}: {outcome}")
-                return False
-        self.application.commit(part.hash)
-        self.store(part)
-        return True
 
     @property
     def core(self) -> SimplexEngine | None:

@@ -16,6 +16,7 @@ from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import Auditor
 from consensus.simulator.disk import CommittedBlock, Entry
 from consensus.simulator.generator import Generator
+from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
 from consensus.simulator.node import SimNode
 from consensus.simulator.options import SeedOptions
@@ -272,7 +273,7 @@ class World:
                     self.at(1 + self.chance.below(20), other.submit, raw, transaction)
         self.at(2_000, self.offer, raw)
 
-    def included(self, raw: bytes, node: SimNode) -> None:
+    def included(self, raw: bytes, node: LedgerSide) -> None:
         """A transaction is in a final block of a node."""
         if node.honest:
             self.waiting.pop(transaction_id(raw), None)
