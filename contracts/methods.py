@@ -370,7 +370,7 @@ def build_methods(
     numbers = {"to_bytes": _to_bytes(meter), "bit_length": int.bit_length}
     table[int] = table[bool] = numbers
 
-    def method(target: Any, name: str, *arguments: Any, **named: Any) -> Any:
+    def method(target: Any, name: str, /, *arguments: Any, **named: Any) -> Any:
         kind = type(target)
         if isinstance(target, msgspec.Struct):
             if name != "replace" or kind not in records or arguments:

@@ -244,7 +244,7 @@ class Instance:
         fields = self.program.contract.records[label].fields
         tests = {name: make_check(shape, self.program.structs, meter, True) for name, shape in fields.items()}
 
-        def replace(value: Any, **changes: Any) -> Any:
+        def replace(value: Any, /, **changes: Any) -> Any:
             if not set(changes) <= set(tests):
                 raise TypeMismatch
             return msgspec.structs.replace(value, **{name: tests[name](item) for name, item in changes.items()})
