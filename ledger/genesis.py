@@ -109,7 +109,8 @@ class MarketClockSettings(Wire, frozen=True):
 
 class GenesisLimits(Wire, frozen=True):
     """Bounds that every node enforces alike. Gas caps as in `contracts.limits`; `sender_block_txs`: one sender, one
-    block.
+    block; `block_gas`: a transaction enters a block only while those before it used less (the default is about 5 s of
+    CPU).
     """
 
     max_block_txs: Positive = 4_000
@@ -120,6 +121,7 @@ class GenesisLimits(Wire, frozen=True):
     scheduled_default_gas: Positive = 10_000_000
     scheduled_block_gas: Positive = 60_000_000
     sender_block_txs: Positive = 4_000
+    block_gas: Positive = 500_000_000
 
 
 class GenesisContract(Wire, frozen=True):
@@ -315,6 +317,13 @@ def check_genesis(genesis: GenesisHead) -> None:
         "a transaction that everybody admits would fit into no block",
         f"limits.max_block_bytes of at least {MIN_BLOCK_BYTES}",
         genesis.limits.max_block_bytes,
+        code="GENESIS_LIMITS",
+    )
+    _expect(
+        genesis.limits.block_gas >= genesis.limits.transaction_gas,
+        "a block has less gas than one transaction may use",
+        f"limits.block_gas of at least limits.transaction_gas, {genesis.limits.transaction_gas}",
+        genesis.limits.block_gas,
         code="GENESIS_LIMITS",
     )
     _check_validators(genesis)

@@ -44,8 +44,6 @@ from node.metrics import Metrics
 
 STATE_VALIDATORS: Final = state_engine("validators")
 """The committee of the next epoch: encoded tuple of `Validator`."""
-MAX_BLOCK_GAS: Final = 500_000_000
-"""A transaction enters a block only while the transactions before it used less gas than this (about 5 s of CPU)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class BlockRules:
     max_transactions: int
     max_bytes: int
     max_per_sender: int
+    max_gas: int
     epoch_blocks: int
 
 
@@ -112,18 +111,18 @@ class Application:
     # --- build and check ----------------------------------------------------------------------------------------------
 
     def build(
-        self, template: HeaderTemplate, transactions: Sequence[Transaction], gas_budget: int = MAX_BLOCK_GAS
+        self, template: HeaderTemplate, transactions: Sequence[Transaction], gas_budget: int | None = None
     ) -> Candidate | None:
         """Make a block of due calls and of what can be applied of `transactions`; None if the parent is not known.
 
         No transaction is added once due calls and those before it used `gas_budget`, but the first always may: a leader
-        proposes no more than fits a view. That is its policy; what makes a block invalid is `MAX_BLOCK_GAS` alone.
+        proposes no more than fits a view. That is its policy; what makes a block invalid is `BlockRules.max_gas` alone.
         """
         view = self._view(template.parent)
         if view is None:
             return None
         header = _header(template)
-        done = self._run(header, view, transactions, gas_budget)
+        done = self._run(header, view, transactions, self._rules.max_gas if gas_budget is None else gas_budget)
         return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions)), done)
 
     def check(
@@ -226,7 +225,7 @@ class Application:
 
     def _fault(self, view: Overlay, transaction: Transaction, gas: int, of_sender: Counter[bytes]) -> str:
         """Why a transaction may not be applied next; "" if it may."""
-        if gas >= MAX_BLOCK_GAS:
+        if gas >= self._rules.max_gas:
             return "BLOCK_GAS"
         if self._rules.max_per_sender < self._rules.max_transactions:
             of_sender[transaction.sender] += 1

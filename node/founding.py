@@ -51,6 +51,7 @@ def block_rules(genesis: Genesis) -> BlockRules:
         max_transactions=limits.max_block_txs,
         max_bytes=limits.max_block_bytes,
         max_per_sender=limits.sender_block_txs,
+        max_gas=limits.block_gas,
         epoch_blocks=genesis.engine_parameters.epoch_blocks,
     )
 

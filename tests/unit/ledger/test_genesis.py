@@ -163,6 +163,8 @@ def test_the_largest_transaction_fits_into_the_smallest_block() -> None:
         (put("validators/0/weight", 0), "GENESIS_FORMAT"),
         (put("contracts/0/name", "1x"), "GENESIS_FORMAT"),
         (put("limits/max_block_bytes", MIN_BLOCK_BYTES - 1), "GENESIS_LIMITS"),
+        (put("limits/block_gas", 49_999_999), "GENESIS_LIMITS"),
+        (put("limits/block_gas", 0), "GENESIS_FORMAT"),
         (put("version", 2), "GENESIS"),
         (put("engine", "pow"), "GENESIS_ENGINE"),
         (put("profile", "paper"), "GENESIS_PROFILE"),

@@ -174,6 +174,24 @@ def test_limits_of_a_block() -> None:
     assert judged.reason == "TOO_MANY_OF_ONE_SENDER"
 
 
+def test_the_gas_of_a_block_is_what_genesis_says() -> None:
+    """A transaction enters only while those before it used less; a block with one more is invalid."""
+    wide = CounterWorld()
+    mine = [wide.transaction(ALICE, n) for n in (1, 2, 3)]
+    three = wide.application.build(wide.template(), mine)
+    assert three is not None
+    used = sum(receipt.gas for receipt in three.receipts[:2])
+    for limit, fits in ((used, 2), (used + 1, 3)):
+        genesis = counter_genesis(block_gas=limit, transaction_gas=max(receipt.gas for receipt in three.receipts))
+        world = CounterWorld(genesis)
+        own = world.application.build(world.template(), mine)
+        assert own is not None
+        assert len(own.transactions) == fits
+        changed = altered(three.block.header, chain_id=genesis.chain_id, parent=world.chain.head_hash)
+        judged = world.application.check(*changed, mine)
+        assert (judged.reason == "BLOCK_GAS") is (fits == 2), judged.reason
+
+
 def test_an_own_block_stops_at_the_gas_that_fits_a_view_and_a_larger_one_is_still_valid() -> None:
     world, other = CounterWorld(), CounterWorld()
     mine = [world.transaction(ALICE, n) for n in (1, 2, 3, 4)]
