@@ -13,6 +13,7 @@ from contracts.displays import valid_spec
 from contracts.expressions import Emitted, Expressions, lambda_of
 from contracts.kinds import Kind
 from contracts.limits import ITEM_BYTES
+from contracts.scope import bound_names
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -83,6 +84,7 @@ class Containers(Expressions):
     ) -> tuple[list[ast.comprehension], Emitted]:
         """Emit the clauses; each charges for all its items before the first (`over`)."""
         scope = self.scope
+        scope.forget(bound_names([ast.Expr(node)]))
         scope.inner.append({})
         scope.inline += 1
         clauses: list[ast.comprehension] = []
@@ -171,6 +173,7 @@ class Containers(Expressions):
         if any(name in level for level in self.scope.inner):
             raise self.scope.refuse("C020", node, f"{name} is a comprehension variable")
         self.scope.bind(name, kind)
+        self.scope.forget((name,))  # it may stand behind an `and`
         return emit.walrus(name, value), kind
 
     def lambda_(self, node: ast.Lambda, parameters: tuple[Kind, ...]) -> ast.expr:

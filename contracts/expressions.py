@@ -17,6 +17,7 @@ from contracts import vocabulary as words
 from contracts.intervals import binary_interval, inline_safe
 from contracts.kinds import Kind
 from contracts.limits import PYC1
+from contracts.narrowing import narrow
 from contracts.scope import Scope
 from contracts.shapes import Shape, deep_kind, shallow_kind
 
@@ -167,14 +168,24 @@ class Expressions:
         return emit.helper(which, value), kinds.INT
 
     def boolean(self, node: ast.BoolOp) -> Emitted:
-        parts = [self.visit(value) for value in node.values]
+        before = self.scope.fork()
+        parts: list[Emitted] = []
+        for value in node.values:
+            parts.append(self.visit(value))
+            narrow(self.scope, value, isinstance(node.op, ast.And))
+        self.scope.rejoin(before)
         joined = kinds.join_all(tuple(kind for _, kind in parts))
         return ast.BoolOp(type(node.op)(), [value for value, _ in parts]), joined
 
     def conditional(self, node: ast.IfExp) -> Emitted:
         test, _ = self.visit(node.test)
+        before = self.scope.fork()
+        narrow(self.scope, node.test, True)
         body, first = self.visit(node.body)
+        self.scope.rejoin(before)
+        narrow(self.scope, node.test, False)
         other, second = self.visit(node.orelse)
+        self.scope.rejoin(before)
         return ast.IfExp(test, body, other), kinds.join(first, second)
 
     def comparison(self, node: ast.Compare) -> Emitted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts import kinds
@@ -11,6 +12,11 @@ from contracts.resolve import Function
 from contracts.rules import Finding, SourceRejected, reject
 from contracts.shapes import Shape
 from contracts.summaries import Summaries
+
+
+Now = dict[str, Kind]
+"""What is known of immutable locals at one place of a function, where it is more than what holds in all of it."""
+_FLOWING = frozenset(("int", "bool", "str", "bytes", "none", "record", "tuple"))
 
 
 @dataclass(slots=True)
@@ -43,6 +49,7 @@ class Scope:
         self.function = function
         self.owned = owned
         self.kinds: dict[str, Kind] = {}
+        self.now: Now | None = {}
         named = {parameter.name for parameter in function.parameters}
         self.locals = named | set(function.hidden) | bound_names(function.node.body)
         self.inner: list[dict[str, Kind]] = []
@@ -61,10 +68,17 @@ class Scope:
         for level in reversed(self.inner):
             if name in level:
                 return level[name]
+        if self.now is not None and name in self.now:
+            return self.now[name]
         return self.kinds.get(name, kinds.NEVER)
 
     def bind(self, name: str, kind: Kind) -> None:
-        """A local may hold a value of `kind`."""
+        """A local holds a value of `kind` from here on."""
+        if self.now is not None:
+            if kind.tag in _FLOWING:
+                self.now[name] = kinds.settled(kind)
+            else:
+                self.now.pop(name, None)
         old = self.kinds.get(name, kinds.NEVER)
         new = kinds.join(old, kinds.kept(kind) if name in self.owned else kinds.settled(kind))
         if new == old:
@@ -86,12 +100,38 @@ class Scope:
         self.changed = False
         self.fresh_names = 0
         self.facts = Facts()
+        self.now = {}
         for name in (*(parameter.name for parameter in self.function.parameters), *self.function.hidden):
             self.bind(name, self.summaries.parameter(self.function, name))
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These may have been bound anew, or not at all: only what holds in the whole function is known of them."""
+        if self.now is not None:
+            for name in names:
+                self.now.pop(name, None)
+
+    def fork(self) -> Now | None:
+        """What is known now, to begin another way from the same place."""
+        return None if self.now is None else dict(self.now)
+
+    def merge(self, other: Now | None) -> None:
+        """Two ways meet; None is one that does not get here."""
+        if self.now is None or other is None:
+            self.now = other if self.now is None else self.now
+            return
+        met = {name: kinds.join(kind, other[name]) for name, kind in self.now.items() if name in other}
+        self.now = {name: kind for name, kind in met.items() if kind.tag in _FLOWING}
+
+    def rejoin(self, before: Now | None) -> None:
+        """Go back to what was known before a part of an expression; what that part bound is not known."""
+        if self.now is not None and before is not None:
+            before = {name: kind for name, kind in before.items() if name in self.now}
+        self.now = before
 
     def give_up(self) -> None:
         """Nothing is known of any local: kinds that do not settle in time are not worth more."""
         self.kinds = dict.fromkeys(self.locals | set(self.kinds), kinds.ANY)
+        self.now = {}
 
     def temporary(self) -> str:
         """A local name that source cannot spell."""

@@ -15,7 +15,8 @@ from contracts.cost import expression_gas, statement_bytes, statement_gas
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.limits import HANDLER_GAS, LOOP_GAS
-from contracts.scope import Scope
+from contracts.narrowing import narrow
+from contracts.scope import Now, Scope, bound_names
 from contracts.shapes import parse_shape, shallow_kind
 
 
@@ -95,26 +96,38 @@ class Statements(ApiCalls):
                 return []
             details = [self.visit(part)[0] for part in call.args[2:]]
             failed = emit.helper("revert", self.code(call.args[1], call), *details)
-            return [ast.If(negated(self.visit(call.args[0])[0]), [emit.statement(failed)], [])]
-        return [emit.statement(self.visit(node.value)[0])]
+            tested = ast.If(negated(self.visit(call.args[0])[0]), [emit.statement(failed)], [])
+            narrow(self.scope, call.args[0], True)
+            return [tested]
+        made = [emit.statement(self.visit(node.value)[0])]
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "revert":
+            self.scope.now = None
+        return made
 
     def return_(self, node: ast.Return) -> list[ast.stmt]:
         value: Emitted = (emit.const(None), kinds.NONE) if node.value is None else self.visit(node.value)
         self.scope.summaries.returns(self.scope.function, value[1])
-        return [ast.Return(self.coerce(value, self.scope.function.returns))]
+        made = self.coerce(value, self.scope.function.returns)
+        self.scope.now = None
+        return [ast.Return(made)]
 
     def assert_(self, node: ast.Assert) -> list[ast.stmt]:
         if node.msg is not None:
             self.visit(node.msg)
-        return [ast.If(negated(self.visit(node.test)[0]), [emit.statement(emit.helper("assertion"))], [])]
+        tested = ast.If(negated(self.visit(node.test)[0]), [emit.statement(emit.helper("assertion"))], [])
+        narrow(self.scope, node.test, True)
+        return [tested]
 
     def raise_(self, node: ast.Raise) -> list[ast.stmt]:
         call = cast(ast.Call, node.exc)
-        return [emit.statement(self.revert(call)[0])]
+        made = [emit.statement(self.revert(call)[0])]
+        self.scope.now = None
+        return made
 
     def jump(self, node: ast.Break | ast.Continue) -> list[ast.stmt]:
         if not self.loops:
             raise self.scope.refuse("C020", node, "outside a loop")
+        self.scope.now = None
         return [type(node)()]
 
     def delete(self, node: ast.Delete) -> list[ast.stmt]:
@@ -273,19 +286,41 @@ class Statements(ApiCalls):
 
     def if_(self, node: ast.If) -> list[ast.stmt]:
         test = self.visit(node.test)[0]
+        before = self.scope.fork()
+        narrow(self.scope, node.test, True)
         body = self.block(node.body)
-        return [ast.If(test, body, self.block(node.orelse) if node.orelse else [])]
+        after, self.scope.now = self.scope.now, before
+        narrow(self.scope, node.test, False)
+        orelse = self.block(node.orelse) if node.orelse else []
+        self.scope.merge(after)
+        return [ast.If(test, body, orelse)]
 
     def while_(self, node: ast.While) -> list[ast.stmt]:
+        self.scope.forget(bound_names([node]))
+        before = self.scope.fork()
         test = self.visit(node.test)[0]
+        narrow(self.scope, node.test, True)
         self.loops += 1
         body = self.block(node.body, LOOP_GAS + expression_gas(node.test))
         self.loops -= 1
-        return [ast.While(test, body, self.block(node.orelse) if node.orelse else [])]
+        return [ast.While(test, body, self.after_loop(node, before, node.test))]
+
+    def after_loop(self, node: ast.For | ast.While, before: Now | None, test: ast.expr | None) -> list[ast.stmt]:
+        """The `else` of a loop, and what is known behind it: `before` is what holds at every turn."""
+        self.scope.now = before
+        leaves = any(isinstance(part, ast.Break) for statement in node.body for part in ast.walk(statement))
+        if test is not None and not (leaves and not node.orelse):
+            narrow(self.scope, test, False)
+        orelse = self.block(node.orelse) if node.orelse else []
+        if node.orelse:
+            self.scope.now = {} if before is not None else None
+        return orelse
 
     def for_(self, node: ast.For) -> list[ast.stmt]:
         source, kind = self.source(node.iter)
         item = kinds.item_kind(kind)
+        self.scope.forget(bound_names([node]))
+        before = self.scope.fork()
         head: list[ast.stmt] = []
         if isinstance(node.target, ast.Name):
             self.scope.bind(node.target.id, item)
@@ -311,8 +346,7 @@ class Statements(ApiCalls):
         self.loops += 1
         body = self.block(node.body, LOOP_GAS)
         self.loops -= 1
-        orelse = self.block(node.orelse) if node.orelse else []
-        return [ast.For(target, source, head + body, orelse)]
+        return [ast.For(target, source, head + body, self.after_loop(node, before, None))]
 
     def targets_bound(self, target: ast.Tuple | ast.List, item: Kind) -> tuple[ast.expr, None]:
         names = [cast(ast.Name, part).id for part in target.elts]
@@ -321,7 +355,10 @@ class Statements(ApiCalls):
         return ast.Tuple([emit.target(name) for name in names], emit.STORE), None
 
     def try_(self, node: ast.Try) -> list[ast.stmt]:
+        bound = bound_names([node])
+        before = self.scope.fork()
         body = self.block(node.body)
+        done = self.scope.fork()
         handlers: list[ast.ExceptHandler] = []
         if node.handlers:
             groups = [self.codes(handler) for handler in node.handlers]
@@ -329,13 +366,21 @@ class Statements(ApiCalls):
             choice: list[ast.stmt] = [ast.Raise(None, None)]
             for index in reversed(range(len(groups))):
                 test = emit.compare(emit.name(chosen), ast.Eq(), emit.const(index))
+                self.scope.now = None if before is None else dict(before)
+                self.scope.forget(bound)
                 choice = [ast.If(test, self.block(node.handlers[index].body, HANDLER_GAS), choice)]
             which = emit.assign(chosen, emit.helper("which", emit.name(error), emit.const(tuple(groups))))
             handlers = [ast.ExceptHandler(emit.name("$faults"), error, [which, *choice])]
+        self.scope.now = done
         orelse = self.block(node.orelse) if node.orelse else []
+        self.scope.now = before
+        self.scope.forget(bound)
         if not node.finalbody:
             return [ast.Try(body, handlers, orelse, [])]
-        return self.ending([ast.Try(body, handlers, orelse, [])] if handlers else body, self.block(node.finalbody))
+        final = self.block(node.finalbody)
+        self.scope.now = before
+        self.scope.forget(bound)
+        return self.ending([ast.Try(body, handlers, orelse, [])] if handlers else body, final)
 
     def ending(self, body: list[ast.stmt], final: list[ast.stmt]) -> list[ast.stmt]:
         """`try: body, finally: final`, but what ends the transaction passes: `final` could put a fault in its place,
@@ -365,13 +410,18 @@ class Statements(ApiCalls):
         subject, kind = self.visit(node.subject)
         held = self.scope.temporary()
         chain: list[ast.stmt] = []
+        before = self.scope.fork()
+        bound = bound_names([node])
         for case in reversed(node.cases):
+            self.scope.now = None if before is None else dict(before)
             test = self.pattern(case.pattern, (emit.name(held), kind))
             if case.guard is not None:
                 guard = self.visit(case.guard)[0]
                 test = guard if test is None else ast.BoolOp(ast.And(), [test, guard])
             body = self.block(case.body)
             chain = body if test is None else [ast.If(test, body, chain)]
+        self.scope.now = before
+        self.scope.forget(bound)
         return [emit.assign(held, subject), *chain]
 
     def pattern(self, node: ast.pattern, subject: Emitted) -> ast.expr | None:
