@@ -13,7 +13,6 @@ from contracts.rules import Finding, SourceRejected, reject
 from contracts.shapes import Shape
 from contracts.summaries import Summaries
 
-
 Now = dict[str, Kind]
 """What is known of immutable locals at one place of a function, where it is more than what holds in all of it."""
 _FLOWING = frozenset(("int", "bool", "str", "bytes", "none", "record", "tuple"))
