@@ -160,6 +160,8 @@ class Calls(BuiltinCalls):
         if tag not in ("any", "never") and (tag == "record" or name not in words.METHODS.get(tag, frozenset())):
             self.scope.warn("C057", node, f"{kind.name or tag} has no method {name} with these arguments")
             tag, kind = "any", kinds.ANY
+        if kind.optional:
+            tag = "any"  # None has no methods, and the dispatch knows it before anything is charged
         keyed = [keyword for keyword in node.keywords if keyword.arg == "key"] if name == "sort" else []
         plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
         named = self.replacements(plain) if name == "replace" else self.keywords(plain)
@@ -225,12 +227,20 @@ class Calls(BuiltinCalls):
         return [ast.keyword(keyword.arg, self.visit(keyword.value)[0]) for keyword in node.keywords]
 
     def replace(self, node: ast.Call, value: ast.expr, kind: Kind) -> Emitted:
+        """All values, then the checks in their order, as the dispatch does it: inline where nobody can tell."""
         fields = self.contract.records[kind.name].fields
-        changes = [
-            ast.keyword(keyword.arg, self.coerce(self.visit(keyword.value), fields[keyword.arg or ""], True))
-            for keyword in node.keywords
-        ]
+        given = [(keyword.arg or "", self.visit(keyword.value)) for keyword in node.keywords]
+        changes = [ast.keyword(arg, self.coerce(value, fields[arg], True)) for arg, value in given]
+        plain = [ast.keyword(arg, value) for arg, (value, _) in given]
+        checked = any(made.value is not found.value for made, found in zip(changes, plain, strict=True))
+        if checked and (kind.optional or not all(self.certain(keyword.value) for keyword in node.keywords[1:])):
+            return emit.helper("method", value, emit.const("replace"), keywords=plain), kinds.record_kind(kind.name)
         return emit.helper("replace", value, keywords=changes), kinds.record_kind(kind.name)
+
+    def certain(self, node: ast.expr) -> bool:
+        """Whether an expression cannot fail and costs nothing: a literal or a parameter."""
+        parameters = [parameter.name for parameter in self.scope.function.parameters]
+        return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in parameters)
 
     def slot_method(self, node: ast.Call, slot: str, name: str) -> Emitted:
         declared = self.contract.slots[slot]
