@@ -8,7 +8,7 @@ import msgspec
 
 from contracts import keys
 from contracts.faults import BadValue, TypeMismatch
-from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES, search_gas
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import SCALARS, SEQUENCES, TEXTS, Helper, is_number, size_of
 
@@ -40,14 +40,16 @@ def comparing(meter: Meter) -> dict[str, Helper]:
 
     def ordered(a: Any, b: Any) -> None:
         left, right = type(a), type(b)
+        if left is right and left in TEXTS:
+            shorter = min(len(a), len(b))
+            if shorter >= 64:
+                meter.spend(GAS.order_per_64 * (shorter // 64))
+            return
         if is_number(left) and is_number(right):
             return
-        if left is not right or left not in (str, bytes, list, tuple):
+        if left is not right or left not in (list, tuple):
             raise TypeMismatch
-        if left in TEXTS:
-            meter.spend(min(len(a), len(b)) // 64)
-            return
-        meter.spend(size_of(meter, a) + size_of(meter, b))
+        meter.spend(GAS.order + GAS.item * (len(a) + len(b)) + size_of(meter, a) + size_of(meter, b))
         sortable(a)
         sortable(b)
 
@@ -81,12 +83,13 @@ def comparing(meter: Meter) -> dict[str, Helper]:
         """`a in b`."""
         kind = type(b)
         if kind is dict or kind is set:
+            meter.spend(GAS.text)
             return wrap(a) in b
         if kind is list or kind is tuple:
             meter.spend(size_of(meter, b) + size_of(meter, a) * (len(b) if type(a) not in (int, bool) else 1))
             return a in b
         if (kind is str and type(a) is str) or (kind is bytes and type(a) is bytes):
-            meter.spend((len(a) + len(b)) // GAS.scan_bytes_per_gas)
+            meter.spend(search_gas(b, a))
             return a in b
         raise TypeMismatch
 
@@ -112,6 +115,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         """`a[b] = value`; arguments in the order in which Python evaluates them."""
         kind = type(a)
         if kind is dict:
+            meter.spend(GAS.helper)
             key = wrap(b)
             if key not in a:
                 meter.allocate(2 * ITEM_BYTES)
@@ -126,10 +130,11 @@ def access(meter: Meter) -> dict[str, Helper]:
     def delitem(a: Any, b: Any) -> None:
         kind = type(a)
         if kind is dict:
+            meter.spend(GAS.helper)
             del a[wrap(b)]
             keys.tidied(a)
         elif kind is list and is_number(type(b)):
-            meter.spend(len(a) // 16)
+            meter.spend(GAS.helper + len(a) // 16)
             del a[b]
         else:
             raise TypeMismatch
@@ -139,12 +144,18 @@ def access(meter: Meter) -> dict[str, Helper]:
         kind = type(a)
         if kind not in (list, tuple, str, bytes):
             raise TypeMismatch
-        if any(bound is not None and not is_number(type(bound)) for bound in (low, high, step)):
-            raise TypeMismatch
+        for bound in (low, high, step):
+            if bound is not None and type(bound) is not int and type(bound) is not bool:
+                raise TypeMismatch
         size = len(range(*slice(low, high, step).indices(len(a))))
-        texts = kind in TEXTS
-        meter.spend(size // GAS.bytes_per_gas if texts else GAS.item * size)
-        meter.allocate(TEXT_BYTES + size if texts else LIST_BYTES + ITEM_BYTES * size)
+        if kind in TEXTS:
+            meter.spend(
+                GAS.slice + size // (GAS.bytes_per_gas if step is None or step == 1 else GAS.scan_bytes_per_gas)
+            )
+            meter.allocate(TEXT_BYTES + size)
+        else:
+            meter.spend(GAS.slice + GAS.item * size)
+            meter.allocate(LIST_BYTES + ITEM_BYTES * size)
         return a[low:high:step]
 
     def attribute(a: Any, name: str) -> Any:

@@ -84,6 +84,7 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         if kind is bytes:
             return value
         if kind is dict:
+            meter.spend(GAS.listing)
             room(len(value))
             return keys.unwrap_all(value, meter)
         raise TypeMismatch
@@ -91,6 +92,7 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
     def eager(value: Any) -> list[Any]:
         """A new list of what iterating yields."""
         source = iterate(value)
+        meter.spend(GAS.helper)
         if type(source) is range:
             span(source)
         if type(value) is not dict:
@@ -118,6 +120,8 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         """The result of a comprehension, within the size limit."""
         if len(result) > LIMITS.items:
             raise BadValue
+        if type(result) is not list:
+            meter.spend(GAS.pair * len(result))
         meter.allocate(LIST_BYTES)
         return result
 

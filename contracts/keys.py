@@ -19,9 +19,9 @@ from contracts.meter import GAS, LIMITS, Meter
 
 _WIDE = "wide integer"
 _TUPLE = "tuple"
-_NARROW = 2**60
+_NARROW = LIMITS.narrow_key
 _SMALL = LIMITS.small_key
-_SALT = _NARROW | (hash(LANGUAGE) & (_NARROW - 1))
+_SALT = 2**60 | (hash(LANGUAGE) & (2**60 - 1))
 """A bit above every narrow integer, so that no salted key is a small one, and 60 that nobody else knows."""
 
 
@@ -82,6 +82,7 @@ def unwrap_all(kept: Any, meter: Meter) -> list[Any]:
         return list(map(unwrap, keys))
     if int not in kinds:
         return keys
+    meter.spend(GAS.item * len(keys))
     if len(kinds) == 1:
         return [key if 0 <= key < _SMALL else key ^ _SALT for key in keys]
     return list(map(unwrap, keys))

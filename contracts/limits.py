@@ -10,6 +10,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 LANGUAGE = "pyc/1"
 GAS_VERSION = 1
@@ -37,15 +38,15 @@ _NODE_GAS: dict[str, int] = {
     "Tuple": 4,
     "Dict": 12,
     "Set": 16,
-    "ListComp": 10,
-    "DictComp": 12,
-    "SetComp": 12,
-    "GeneratorExp": 10,
+    "ListComp": 25,
+    "DictComp": 25,
+    "SetComp": 25,
+    "GeneratorExp": 25,
     "Lambda": 6,
     "JoinedStr": 10,
     "FormattedValue": 80,
     "NamedExpr": 2,
-    "Starred": 4,
+    "Starred": 25,
     "Assign": 1,
     "AnnAssign": 2,
     "AugAssign": 4,
@@ -90,6 +91,8 @@ class Limits:
     nesting: int = 32
     key_items: int = 4
     small_key: int = 256
+    narrow_key: int = 2**44
+    strip_chars: int = 64
     key_bytes: int = 1_024
     code_chars: int = 64
     memory: int = 32 * 1024 * 1024
@@ -109,19 +112,50 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GasTable:
-    """Prices of gas version 1. Static prices by syntax node; the rest are prices of helpers (see `contracts.meter`)."""
+    """Prices of gas version 1. Static prices by syntax node; the rest are prices of helpers, gas unless said otherwise.
+
+    helper               a lookup or change of a dict or set; a star, `list(...)` and what else copies an iterable
+    item, pair           each item that is copied; each item of what makes pairs, keys or calls
+    text                 a short text made of a number; a text joined by +; `in` of a dict or set; pop of a list
+    walk                 each part of a value that is compared, sorted or hashed, and 6 more for each list or set, 8 for
+                         each dict, where a dict has two parts for each entry
+    scan_bytes_per_gas   characters read for 1 gas;  bytes_per_gas: characters copied for 1 gas
+    compares_per_gas     characters compared in a search for 1 gas (`search_gas`)
+    order_per_64         each 64 characters of the shorter of two texts that are ordered by <, <=, >, >=
+    match                each match of `replace`;  search: a search in a text
+    made, scanned        a method that makes a text, or a sequence made by + and *; one that reads all of its text
+    prefix, slice        startswith and endswith; a slice (a step other than 1 costs scan, not copying)
+    pairs, sum, sort     enumerate and zip; sum; sorted, sort, min and max of sequences
+    listing              keys, values, items, copy of a dict or set, iterating a dict, `update`, map, filter, decode,
+                         list(range()), pow with a modulus
+    order, shift         < of two sequences; insert into a list
+    """
 
     nodes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(_NODE_GAS))
     helper: int = 15
     item: int = 4
-    text: int = 5
+    text: int = 12
     walk: int = 10
     scan_bytes_per_gas: int = 4
+    compares_per_gas: int = 32
+    order_per_64: int = 2
+    match: int = 3
+    search: int = 60
+    made: int = 20
+    scanned: int = 20
+    prefix: int = 40
+    slice: int = 25
+    pairs: int = 60
+    sum: int = 60
+    sort: int = 80
+    listing: int = 50
+    order: int = 60
+    shift: int = 25
     bytes_per_gas: int = 32
     pair: int = 6
     hash_base: int = 120
     hash_per_64_bytes: int = 30
-    mul_div: int = 15
+    mul_div: int = 25
     parse: int = 40
     wide_key: int = 25
     tuple_key: int = 40
@@ -179,3 +213,40 @@ def static_gas(node: ast.AST) -> int:
     if isinstance(node, ast.Dict):
         return gas + 4 * len(node.keys)
     return gas + 4 * len(node.elts) if isinstance(node, ast.Set) else gas
+
+
+def search_gas(text: str | bytes, part: str | bytes, start: int = 0, repeated: bool = False) -> int:
+    """The price of looking for `part` in `text[start:]`; `repeated`: the search goes on behind every match.
+
+        n, m = lengths;  scan = (n + m) // scan_bytes_per_gas, search and scan twice if repeated
+        places = min(occurrences of the last character of the part, n - m + 1, simple places)
+        places = 0 if m < 2, m > n or n * m <= 1,024
+        gas = search + scan + places * m // compares_per_gas
+
+    CPython has three algorithms (`fastsearch.h`, equal in 3.10 to 3.13): a simple one, which in the worst case compares
+    the whole part at each place where its last character stands; one that begins like it and turns linear after 2,000
+    places; and a linear one. So common searches cost hardly more than reading the text, and the worst what they take.
+    """
+    begin = min(len(text), start if start >= 0 else max(0, len(text) + start))
+    size, length = len(text) - begin, len(part)
+    gas = (1 + repeated) * (GAS1.search + (size + length) // GAS1.scan_bytes_per_gas)
+    if length < 2 or length > size or size * length <= 1_024:
+        return gas
+    last: Any = part[-1:]
+    places = min(text.count(last, begin), size - length + 1, _simple_places(size, length, repeated))
+    return gas + places * length // GAS1.compares_per_gas
+
+
+def _simple_places(size: int, length: int, repeated: bool) -> int:
+    """At how many places a search may compare the whole part. What is left behind a match is shorter, so a repeated
+    search ends with the simple algorithm; of a part long enough for the second one, three fit into a text."""
+    if length < 6 or size < 2_500 or (length < 100 and size < 30_000):
+        return size
+    if repeated:
+        return 30_000 if length < 100 else 6_006
+    return 0 if (length >> 2) * 3 < size >> 2 else 2_002
+
+
+def strip_gas(text: str, chars: str) -> int:
+    """The price of `strip` beside that of its result: each character may be compared with all of `chars`."""
+    return len(text) * (4 + len(chars)) // 8

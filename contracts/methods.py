@@ -7,15 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from contracts import keys
 from contracts.faults import BadValue, Fault, KeyMissing, TypeMismatch
-from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES, search_gas, strip_gas
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number, size_of
 
 _SPACE = " \n\t\r\x0b\x0c"
+_WIDE_SPACE = (
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space beyond ASCII; Unicode has added none since version 6.3."""
 _NOTHING: Any = object()
 
 
@@ -46,32 +48,32 @@ class TextMethods:
     def made(self, size: int) -> None:
         if size > LIMITS.text:
             raise BadValue
-        self.meter.spend(size // GAS.bytes_per_gas)
+        self.meter.spend(GAS.made + size // GAS.bytes_per_gas)
         self.meter.allocate(TEXT_BYTES + size)
 
     def strip(self, s: str, chars: Any = None) -> str:
-        self.scanned(s)
-        return s.strip(self.chars(chars))
+        return s.strip(self.chars(s, chars))
 
     def lstrip(self, s: str, chars: Any = None) -> str:
-        self.scanned(s)
-        return s.lstrip(self.chars(chars))
+        return s.lstrip(self.chars(s, chars))
 
     def rstrip(self, s: str, chars: Any = None) -> str:
-        self.scanned(s)
-        return s.rstrip(self.chars(chars))
+        return s.rstrip(self.chars(s, chars))
 
     def scanned(self, s: Any) -> None:
         """Charge for looking at every character, and for a result of that size."""
-        self.meter.spend(len(s) // GAS.scan_bytes_per_gas)
+        self.meter.spend(GAS.scanned + len(s) // GAS.scan_bytes_per_gas)
         self.made(len(s))
 
-    def chars(self, chars: Any) -> str:
+    def chars(self, s: str, chars: Any) -> str:
+        """The characters to strip from `s`, paid for."""
         if chars is None:
-            return _SPACE
+            chars = _SPACE
         _texts(chars)
-        if len(chars) > 64:
+        if len(chars) > LIMITS.strip_chars:
             raise BadValue
+        self.meter.spend(strip_gas(s, chars))
+        self.made(len(s))
         return str(chars)
 
     def lower(self, s: str) -> str:
@@ -84,39 +86,37 @@ class TextMethods:
 
     def split(self, s: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
         _index(maxsplit)
-        self.scanned(s)
         if separator is None:
+            self.scanned(s)
             # only ASCII white space separates, whatever the Unicode tables of the host say
-            for white in _SPACE[1:]:
-                s = s.replace(white, " ")
-            if any(ord(char) > 127 and char.isspace() for char in s):
-                raise BadValue
+            if not s.isascii():
+                self.scanned(s)
+                if any(white in s for white in _WIDE_SPACE):
+                    raise BadValue
             bound = len(s) // 2 + 1
             self.room(bound if maxsplit < 0 else min(bound, maxsplit + 1))
-            parts = s.split(None, maxsplit)
-        else:
-            _texts(separator)
-            if not separator:
-                raise BadValue
-            count = s.count(separator) + 1
-            self.room(count if maxsplit < 0 else min(count, maxsplit + 1))
-            parts = s.split(separator, maxsplit)
-        return parts
+            return s.split(None, maxsplit)
+        _texts(separator)
+        if not separator:
+            raise BadValue
+        self.made(len(s))
+        self.meter.spend(search_gas(s, separator, repeated=True))
+        count = s.count(separator) + 1
+        self.room(count if maxsplit < 0 else min(count, maxsplit + 1))
+        return s.split(separator, maxsplit)
 
     def room(self, items: int) -> None:
         if items > LIMITS.items:
             raise BadValue
-        self.meter.spend(GAS.item * items)
+        self.meter.spend(GAS.made + GAS.item * items)
         self.meter.allocate(LIST_BYTES + ITEM_BYTES * items)
 
     def join(self, s: str, parts: Any) -> str:
         if type(parts) not in (list, tuple):
-            if type(parts) is not set and type(parts) is not dict:
-                raise TypeMismatch
-            if type(parts) is set:
+            if type(parts) is not dict:
                 raise TypeMismatch
             parts = keys.unwrap_all(parts, self.meter)
-        self.meter.spend(GAS.item * len(parts))
+        self.meter.spend(GAS.helper + GAS.item * len(parts))
         _texts(*parts)
         self.made(sum(map(len, parts)) + len(s) * max(0, len(parts) - 1))
         return s.join(parts)
@@ -124,9 +124,10 @@ class TextMethods:
     def replace(self, s: str, old: Any, new: Any, count: Any = -1) -> str:
         _texts(old, new)
         _index(count)
-        self.scanned(s)
+        self.made(len(s))
+        self.meter.spend(search_gas(s, old, repeated=True))
         found = s.count(old) if old else len(s) + 1
-        self.meter.spend(found)
+        self.meter.spend(GAS.match * found)
         if count >= 0:
             found = min(found, count)
         self.made(len(s) + found * (len(new) - len(old)))
@@ -143,23 +144,23 @@ class TextMethods:
     def same(self, s: Any, other: Any, rest: tuple[Any, ...] = ()) -> None:
         if type(other) is not type(s) or rest:
             raise TypeMismatch
-        self.meter.spend(min(len(s), len(other)) // 64)
+        self.meter.spend(GAS.prefix + min(len(s), len(other)) // 64)
 
     def find(self, s: Any, part: Any, start: Any = 0) -> int:
         _index(start)
         if type(part) is not type(s):
             raise TypeMismatch
-        self.meter.spend((len(s) + len(part)) // GAS.scan_bytes_per_gas)
+        self.meter.spend(search_gas(s, part, start))
         return int(s.find(part, start))
 
     def count(self, s: Any, part: Any) -> int:
         if type(part) is not type(s):
             raise TypeMismatch
-        self.meter.spend((len(s) + len(part)) // GAS.scan_bytes_per_gas)
+        self.meter.spend(search_gas(s, part))
         return int(s.count(part))
 
     def isdigit(self, s: str) -> bool:
-        self.meter.spend(len(s) // GAS.scan_bytes_per_gas)
+        self.meter.spend(GAS.text + len(s) // GAS.scan_bytes_per_gas)
         return s.isascii() and s.isdigit()
 
     def encode(self, s: str) -> bytes:
@@ -173,6 +174,7 @@ class TextMethods:
         return b.hex()
 
     def decode(self, b: bytes) -> str:
+        self.meter.spend(GAS.listing)
         self.scanned(b)
         return b.decode("utf-8")
 
@@ -212,14 +214,14 @@ class ListMethods:
         source = keys.unwrap_all(more, self.meter) if type(more) is dict else more
         if type(source) not in (list, tuple, str, bytes):
             raise TypeMismatch
-        self.meter.spend(GAS.item * len(source))
+        self.meter.spend(GAS.helper + GAS.item * len(source))
         self.grow(items, len(source))
         items.extend(source)
 
     def insert(self, items: list[Any], index: Any, value: Any) -> None:
         _index(index)
         self.grow(items, 1)
-        self.meter.spend(len(items) // 16)
+        self.meter.spend(GAS.shift + len(items) // 16)
         items.insert(index, value)
 
     def remove(self, items: list[Any], value: Any) -> None:
@@ -227,12 +229,11 @@ class ListMethods:
         items.remove(value)
 
     def walk(self, items: Any, value: Any) -> None:
-        self.meter.spend(size_of(self.meter, items) + size_of(self.meter, value))
+        self.meter.spend(GAS.item * len(items) + size_of(self.meter, items) + size_of(self.meter, value))
 
     def pop(self, items: list[Any], index: Any = -1) -> Any:
         _index(index)
-        if index != -1:
-            self.meter.spend(len(items) // 16)
+        self.meter.spend(GAS.text + (len(items) // 16 if index != -1 else 0))
         return items.pop(index)
 
     def reverse(self, items: list[Any]) -> None:
@@ -268,10 +269,11 @@ class DictMethods:
         self.wrap = keys.make_wrap(meter)
 
     def room(self, size: int) -> None:
-        self.meter.spend(GAS.item * size)
+        self.meter.spend(GAS.listing + GAS.item * size)
         self.meter.allocate(LIST_BYTES + ITEM_BYTES * size)
 
     def get(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
+        self.meter.spend(GAS.helper)
         return table.get(self.wrap(key), default)
 
     def items(self, table: dict[Any, Any]) -> list[Any]:
@@ -287,6 +289,7 @@ class DictMethods:
         return list(table.values())
 
     def pop(self, table: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
+        self.meter.spend(GAS.helper)
         kept = self.wrap(key)
         if kept not in table:
             if default is _NOTHING:
@@ -297,6 +300,7 @@ class DictMethods:
         return found
 
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
+        self.meter.spend(GAS.helper)
         kept = self.wrap(key)
         if kept not in table:
             self.grow(table, 1)
@@ -310,7 +314,7 @@ class DictMethods:
     def update(self, table: dict[Any, Any], more: Any) -> None:
         if type(more) is not dict:
             raise TypeMismatch
-        self.meter.spend(2 * GAS.item * len(more))
+        self.meter.spend(GAS.listing + 2 * GAS.item * len(more))
         self.grow(table, sum(1 for key in more if key not in table))
         table.update(more)
 
@@ -319,16 +323,19 @@ class DictMethods:
         return table.copy()
 
     def add(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
         kept = self.wrap(value)
         if kept not in items:
             self.grow(items, 1)
         items.add(kept)
 
     def discard(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
         items.discard(self.wrap(value))
         keys.tidied(items)
 
     def remove(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
         items.remove(self.wrap(value))
         keys.tidied(items)
 
@@ -370,15 +377,15 @@ def build_methods(
     numbers = {"to_bytes": _to_bytes(meter), "bit_length": int.bit_length}
     table[int] = table[bool] = numbers
 
+    flat = {(kind, name): found for kind, methods in table.items() for name, found in methods.items()}
+
     def method(target: Any, name: str, /, *arguments: Any, **named: Any) -> Any:
         kind = type(target)
-        if isinstance(target, msgspec.Struct):
+        found = flat.get((kind, name))
+        if found is None:
             if name != "replace" or kind not in records or arguments:
                 raise TypeMismatch
             return records[kind](target, **named)
-        found = table.get(kind, {}).get(name)
-        if found is None:
-            raise TypeMismatch
         try:
             return found(target, *arguments, **named)
         except Fault:

@@ -75,22 +75,22 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
     if kind is list or kind is tuple:
         if depth >= LIMITS.nesting:
             raise BadValue
-        meter.spend(GAS.walk * (2 + len(value)))
+        meter.spend(GAS.walk * (6 + len(value)))
         if SCALARS.issuperset(map(type, value)):
             return 1 + len(value)
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if kind is dict:
         if depth >= LIMITS.nesting:
             raise BadValue
-        meter.spend(GAS.walk * (4 + 2 * len(value)))
+        meter.spend(GAS.walk * (8 + 2 * len(value)))
         kept = sum(size_of(meter, key, depth + 1) for key in value)
         return 1 + kept + sum(size_of(meter, item, depth + 1) for item in value.values())
     if kind is set:
-        meter.spend(GAS.walk * (2 + len(value)))
+        meter.spend(GAS.walk * (6 + len(value)))
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if isinstance(value, msgspec.Struct):
         fields = value.__struct_fields__
-        meter.spend(GAS.walk * (2 + len(fields)))
+        meter.spend(GAS.walk * (6 + len(fields)))
         return 1 + sum(size_of(meter, getattr(value, name), depth + 1) for name in fields)
     return 1
 
@@ -121,7 +121,7 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
     def item_room(size: int) -> None:
         if size > LIMITS.items:
             raise BadValue
-        meter.spend(GAS.item * size)
+        meter.spend(GAS.made + GAS.item * size)
         meter.allocate(LIST_BYTES + ITEM_BYTES * size)
 
     def mul(a: Any, b: Any) -> Any:

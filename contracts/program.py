@@ -22,6 +22,7 @@ from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays
 from contracts.faults import AuthDenied, BadValue, Fault, Halt, TypeMismatch
+from contracts.indexes import build_indexes
 from contracts.limits import TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.methods import build_methods
@@ -35,6 +36,7 @@ from contracts.wrapped import build_wrapped
 from ledger.crypto import contract_address
 from ledger.errors import InvariantBroken
 from ledger.objects import Event
+from ledger.schema import state_storage
 
 _event_encode = msgspec.msgpack.Encoder().encode
 FAULTS: tuple[type[Exception], ...] = (
@@ -128,7 +130,7 @@ def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
     def in_place(which: str, target: Any, value: Any) -> Any:
         """`target op= value` for lists and sets, which change in place; everything else is the plain operation."""
         if type(target) is list and (which == "mul" or (which == "add" and not is_number(type(value)))):
-            meter.spend(GAS.helper)
+            meter.spend(3 * GAS.helper)
             more = base["eager"](value) if which == "add" else None
             target[:] = base[which](target, value if more is None else more)
             return target
@@ -193,12 +195,18 @@ class Instance:
         self.roles = roles
         meter = library.meter
         contract = program.contract
+        stored = build_storage(contract, name, meter, program.structs, slots)
+
+        def places(slot: str) -> bytes:
+            return state_storage(name, slots.get(slot, slot))
+
         scope: dict[str, Any] = {"$" + helper: found for helper, found in library.helpers.items()}
         scope["__builtins__"] = {}
         records = {struct: self.replacer(label, meter) for label, struct in program.structs.items()}
         linked: dict[str, Any] = {
             **build_methods(meter, library.sort, records),
-            **build_storage(contract, name, meter, program.structs, slots),
+            **stored,
+            **build_indexes(contract.indexes, places, stored, meter),
             **_events(meter),
             **{
                 label: make_check(shape, program.structs, meter, deep)

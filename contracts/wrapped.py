@@ -38,7 +38,7 @@ def _sequences(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         return len(value)
 
     def pairs(size: int) -> None:
-        meter.spend(GAS.pair * size)
+        meter.spend(GAS.pairs + GAS.pair * size)
         meter.allocate(LIST_BYTES * size)
 
     def enumerate_(value: Any, start: Any = 0) -> list[Any]:
@@ -66,13 +66,16 @@ def _sequences(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         lists = [eager(value) for value in values]
         if not lists:
             raise TypeMismatch
+        meter.spend(GAS.listing + GAS.pair * min(map(len, lists)))
         return [function(*row) for row in zip(*lists, strict=False)]
 
     def filter_(function: Callable[..., Any] | None, value: Any) -> list[Any]:
         items = eager(value)
+        meter.spend(GAS.listing)
         return [item for item in items if (item if function is None else function(item))]
 
     def ranged(*bounds: Any) -> list[int]:
+        meter.spend(GAS.listing)
         return list(eager(base["range"](*bounds)))
 
     return {
@@ -89,7 +92,7 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         found = items if key is None else [key(item) for item in items]
         weight = size_of(meter, found)
         steps = max(1, len(found).bit_length())
-        meter.spend((GAS.item * len(found) + weight) * steps // 2)
+        meter.spend(GAS.sort + (GAS.item * len(found) + weight) * steps // 2)
         for value in found:
             sortable(value)
         return found
@@ -119,8 +122,6 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             items = list(values)
             if default is not _NOTHING:
                 raise TypeMismatch
-            if key is None and _NUMBERS.issuperset(map(type, items)):
-                return pick(items)
         if not items:
             if default is _NOTHING:
                 raise BadValue
@@ -129,15 +130,20 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         return items[pick(range(len(items)), key=found.__getitem__)]
 
     def min_(*values: Any, key: Any = None, default: Any = _NOTHING) -> Any:
+        if key is None and default is _NOTHING and len(values) > 1 and _NUMBERS.issuperset(map(type, values)):
+            return min(values)
         return extreme(min, values, key, default)
 
     def max_(*values: Any, key: Any = None, default: Any = _NOTHING) -> Any:
+        if key is None and default is _NOTHING and len(values) > 1 and _NUMBERS.issuperset(map(type, values)):
+            return max(values)
         return extreme(max, values, key, default)
 
     def sum_(value: Any, start: Any = 0) -> int:
+        meter.spend(GAS.sum)
         if type(value) is set:
+            meter.spend(GAS.wide_sum * len(value))
             items = keys.unwrap_all(value, meter)
-            meter.spend(GAS.item * len(items))
             items.sort()
         else:
             items = eager(value)
@@ -190,6 +196,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def str_(value: Any = "") -> str:
         text = text_of(value)
+        meter.spend(GAS.text)
         meter.allocate(TEXT_BYTES + len(text))
         return text
 
@@ -218,7 +225,8 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def dict_(value: Any = ()) -> dict[Any, Any]:
         if type(value) is dict:
-            base["room"](2 * len(value))
+            meter.spend(2 * GAS.item * len(value))
+            meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
             return value.copy()
         made: dict[Any, Any] = {}
         rows = eager(value)
@@ -282,6 +290,7 @@ def _integers(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def divmod_(a: Any, b: Any) -> tuple[int, int]:
         numbers(a, b)
+        meter.spend(GAS.text)
         return (checked(a // b), a % b)
 
     def pow_(a: Any, b: Any, modulus: Any = None) -> int:
@@ -291,7 +300,7 @@ def _integers(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         numbers(modulus, modulus)
         if b < 0 or modulus == 0:
             raise BadValue
-        meter.spend(20 * max(1, int(b).bit_length()))
+        meter.spend(GAS.listing + 20 * max(1, int(b).bit_length()))
         return pow(int(a), int(b), int(modulus))
 
     def mul_div(a: Any, b: Any, c: Any) -> int:
