@@ -308,7 +308,8 @@ def abi_of(program: Program) -> dict[str, Value]:
         slot.name: {"key": [str(shape) for shape in slot.key], "value": str(slot.value)}
         for slot in contract.slots.values()
     }
+    indexes = {index.name: {"of": index.of, "by": list(index.by)} for index in contract.indexes.values()}
     records = {
         record.name: {name: str(shape) for name, shape in record.fields.items()} for record in contract.records.values()
     }
-    return {"entries": entries, "events": events, "storage": storage, "records": records}
+    return {"entries": entries, "events": events, "storage": storage, "indexes": indexes, "records": records}

@@ -84,6 +84,7 @@ def abi_schema(program: Program) -> dict[str, Any]:
             slot.name: {"key": [schema_of(part) for part in slot.key], "value": schema_of(slot.value)}
             for slot in contract.slots.values()
         },
+        "indexes": {found.name: {"of": found.of, "by": list(found.by)} for found in contract.indexes.values()},
         "$defs": {found.name: _fields(found.fields) for found in contract.records.values()},
     }
 

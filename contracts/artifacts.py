@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from contracts.abi import abi_of
 from contracts.compile import Program
 from contracts.limits import LANGUAGE
-from contracts.resolve import Contract, Function, Slot
+from contracts.resolve import Contract, Function, Index, Slot
 from contracts.shapes import Shape
 from contracts.values import Value, encode_value
 from ledger.codec import Bytes32, ShortText, Uint, Wire, encode
@@ -82,9 +82,9 @@ def abi_hash(program: Program) -> Hash:
 
 def layout_of(contract: Contract) -> tuple[SlotLayout, ...]:
     """The slots of a contract, by name."""
-    return tuple(
-        SlotLayout(slot.name, _slot_type(contract, slot), slot.was) for _, slot in sorted(contract.slots.items())
-    )
+    slots = [SlotLayout(slot.name, _slot_type(contract, slot), slot.was) for slot in contract.slots.values()]
+    indexes = [SlotLayout(index.name, _index_type(contract, index)) for index in contract.indexes.values()]
+    return tuple(sorted([*slots, *indexes], key=lambda slot: slot.name))
 
 
 def _slot_type(contract: Contract, slot: Slot) -> str:
@@ -93,6 +93,10 @@ def _slot_type(contract: Contract, slot: Slot) -> str:
         return f"Var({value})"
     parts = ", ".join(map(str, slot.key))
     return f"Map({f'({parts})' if slot.tuple_key else parts}, {value})"
+
+
+def _index_type(contract: Contract, index: Index) -> str:
+    return f"Index({index.of}: {_slot_type(contract, contract.slots[index.of])} by {', '.join(index.by)})"
 
 
 def structural(contract: Contract, shape: Shape) -> str:
@@ -171,8 +175,13 @@ def layout_fault(old: ArtifactRecord, new: ArtifactRecord) -> str:
     known = _own_slots(old)
     if any(slot.was and known.get(slot.was) != slot.type for slot in new.layout):
         return "WAS_MISMATCH"
-    kept = all(change.what == "added" for change in layout_changes(old, new))
+    kept = all(change.what == "added" and not _over_old_rows(change, known) for change in layout_changes(old, new))
     return "" if kept or new.migrates else "LAYOUT_CHANGED"
+
+
+def _over_old_rows(change: Change, known: Mapping[str, str]) -> bool:
+    """Whether an added slot is an index of a map that has rows already, which it would not know."""
+    return change.after.startswith("Index(") and change.after[len("Index(") :].partition(":")[0] in known
 
 
 def place_slots(

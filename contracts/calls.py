@@ -12,7 +12,7 @@ from contracts import vocabulary as words
 from contracts.builtin_calls import BuiltinCalls
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
-from contracts.resolve import MISSING, Function, Parameter
+from contracts.resolve import MISSING, Function, Parameter, Slot
 from contracts.shapes import deep_kind, shallow_kind
 
 _METHOD_RESULTS: dict[str, Kind] = {
@@ -138,6 +138,8 @@ class Calls(BuiltinCalls):
         slot = self.slot_named(base)
         if slot is not None:
             return self.slot_method(node, slot, name)
+        if isinstance(base, ast.Name) and base.id in self.contract.indexes and not self.scope.is_local(base.id):
+            return self.index_method(node, base.id, name)
         if isinstance(base, ast.Name) and not self.scope.is_local(base.id):
             if (base.id, name) in words.CLASS_METHODS:
                 kind = kinds.BYTES if base.id == "bytes" else kinds.INT
@@ -252,7 +254,13 @@ class Calls(BuiltinCalls):
             return self.cell_method(node, slot, name)
         if name == "get":
             return self.map_get(node, slot, value)
-        return self.page(node, slot, name, value)
+        return self.page(node, declared, name, value)
+
+    def index_method(self, node: ast.Call, index: str, name: str) -> Emitted:
+        if name not in words.INDEX_METHODS or any(isinstance(part, ast.Starred) for part in node.args):
+            raise self.scope.refuse("C057", node, f"{index}.{name}")
+        declared = self.contract.indexes[index].view
+        return self.page(node, declared, name, deep_kind(declared.value))
 
     def cell_method(self, node: ast.Call, slot: str, name: str) -> Emitted:
         declared = self.contract.slots[slot]
@@ -277,8 +285,8 @@ class Calls(BuiltinCalls):
         kind = kinds.join(kind, value) if self.contract.slots[slot].default is MISSING else kinds.ANY
         return emit.helper(f"find.{slot}", key, default), kind
 
-    def page(self, node: ast.Call, slot: str, name: str, value: Kind) -> Emitted:
-        declared = self.contract.slots[slot]
+    def page(self, node: ast.Call, declared: Slot, name: str, value: Kind) -> Emitted:
+        slot = declared.name
         known = {"after", "limit", "prefix"}
         if len(node.args) > 1 or any(keyword.arg not in known for keyword in node.keywords):
             raise self.scope.refuse("C077", node, f"{slot}.{name}(prefix, after=None, limit=n)")

@@ -80,6 +80,16 @@ class Slot:
         return bool(self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An ordered index of the map `of` by fields of its records. `view`: what pages of it look like, as a map."""
+
+    name: str
+    of: str
+    by: tuple[str, ...]
+    view: Slot
+
+
 @dataclass(slots=True)
 class Contract:
     """Everything that a source declares."""
@@ -88,11 +98,13 @@ class Contract:
     records: dict[str, Record] = field(default_factory=dict)
     events: dict[str, EventType] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
+    indexes: dict[str, Index] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
 
     def defines(self, name: str) -> bool:
         """Whether the module binds `name`."""
-        return any(name in table for table in (self.constants, self.records, self.events, self.slots, self.functions))
+        tables = (self.constants, self.records, self.events, self.slots, self.indexes, self.functions)
+        return any(name in table for table in tables)
 
 
 class _Resolver:
@@ -139,6 +151,8 @@ class _Resolver:
                     self.contract.events[name] = self.event(value)
                 case "Var":
                     self.contract.slots[name] = self.var(name, value)
+                case "Index":
+                    self.contract.indexes[name] = index_of(name, value, self.contract)
                 case _:
                     self.contract.slots[name] = self.map(name, value)
         else:
@@ -276,6 +290,26 @@ class _Resolver:
                 raise reject(
                     "C071", function.node.lineno, 0, "the first parameter of a scheduled entry is its due time"
                 )
+
+
+def index_of(name: str, call: ast.Call, contract: Contract) -> Index:
+    """`Index(map, by=("field", ...))`. Raise `SourceRejected` C076."""
+    match call:
+        case ast.Call(args=[ast.Name(id=of)], keywords=[ast.keyword(arg="by", value=ast.Tuple(elts=elements))]) if (
+            of in contract.slots and contract.slots[of].value.tag == "record"
+        ):
+            slot = contract.slots[of]
+            by = tuple(str(part.value) for part in elements if isinstance(part, ast.Constant))
+            fields = contract.records[slot.value.name].fields
+            plain = all(name in fields and fields[name].tag in SCALARS and not fields[name].optional for name in by)
+            if slot.is_map and not slot.value.optional and plain and 0 < len(elements) == len(set(by)) <= 4:
+                key = tuple(fields[name] for name in by) + slot.key
+                return Index(name, of, by, Slot(name, key, True, slot.value, MISSING))
+        case _:
+            pass
+    raise reject(
+        "C076", call.lineno, call.col_offset, 'Index(map, by=("field", ...)): up to 4 plain fields of its record'
+    )
 
 
 def _signs(function: Function) -> bool:

@@ -81,7 +81,7 @@ RULES: dict[str, tuple[str, str]] = {
     "C073": ("an entry point that does not exist or is of another kind", "check its name and decorator"),
     "C074": ("a record declaration or use", 'record("Name", field=type, ...)'),
     "C075": ("an event declaration or use", 'event("Name", indexed=(...), field=type, ...)'),
-    "C076": ("a storage declaration or use", "name = Var(type, default=...) or Map(key, type, default=...)"),
+    "C076": ("a storage declaration or use", "name = Var(type, default=...), Map(key, type, default=...) or Index(map, by=(...))"),
     "C077": ("a call with wrong arguments", "check number and names of the arguments"),
     "C078": ("a module constant that is no constant", "use literals, tuples and integer arithmetic"),
     "C079": ("a revert code", "a literal of 1 to 64 letters, digits and underscores that is no built-in code"),

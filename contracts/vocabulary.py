@@ -18,7 +18,7 @@ API = frozenset(
         "verify_ed25519",
     )
 )  # fmt: skip
-DECLARATIONS = frozenset(("Var", "Map", "record", "event"))
+DECLARATIONS = frozenset(("Var", "Map", "Index", "record", "event"))
 DECORATORS = frozenset(("export", "view", "init", "migrate"))
 CTX_FIELDS = frozenset(
     ("sender", "origin", "height", "block_time_ms", "market_time_ms", "tx_hash", "chain_id", "self_address")
@@ -44,6 +44,7 @@ METHODS: dict[str, frozenset[str]] = {
 ALL_METHODS = frozenset().union(*METHODS.values())
 CLASS_METHODS = frozenset((("bytes", "fromhex"), ("int", "from_bytes")))
 MAP_METHODS = frozenset(("get", "items", "keys"))
+INDEX_METHODS = frozenset(("items", "keys"))
 VAR_METHODS = frozenset(("get", "set"))
 
 GENERATOR_HOSTS = frozenset(("sum", "any", "all", "min", "max", "sorted", "list", "tuple", "set", "dict"))

@@ -152,6 +152,7 @@ def test_the_abi_lists_entries_events_records_and_storage() -> None:
             "m": {"key": ["u64", "Address", "str", "bool"], "value": "int"},
             "s": {"key": ["int"], "value": "u64"},
         },
+        "indexes": {},
         "records": {"R": {"a": "u64", "b": "list[str]", "c": "u256"}},
     }
 
