@@ -13,7 +13,7 @@ from contracts.builtin_calls import BuiltinCalls
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.resolve import MISSING, Function, Parameter, Slot
-from contracts.shapes import deep_kind, shallow_kind
+from contracts.shapes import Shape, deep_kind, shallow_kind
 
 _METHOD_RESULTS: dict[str, Kind] = {
     **dict.fromkeys(("strip", "lstrip", "rstrip", "lower", "upper", "join", "hex", "decode"), kinds.STR),
@@ -236,8 +236,22 @@ class Calls(BuiltinCalls):
         plain = [ast.keyword(arg, value) for arg, (value, _) in given]
         checked = any(made.value is not found.value for made, found in zip(changes, plain, strict=True))
         if checked and (kind.optional or not all(self.certain(keyword.value) for keyword in node.keywords[1:])):
+            if self.inline and not kind.optional:
+                return self.replace_held(value, given, fields), kinds.record_kind(kind.name)
             return emit.helper("method", value, emit.const("replace"), keywords=plain), kinds.record_kind(kind.name)
         return emit.helper("replace", value, keywords=changes), kinds.record_kind(kind.name)
+
+    def replace_held(self, value: ast.expr, given: list[tuple[str, Emitted]], fields: Mapping[str, Shape]) -> ast.expr:
+        """The same with every value in a temporary first: `(v0 := value, v1 := ..., replace(v0, a=check(v1)))[-1]`."""
+        record = self.scope.temporary()
+        before: list[ast.expr] = [emit.walrus(record, value)]
+        changes: list[ast.keyword] = []
+        for arg, (made, kind) in given:
+            held = self.scope.temporary()
+            before.append(emit.walrus(held, made))
+            changes.append(ast.keyword(arg, self.coerce((emit.name(held), kind), fields[arg], True)))
+        last = emit.helper("replace", emit.name(record), keywords=changes)
+        return ast.Subscript(emit.pack([*before, last]), emit.const(-1), emit.LOAD)
 
     def certain(self, node: ast.expr) -> bool:
         """Whether an expression cannot fail and costs nothing: a literal or a parameter."""
