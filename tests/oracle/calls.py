@@ -1,0 +1,221 @@
+"""Calls: own functions, records, storage, methods, builtins, the module API."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from oracle import operators as ops
+from oracle.contract import Function, Slot, held
+from oracle.expressions import Expressions, Frame
+from oracle.failures import RESERVED, Failure, Stop, bad_value, mismatch
+from oracle.gas import G, L
+from oracle.values import Record, pack
+
+from contracts.limits import TEXT_BYTES
+
+Named = dict[str, Any]
+
+
+class Calls(Expressions):
+    """The part of the interpreter for calls."""
+
+    events: list[tuple[str, str, bytes]]
+    instance: str
+
+    def invoke(self, function: Function, given: Named) -> Any:
+        raise NotImplementedError
+
+    def call(self, node: ast.Call, frame: Frame) -> Any:
+        if isinstance(node.func, ast.Attribute):
+            return self.method(node, node.func, frame)
+        assert isinstance(node.func, ast.Name)
+        nested = self.contract.nested.get(id(node))
+        if nested is not None:
+            return self.own(node, nested, frame)
+        name = node.func.id
+        if name in self.contract.functions:
+            return self.own(node, self.contract.functions[name], frame)
+        if name in self.contract.records:
+            fields = self.contract.records[name]
+            given = {}
+            for keyword in node.keywords:
+                arg = keyword.arg or ""
+                given[arg] = self.types.check(fields[arg], self.visit(keyword.value, frame), True)
+            return self.types.made(name, given)
+        api = getattr(self, f"api_{name}", None)
+        if api is not None:
+            return api(node, frame)
+        return self.of_builtin(node, name, frame)
+
+    # own functions
+
+    def own(self, node: ast.Call, function: Function, frame: Frame) -> Any:
+        if any(isinstance(part, ast.Starred) for part in node.args):
+            return self.spread(node, function, frame)
+        given: Named = {}
+        for part, (name, shape, _) in zip(node.args, function.parameters, strict=False):
+            given[name] = self.types.check(shape, self.visit(part, frame))
+        shapes = {name: shape for name, shape, _ in function.parameters}
+        for keyword in node.keywords:
+            arg = keyword.arg or ""
+            given[arg] = self.types.check(shapes[arg], self.visit(keyword.value, frame))
+        return self.invoke(function, given | self.hidden(node, function, frame))
+
+    def hidden(self, node: ast.AST, function: Function, frame: Frame) -> Named:
+        """Captured values that a call of a nested function passes."""
+        kept = self.prices.hidden.get(id(node), ())
+        return {name: self.lookup(place, frame) for name, place in zip(function.hidden, kept, strict=True)}
+
+    def spread(self, node: ast.Call, function: Function, frame: Frame) -> Any:
+        found, _ = self.items(node.args, frame)
+        if not function.least <= len(found) <= len(function.parameters):
+            raise mismatch()
+        given = {
+            name: self.types.check(shape, value)
+            for value, (name, shape, _) in zip(found, function.parameters, strict=False)
+        }
+        return self.invoke(function, given)
+
+    def define(self, node: ast.FunctionDef, frame: Frame) -> None:
+        """A nested function keeps what it captures as it is now."""
+        for name in self.prices.captured[id(node)]:
+            frame.locals[held(node, name)] = self.lookup(name, frame)
+
+    # builtins
+
+    def arguments(self, node: ast.Call, frame: Frame) -> list[Any]:
+        found: list[Any] = []
+        for part in node.args:
+            if isinstance(part, ast.Starred):
+                found += ops.eager(self.meter, self.visit(part.value, frame))
+            else:
+                found.append(self.visit(part, frame))
+        return found
+
+    def named(self, node: ast.Call, frame: Frame) -> Named:
+        found = {part.arg or "": self.visit(part.value, frame) for part in node.keywords if part.arg != "key"}
+        for part in node.keywords:
+            if part.arg == "key":
+                found["key"] = self.function_given(part.value, 1, frame)
+        return found
+
+    def of_builtin(self, node: ast.Call, name: str, frame: Frame) -> Any:
+        if name in ("map", "filter"):
+            function = self.function_given(node.args[0], len(node.args) - 1, frame)
+            return self.builtins.call(name, [function, *[self.visit(part, frame) for part in node.args[1:]]], {})
+        if name == "isinstance":
+            wanted = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
+            names = tuple(part.id for part in wanted if isinstance(part, ast.Name))
+            return self.builtins.isinstance_(self.visit(node.args[0], frame), names)
+        arguments = self.arguments(node, frame)
+        return self.builtins.call(name, arguments, self.named(node, frame))
+
+    def function_given(self, node: ast.expr, count: int, frame: Frame) -> Callable[..., Any] | None:
+        """A function as an argument. A name stands for a lambda that calls it."""
+        if isinstance(node, ast.Lambda):
+            return self.lambda_(node, frame)
+        if isinstance(node, ast.Constant):
+            return None
+        assert isinstance(node, ast.Name)
+        nested = self.contract.nested.get(id(node))
+        function = nested or self.contract.functions.get(node.id)
+        passed = len(self.prices.hidden.get(id(node), ())) if nested else 0
+        price = G.nodes["Lambda"] + G.nodes["Call"] + G.nodes["Name"] * (1 + count + passed)
+
+        def run(*values: Any) -> Any:
+            self.meter.spend(price)
+            if function is None:
+                return self.builtins.call(node.id, list(values), {})
+            given = {
+                name: self.types.check(shape, value)
+                for value, (name, shape, _) in zip(values, function.parameters, strict=False)
+            }
+            return self.invoke(function, given | (self.hidden(node, function, frame) if nested else {}))
+
+        return run
+
+    # methods
+
+    def method(self, node: ast.Call, func: ast.Attribute, frame: Frame) -> Any:
+        slot = self.slot(func.value, frame)
+        if slot is not None:
+            return self.slot_method(node, slot, func.attr, frame)
+        base = func.value.id if isinstance(func.value, ast.Name) and not frame.has(func.value.id) else ""
+        if (base, func.attr) in (("bytes", "fromhex"), ("int", "from_bytes")):
+            return self.builtins.call(func.attr, self.arguments(node, frame), self.named(node, frame))
+        target = self.visit(func.value, frame)
+        arguments = self.arguments(node, frame)
+        named = self.named(node, frame)
+        if type(target) is Record:
+            return self.replaced(target, func.attr, arguments, named)
+        return self.methods.call(target, func.attr, arguments, named)
+
+    def replaced(self, target: Record, name: str, arguments: list[Any], changes: Named) -> Record:
+        fields = self.contract.records[target.name]
+        if name != "replace" or arguments or not set(changes) <= set(fields):
+            raise mismatch()
+        made = {arg: self.types.check(fields[arg], value, True) for arg, value in changes.items()}
+        return self.types.made(target.name, {**dict(zip(target.names, target.values, strict=True)), **made})
+
+    def slot_method(self, node: ast.Call, slot: Slot, name: str, frame: Frame) -> Any:
+        storage = self.storage
+        if not slot.key:
+            place = storage.head(slot), ()
+            if name == "get":
+                return storage.load(slot, place[0])
+            return storage.store(place, self.types.check(slot.value, self.visit(node.args[0], frame), True))
+        if name == "get":
+            place = self.slot_key(slot, node.args[0], frame)
+            return storage.find(slot, place[0], *[self.visit(part, frame) for part in node.args[1:]])
+        start = [self.visit(part, frame) for part in node.args]
+        named = {
+            {"prefix": "start"}.get(part.arg or "", part.arg): self.visit(part.value, frame) for part in node.keywords
+        }
+        return storage.page(slot, name == "items", *start, **{str(arg): value for arg, value in named.items()})
+
+    # module API
+
+    def api_require(self, node: ast.Call, frame: Frame) -> None:
+        condition, *rest = [self.visit(part, frame) for part in node.args]
+        if not condition:
+            self.revert(*rest)
+
+    def required(self, node: ast.Call, frame: Frame) -> None:
+        """`require` as a statement: code and details are evaluated on failure only."""
+        if not self.visit(node.args[0], frame):
+            self.revert(*[self.visit(part, frame) for part in node.args[1:]])
+
+    def api_revert(self, node: ast.Call, frame: Frame) -> None:
+        self.revert(*[self.visit(part, frame) for part in node.args])
+
+    api_Revert = api_revert
+
+    def revert(self, code: Any, details: Any = None) -> None:
+        letters = type(code) is str and code.isascii() and code.replace("_", "a").isalnum()
+        if not letters or not 0 < len(code) <= L.code_chars or code in RESERVED:
+            raise bad_value()
+        raise Failure(code, details, own=True)
+
+    def api_emit(self, node: ast.Call, frame: Frame) -> None:
+        assert isinstance(node.args[0], ast.Name)
+        label, fields = self.contract.events[node.args[0].id]
+        table = {}
+        for keyword in node.keywords:
+            arg = keyword.arg or ""
+            table[arg] = self.types.check(fields[arg], self.visit(keyword.value, frame), True)
+        data = pack(table, False)
+        if len(data) > L.event_bytes or len(self.events) >= L.call_events:
+            raise bad_value()
+        self.meter.spend(G.event + G.event_per_byte * len(data))
+        self.meter.allocate(TEXT_BYTES + len(data))
+        if self.storage.readonly:
+            raise Stop("AuthDenied")
+        self.events.append((self.instance, label, data))
+
+    def api_sha256(self, node: ast.Call, frame: Frame) -> bytes:
+        return self.builtins.sha256_(*self.arguments(node, frame))
+
+    def api_mul_div(self, node: ast.Call, frame: Frame) -> int:
+        return self.builtins.mul_div_(*self.arguments(node, frame))

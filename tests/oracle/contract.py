@@ -1,0 +1,223 @@
+"""What a source declares, and which values its nested functions capture."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracle.gas import Prices
+from oracle.shapes import Shape, read
+
+MISSING: Any = object()
+
+
+@dataclass(slots=True)
+class Function:
+    """`names`: everything local to it. `hidden`: what it captures, if it is nested."""
+
+    node: ast.FunctionDef
+    parameters: list[tuple[str, Shape, Any]]
+    returns: Shape
+    role: str
+    names: frozenset[str]
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> int:
+        """Arguments without a default."""
+        return sum(1 for _, _, default in self.parameters if default is MISSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A cell (no key) or a map."""
+
+    name: str
+    key: tuple[Shape, ...]
+    tuple_key: bool
+    value: Shape
+    default: Any
+
+
+@dataclass(slots=True)
+class Contract:
+    """Everything that a source declares. `nested`: the function that a call or a name in the source stands for."""
+
+    constants: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, dict[str, Shape]] = field(default_factory=dict)
+    events: dict[str, tuple[str, dict[str, Shape]]] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    nested: dict[int, Function] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
+
+
+def parse(source: str) -> Contract:
+    """Read a source that the language admits."""
+    found = Contract()
+    for node in ast.parse(source).body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                declare(found, name, value)
+            case ast.FunctionDef():
+                found.functions[node.name] = function(node)
+                resolve_nested(found, node, ())
+            case _:
+                continue
+    return found
+
+
+def declare(contract: Contract, name: str, value: ast.expr) -> None:
+    match value:
+        case ast.Call(func=ast.Name(id="record"), keywords=keywords):
+            contract.records[name] = {keyword.arg or "": read(keyword.value) for keyword in keywords}
+        case ast.Call(func=ast.Name(id="event"), args=[ast.Constant(value=label)], keywords=keywords):
+            fields = {keyword.arg or "": read(keyword.value) for keyword in keywords if keyword.arg != "indexed"}
+            contract.events[name] = (str(label), fields)
+        case ast.Call(func=ast.Name(id="Var"), args=[shape]):
+            contract.slots[name] = Slot(name, (), False, read(shape), default(contract, value))
+        case ast.Call(func=ast.Name(id="Map"), args=[key, shape]):
+            parts = key.elts if isinstance(key, ast.Tuple) else [key]
+            shapes = tuple(map(read, parts))
+            contract.slots[name] = Slot(name, shapes, isinstance(key, ast.Tuple), read(shape), default(contract, value))
+        case _:
+            contract.constants[name] = constant(contract, value)
+
+
+def default(contract: Contract, call: ast.Call) -> Any:
+    for keyword in call.keywords:
+        return constant(contract, keyword.value)
+    return MISSING
+
+
+def constant(contract: Contract, node: ast.expr) -> Any:
+    """Module constants are what Python makes of them."""
+    code = compile(ast.Expression(node), "<constant>", "eval")
+    return eval(code, {"__builtins__": {}}, dict(contract.constants))
+
+
+def copied(value: Any) -> Any:
+    """Lists and dicts of constants are new in every call."""
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copied(item) for item in value]
+    return tuple(map(copied, value)) if type(value) is tuple else value
+
+
+def function(node: ast.FunctionDef, hidden: tuple[str, ...] = ()) -> Function:
+    given = node.args.args
+    first = len(given) - len(node.args.defaults)
+    parameters = [
+        (
+            argument.arg,
+            read(argument.annotation),
+            MISSING if index < first else ast.literal_eval(node.args.defaults[index - first]),
+        )
+        for index, argument in enumerate(given)
+    ]
+    roles = [part.func if isinstance(part, ast.Call) else part for part in node.decorator_list]
+    role = roles[0].id if roles and isinstance(roles[0], ast.Name) else ""
+    names = frozenset({argument.arg for argument in given} | bound(node.body) | set(hidden))
+    return Function(node, parameters, read(node.returns), role, names, hidden)
+
+
+def bound(body: list[ast.stmt]) -> set[str]:
+    """Names that a body binds in its own scope."""
+    found: set[str] = set()
+    pending: list[ast.AST] = list(body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            found |= {part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)}
+        elif not isinstance(node, ast.Lambda):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+# nested functions
+
+
+def resolve_nested(contract: Contract, outer: ast.FunctionDef, hidden: tuple[str, ...]) -> None:
+    """A nested function takes what it captures by value, also what the functions that it calls captured before it."""
+    here = {argument.arg for argument in outer.args.args} | bound(outer.body) | set(hidden)
+    inner = list(directly_nested(outer))
+    for index, node in enumerate(inner):
+        here |= {held(before, name) for before in inner[:index] for name in contract.prices.captured[id(before)]}
+        wanted = dict.fromkeys(free(contract.prices, node, frozenset()))
+        captured = tuple(name for name in wanted if name in here and name != node.name)
+        contract.prices.captured[id(node)] = captured
+        made = function(node, captured)
+        inside = {id(part) for part in ast.walk(node)}
+        for use in uses(outer, node.name):
+            own = id(use) in inside
+            contract.nested[id(use)] = made
+            contract.prices.hidden[id(use)] = captured if own else tuple(held(node, name) for name in captured)
+            if isinstance(use, ast.Name):
+                contract.prices.wrapped.add(id(use))
+    for node in inner:
+        resolve_nested(contract, node, contract.prices.captured[id(node)])
+
+
+def held(node: ast.FunctionDef, name: str) -> str:
+    """Where the outer function keeps a captured value."""
+    return f"{node.name}:{name}"
+
+
+def directly_nested(outer: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
+    pending: list[ast.AST] = list(reversed(outer.body))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        else:
+            pending.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def uses(outer: ast.FunctionDef, name: str) -> Iterator[ast.Call | ast.Name]:
+    """Calls of a function, and its name where it is given as an argument."""
+    called: set[int] = set()
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            called.add(id(node.func))
+            yield node
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Name) and node.id == name and id(node) not in called:
+            yield node
+
+
+def free(prices: Prices, node: ast.AST, inner: frozenset[str]) -> Iterator[str]:
+    """Names that a node reads from outside itself; `inner`: what it binds."""
+    yield from (name for name in prices.hidden.get(id(node), ()) if name not in inner)
+    match node:
+        case ast.FunctionDef():
+            known = inner | {argument.arg for argument in node.args.args} | bound(node.body)
+            for part in node.body:
+                yield from free(prices, part, known)
+        case ast.Lambda():
+            yield from free(prices, node.body, inner | {argument.arg for argument in node.args.args})
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            known = inner | {
+                part.id for clause in node.generators for part in ast.walk(clause.target) if isinstance(part, ast.Name)
+            }
+            yield from free(prices, node.generators[0].iter, inner)
+            for child in ast.iter_child_nodes(node):
+                yield from free(prices, child, known)
+        case ast.Name(ctx=ast.Load()):
+            if node.id not in inner and id(node) not in prices.wrapped:
+                yield node.id
+        case ast.Call() if id(node) in prices.hidden:
+            for child in (*node.args, *node.keywords):
+                yield from free(prices, child, inner)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from free(prices, child, inner)

@@ -1,0 +1,323 @@
+"""Methods of values: docs/gas.md, section 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from oracle.callables import ABSENT, Builtins
+from oracle.failures import Failure, bad_value, mismatch
+from oracle.gas import G, L, Meter
+from oracle.operators import TEXTS, search, sized
+from oracle.values import key, keys_of, number, walk
+
+from contracts.limits import ITEM_BYTES
+
+SPACE = " \n\t\r\x0b\x0c"
+TABLE: dict[type, frozenset[str]] = {
+    str: frozenset(
+        [
+            "strip",
+            "lstrip",
+            "rstrip",
+            "lower",
+            "upper",
+            "split",
+            "join",
+            "replace",
+            "startswith",
+            "endswith",
+            "find",
+            "count",
+            "isdigit",
+            "encode",
+        ]
+    ),
+    bytes: frozenset(["hex", "decode", "startswith", "endswith", "find"]),
+    list: frozenset(["append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy"]),
+    tuple: frozenset(("index", "count")),
+    dict: frozenset(["get", "items", "keys", "values", "pop", "setdefault", "update", "copy"]),
+    set: frozenset(["add", "discard", "remove", "union", "copy"]),
+    int: frozenset(("to_bytes", "bit_length")),
+    bool: frozenset(("to_bytes", "bit_length")),
+}
+
+
+def numbers(*values: Any) -> None:
+    if not all(map(number, values)):
+        raise mismatch()
+
+
+def texts(*values: Any) -> None:
+    if any(type(value) is not str for value in values):
+        raise mismatch()
+
+
+class Methods:
+    """`<type>_<name>` for each method; texts and bytes share `text_`, int and bool `int_`, list and tuple `list_`."""
+
+    def __init__(self, meter: Meter, builtins: Builtins) -> None:
+        self.meter = meter
+        self.builtins = builtins
+
+    def call(self, target: Any, name: str, arguments: list[Any], named: dict[str, Any]) -> Any:
+        kind = type(target)
+        if name not in TABLE.get(kind, frozenset()):
+            raise mismatch()
+        family = {str: "text", bytes: "text", tuple: "list", bool: "int"}.get(kind, kind.__name__)
+        if kind is dict and name == "copy":
+            family = "set"
+        return getattr(self, f"{family}_{name}")(target, *arguments, **named)
+
+    # texts
+
+    def made(self, size: int) -> None:
+        if size > L.text:
+            raise bad_value()
+        self.meter.spend(size // G.bytes_per_gas)
+        self.meter.text(size)
+
+    def scanned(self, text: Any) -> None:
+        self.meter.spend(len(text) // G.scan_bytes_per_gas)
+        self.made(len(text))
+
+    def stripped(self, text: str, chars: Any, strip: Callable[[str, str], str]) -> str:
+        self.scanned(text)
+        if chars is None:
+            return strip(text, SPACE)
+        texts(chars)
+        if len(chars) > 64:
+            raise bad_value()
+        return strip(text, chars)
+
+    def text_strip(self, text: str, chars: Any = None) -> str:
+        return self.stripped(text, chars, str.strip)
+
+    def text_lstrip(self, text: str, chars: Any = None) -> str:
+        return self.stripped(text, chars, str.lstrip)
+
+    def text_rstrip(self, text: str, chars: Any = None) -> str:
+        return self.stripped(text, chars, str.rstrip)
+
+    def text_lower(self, text: str) -> str:
+        self.scanned(text)
+        return "".join(char.lower() if "A" <= char <= "Z" else char for char in text)
+
+    def text_upper(self, text: str) -> str:
+        self.scanned(text)
+        return "".join(char.upper() if "a" <= char <= "z" else char for char in text)
+
+    def text_split(self, text: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
+        numbers(maxsplit)
+        self.scanned(text)
+        if separator is None:
+            if any(ord(char) > 127 and char.isspace() for char in text):
+                raise bad_value()
+            for white in SPACE:
+                text = text.replace(white, " ")
+            most = len(text) // 2 + 1
+        else:
+            texts(separator)
+            if not separator:
+                raise bad_value()
+            most = text.count(separator) + 1
+        sized(self.meter, most if maxsplit < 0 else min(most, maxsplit + 1))
+        return text.split(separator, maxsplit)
+
+    def text_join(self, text: str, parts: Any) -> str:
+        if type(parts) is dict:
+            parts = keys_of(self.meter, parts)
+        if type(parts) not in (list, tuple):
+            raise mismatch()
+        self.meter.spend(G.item * len(parts))
+        texts(*parts)
+        self.made(sum(map(len, parts)) + len(text) * max(0, len(parts) - 1))
+        return text.join(parts)
+
+    def text_replace(self, text: str, old: Any, new: Any, count: Any = -1) -> str:
+        texts(old, new)
+        numbers(count)
+        self.scanned(text)
+        found = text.count(old) if old else len(text) + 1
+        self.meter.spend(found)
+        if count >= 0:
+            found = min(found, count)
+        self.made(len(text) + found * (len(new) - len(old)))
+        return text.replace(old, new, count)
+
+    def same(self, text: Any, part: Any, rest: tuple[Any, ...]) -> None:
+        if type(part) is not type(text) or rest:
+            raise mismatch()
+        self.meter.spend(min(len(text), len(part)) // 64)
+
+    def text_startswith(self, text: Any, part: Any, *rest: Any) -> bool:
+        self.same(text, part, rest)
+        return bool(text.startswith(part))
+
+    def text_endswith(self, text: Any, part: Any, *rest: Any) -> bool:
+        self.same(text, part, rest)
+        return bool(text.endswith(part))
+
+    def text_find(self, text: Any, part: Any, start: Any = 0) -> int:
+        numbers(start)
+        if type(part) is not type(text):
+            raise mismatch()
+        search(self.meter, text, part)
+        return int(text.find(part, start))
+
+    def text_count(self, text: Any, part: Any) -> int:
+        if type(part) is not type(text):
+            raise mismatch()
+        search(self.meter, text, part)
+        return int(text.count(part))
+
+    def text_isdigit(self, text: str) -> bool:
+        self.meter.spend(len(text) // G.scan_bytes_per_gas)
+        return text != "" and all("0" <= char <= "9" for char in text)
+
+    def text_encode(self, text: str) -> bytes:
+        self.scanned(text)
+        raw = text.encode("utf-8")
+        self.made(len(raw))
+        return raw
+
+    def text_hex(self, raw: bytes) -> str:
+        self.made(2 * len(raw))
+        return raw.hex()
+
+    def text_decode(self, raw: bytes) -> str:
+        self.scanned(raw)
+        return raw.decode("utf-8")
+
+    # lists and tuples
+
+    def grow(self, items: Any, more: int, wide: int = 1) -> None:
+        if len(items) + more > L.items:
+            raise bad_value()
+        self.meter.allocate(wide * ITEM_BYTES * more)
+
+    def list_append(self, items: list[Any], value: Any) -> None:
+        self.grow(items, 1)
+        items.append(value)
+
+    def list_extend(self, items: list[Any], more: Any) -> None:
+        source = keys_of(self.meter, more) if type(more) is dict else more
+        if type(source) not in (list, tuple, *TEXTS):
+            raise mismatch()
+        self.meter.spend(G.item * len(source))
+        self.grow(items, len(source))
+        items.extend(source)
+
+    def list_insert(self, items: list[Any], index: Any, value: Any) -> None:
+        numbers(index)
+        self.grow(items, 1)
+        self.meter.spend(len(items) // 16)
+        items.insert(index, value)
+
+    def walked(self, items: Any, value: Any) -> None:
+        self.meter.spend(walk(self.meter, items) + walk(self.meter, value))
+
+    def list_remove(self, items: list[Any], value: Any) -> None:
+        self.walked(items, value)
+        items.remove(value)
+
+    def list_index(self, items: Any, value: Any) -> int:
+        self.walked(items, value)
+        return int(items.index(value))
+
+    def list_count(self, items: Any, value: Any) -> int:
+        self.walked(items, value)
+        return int(items.count(value))
+
+    def list_pop(self, items: list[Any], index: Any = -1) -> Any:
+        numbers(index)
+        if index != -1:
+            self.meter.spend(len(items) // 16)
+        return items.pop(index)
+
+    def list_reverse(self, items: list[Any]) -> None:
+        self.meter.spend(len(items) // 4)
+        items.reverse()
+
+    def list_sort(self, items: list[Any], key: Any = None, reverse: Any = False) -> None:
+        items[:] = self.builtins.sorted_(items, key, reverse)
+
+    def list_copy(self, items: list[Any]) -> list[Any]:
+        self.meter.spend(G.item * len(items))
+        self.meter.items(len(items))
+        return items.copy()
+
+    # dicts and sets
+
+    def room(self, size: int) -> None:
+        self.meter.spend(G.item * size)
+        self.meter.items(size)
+
+    def dict_get(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
+        return table.get(key(self.meter, place), default)
+
+    def dict_items(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(2 * len(table))
+        return list(zip(keys_of(self.meter, table), table.values(), strict=True))
+
+    def dict_keys(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(len(table))
+        return keys_of(self.meter, table)
+
+    def dict_values(self, table: dict[Any, Any]) -> list[Any]:
+        self.room(len(table))
+        return list(table.values())
+
+    def dict_pop(self, table: dict[Any, Any], place: Any, default: Any = ABSENT) -> Any:
+        found = key(self.meter, place)
+        if found not in table and default is ABSENT:
+            raise Failure("KeyMissing")
+        return table.pop(found, default)
+
+    def dict_setdefault(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
+        found = key(self.meter, place)
+        if found not in table:
+            self.grow(table, 1, 2)
+        return table.setdefault(found, default)
+
+    def dict_update(self, table: dict[Any, Any], more: Any) -> None:
+        if type(more) is not dict:
+            raise mismatch()
+        self.meter.spend(2 * G.item * len(more))
+        self.grow(table, sum(1 for place in more if place not in table), 2)
+        table.update(more)
+
+    def set_copy(self, table: Any) -> Any:
+        self.room(2 * len(table))
+        return table.copy()
+
+    def set_add(self, items: set[Any], value: Any) -> None:
+        found = key(self.meter, value)
+        if found not in items:
+            self.grow(items, 1, 2)
+        items.add(found)
+
+    def set_discard(self, items: set[Any], value: Any) -> None:
+        items.discard(key(self.meter, value))
+
+    def set_remove(self, items: set[Any], value: Any) -> None:
+        items.remove(key(self.meter, value))
+
+    def set_union(self, items: set[Any], other: Any) -> set[Any]:
+        if type(other) is not set:
+            raise mismatch()
+        sized(self.meter, len(items) + len(other))
+        return items | other
+
+    # integers
+
+    def int_bit_length(self, value: int) -> int:
+        return value.bit_length()
+
+    def int_to_bytes(self, value: int, length: Any = 1, byteorder: Any = "big", signed: Any = False) -> bytes:
+        numbers(length)
+        if byteorder not in ("big", "little") or type(signed) is not bool or not 0 <= length <= 32:
+            raise bad_value()
+        self.meter.spend(G.helper)
+        self.meter.text(length)
+        return int(value).to_bytes(length, byteorder, signed=signed)
