@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,6 +23,14 @@ from node.cli.contract_files import new_contract
 from node.cli.output import ARGUMENTS_FIX, ExitCode, JsonOption, Output, command_app
 
 app = command_app("Write, check and try contracts without any node.")
+
+
+class Form(StrEnum):
+    """How `check` tells what it found."""
+
+    TEXT = "text"
+    SARIF = "sarif"
+
 
 FileArgument = Annotated[Path, typer.Argument(help="The contract's source.", show_default=False)]
 EntryOption = Annotated[str, typer.Option("--entry", help="Function to call.", show_default=False)]
@@ -88,10 +97,20 @@ def gas(
 
 
 @app.command()
-def check(file: FileArgument, pure: PureOption = False, as_json: JsonOption = False) -> None:
+def check(
+    file: FileArgument,
+    pure: PureOption = False,
+    form: Annotated[Form, typer.Option("--format", help="`sarif` for editors and code hosts.")] = Form.TEXT,
+    as_json: JsonOption = False,
+) -> None:
     """Say whether a source is admitted, and why not: rule, line, reason, fix. Exit code 1 if it is not."""
     found = review(read_source(file), pure=pure)
     good = not found.refusals
+    if form is Form.SARIF:
+        from node.cli.sarif import sarif
+
+        print(json.dumps(sarif(file, found.refusals, found.warnings), indent=2))
+        raise typer.Exit(ExitCode.OK if good else ExitCode.FAILED)
     Output(as_json=as_json).result(
         {
             "admitted": good,
@@ -100,10 +119,70 @@ def check(file: FileArgument, pure: PureOption = False, as_json: JsonOption = Fa
         },
         *(in_words(file, finding, "") for finding in found.refusals),
         *(in_words(file, finding, "warning ") for finding in found.warnings),
-        "admitted" if good else f"not admitted: {len(found.refusals)} finding(s)",
+        _verdict(len(found.refusals), len(found.warnings)),
     )
     if not good:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _verdict(refusals: int, warnings: int) -> str:
+    if refusals:
+        return f"not admitted: {refusals} finding(s)"
+    return f"admitted, {warnings} warning(s); a comment `# accept W000` ends one" if warnings else "admitted"
+
+
+@app.command("test")
+def run_the_tests(
+    path: Annotated[Path, typer.Argument(help="Directory or file with tests.")] = Path("."),
+    only: Annotated[str, typer.Option("-k", "--only", help="Only tests whose names have this.")] = "",
+    gas_report: Annotated[bool, typer.Option("--gas-report", help="Gas of every entry: min, median, max.")] = False,
+    gas_lines: Annotated[bool, typer.Option("--gas-lines", help="Gas of every line too; slow.")] = False,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--gas-budget", help="Fail above: N for all, contract.entry=N, or a file of --gas-save."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--gas-save", help="Write the largest gas of every entry.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the tests of contracts with pytest. Exit code 1 if one fails or a gas budget is exceeded."""
+    from node.cli.contract_tests import Wanted, run_tests
+
+    wanted = Wanted(path, only, gas_report or gas_lines, gas_lines, tuple(budget or ()), save, as_json)
+    code, document = run_tests(wanted)
+    if as_json:
+        Output(as_json=True).result(document)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The source that runs.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="The source to upgrade to.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an upgrade changes: storage, entries, events. Exit code 1 if the chain would refuse it."""
+    from node.cli.contract_diff import difference
+
+    found = difference(read_source(old), read_source(new))
+    Output(as_json=as_json).result(found.document(), *found.lines())
+    if found.refused:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def repl(
+    file: Annotated[Path | None, typer.Argument(help="A source to deploy first.", show_default=False)] = None,
+    args: Annotated[str, typer.Option("--args", help="Arguments of its @init: a JSON array.")] = "[]",
+    as_json: JsonOption = False,
+) -> None:
+    """Try contracts line by line on a chain of your own. Reads a terminal or a script; with --json a document a line.
+    Exit code 2 if a line of a script was not understood."""
+    from node.cli.contract_repl import session
+
+    code = session(Output(as_json=as_json), file, json_arguments(args))
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -118,12 +197,12 @@ def new(
     name: Annotated[str, typer.Argument(help="Directory and name: small letters, digits, underscores.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Begin a contract: a directory with contract.py, test_contract.py and README.md."""
+    """Begin a contract: a directory with contract.py, test_contract.py, pyproject.toml and README.md."""
     files = new_contract(Path(name))
     Output(as_json=as_json).result(
         {"directory": name, "files": [file.name for file in files]},
         *(f"wrote {file}" for file in files),
-        f"try it: gridchain contract check {files[0]} && pytest {name}",
+        f"try it: cd {name}; gridchain contract check contract.py; gridchain contract test",
     )
 
 

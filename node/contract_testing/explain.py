@@ -9,24 +9,12 @@ from typing import Any, Final
 
 from contracts.gas_profile import RaisedFrame
 from contracts.resolve import Function
-from node.contract_testing.sent import Sent
+from node.contract_testing.sent import NOTES, Sent
 from node.contract_testing.show import Show
 from node.contract_testing.watched_state import Layout
 
 AROUND: Final = 2
 """Lines of source shown before and after the one that failed."""
-
-NOTES: Final = {
-    "TypeMismatch": "a value is of another type than the source declares, or the number of arguments is wrong",
-    "AuthDenied": "the caller has no right to do this: a write in a view, an entry that only the chain calls, or a "
-    "contract that is not in the caller's `calls`",
-    "KeyMissing": "nothing is stored under this key and the slot has no default",
-    "OutOfGas": "the call needs more gas than it was given",
-    "Reentrancy": "a contract that is already running was called again",
-    "UNKNOWN_CONTRACT": "there is no instance of that name",
-    "UNKNOWN_ENTRY": "the contract has no such entry",
-    "Internal": "a fault of the runtime itself: please report it",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,11 +118,22 @@ def read_budget(words: Iterable[str]) -> dict[str, int]:
 
 
 def _budget_file(path: Path) -> dict[str, int]:
-    expected = '{"contract.entry": gas, ..}, contract.entry=gas, or one number for all'
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("no gas budget", code="BAD_BUDGET", expected=expected, found=f"{path}: {error}") from None
+    except OSError as error:
+        raise _no_budget(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise _no_budget(f"{path}: {error}") from None
     if not isinstance(found, dict) or not all(type(value) is int and value >= 0 for value in found.values()):
-        raise ConfigError("no gas budget", code="BAD_BUDGET", expected=expected, found=str(path))
+        raise _no_budget(f"{path}: other JSON")
     return found
+
+
+def _no_budget(found: str) -> ConfigError:
+    return ConfigError(
+        "this is no gas budget",
+        code="BAD_BUDGET",
+        expected='a number, contract.entry=number, or a file {"contract.entry": number}',
+        found=found,
+        fix="write such a file with --gas-save",
+    )

@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail if an entry spends more: N for all, contract.entry=N, or a JSON file {contract.entry: N}",
     )  # fmt: skip
     group.addoption("--gas-save", metavar="FILE", help="write the largest gas of every entry, to be a --gas-budget")
-    group.addoption("--gas-json", metavar="FILE", help="write the gas report as JSON")
+    group.addoption("--contract-results", metavar="FILE", help="write the outcome of all tests and the gas as JSON")
 
 
 def _options(config: pytest.Config) -> tuple[bool, bool, list[str], str | None, str | None]:
@@ -43,23 +43,27 @@ def _options(config: pytest.Config) -> tuple[bool, bool, list[str], str | None, 
         bool(config.getoption("--gas-lines")),
         list(config.getoption("--gas-budget")),
         config.getoption("--gas-save"),
-        config.getoption("--gas-json"),
+        config.getoption("--contract-results"),
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin a gas book if someone wants one; refuse a budget that cannot be read before any test runs."""
-    report, lines, budget, save, document = _options(config)
-    if not (report or lines or budget or save or document):
+    report, lines, budget, save, results = _options(config)
+    if not (report or lines or budget or save or results):
         return
     from ledger.errors import ConfigError
     from node.contract_testing.gas_book import GasBook, read_budget
 
     try:
-        read_budget(budget)
+        limits = read_budget(budget)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[_book] = GasBook(by_line=lines)
+    book = config.stash[_book] = GasBook(by_line=lines)
+    if results:
+        from node.contract_testing.results import Results
+
+        config.pluginmanager.register(Results(Path(results), book, limits))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -69,12 +73,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     from node.contract_testing.gas_book import read_budget
 
-    _, _, budget, save, document = _options(session.config)
+    _, _, budget, save, _ = _options(session.config)
     if save:
         largest = {row.name: row.most for row in book.rows()}
         Path(save).write_text(json.dumps(largest, indent=2) + "\n", encoding="utf-8")
-    if document:
-        Path(document).write_text(json.dumps(book.document(), indent=2) + "\n", encoding="utf-8")
     if book.exceeded(read_budget(budget)) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contracts.values import decode_value
 from ledger.errors import GridchainError
 from ledger.objects import Receipt
 from node.contract_testing.watched_state import Touched
+
+NOTES: Final = {
+    "TypeMismatch": "a value is of another type than the source declares, or the number of arguments is wrong",
+    "AuthDenied": "the caller has no right to do this: a write in a view, an entry that only the chain calls, a "
+    "role or signature that is missing, or a contract that is not in the caller's manifest",
+    "KeyMissing": "nothing is stored under this key and the slot has no default",
+    "OutOfGas": "the call needs more gas than it was given",
+    "Reentrancy": "a contract that is already running was called again",
+    "Migrating": "the contract's storage is being rewritten by an upgrade",
+    "Frozen": "the contract was frozen by vote",
+    "UNKNOWN_CONTRACT": "there is no instance of that name",
+    "UNKNOWN_ENTRY": "the contract has no such entry",
+    "Internal": "a fault of the runtime itself: please report it",
+}
+"""What codes of the runtime mean, for authors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,14 @@ class CallFailed(GridchainError):
     shows the line, the arguments, the variables, and what was read and written."""
 
     def __init__(self, sent: Sent, explanation: str) -> None:
-        super().__init__(f"{sent.contract}.{sent.entry} failed", code=sent.code)
+        where = f"line {sent.line} of {sent.contract}" if sent.line else f"before any line of {sent.contract} ran"
+        super().__init__(
+            f"{sent.contract}.{sent.entry} failed",
+            code=sent.code,
+            expected="a call that the contract takes",
+            found=where + ("" if sent.value is None else f", details {sent.value!r}"),
+            fix=NOTES.get(sent.code, "look there what the contract requires"),
+        )
         self.sent = sent
         self.explanation = explanation
 
