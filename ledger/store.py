@@ -11,6 +11,7 @@ left), STORE_ENGINE (made by another engine, or none is installed), STORE_CLOSED
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice, takewhile
@@ -40,6 +41,9 @@ _BLOCK_CACHE = 64 * 1024 * 1024
 _BLOOM_BITS = 10
 
 
+_REOPEN = "start the node again"
+
+
 def open_store(path: Path, engine: str = "auto") -> Store:
     """Open or create the database in directory `path`. `engine`: "auto", "leveldb" or "rocksdb"; auto takes what made
     it.
@@ -56,7 +60,13 @@ def open_store(path: Path, engine: str = "auto") -> Store:
             fix=f"set the engine to {made_by}, or use another directory",
         )
     if engine not in ("leveldb", "rocksdb"):
-        raise StoreError("unknown store engine", code="STORE_ENGINE", expected="leveldb or rocksdb", found=engine)
+        raise StoreError(
+            "unknown store engine",
+            code="STORE_ENGINE",
+            expected="leveldb or rocksdb",
+            found=engine,
+            fix="set [node] store to one of them, or to auto",
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
         store: Store = LevelStore(path) if engine == "leveldb" else RocksStore(path)
@@ -106,13 +116,15 @@ def _missing(module: str, error: ImportError) -> StoreError:
 
 def _failure(error: BaseException, path: Path) -> StoreError:
     """Name a failure of a database library or of the file system."""
-    text = str(error)
+    first = error.args[0] if error.args else ""
+    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(error)
     low = text.lower()
     if "no space left" in low or "disk quota" in low:
         return StoreError(
             f"no space is left for the database in {path}",
             code="STORE_FULL",
-            found=text,
+            expected="room to write",
+            found=f"{text}; {_free(path)}",
             fix="free disk space and start again; nothing committed is lost",
         )
     if "lock" in low and ("held" in low or "unavailable" in low or "hold" in low):
@@ -127,14 +139,29 @@ def _failure(error: BaseException, path: Path) -> StoreError:
         return StoreError(
             f"the database in {path} is damaged",
             code="STORE_CORRUPT",
+            expected="what was written",
             found=text,
             fix="restore a backup, or remove the directory and sync again",
         )
     if "closed" in low:
-        return StoreError("the database is closed", code="STORE_CLOSED", found=text)
+        return StoreError(
+            f"the database in {path} is closed", code="STORE_CLOSED", expected="an open one", found=text, fix=_REOPEN
+        )
     return StoreError(
-        f"the database in {path} cannot be used", code="STORE_IO", found=text, fix="check the disk and permissions"
+        f"the database in {path} cannot be used",
+        code="STORE_IO",
+        expected="a disk that can be read and written",
+        found=f"{text}; {_free(path)}",
+        fix="check the disk and permissions, then start again",
     )
+
+
+def _free(path: Path) -> str:
+    """How much room the disk of `path` has."""
+    try:
+        return f"{shutil.disk_usage(path).free} bytes free"
+    except OSError as error:
+        return f"its disk tells nothing: {error.strerror}"
 
 
 # -- LevelDB
@@ -270,7 +297,13 @@ class RocksStore:
     @contextmanager
     def _named(self) -> Iterator[None]:
         if not self._open:
-            raise StoreError("the database is closed", code="STORE_CLOSED")
+            raise StoreError(
+                f"the database in {self._path} is closed",
+                code="STORE_CLOSED",
+                expected="an open one",
+                found="closed",
+                fix=_REOPEN,
+            )
         try:
             yield
         except Exception as error:  # noqa: BLE001 - rocksdict raises plain Exception for every failure of the database

@@ -126,7 +126,7 @@ class DevSection(Section):
     record: bool = False
     """Write down every consensus message as it is sent, for an auditor of tests."""
     small_files: bool = False
-    """Trim and compact early, so that short tests meet compaction."""
+    """Short segments of the write-ahead log, so that short tests meet its trimming; the database is as ever."""
     lose_unsynced: bool = False
     """After a kill, begin with what was synced only: as if the machine had lost power."""
 

@@ -231,6 +231,11 @@ class Node:
             or parts.publisher.hold_reason
         )
 
+    @property
+    def halted(self) -> str:
+        """Why this node commits nothing more before it is started again; "" if it does."""
+        return self._parts.following.halted
+
     def _halt(self, reason: str) -> None:
         self._parts.following.halt(reason)
         self._parts.signer.stop(reason)

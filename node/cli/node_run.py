@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import uvloop
 
 from ledger.genesis import load_genesis
 from node.api.server import ApiServer
-from node.cli.output import command_app, run_until_stopped
+from node.cli.output import ExitCode, command_app, run_until_stopped
 from node.config import NodeConfig, load_config
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
@@ -32,16 +33,21 @@ def run(
         int, typer.Option("--die-with", help="End as soon as this parent process ends.", hidden=True)
     ] = 0,
 ) -> None:
-    """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order, with exit code 0."""
+    """Run a node in the foreground. SIGTERM or Ctrl-C ends it in good order, with exit code 0; 1 if
+    it had stopped committing for good before (`stopped_reason` of its status says why)."""
     if die_with_pid:
         die_with(die_with_pid)
     config = load_config(home, {"log": {"format": "json"}} if as_json else None)
     configure_logging(config.log.format, config.log.level)
-    run_until_stopped(serve(config), uvloop.new_event_loop if config.node.uvloop else None)
+    halted: list[str] = []
+    run_until_stopped(serve(config, halted.append), uvloop.new_event_loop if config.node.uvloop else None)
+    if any(halted):
+        raise typer.Exit(ExitCode.FAILED)
 
 
-async def serve(config: NodeConfig) -> None:
-    """Open node and API, and serve until the node is finished or this task is cancelled."""
+async def serve(config: NodeConfig, ending: Callable[[str], None]) -> None:
+    """Open node and API, and serve until the node is finished or this task is cancelled; `ending` hears whether the
+    node had stopped committing for good, and why."""
     genesis = load_genesis(config.path(config.node.genesis))
     config.check_chain(genesis.name)
     log = node_logger(config.node.name)
@@ -50,4 +56,5 @@ async def serve(config: NodeConfig) -> None:
         try:
             await node.finished()
         finally:
-            log.info("stopping")
+            log.info("stopping", stopped_reason=node.halted)
+            ending(node.halted)
