@@ -28,6 +28,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),
+    "routing": ("routing.py", "routing_views.py"),
     "double_auction": (
         "double_auction.py",
         "double_auction_orders.py",

@@ -1,0 +1,187 @@
+# Views
+
+
+@view
+def grid(slot: u64) -> dict | None:
+    """The grid that holds in a slot, or None before the first."""
+    found = grid_in(slot)
+    if found is None:
+        return None
+    rows = []
+    for line in range(len(found.lines)):
+        rows.append(
+            {
+                "name": found.lines[line],
+                "from": found.buses[found.heads[line]],
+                "to": found.buses[found.tails[line]],
+                "weight": found.weights[line],
+                "capacity_w": found.capacities[line],
+                "length_m": found.lengths[line],
+            }
+        )
+    return {
+        "version": version_of(slot),
+        "from_slot": found.from_slot,
+        "root": found.buses[found.root],
+        "buses": found.buses,
+        "levels": found.levels,
+        "lines": rows,
+    }
+
+
+@view
+def versions() -> list:
+    """The first slots of all grids posted, ascending."""
+    return starts.get()
+
+
+@view
+def path(slot: u64, source: str, target: str) -> dict | None:
+    """The way between two buses: lines in order, weight, length, and the higher of the two voltage levels."""
+    found = grid_in(slot)
+    if found is None:
+        return None
+    start = bus_number(found, source)
+    end = bus_number(found, target)
+    steps = path_in(found, tree_from(found, start)[0], start, end)
+    return {
+        "lines": [found.lines[step[0]] for step in steps],
+        "weight": weight_of(found, steps),
+        "length_m": sum([found.lengths[step[0]] for step in steps]),
+        "level": max(found.levels[start], found.levels[end]),
+    }
+
+
+@view
+def distances(slot: u64, sources: list[str], targets: list[str]) -> list:
+    """For each source a row of [length m, higher voltage level] to each target; no grid: all [0, 0]."""
+    found = grid_in(slot)
+    if found is None:
+        return [[[0, 0] for _ in targets] for _ in sources]
+    trees = trees_of(found, sources)
+    rows = []
+    for source in sources:
+        start = bus_number(found, source)
+        lengths = lengths_from(found, trees[source])
+        row = []
+        for target in targets:
+            end = bus_number(found, target)
+            row.append([lengths[end], max(found.levels[start], found.levels[end])])
+        rows.append(row)
+    return rows
+
+
+def lengths_from(grid: Grid, via: list) -> list:
+    """Length in m of the path of every bus, given the lines by which the buses are reached."""
+    lengths = [NO_LINE] * len(via)
+    for bus in range(len(via)):
+        trail = []
+        at = bus
+        while lengths[at] == NO_LINE and via[at] != NO_LINE:
+            trail.append(at)
+            at = grid.heads[via[at]] + grid.tails[via[at]] - at
+        if lengths[at] == NO_LINE:
+            lengths[at] = 0
+        total = lengths[at]
+        trail.reverse()
+        for step in trail:
+            total += grid.lengths[via[step]]
+            lengths[step] = total
+    return lengths
+
+
+@view
+def knows(slot: u64, bus: str) -> bool:
+    """Whether trades of that bus can be routed in a slot; without a grid every bus is known."""
+    found = grid_in(slot)
+    return found is None or bus in found.buses
+
+
+@view
+def flows(slot: u64, injections: list[list]) -> list:
+    """Net power of each line along its direction, in the unit of `injections`, [bus, power] each: feeding in positive. The
+    rest comes from or goes to the root. Exact but for losses where the grid is a tree."""
+    found = grid_in(slot)
+    if found is None:
+        return []
+    found_tree = tree_from(found, found.root)
+    via = found_tree[0]
+    order = found_tree[1]
+    sums = [0] * len(found.buses)
+    for row in injections:
+        bus = bus_number(found, row[0])
+        sums[bus] = sums[bus] + row[1]
+    result = [0] * len(found.lines)
+    for index in range(len(order) - 1, 0, -1):
+        bus = order[index]
+        line = via[bus]
+        other = found.heads[line] + found.tails[line] - bus
+        if found.heads[line] == bus:
+            result[line] = sums[bus]
+        else:
+            result[line] = -sums[bus]
+        sums[other] = sums[other] + sums[bus]
+    return result
+
+
+@view
+def route(slot: u64, trades: list[list]) -> list:
+    """What L would be for these trades alone (as in `queue_trades`), in its order: {seq, seller, buyer, wh, granted, weight,
+    path}."""
+    found = grid_in(slot)
+    lines = 0
+    if found is not None:
+        lines = len(found.lines)
+    shown = []
+    for row in walk_queue(found, rules_cell.get(), [0] * lines, trades):
+        trade = trades[row[0]]
+        shown.append(
+            {
+                "seq": trade[0],
+                "seller": trade[1],
+                "buyer": trade[2],
+                "wh": trade[3],
+                "granted": row[1],
+                "weight": row[2],
+                "path": row[3],
+            }
+        )
+    return shown
+
+
+@view
+def queue(slot: u64, first: u64, limit: int) -> list:
+    """L of a slot from a position on: {market, seq, seller, buyer, wh, granted, weight, path}."""
+    after = None
+    if first > 0:
+        after = (slot, first - 1)
+    rows = []
+    for item in hops.items((slot,), after=after, limit=min(limit, MAX_PAGE)):
+        hop = item[1]
+        rows.append(
+            {
+                "market": hop.market,
+                "seq": hop.seq,
+                "seller": hop.seller,
+                "buyer": hop.buyer,
+                "wh": hop.wh,
+                "granted": hop.granted,
+                "weight": hop.weight,
+                "path": hop.path,
+            }
+        )
+    return rows
+
+
+@view
+def summary(slot: u64) -> dict:
+    """Trades, curtailed Wh, net Wh on each line and the digest of L: SHA-256 chained over its entries from 32 zero bytes."""
+    found = queues.get(slot)
+    if found is None:
+        return {"trades": 0, "curtailed_wh": 0, "flows": [], "digest": bytes(32)}
+    return {
+        "trades": found.trades,
+        "curtailed_wh": found.curtailed_wh,
+        "flows": found.flows,
+        "digest": found.digest,
+    }
