@@ -1,0 +1,1 @@
+"""Conformance cases of the market specification, run through the contracts' own code."""
