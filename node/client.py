@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 import aiohttp
 from pydantic import BaseModel, RootModel, ValidationError
 
-from contracts.values import Value, decode_value
+from contracts.values import Value, decode_value, to_json
 from ledger.crypto import SigningKey
 from ledger.errors import DecodeError, GridchainError
 from node.api.models import (
@@ -224,12 +224,15 @@ class Client:
         contract: str | None = None,
         names: Sequence[str] = (),
         blocks: bool = False,
+        where: Mapping[str, Value] | None = None,
     ) -> AsyncIterator[EventSeen | BlockEnd | Lagged]:
         """Events of committed blocks, for ever, in order, each once. `start`: `HEIGHT` begins with that block,
-        `HEIGHT:INDEX` after that event, None after the head of now. `blocks` adds a `BlockEnd` after each block."""
+        `HEIGHT:INDEX` after that event, None after the head of now. `blocks` adds a `BlockEnd` after each block.
+        `where`: only events whose data has these values under these fields."""
         if start is None:
             start = str((await self.status()).height + 1)
-        query = {"contract": contract or "", "name": ",".join(names), "blocks": "1" if blocks else ""}
+        fields = json.dumps(to_json(dict(where))) if where else ""
+        query = {"contract": contract or "", "name": ",".join(names), "blocks": "1" if blocks else "", "where": fields}
         async for seen in read_events(self._session, self.url, start, {k: v for k, v in query.items() if v}):
             yield seen
 

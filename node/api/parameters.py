@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,7 @@ from ledger.crypto import HASH_SIZE
 from node.api.problems import Refused
 
 MAX_KEY_BYTES: Final = 4096
+MAX_FIELDS: Final = 8
 
 Height = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -52,6 +54,8 @@ class EventsQuery(Query):
     contract: Annotated[str, Field(max_length=64)] | None = None
     name: Annotated[str, Field(max_length=256)] | None = None
     """One event name or several, separated by commas."""
+    where: Annotated[str, Field(max_length=1024)] = ""
+    """A JSON object: only events whose data has these values under these fields."""
     blocks: bool = False
 
 
@@ -98,6 +102,27 @@ def parse_hex(text: str, what: str, size: int | None = None, *, limit: int | Non
             f"{what} has another length", code="BAD_LENGTH", expected=f"{size} bytes", found=len(raw), fix=AS_HEX
         )
     return raw
+
+
+def parse_where(text: str) -> dict[str, object]:
+    """The values that event data must have; none for no text. Raise `Refused` (BAD_WHERE)."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and len(found) <= MAX_FIELDS and all(map(_plain, found.values())):
+        return dict(found)
+    raise Refused(
+        "where is not an object of plain values",
+        code="BAD_WHERE",
+        expected=f'a JSON object of at most {MAX_FIELDS} texts, integers, booleans or nulls, as {{"slot":5}}',
+        found=text[:80],
+        fix="write values as events show them: bytes as 0x text, integers from 2^53 on as decimal text",
+    )
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int)
 
 
 def parse_hash(text: str, what: str) -> bytes:

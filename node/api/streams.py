@@ -12,9 +12,9 @@ Lines of `/v1/events`: `event` (see `models.EventView`), `lagged` (what lies aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -36,15 +36,22 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a subscriber wants to see; None and empty let everything pass."""
+    """What a subscriber wants to see; None and empty let everything pass. `where`: values that the data must have."""
 
     contract: str | None = None
     names: frozenset[str] = frozenset()
     blocks: bool = False
+    where: Mapping[str, object] = field(default_factory=dict)
 
     def matches(self, event: RenderedEvent) -> bool:
         """Tell whether an event passes."""
-        return self.contract in (None, event.contract) and (not self.names or event.name in self.names)
+        if self.contract not in (None, event.contract) or (self.names and event.name not in self.names):
+            return False
+        data = event.fields["data"] if self.where else {}
+        return all(
+            name in data and type(data[name]) is type(value) and data[name] == value
+            for name, value in self.where.items()
+        )
 
 
 class Streams:

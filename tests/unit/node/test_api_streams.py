@@ -49,6 +49,30 @@ async def test_events_are_filtered(solo):
         assert {event.name for event in found} == {"Transferred"}
 
 
+async def test_events_are_filtered_by_their_fields(solo):
+    async with Client.open(solo.url) as client:
+        await fund(client, solo)
+        await fund(client, solo, "bob")
+        alice, bob = (bytes(solo.key(name).address) for name in ("alice", "bob"))
+        whole = await collect(client.events("1", contract="token"), 2)
+        assert [event.data["account"] for event in whole] == ["0x" + alice.hex(), "0x" + bob.hex()]
+        for who, event in zip((alice, bob), whole, strict=True):
+            assert await collect(client.events("1", where={"account": who}), 1) == [event]
+        found = await collect(client.events("1", names=["Deposited"], where={"account": bob, "amount": 1_000_000}), 1)
+        assert found == [whole[1]]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await collect(client.events("1", where={"account": bob, "amount": True}), 1)
+
+
+@pytest.mark.parametrize("where", ["[]", "5", "{", '{"a":{}}', '{"a":1.5}', '{"a":[1]}'])
+async def test_a_filter_that_is_none_is_refused(solo, where):
+    async with aiohttp.ClientSession(base_url=solo.url) as session:
+        answer = await session.get("/v1/events", params={"where": where})
+        assert answer.status == 400
+        assert (await answer.json())["code"] == "BAD_WHERE"
+
+
 async def test_block_ends_are_told_in_order_and_each_once(solo):
     async with Client.open(solo.url) as client:
         await fund(client, solo)
