@@ -1,7 +1,8 @@
 """The lines of a neighbourhood's grid as the grid company posts them (`routing.post_grid`).
 
-Read from `grid.json`, `buses.csv` and `lines.csv` of a data folder. Decimal text becomes integers without a float: weight
-of a line in micro-ohm, capacity in W, length in m, each rounded half up. Voltage levels: 0 low, 1 medium, 2 above 36 kV.
+Read from `grid.json`, `buses.csv` and `lines.csv` of a data folder. Decimal text becomes integers without a float:
+weight of a line in micro-ohm, capacity in W, length in m, each rounded half up. Levels of voltage: 0 low, 1 medium, 2
+above 36 kV.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _LEVELS_KV: Final = (Decimal(1), Decimal(36))
 
 @dataclass(frozen=True, slots=True)
 class GridLines:
-    """Buses joined by lines. `buses`: names in the order of the file; `ends`: positions in `buses`; `figures`: [micro-ohm,
-    W, m] of each line; `root`: position of the bus at the transformer."""
+    """Buses joined by lines. `buses`: names in the order of the file; `ends`: positions in `buses`; `figures`: [weight
+    in micro-ohm, W, m] of each line; `root`: position of the bus at the transformer."""
 
     numbers: tuple[str, ...]
     buses: tuple[str, ...]
