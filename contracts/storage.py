@@ -25,8 +25,6 @@ from ledger.schema import state_storage
 
 _BIAS = 2**255
 _raw_encode = msgspec.msgpack.Encoder().encode
-DECODED_AT_MOST = 4_096
-"""Values of a slot that are kept decoded."""
 
 
 def struct_types(contract: Contract) -> dict[str, type]:
@@ -39,8 +37,8 @@ def struct_types(contract: Contract) -> dict[str, type]:
 
 
 def event_types(contract: Contract) -> dict[str, type]:
-    """One msgspec struct per event of a contract by its name in the source. Fields stand in the order of their encodings,
-    so that one is encoded as the canonical map."""
+    """One msgspec struct per event of a contract by its name in the source. Fields stand in the order of their
+    encodings, so that one is encoded as the canonical map."""
     return {
         name: msgspec.defstruct(
             name,
@@ -143,9 +141,9 @@ class SlotHandle:
         self.prefix = prefix
         self.decode = wire_decoder(wire_type(slot.value, structs)).decode
         self.is_list = slot.value.tag == "list"
-        self.decoded: dict[bytes, tuple[bytes, Any, int, int]] = {}
-        """Stored bytes by key with their value, which nobody can change, the gas of reading them and their size. Good
-        for as long as the state shows that same object."""
+        self.held: tuple[bytes | None, Any, int, int] = (None, None, 0, 0)
+        """Of a Var: stored bytes, their value, which nobody can change, the gas of reading them, their size. Good for
+        as long as the state shows that same object. Entries of maps are not worth the memory that would be touched."""
 
     def missing(self) -> Any:
         """What reading an absent entry gives."""
@@ -171,20 +169,26 @@ class SlotHandle:
 
     def helpers(self) -> dict[str, Helper]:
         name = self.slot.name
-        reading = {f"load.{name}": self.make_load(), f"find.{name}": self.make_find(), f"has.{name}": self.make_has()}
+        reading = {
+            f"load.{name}": self.make_load(),
+            f"find.{name}": self.make_find(False),
+            f"has.{name}": self.make_has(),
+        }
         writing = {f"store.{name}": self.make_store(), f"drop.{name}": self.make_drop()}
         paging = {f"items.{name}": self.make_page(True), f"keys.{name}": self.make_page(False)}
         return {**reading, **writing, **paging, f"key.{name}": self.make_key(), f"prefix.{name}": self.prefix}  # type: ignore[dict-item]  # bytes beside functions
 
     def make_load(self) -> Helper:
-        meter, decoded, first = self.meter, self.decoded, self.make_first()
+        return self.make_find(True) if self.slot.key else self.make_cell_load()
+
+    def make_cell_load(self) -> Helper:
+        meter = self.meter
 
         def load(key: bytes) -> Any:
             raw = meter.get(key)
-            held = decoded.get(key)
-            if held is None or held[0] is not raw:
-                return first(key, raw, MISSING)
-            _, value, cost, size = held
+            known, value, cost, size = self.held
+            if raw is not known or raw is None:
+                return self.first(key, raw)
             meter.gas -= cost
             if meter.gas < 0:
                 raise OutOfGas
@@ -195,47 +199,45 @@ class SlotHandle:
 
         return load
 
-    def make_find(self) -> Helper:
-        meter, decoded, first = self.meter, self.decoded, self.make_first()
-        has_default = self.slot.default is not MISSING
+    def first(self, key: bytes, raw: bytes | None) -> Any:
+        """Read a Var that is not in `held` as it is stored now."""
+        size = 0 if raw is None else len(raw)
+        cost = GAS.read + GAS.read_per_byte * (len(key) + size)
+        self.meter.spend(cost)
+        if raw is None:
+            return self.missing()
+        self.meter.allocate(size)
+        value = self.value(raw)
+        if not self.is_list:
+            self.held = (raw, value, cost, size)
+        return value
+
+    def make_find(self, strict: bool) -> Helper:
+        """`slot[key]` if `strict`, else `slot.get(key, default)`."""
+        meter, decode, value, plain = self.meter, self.decode, self.value, not self.is_list
+        per_byte, base = GAS.read_per_byte, GAS.read
+        strict_without = strict or self.slot.default is not MISSING
 
         def find(key: bytes, default: Any = None) -> Any:
             raw = meter.get(key)
-            held = decoded.get(key)
-            if held is None or held[0] is not raw:
-                return first(key, raw, MISSING if has_default and default is None else default)
-            _, value, cost, size = held
-            meter.gas -= cost
+            if raw is None:
+                meter.spend(base + per_byte * len(key))
+                return self.missing() if strict_without and default is None else default
+            size = len(raw)
+            meter.gas -= base + per_byte * (len(key) + size)
             if meter.gas < 0:
                 raise OutOfGas
             meter.mem -= size
             if meter.mem < 0:
                 raise OutOfMemory
-            return value
+            if plain:
+                try:
+                    return decode(raw)
+                except (msgspec.MsgspecError, ValueError):
+                    return value(raw)
+            return value(raw)
 
         return find
-
-    def make_first(self) -> Callable[[bytes, bytes | None, Any], Any]:
-        """Reading what is not in `decoded` as it is stored now. `default`: if absent; MISSING means the slot's."""
-        meter, decoded, plain = self.meter, self.decoded, not self.is_list
-        base, per_byte = GAS.read, GAS.read_per_byte
-
-        def first(key: bytes, raw: bytes | None, default: Any) -> Any:
-            if raw is None:
-                meter.spend(base + per_byte * len(key))
-                return self.missing() if default is MISSING else default
-            size = len(raw)
-            cost = base + per_byte * (len(key) + size)
-            meter.spend(cost)
-            meter.allocate(size)
-            value = self.value(raw)
-            if plain:
-                if len(decoded) >= DECODED_AT_MOST:
-                    decoded.clear()
-                decoded[key] = (raw, value, cost, size)
-            return value
-
-        return first
 
     def make_has(self) -> Helper:
         meter = self.meter
@@ -248,9 +250,8 @@ class SlotHandle:
         return has
 
     def make_store(self) -> Helper:
-        meter, decoded = self.meter, self.decoded
+        meter, is_cell = self.meter, not self.slot.key and not self.is_list
         limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
-        read, read_per_byte = GAS.read, GAS.read_per_byte
 
         def store(value: Any, key: bytes) -> None:
             try:
@@ -265,8 +266,8 @@ class SlotHandle:
             if meter.gas < 0:
                 raise OutOfGas
             meter.put(key, raw)
-            if key in decoded:
-                decoded[key] = (raw, value, read + read_per_byte * touched, size)
+            if is_cell:
+                self.held = (raw, value, GAS.read + GAS.read_per_byte * touched, size)
 
         return store
 
