@@ -22,11 +22,8 @@ from contracts.artifacts import (
     APPROVED,
     PENDING,
     REVOKED,
-    Artifact,
     ArtifactRecord,
     asks_roles,
-    changes,
-    layout_changes,
     layout_fault,
     make_artifact,
     record_of,
@@ -35,6 +32,7 @@ from contracts.clock import MarketClock
 from contracts.compile import Program, compile_source
 from contracts.faults import AuthDenied, CalleeFailed, TypeMismatch
 from contracts.frames import Machine
+from contracts.lifecycle_views import LifecycleViews
 from contracts.limits import LANGUAGE, PYC1, ExecutionLimits
 from contracts.meter import GAS, StateReader
 from contracts.migration import Migrations
@@ -44,15 +42,12 @@ from contracts.rules import SourceRejected
 from contracts.state_format import FROZEN, GOVERNANCE, LIFECYCLE, InstanceRecord, UpgradeRecord
 from contracts.tokens import prescan
 from contracts.validate import parse
-from contracts.values import Value
 from ledger.codec import decode
 from ledger.crypto import contract_address
 from ledger.schema import STATE_CONTRACT, state_contract, state_source, state_storage
-from ledger.validators import quorum
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _MAX_CALLS = 32
-_PAGE = 256
 
 
 def make_machine(clock: MarketClock, limits: ExecutionLimits) -> Machine:
@@ -115,9 +110,10 @@ class Lifecycle:
         )  # fmt: skip
         moving = self.migrations
         by_chain = (moving.migrate_batch, moving.undo_batch, moving.clean_batch, moving.wake_batch, moving.activate)
+        shown = LifecycleViews(self.state, self.migrations)
         views = (
-            self.quorum, self.artifact, self.artifacts, self.source, self.instance, self.instances, self.check_upgrade,
-            self.diff,
+            shown.quorum, shown.artifact, shown.artifacts, shown.source, shown.instance, shown.instances, shown.diff,
+            self.check_upgrade,
         )  # fmt: skip
         return {
             **{function.__name__: self.by_governance(function) for function in decided},
@@ -297,59 +293,6 @@ class Lifecycle:
         """See the interface."""
         self.migrations.aborted(instance)
 
-    # views
-
-    def quorum(self, weight: int) -> int:
-        """See the interface."""
-        return quorum(weight)
-
-    def artifact(self, artifact: bytes) -> dict[str, Value] | None:
-        """See the interface."""
-        record = self.state.load(ArtifactRecord, artifact_key(artifact))
-        return None if record is None else _artifact_shown(record)
-
-    def artifacts(self, after: bytes, limit: int) -> list[dict[str, Value]]:
-        """See the interface."""
-        prefix = artifact_key(b"")
-        rows = self.state.page(prefix, prefix + after if after else None, min(limit, _PAGE))
-        return [_artifact_shown(decode(ArtifactRecord, raw)) for _, raw in rows]
-
-    def source(self, artifact: bytes) -> bytes | None:
-        """See the interface."""
-        record = self.state.load(ArtifactRecord, artifact_key(artifact))
-        return None if record is None else self.state.read(state_source(record.artifact.source_hash))
-
-    def instance(self, name: str) -> dict[str, Value] | None:
-        """See the interface."""
-        record = self.state.load(InstanceRecord, state_contract(name)) if name else None
-        return None if record is None else {"name": name, **_instance_shown(record), **self.migrations.shown(name)}
-
-    def instances(self, after: str, limit: int) -> list[dict[str, Value]]:
-        """See the interface."""
-        rows = self.state.page(STATE_CONTRACT, state_contract(after) if after else None, min(limit, _PAGE))
-        start = len(STATE_CONTRACT) + 1
-        return [
-            {"name": key[start:].decode("utf-8"), **_instance_shown(decode(InstanceRecord, raw))} for key, raw in rows
-        ]
-
-    def diff(self, instance: str, artifact: bytes) -> dict[str, Value]:
-        """See the interface."""
-        record, new = self.running(instance), self.known(artifact)
-        old = self.known(record.artifact)
-        return {
-            "instance": instance,
-            "from": bytes(record.artifact),
-            "to": bytes(artifact),
-            "version": record.version,
-            "status": new.status,
-            "migrates": new.migrates,
-            "refused": layout_fault(old, new),
-            "storage": [change.shown() for change in layout_changes(old, new)],
-            "entries": [change.shown() for change in changes(dict(old.entries), dict(new.entries))],
-            "calls": [change.shown() for change in changes(_calls(old.artifact), _calls(new.artifact))],
-            "roles": [old.artifact.roles, new.artifact.roles],
-        }
-
     # genesis
 
     def installed(self, name: str, source: bytes, calls: Sequence[str]) -> str:
@@ -367,37 +310,3 @@ class Lifecycle:
 def _init_of(instance: Instance | None) -> Entry | None:
     entries = () if instance is None else instance.entries.values()
     return next((entry for entry in entries if entry.role == "init"), None)
-
-
-def _calls(artifact: Artifact) -> dict[str, str]:
-    return {name: name for name in artifact.calls}
-
-
-def _artifact_shown(record: ArtifactRecord) -> dict[str, Value]:
-    artifact = record.artifact
-    return {
-        "artifact": bytes(artifact.hash),
-        "source_hash": artifact.source_hash,
-        "language": artifact.language,
-        "calls": list(artifact.calls),
-        "roles": artifact.roles,
-        "status": record.status,
-        "abi_hash": record.abi_hash,
-        "deployer": record.deployer,
-        "height": record.height,
-        "migrates": record.migrates,
-        "layout": [[slot.name, slot.type, slot.was] for slot in record.layout],
-        "entries": [list(entry) for entry in record.entries],
-    }
-
-
-def _instance_shown(record: InstanceRecord) -> dict[str, Value]:
-    return {
-        "artifact": record.artifact,
-        "source_hash": record.source_hash,
-        "language": record.language,
-        "version": record.version,
-        "calls": list(record.calls),
-        "roles": record.roles,
-        "status": record.status,
-    }
