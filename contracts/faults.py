@@ -7,6 +7,8 @@
     BaseException
     └── Halt                  ends the whole transaction; no contract handler can name it
         ├── OutOfGas, OutOfMemory, DepthExceeded, Reentrancy, AuthDenied
+        ├── Unknown           no such contract or entry
+        ├── Blocked           a contract that is frozen or migrates
         └── CalleeFailed      a called contract failed; carries its code and line
 
 Host exceptions never reach a contract: `code_of` maps the few that inlined operations may raise (division by zero,
@@ -111,6 +113,22 @@ class AuthDenied(Halt):
     code = "AuthDenied"
 
 
+class Unknown(Halt):
+    """No such contract, or no such entry in it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Blocked(Halt):
+    """The contract is frozen, or its storage is being rewritten."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class CalleeFailed(Halt):
     """A called contract failed; `code`, `line` and `details` are its own."""
 
@@ -144,6 +162,9 @@ RESERVED_CODES = frozenset(
         "Internal",
         "Revert",
         "Migrating",
+        "Frozen",
+        "UNKNOWN_CONTRACT",
+        "UNKNOWN_ENTRY",
     )
 )
 """Codes that `revert` and `require` may not use, so that a receipt never lies about its cause."""

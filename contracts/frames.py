@@ -19,18 +19,19 @@ from contracts.compile import compile_source
 from contracts.faults import (
     AuthDenied,
     BadValue,
+    Blocked,
     CalleeFailed,
     DepthExceeded,
     Halt,
     OutOfGas,
     OutOfMemory,
     Reentrancy,
-    Reverted,
     TypeMismatch,
+    Unknown,
 )
 from contracts.limits import LANGUAGE, ExecutionLimits
 from contracts.meter import GAS, LIMITS, Meter, StateReader, StateView, no_view, refuse_write
-from contracts.outcome import outcome_of
+from contracts.outcome import encoded_details, outcome_of
 from contracts.program import Instance, Library
 from contracts.state_format import InstanceRecord, ScheduledCall, sequence_key
 from contracts.values import ValueRefused, encode_value
@@ -67,22 +68,6 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     gas: int
     value: bytes
     events: tuple[Event, ...]
-
-
-class Unknown(Halt):
-    """No such contract, or no such entry in it."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Blocked(Halt):
-    """The contract is frozen, or its storage is being rewritten."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Machine:
@@ -400,17 +385,3 @@ def _blocker(status: str) -> Callable[..., Any]:
         raise Blocked(status)
 
     return blocked
-
-
-def encoded_details(error: BaseException) -> bytes:
-    """Details of a revert as a receipt carries them; nothing if they are no plain value or too large."""
-    details = getattr(error, "details", None)
-    if details is None or not isinstance(error, Reverted | CalleeFailed):
-        return b""
-    unmetered = Meter()
-    unmetered.gas, unmetered.mem = 10_000, LIMITS.memory
-    try:
-        raw = encode_value(outgoing(details, unmetered))
-    except (ValueRefused, BadValue, TypeMismatch, OutOfGas, OutOfMemory):
-        return b""
-    return raw if len(raw) <= 1024 else b""

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from contracts.faults import CATCHABLE, Fault, Halt, Reverted, code_of
+from contracts.abi import outgoing
+from contracts.faults import (
+    CATCHABLE,
+    BadValue,
+    CalleeFailed,
+    Fault,
+    Halt,
+    OutOfGas,
+    OutOfMemory,
+    Reverted,
+    TypeMismatch,
+    code_of,
+)
+from contracts.meter import LIMITS, Meter
+from contracts.values import ValueRefused, encode_value
 from ledger.errors import InvariantBroken
 
 _HERE = __file__.rsplit("/", 1)[0]
@@ -53,3 +67,17 @@ def outcome_of(error: BaseException) -> tuple[str, int]:
     """Code and line of a failed call. Raise `InvariantBroken` for host faults."""
     host_fault(error)
     return code_of(error), line_of(error)
+
+
+def encoded_details(error: BaseException) -> bytes:
+    """Details of a revert as a receipt carries them; nothing if they are no plain value or too large."""
+    details = getattr(error, "details", None)
+    if details is None or not isinstance(error, Reverted | CalleeFailed):
+        return b""
+    unmetered = Meter()
+    unmetered.gas, unmetered.mem = 10_000, LIMITS.memory
+    try:
+        raw = encode_value(outgoing(details, unmetered))
+    except (ValueRefused, BadValue, TypeMismatch, OutOfGas, OutOfMemory):
+        return b""
+    return raw if len(raw) <= 1024 else b""
