@@ -11,7 +11,7 @@ import msgspec
 from contracts import keys
 from contracts.checks import Check, make_check
 from contracts.compile import Program
-from contracts.faults import AuthDenied, BadValue, Overflow, TypeMismatch
+from contracts.faults import AuthDenied, BadValue, OutOfGas, Overflow, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.resolve import MISSING, Function
@@ -266,7 +266,9 @@ def encode_result(value: Any, meter: Meter) -> bytes:
         return b"\xc0"
     if type(value) is int and -_NARROW <= value < _NARROW:
         raw = _encode(value)
-        meter.spend(GAS.copy_per_byte * len(raw))
+        meter.gas -= GAS.copy_per_byte * len(raw)
+        if meter.gas < 0:
+            raise OutOfGas
         return raw
     try:
         raw = encode_value(outgoing(value, meter))

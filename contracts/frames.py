@@ -195,7 +195,9 @@ class Machine:
         meter.events = events
         self.stack.clear()
         try:
-            meter.spend(GAS.transaction + GAS.argument_byte * len(arguments))
+            meter.gas -= GAS.transaction + GAS.argument_byte * len(arguments)
+            if meter.gas < 0:
+                raise OutOfGas
             value = encode_result(self.result(instance, entry, arguments, sender, subject), meter)
         except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: every outcome is mapped, host faults re-raise
             code, line = outcome_of(error)

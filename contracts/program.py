@@ -21,7 +21,7 @@ from contracts.access import access, comparing
 from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays
-from contracts.faults import AuthDenied, BadValue, Fault, Halt, TypeMismatch
+from contracts.faults import AuthDenied, BadValue, Fault, Halt, OutOfGas, OutOfMemory, TypeMismatch
 from contracts.indexes import build_indexes
 from contracts.limits import TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
@@ -155,8 +155,12 @@ def _events(meter: Meter) -> dict[str, Helper]:
         size = len(data)
         if size > LIMITS.event_bytes or len(meter.events) >= LIMITS.call_events:
             raise BadValue
-        meter.spend(GAS.event + GAS.event_per_byte * size)
-        meter.allocate(TEXT_BYTES + size)
+        meter.gas -= GAS.event + GAS.event_per_byte * size
+        if meter.gas < 0:
+            raise OutOfGas
+        meter.mem -= TEXT_BYTES + size
+        if meter.mem < 0:
+            raise OutOfMemory
         if meter.readonly:
             raise AuthDenied
         meter.events.append(Event(meter.name, label, data))

@@ -8,6 +8,7 @@ imitate another. Values are typed: what was checked when written is decoded with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -73,6 +74,10 @@ _ENCODE: dict[str, Callable[[Any], bytes]] = {
     "bytes": lambda value: key_text(_typed(value, bytes)),
 }
 _WIDTH = {"u64": 8, "u256": 32, "int": 32, "bool": 1, "Address": 32}
+
+
+_PACKED = {f"pack{count}": Struct(f">{count}Q").pack for count in range(2, LIMITS.key_items + 1)}
+"""Several u64 key parts at once."""
 
 
 def _typed(value: Any, kind: type) -> Any:
@@ -330,7 +335,7 @@ def build_storage(
 ) -> dict[str, Any]:
     """Storage helpers of one instance by name: load find has store drop items keys key prefix, each `.slot`. `places`:
     slot to the name of its storage, where the two differ."""
-    helpers: dict[str, Any] = {"keytext": key_text, "keyint": key_int}
+    helpers: dict[str, Any] = {"keytext": key_text, "keyint": key_int, **_PACKED}
     for slot in contract.slots.values():
         prefix = state_storage(instance, places.get(slot.name, slot.name))
         helpers.update(SlotHandle(slot, prefix, meter, structs).helpers())
