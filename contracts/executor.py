@@ -111,8 +111,8 @@ class Executor:
     # blocks
 
     def execute(self, view: Overlay, tx: Transaction, block: BlockContext) -> Receipt:
-        """Execute one transaction whose signature was checked. Its nonce is used even when the call fails. The view stays
-        bound until another is used, for the next transaction of the block.
+        """Execute one transaction whose signature was checked. Its nonce is used even when the call fails. The view
+        stays bound until another is used, for the next transaction of the block.
         Raise `InvariantBroken` if the nonce is not admissible: the caller had to check."""
         body = tx.body
         if not use_nonce(view, tx.sender, body.nonce):
