@@ -195,7 +195,10 @@ class Executor:
             machine.close()
 
     def next_due_ms(self, view: StateReader) -> int | None:
-        """Block time at which the earliest scheduled call is due; None if there is none."""
+        """Block time at which the chain wants a block though nobody sends anything: when the earliest scheduled call is
+        due, and at once while an upgrade waits for its height. None if it wants none."""
+        if view.scan(ACTIVATIONS, None, 1):
+            return 0
         found = view.scan(STATE_SCHEDULE, None, 1)
         return scheduled_due_ms(found[0][0]) if found else None
 

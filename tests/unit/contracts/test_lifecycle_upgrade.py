@@ -338,6 +338,16 @@ def test_an_idle_chain_wakes_for_calls_that_waited(bench: GovernedBench) -> None
     assert bench.executor.next_due_ms(bench.view) == bench.now + 1
 
 
+def test_an_idle_chain_makes_blocks_until_an_upgrade_begins(bench: GovernedBench) -> None:
+    assert bench.executor.next_due_ms(bench.view) is None
+    height = bench.planned("shop", SHOP + "\n\n@view\ndef more() -> u64:\n    return 1\n", bench.height + 5)
+    while bench.height < height:
+        assert bench.executor.next_due_ms(bench.view) == 0
+        bench.next_block()
+    assert bench.executor.next_due_ms(bench.view) is None
+    assert bench.instance("shop")["version"] == 2
+
+
 def test_governance_cannot_be_frozen(bench: GovernedBench) -> None:
     number = bench.value("governance", "propose", "freeze", b"", "governance")
     assert bench.voted(number) == "failed"
