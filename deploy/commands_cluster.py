@@ -188,7 +188,10 @@ def logs(
     texts = {entry.name: tail(entry.log_file, lines) for entry in chosen}
     Output(as_json=as_json).result(
         {name: text.splitlines() for name, text in texts.items()},
-        *(f"== {name} ({layout.nodes[layout.node(name)].log_file})\n{text}" for name, text in texts.items()),
+        *(
+            f"== {name} ({layout.nodes[layout.node(name)].log_file})\n{text or 'nothing: it has not run yet'}"
+            for name, text in texts.items()
+        ),
     )
 
 

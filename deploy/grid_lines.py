@@ -43,7 +43,9 @@ class GridLines:
     def bus(self, number: str) -> str:
         """Name of the bus of a number. Raise `DataError`."""
         if number not in self.numbers:
-            raise DataError("no line reaches this bus", expected=", ".join(self.numbers), found=number)
+            raise DataError(
+                "no line reaches this bus", expected=", ".join(self.numbers), found=number, fix="name one of them"
+            )
         return self.buses[self.numbers.index(number)]
 
 
@@ -56,7 +58,12 @@ def read_grid(folder: Path = DEFAULT_DATA) -> GridLines:
     root = str(_document(folder / "grid.json").get("lv_root_bus"))
     missing = (linked | {root}) - set(numbers)
     if missing:
-        raise DataError("a line ends at a bus that is not there", expected="a row of buses.csv", found=min(missing))
+        raise DataError(
+            "a line ends at a bus that is not there",
+            expected="a row of buses.csv",
+            found=min(missing),
+            fix=f"correct the files in {folder}",
+        )
     return GridLines(
         numbers=tuple(numbers),
         buses=tuple(row["name"] for row in buses),
@@ -88,7 +95,12 @@ def _decimal(row: Mapping[str, str], column: str) -> Decimal:
     except InvalidOperation:
         value = Decimal(-1)
     if not value.is_finite() or not 0 <= value < 10**9:
-        raise DataError(f"column {column} is no figure of a grid", expected="a decimal number from 0", found=text)
+        raise DataError(
+            f"column {column} is no figure of a grid",
+            expected="a decimal number from 0",
+            found=text,
+            fix="correct lines.csv or buses.csv",
+        )
     return value
 
 
@@ -97,13 +109,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise DataError(f"cannot read {path.name}", expected="a readable file", found=error.strerror) from None
+        raise DataError(
+            f"cannot read {path.name}", expected="a readable file", found=error.strerror, fix=f"check {path}"
+        ) from None
     needed = {"buses.csv": {"bus", "name", "vn_kv"}}.get(
         path.name, {"name", "from_bus", "to_bus", "length_km", "r_ohm_per_km", "capacity_kw"}
     )
     if not rows or not needed <= set(rows[0]):
         raise DataError(
-            f"{path.name} has not the columns of a grid", expected=", ".join(sorted(needed)), found=path.name
+            f"{path.name} has not the columns of a grid",
+            expected=", ".join(sorted(needed)),
+            found=path.name,
+            fix=f"correct {path}",
         )
     return rows
 
@@ -112,5 +129,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path.name}", expected="a JSON document", found=str(error)) from None
+        raise DataError(
+            f"cannot read {path.name}", expected="a JSON document", found=str(error), fix=f"check {path}"
+        ) from None
     return document if isinstance(document, dict) else {}

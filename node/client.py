@@ -16,13 +16,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import BaseModel, RootModel, ValidationError
 
 from contracts.values import Value, decode_value, to_json
 from ledger.crypto import SigningKey
-from ledger.errors import DecodeError, GridchainError
+from ledger.errors import ConfigError, DecodeError, GridchainError
 from node.api.models import (
     AccountView,
     BlockView,
@@ -64,8 +65,16 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> AsyncIterator[Client]:
-        """Open a client for the node at `url`. Nothing is sent yet."""
+        """Open a client for the node at `url`. Nothing is sent yet. Raise `ConfigError` (BAD_URL)."""
         url = url.rstrip("/")
+        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
+            raise ConfigError(
+                "this is no address of a node",
+                code="BAD_URL",
+                expected="http://HOST:PORT",
+                found=url[:120],
+                fix="`gridchain cluster status DIR` shows the addresses of a local network",
+            )
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:

@@ -20,9 +20,16 @@ class Unreachable(GridchainError):
             f"no answer from {url}",
             code="TIMEOUT" if late else "UNREACHABLE",
             expected="a gridchain node",
-            found="nothing in time" if late else str(error) or type(error).__name__,
+            found="nothing in time" if late else _cause(error),
             fix="is the node running? gridchain cluster status DIR",
         )
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said; the framework's own text around it tells a person nothing."""
+    system = getattr(error, "os_error", error)
+    reason = getattr(system, "strerror", None)
+    return str(reason or error) or type(error).__name__
 
 
 class _Problem(msgspec.Struct):
@@ -44,7 +51,13 @@ class Refusal(GridchainError):
         try:
             problem = msgspec.json.decode(body, type=_Problem)
         except msgspec.DecodeError:
-            return cls("the node answered with an error", code="HTTP", expected="200", found=status)
+            return cls(
+                "the node answered with an error",
+                code="HTTP",
+                expected="200",
+                found=status,
+                fix="is the address that of a gridchain node?",
+            )
         return cls(
             problem.message or "refused",
             code=problem.code,

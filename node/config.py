@@ -208,7 +208,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            "no configuration file", code="CONFIG_MISSING", expected=path, found="nothing", fix="gridchain init DIR"
+            "no configuration file", code="CONFIG_MISSING", expected=path, found="nothing", fix=_instead_of(path)
         ) from None
     except OSError as error:
         raise ConfigError(
@@ -226,6 +226,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
             found=error,
             fix="correct the file at this place",
         ) from None
+
+
+def _instead_of(missing: Path) -> str:
+    """What to name in place of a configuration that is not there: a network's directory has its nodes' homes below."""
+    homes = sorted(str(file.parent) for file in missing.parent.glob("*/config.toml"))
+    return f"name a node's home: {', '.join(homes)}" if homes else "gridchain init DIR founds a network with homes"
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def load_key(path: str | os.PathLike[str], source: PassphraseSource | None = Non
                 found="none",
                 fix=f"set {PASSPHRASE_VARIABLE}, or name a passphrase file or descriptor",
             )
-    elif path.stat().st_mode & 0o077:
+    key = _decode(path, raw, passphrase)
+    if passphrase is None and path.stat().st_mode & 0o077:
         raise ConfigError(
             f"{path} holds a key in clear that others can read",
             code="KEY_PERMISSIONS",
@@ -150,7 +151,7 @@ def load_key(path: str | os.PathLike[str], source: PassphraseSource | None = Non
             found=f"mode {path.stat().st_mode & 0o777:o}",
             fix=f"chmod 600 {path}",
         )
-    return _decode(path, raw, passphrase)
+    return key
 
 
 def _read(path: Path) -> bytes:

@@ -277,15 +277,20 @@ def first_known(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def parse_id(text: str, what: str) -> bytes:
     """32 bytes from hex with or without 0x. Raise `DecodeError`."""
+    return parse_hex(text, what, 32)
+
+
+def parse_hex(text: str, what: str, size: int | None = None) -> bytes:
+    """Bytes, `size` of them if given, from hex with or without 0x. Raise `DecodeError`."""
     try:
         raw = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
-        raw = b""
-    if len(raw) != 32:
+        raw = None
+    if raw is None or (size is not None and len(raw) != size):
         raise DecodeError(
-            f"{what} is 32 bytes",
+            f"{what} is {'hex' if size is None else f'{size} bytes'}",
             code="BAD_HEX",
-            expected="0x and 64 hex digits",
+            expected="0x and hex digits" if size is None else f"0x and {2 * size} hex digits",
             found=text[:80],
             fix="copy it whole, as another command printed it",
         )

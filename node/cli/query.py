@@ -19,6 +19,7 @@ from node.cli.output import (
     UrlOption,
     command_app,
     parse_arguments,
+    parse_hex,
     parse_id,
     run_async,
 )
@@ -93,10 +94,7 @@ def state(
     as_json: JsonOption = False,
 ) -> None:
     """Show a value of authenticated state."""
-    try:
-        raw = bytes.fromhex(key.removeprefix("0x"))
-    except ValueError:
-        raise typer.BadParameter("a state key is hex") from None
+    raw = parse_hex(key, "a state key")
 
     async def ask() -> Model:
         async with Client.open(url) as client:

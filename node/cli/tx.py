@@ -32,7 +32,7 @@ from node.keys import PassphraseSource, load_key
 
 app = command_app("Call contracts and follow what became of a call.")
 
-TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the receipt.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait for the receipt.")]
 
 
 @app.command()

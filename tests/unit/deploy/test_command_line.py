@@ -125,6 +125,11 @@ def test_busy_ports_are_stepped_over(cli, tmp_path):
         ("BAD_ARGS", ["tx", "send", "token", "transfer", "--key", "{key}", "--args", "[1.5]"]),
         ("BAD_HEX", ["tx", "status", "xyz"]),
         ("BAD_HEX", ["query", "account", "0x00"]),
+        ("BAD_HEX", ["query", "state", "zz"]),
+        ("BAD_URL", ["query", "status", "--url", "127.0.0.1:8600"]),
+        ("BAD_URL", ["tx", "status", "00" * 32, "--url", "http://"]),
+        ("KEY_FORMAT", ["keys", "show", "{net}/network.json"]),
+        ("CONFIG_MISSING", ["db", "verify", "{net}"]),
         ("BAD_OPTION", ["simulate", "--faults", "nothing"]),
         ("BAD_SEED_LINE", ["simulate", "--replay", "nonsense=1"]),
         ("FILE_MISSING", ["proof", "verify", "{new}", "--trust", "00" * 32]),
@@ -156,6 +161,14 @@ def test_a_node_without_a_home_says_so(cli, tmp_path):
     assert status == 2
     assert "CONFIG_MISSING" in err
     assert "gridchain init" in err
+
+
+def test_a_networks_directory_is_no_home_but_names_them(cli, network):
+    directory, _ = network
+    for words in (["node", "run"], ["db", "verify"]):
+        status, _, err = cli(*words, directory)
+        assert status == 2
+        assert f"name a node's home: {directory / 'bureau'}" in " ".join(err.split())
 
 
 def test_wrong_options_end_with_two(cli):
