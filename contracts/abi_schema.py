@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.compile import Program
+from contracts.error_codes import error_codes
 from contracts.limits import LANGUAGE, PYC1
-from contracts.resolve import MISSING, Function
+from contracts.resolve import MISSING, Contract, Function
 from contracts.shapes import Shape
 from contracts.values import to_json
 
@@ -76,7 +77,7 @@ def abi_schema(program: Program) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "language": LANGUAGE,
         "source_hash": "0x" + program.source_hash.hex(),
-        "entries": {found.name: _entry(found) for found in contract.functions.values() if found.role},
+        "entries": {found.name: _entry(contract, found) for found in contract.functions.values() if found.role},
         "events": {
             found.label: {**_fields(found.fields), "indexed": list(found.indexed)} for found in contract.events.values()
         },
@@ -98,12 +99,13 @@ def _fields(fields: dict[str, Shape]) -> dict[str, Any]:
     }
 
 
-def _entry(function: Function) -> dict[str, Any]:
+def _entry(contract: Contract, function: Function) -> dict[str, Any]:
     parameters = []
     for found in function.parameters:
         schema = {"title": found.name, **schema_of(found.shape)}
         parameters.append(schema if found.default is MISSING else {**schema, "default": to_json(found.default)})
     least = sum(1 for found in function.parameters if found.default is MISSING)
+    codes = error_codes(contract, function.name)
     return {
         "role": function.role,
         "scheduled": function.scheduled,
@@ -112,4 +114,5 @@ def _entry(function: Function) -> dict[str, Any]:
         "reentrant": function.reentrant,
         "arguments": {"type": "array", "prefixItems": parameters, "items": False, "minItems": least},
         "returns": schema_of(function.returns),
+        "errors": {"codes": list(codes.own), "more": codes.more},
     }

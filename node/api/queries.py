@@ -43,9 +43,9 @@ async def account(request: web.Request, query: NoQuery) -> web.Response:
 
 
 async def contract(request: web.Request, query: ContractQuery) -> web.Response:
-    """GET /v1/contracts/{name}/{view}?args=[..]: what a view returns; free."""
+    """GET /v1/contracts/{name}/{entry}?args=[..]: what a view returns; free."""
     context = request.app[CONTEXT]
-    name, view = request.match_info["name"], request.match_info["view"]
+    name, view = request.match_info["name"], request.match_info["entry"]
     height = _height(context, query.height)
     arguments = _arguments(query.args)
     # A view may use up its gas limit, which takes milliseconds: not on the loop.

@@ -89,11 +89,20 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v1/accounts/{address}", queries.account, "Nonces of an account", answer=AccountView),
     Route(
         "GET",
-        "/v1/contracts/{name}/{view}",
+        "/v1/contracts/{name}/{entry}",
         queries.contract,
         "Ask a contract's view; free",
         query=ContractQuery,
         answer=ContractAnswer,
+    ),
+    Route(
+        "POST",
+        "/v1/contracts/{name}/{entry}",
+        transactions.submit_call,
+        "Submit signed transactions that call this entry",
+        answer=Submission,
+        many=True,
+        body=SubmitRequest,
     ),
     Route(
         "GET",

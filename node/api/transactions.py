@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ledger.crypto import Hash
 from ledger.errors import DecodeError, TooLarge
+from ledger.objects import decode_transaction
 from node.api.access import CONTEXT, Admission, ApiContext
 from node.api.blocks import receipt_view
 from node.api.models import PendingView
@@ -31,22 +32,47 @@ _json_batch = msgspec.json.Decoder(_JsonBatch)
 async def submit(request: web.Request, query: NoQuery) -> web.Response:
     """POST /v1/transactions: answers when every transaction is verified and admitted, or refused."""
     context = request.app[CONTEXT]
+    return await _admitted(context, await _batch(request, context))
+
+
+async def submit_call(request: web.Request, query: NoQuery) -> web.Response:
+    """POST /v1/contracts/{name}/{entry}: the same for transactions that call this entry."""
+    context = request.app[CONTEXT]
+    raws = await _batch(request, context)
+    wanted = (request.match_info["name"], request.match_info["entry"])
+    for raw in raws:
+        body = decode_transaction(raw).body
+        if (body.contract, body.entry) != wanted:
+            raise Refused(
+                "a transaction calls another entry",
+                code="OTHER_CALL",
+                expected=".".join(wanted),
+                found=f"{body.contract}.{body.entry}",
+                fix="post it to /v1/transactions, or to the path of its entry",
+            )
+    return await _admitted(context, raws)
+
+
+async def _batch(request: web.Request, context: ApiContext) -> list[bytes]:
+    """The transactions of a body in any of its forms."""
     body = await read_body(request, context)
     kind = request.content_type
     if kind == MSGPACK:
-        raws = decode_batch(body)
-    elif kind == RAW:
-        raws = check_batch([body] if body else [])
-    elif kind == JSON:
-        raws = _from_json(body)
-    else:
-        raise Refused(
-            "unknown content type",
-            code="MEDIA_TYPE",
-            expected=f"{MSGPACK}, {JSON} or {RAW}",
-            found=kind[:80],
-            fix=SEE_BODIES,
-        )
+        return decode_batch(body)
+    if kind == RAW:
+        return check_batch([body] if body else [])
+    if kind == JSON:
+        return _from_json(body)
+    raise Refused(
+        "unknown content type",
+        code="MEDIA_TYPE",
+        expected=f"{MSGPACK}, {JSON} or {RAW}",
+        found=kind[:80],
+        fix=SEE_BODIES,
+    )
+
+
+async def _admitted(context: ApiContext, raws: list[bytes]) -> web.Response:
     admissions = await context.node.submit(raws)
     return web.Response(body=encode_answers([_answer(one) for one in admissions]), content_type=JSON)
 

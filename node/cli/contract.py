@@ -1,4 +1,4 @@
-"""`gridchain contract`: write, check and try contracts without any node."""
+"""`gridchain contract`: write, check, try and test contracts without any node, and bring them to a network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from contracts.abi_openapi import abi_openapi
 from contracts.abi_schema import abi_schema
 from contracts.compile import compile_source
 from contracts.gas_profile import gas_by_line
@@ -19,10 +20,11 @@ from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from ledger.errors import ConfigError, DecodeError
 from node.cli.confined import Died, confined
+from node.cli.contract_chain import COMMANDS
 from node.cli.contract_files import new_contract
 from node.cli.output import ARGUMENTS_FIX, ExitCode, JsonOption, Output, command_app
 
-app = command_app("Write, check and try contracts without any node.")
+app = command_app("Write, check, test and try contracts; deploy, vote and upgrade them.")
 
 
 class Form(StrEnum):
@@ -186,9 +188,15 @@ def repl(
 
 
 @app.command()
-def abi(file: FileArgument, pure: PureOption = False, as_json: JsonOption = False) -> None:
+def abi(
+    file: FileArgument,
+    pure: PureOption = False,
+    openapi: Annotated[str, typer.Option("--openapi", help="As OpenAPI 3.1, for an instance of this name.")] = "",
+    as_json: JsonOption = False,
+) -> None:
     """Print the interface of a contract as JSON Schema: entries, events, storage, records."""
-    document = abi_schema(compile_source(read_source(file), pure=pure))
+    program = compile_source(read_source(file), pure=pure)
+    document = abi_openapi(program, openapi) if openapi else abi_schema(program)
     Output(as_json=as_json).result(document, json.dumps(document, indent=2))
 
 
@@ -204,6 +212,10 @@ def new(
         *(f"wrote {file}" for file in files),
         f"try it: cd {name}; gridchain contract check contract.py; gridchain contract test",
     )
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 def read_source(file: Path) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from counter_world import CounterWorld
-from solo_world import Solo, open_solo
+from solo_world import Solo, open_solo, transfer
 
 from contracts.artifacts import make_artifact
 from contracts.state_format import InstanceRecord
@@ -148,6 +149,23 @@ async def test_strangers_neither_deploy_nor_vote(layout: Any) -> None:
         assert [voter["account"] for voter in voters] == [bytes(solo.key("energy_bureau").address)]
         installed: Any = await client.view("lifecycle", "instances", "", 10)
         assert {row["name"] for row in installed} == {"registry", "token", "metering", "double_auction", "governance"}
+
+
+@pytest.mark.asyncio
+async def test_a_call_may_be_posted_to_the_path_of_its_entry_alone(layout: Any) -> None:
+    async with open_solo(layout) as solo, aiohttp.ClientSession(base_url=solo.url) as session:
+        raw = transfer(solo, solo.key("alice"))
+        binary = {"Content-Type": "application/octet-stream"}
+        answer = await session.post("/v1/contracts/token/deposit", data=raw, headers=binary)
+        problem = await answer.json()
+        assert (answer.status, problem["code"]) == (400, "OTHER_CALL")
+        assert (problem["expected"], problem["found"]) == ("token.deposit", "token.transfer")
+        answer = await session.post("/v1/contracts/token/transfer", data=raw, headers=binary)
+        assert (answer.status, (await answer.json())[0]["accepted"]) == (200, True)
+        answer = await session.post("/v1/contracts/token/transfer", data=b"junk", headers=binary)
+        assert answer.status == 400
+        document = await (await session.get("/v1/openapi.json")).json()
+        assert set(document["paths"]["/v1/contracts/{name}/{entry}"]) == {"get", "post"}
 
 
 def test_a_node_refuses_a_language_that_it_does_not_speak() -> None:
