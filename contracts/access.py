@@ -64,19 +64,23 @@ def comparing(meter: Meter) -> dict[str, Helper]:
                 raise TypeMismatch
 
     def lt(a: Any, b: Any) -> bool:
-        ordered(a, b)
+        if type(a) is not int or type(b) is not int:
+            ordered(a, b)
         return bool(a < b)
 
     def le(a: Any, b: Any) -> bool:
-        ordered(a, b)
+        if type(a) is not int or type(b) is not int:
+            ordered(a, b)
         return bool(a <= b)
 
     def gt(a: Any, b: Any) -> bool:
-        ordered(a, b)
+        if type(a) is not int or type(b) is not int:
+            ordered(a, b)
         return bool(a > b)
 
     def ge(a: Any, b: Any) -> bool:
-        ordered(a, b)
+        if type(a) is not int or type(b) is not int:
+            ordered(a, b)
         return bool(a >= b)
 
     def contains(a: Any, b: Any) -> bool:
@@ -105,6 +109,8 @@ def access(meter: Meter) -> dict[str, Helper]:
 
     def getitem(a: Any, b: Any) -> Any:
         kind = type(a)
+        if (kind is list or kind is tuple) and type(b) is int:
+            return a[b]
         if kind is dict:
             return a[wrap(b)]
         if kind not in (list, tuple, str, bytes) or not is_number(type(b)):
@@ -162,7 +168,8 @@ def access(meter: Meter) -> dict[str, Helper]:
         """A record field of a value whose type is not known."""
         if not isinstance(a, msgspec.Struct) or name not in a.__struct_fields__:
             raise TypeMismatch
-        return opened(getattr(a, name))
+        value = getattr(a, name)
+        return opened(value) if type(value) is tuple else value
 
     def opened(value: Any) -> Any:
         """A list field as a fresh list: records keep tuples."""

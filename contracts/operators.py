@@ -99,6 +99,8 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
     """Operators of integers, and + and * of texts and sequences."""
 
     def add(a: Any, b: Any) -> Any:
+        if type(a) is int and type(b) is int:
+            return checked(a + b)
         kind = type(a)
         if is_number(kind) and is_number(type(b)):
             return checked(a + b)
@@ -125,6 +127,8 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
         meter.allocate(LIST_BYTES + ITEM_BYTES * size)
 
     def mul(a: Any, b: Any) -> Any:
+        if type(a) is int and type(b) is int:
+            return checked(a * b)
         left, right = type(a), type(b)
         if is_number(left) and is_number(right):
             return checked(a * b)
@@ -141,6 +145,8 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
         return a * b
 
     def sub(a: Any, b: Any) -> Any:
+        if type(a) is int and type(b) is int:
+            return checked(a - b)
         if type(a) is set and type(b) is set:
             meter.spend(GAS.item * (len(a) + len(b)))
             meter.allocate(LIST_BYTES + ITEM_BYTES * len(a))
@@ -149,6 +155,8 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
         return checked(a - b)
 
     def floordiv(a: Any, b: Any) -> Any:
+        if type(a) is int and type(b) is int:
+            return checked(a // b)
         numbers(a, b)
         return checked(a // b)
 
