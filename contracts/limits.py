@@ -75,7 +75,7 @@ class Limits:
     source_bytes: int = 64 * 1024
     brackets: int = 30
     indents: int = 12
-    line_chars: int = 200
+    line_chars: int = 400
     logical_line_tokens: int = 2_000
     prefix_run: int = 8
     elif_chain: int = 64

@@ -112,10 +112,10 @@ class TextMethods:
         self.meter.allocate(LIST_BYTES + ITEM_BYTES * items)
 
     def join(self, s: str, parts: Any) -> str:
-        if type(parts) not in (list, tuple):
-            if type(parts) is not dict:
-                raise TypeMismatch
+        if type(parts) is dict:
             parts = keys.unwrap_all(parts, self.meter)
+        elif type(parts) not in (list, tuple, str):
+            raise TypeMismatch
         self.meter.spend(GAS.helper + GAS.item * len(parts))
         _texts(*parts)
         self.made(sum(map(len, parts)) + len(s) * max(0, len(parts) - 1))

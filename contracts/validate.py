@@ -153,7 +153,7 @@ class _Validator:
         if isinstance(node.ctx, ast.Load):
             if not node.id.isascii():
                 self.refuse("C003", node)
-            elif node.id.startswith("_"):
+            elif node.id.startswith("_") and node.id != "_":
                 self.refuse("C052", node, node.id)
         else:
             self.binding(node.id, node)

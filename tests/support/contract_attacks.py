@@ -40,7 +40,7 @@ REJECTED: list[tuple[str, str | bytes]] = [
     ("C010", body("return " + "(" * 31 + "1" + ")" * 31)),
     ("C010", body("return " + "[" * 150 + "]" * 10)),
     ("C011", "def main():\n" + "".join("    " * i + "if 1:\n" for i in range(1, 13)) + "    " * 13 + "return 1\n"),
-    ("C012", body("return " + "1 + " * 60 + "1")),
+    ("C012", body("return " + "1 + " * 100 + "1")),
     ("C013", body("return [", *["1, 1, 1, 1, 1, 1, 1, 1, 1, 1," for _ in range(110)], "]")),
     ("C014", body("return " + "-" * 9 + "1")),
     ("C014", body("return " + "not " * 9 + "1")),

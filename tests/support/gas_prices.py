@@ -135,8 +135,8 @@ def search(seconds: float, seed: int = 1, repeat: int = 3) -> list[Price]:
 def table(prices: Iterable[Price], rows: int) -> str:
     """The dearest operations as text."""
     return "\n".join(
-        f"{price.nanoseconds:8.1f} ns/gas  {price.operation:<22} {price.values:<14} size {price.size:>6} {price.gas:>9} gas"
-        for price in islice(prices, rows)
+        f"{found.nanoseconds:8.1f} ns/gas  {found.operation:<20} {found.values:<14} {found.size:>6} {found.gas:>8} gas"
+        for found in islice(prices, rows)
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from contract_bench import run
 from contract_programs import VALID
+from contract_tricky import TRICKY
+
+PROGRAMS = VALID | TRICKY
 
 
 def plain(value: Any) -> Any:
@@ -20,9 +23,9 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")  # the plain Python beside it, from 3.12 on
-@pytest.mark.parametrize("name", VALID)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_valid_program_means_what_python_means(name: str) -> None:
-    source, cases = VALID[name]
+    source, cases = PROGRAMS[name]
     for arguments in cases:
         scope: dict[str, Any] = {"ZERO": ZeroDivisionError}
         exec(source, scope)
