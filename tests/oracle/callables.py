@@ -39,10 +39,11 @@ class Builtins:
         return len(value)
 
     def range_(self, *bounds: Any) -> list[int]:
+        self.meter.spend(G.listing)
         return eager(self.meter, ranged(*bounds))
 
     def pairs(self, size: int) -> None:
-        self.meter.spend(G.pair * size)
+        self.meter.spend(G.pairs + G.pair * size)
         self.meter.allocate(LIST_BYTES * size)
 
     def enumerate_(self, value: Any, start: Any = 0) -> list[Any]:
@@ -64,10 +65,13 @@ class Builtins:
 
     def map_(self, function: Callable[..., Any], *values: Any) -> list[Any]:
         lists = [eager(self.meter, value) for value in values]
+        self.meter.spend(G.listing + G.pair * min(map(len, lists)))
         return [function(*row) for row in zip(*lists, strict=False)]
 
     def filter_(self, function: Callable[..., Any] | None, value: Any) -> list[Any]:
-        return [item for item in eager(self.meter, value) if (item if function is None else function(item))]
+        items = eager(self.meter, value)
+        self.meter.spend(G.listing)
+        return [item for item in items if (item if function is None else function(item))]
 
     # order
 
@@ -75,7 +79,7 @@ class Builtins:
         """Sort keys: made, walked, charged, checked to have a total order."""
         found = items if function is None else [function(item) for item in items]
         weight = walk(self.meter, found)
-        self.meter.spend((G.item * len(found) + weight) * max(1, len(found).bit_length()) // 2)
+        self.meter.spend(G.sort + (G.item * len(found) + weight) * max(1, len(found).bit_length()) // 2)
         for value in found:
             sortable(value)
         return found
@@ -121,9 +125,10 @@ class Builtins:
     # totals
 
     def sum_(self, value: Any, start: Any = 0) -> int:
+        self.meter.spend(G.sum)
         if type(value) is set:
+            self.meter.spend(G.wide_sum * len(value))
             items = keys_of(self.meter, value)
-            self.meter.spend(G.item * len(items))
             items.sort()
         else:
             items = eager(self.meter, value)
@@ -156,6 +161,7 @@ class Builtins:
 
     def divmod_(self, a: Any, b: Any) -> tuple[int, int]:
         numbers(a, b)
+        self.meter.spend(G.text)
         return bounded(a // b), a % b
 
     def pow_(self, a: Any, b: Any, modulus: Any = None) -> int:
@@ -165,7 +171,7 @@ class Builtins:
         numbers(modulus)
         if b < 0 or modulus == 0:
             raise bad_value()
-        self.meter.spend(20 * max(1, int(b).bit_length()))
+        self.meter.spend(G.listing + 20 * max(1, int(b).bit_length()))
         return pow(int(a), int(b), int(modulus))
 
     def mul_div_(self, a: Any, b: Any, c: Any) -> int:
@@ -193,6 +199,7 @@ class Builtins:
 
     def str_(self, value: Any = "") -> str:
         text = text_of(value)
+        self.meter.spend(G.text)
         self.meter.text(len(text))
         return text
 
@@ -221,7 +228,8 @@ class Builtins:
 
     def dict_(self, value: Any = ()) -> dict[Any, Any]:
         if type(value) is dict:
-            sized(self.meter, 2 * len(value))
+            self.meter.spend(2 * G.item * len(value))
+            self.meter.items(len(value), 2)
             return value.copy()
         rows = eager(self.meter, value)
         self.meter.spend(2 * G.pair * len(rows))

@@ -8,10 +8,10 @@ from typing import Any
 from oracle.callables import ABSENT, Builtins
 from oracle.failures import Failure, bad_value, mismatch
 from oracle.gas import G, L, Meter
-from oracle.operators import TEXTS, search, sized
+from oracle.operators import TEXTS
 from oracle.values import key, keys_of, number, walk
 
-from contracts.limits import ITEM_BYTES
+from contracts.limits import ITEM_BYTES, search_gas, strip_gas
 
 SPACE = " \n\t\r\x0b\x0c"
 TABLE: dict[type, frozenset[str]] = {
@@ -74,20 +74,20 @@ class Methods:
     def made(self, size: int) -> None:
         if size > L.text:
             raise bad_value()
-        self.meter.spend(size // G.bytes_per_gas)
+        self.meter.spend(G.made + size // G.bytes_per_gas)
         self.meter.text(size)
 
     def scanned(self, text: Any) -> None:
-        self.meter.spend(len(text) // G.scan_bytes_per_gas)
+        self.meter.spend(G.scanned + len(text) // G.scan_bytes_per_gas)
         self.made(len(text))
 
     def stripped(self, text: str, chars: Any, strip: Callable[[str, str], str]) -> str:
-        self.scanned(text)
-        if chars is None:
-            return strip(text, SPACE)
+        chars = SPACE if chars is None else chars
         texts(chars)
-        if len(chars) > 64:
+        if len(chars) > L.strip_chars:
             raise bad_value()
+        self.meter.spend(strip_gas(text, chars))
+        self.made(len(text))
         return strip(text, chars)
 
     def text_strip(self, text: str, chars: Any = None) -> str:
@@ -109,27 +109,33 @@ class Methods:
 
     def text_split(self, text: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
         numbers(maxsplit)
-        self.scanned(text)
         if separator is None:
-            if any(ord(char) > 127 and char.isspace() for char in text):
-                raise bad_value()
-            for white in SPACE:
-                text = text.replace(white, " ")
+            self.scanned(text)
+            if not text.isascii():
+                self.scanned(text)
+                if any(char > "\x7f" and char.isspace() for char in text):
+                    raise bad_value()
             most = len(text) // 2 + 1
         else:
             texts(separator)
             if not separator:
                 raise bad_value()
+            self.made(len(text))
+            self.meter.spend(search_gas(text, separator, repeated=True))
             most = text.count(separator) + 1
-        sized(self.meter, most if maxsplit < 0 else min(most, maxsplit + 1))
+        count = most if maxsplit < 0 else min(most, maxsplit + 1)
+        if count > L.items:
+            raise bad_value()
+        self.meter.spend(G.made + G.item * count)
+        self.meter.items(count)
         return text.split(separator, maxsplit)
 
     def text_join(self, text: str, parts: Any) -> str:
         if type(parts) is dict:
             parts = keys_of(self.meter, parts)
-        if type(parts) not in (list, tuple):
+        if type(parts) not in (list, tuple, str):
             raise mismatch()
-        self.meter.spend(G.item * len(parts))
+        self.meter.spend(G.helper + G.item * len(parts))
         texts(*parts)
         self.made(sum(map(len, parts)) + len(text) * max(0, len(parts) - 1))
         return text.join(parts)
@@ -137,9 +143,10 @@ class Methods:
     def text_replace(self, text: str, old: Any, new: Any, count: Any = -1) -> str:
         texts(old, new)
         numbers(count)
-        self.scanned(text)
+        self.made(len(text))
+        self.meter.spend(search_gas(text, old, repeated=True))
         found = text.count(old) if old else len(text) + 1
-        self.meter.spend(found)
+        self.meter.spend(G.match * found)
         if count >= 0:
             found = min(found, count)
         self.made(len(text) + found * (len(new) - len(old)))
@@ -148,7 +155,7 @@ class Methods:
     def same(self, text: Any, part: Any, rest: tuple[Any, ...]) -> None:
         if type(part) is not type(text) or rest:
             raise mismatch()
-        self.meter.spend(min(len(text), len(part)) // 64)
+        self.meter.spend(G.prefix + min(len(text), len(part)) // 64)
 
     def text_startswith(self, text: Any, part: Any, *rest: Any) -> bool:
         self.same(text, part, rest)
@@ -162,17 +169,17 @@ class Methods:
         numbers(start)
         if type(part) is not type(text):
             raise mismatch()
-        search(self.meter, text, part)
+        self.meter.spend(search_gas(text, part, start))
         return int(text.find(part, start))
 
     def text_count(self, text: Any, part: Any) -> int:
         if type(part) is not type(text):
             raise mismatch()
-        search(self.meter, text, part)
+        self.meter.spend(search_gas(text, part))
         return int(text.count(part))
 
     def text_isdigit(self, text: str) -> bool:
-        self.meter.spend(len(text) // G.scan_bytes_per_gas)
+        self.meter.spend(G.text + len(text) // G.scan_bytes_per_gas)
         return text != "" and all("0" <= char <= "9" for char in text)
 
     def text_encode(self, text: str) -> bytes:
@@ -186,6 +193,7 @@ class Methods:
         return raw.hex()
 
     def text_decode(self, raw: bytes) -> str:
+        self.meter.spend(G.listing)
         self.scanned(raw)
         return raw.decode("utf-8")
 
@@ -204,18 +212,18 @@ class Methods:
         source = keys_of(self.meter, more) if type(more) is dict else more
         if type(source) not in (list, tuple, *TEXTS):
             raise mismatch()
-        self.meter.spend(G.item * len(source))
+        self.meter.spend(G.helper + G.item * len(source))
         self.grow(items, len(source))
         items.extend(source)
 
     def list_insert(self, items: list[Any], index: Any, value: Any) -> None:
         numbers(index)
         self.grow(items, 1)
-        self.meter.spend(len(items) // 16)
+        self.meter.spend(G.shift + len(items) // 16)
         items.insert(index, value)
 
     def walked(self, items: Any, value: Any) -> None:
-        self.meter.spend(walk(self.meter, items) + walk(self.meter, value))
+        self.meter.spend(G.item * len(items) + walk(self.meter, items) + walk(self.meter, value))
 
     def list_remove(self, items: list[Any], value: Any) -> None:
         self.walked(items, value)
@@ -231,8 +239,7 @@ class Methods:
 
     def list_pop(self, items: list[Any], index: Any = -1) -> Any:
         numbers(index)
-        if index != -1:
-            self.meter.spend(len(items) // 16)
+        self.meter.spend(G.text + (len(items) // 16 if index != -1 else 0))
         return items.pop(index)
 
     def list_reverse(self, items: list[Any]) -> None:
@@ -250,10 +257,11 @@ class Methods:
     # dicts and sets
 
     def room(self, size: int) -> None:
-        self.meter.spend(G.item * size)
+        self.meter.spend(G.listing + G.item * size)
         self.meter.items(size)
 
     def dict_get(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
+        self.meter.spend(G.helper)
         return table.get(key(self.meter, place), default)
 
     def dict_items(self, table: dict[Any, Any]) -> list[Any]:
@@ -269,12 +277,14 @@ class Methods:
         return list(table.values())
 
     def dict_pop(self, table: dict[Any, Any], place: Any, default: Any = ABSENT) -> Any:
+        self.meter.spend(G.helper)
         found = key(self.meter, place)
         if found not in table and default is ABSENT:
             raise Failure("KeyMissing")
         return table.pop(found, default)
 
     def dict_setdefault(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
+        self.meter.spend(G.helper)
         found = key(self.meter, place)
         if found not in table:
             self.grow(table, 1, 2)
@@ -283,7 +293,7 @@ class Methods:
     def dict_update(self, table: dict[Any, Any], more: Any) -> None:
         if type(more) is not dict:
             raise mismatch()
-        self.meter.spend(2 * G.item * len(more))
+        self.meter.spend(G.listing + 2 * G.item * len(more))
         self.grow(table, sum(1 for place in more if place not in table), 2)
         table.update(more)
 
@@ -292,21 +302,26 @@ class Methods:
         return table.copy()
 
     def set_add(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(G.helper)
         found = key(self.meter, value)
         if found not in items:
             self.grow(items, 1, 2)
         items.add(found)
 
     def set_discard(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(G.helper)
         items.discard(key(self.meter, value))
 
     def set_remove(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(G.helper)
         items.remove(key(self.meter, value))
 
     def set_union(self, items: set[Any], other: Any) -> set[Any]:
         if type(other) is not set:
             raise mismatch()
-        sized(self.meter, len(items) + len(other))
+        if len(items) + len(other) > L.items:
+            raise bad_value()
+        self.room(len(items) + len(other))
         return items | other
 
     # integers

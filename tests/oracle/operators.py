@@ -11,6 +11,8 @@ from oracle.failures import Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.values import SCALARS, Record, bounded, key, keys_of, number, walk
 
+from contracts.limits import ITEM_BYTES, search_gas
+
 TEXTS, SEQUENCES = (str, bytes), (list, tuple)
 _INTEGER: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -35,7 +37,7 @@ def room(meter: Meter, sample: Any, size: int) -> None:
     else:
         if size > L.items:
             raise bad_value()
-        meter.spend(G.item * size)
+        meter.spend(G.made + G.item * size)
         meter.items(size)
 
 
@@ -91,7 +93,7 @@ def sets(meter: Meter, which: type, a: set[Any], b: set[Any]) -> set[Any]:
 def in_place(meter: Meter, which: type, a: Any, b: Any) -> Any:
     """`a op= b`: lists and sets keep their identity."""
     if type(a) is list and (which is ast.Mult or (which is ast.Add and not number(b))):
-        meter.spend(G.helper)
+        meter.spend(3 * G.helper)
         a[:] = binary(meter, which, a, eager(meter, b) if which is ast.Add else b)
         return a
     if type(a) is set and type(b) is set:
@@ -150,9 +152,9 @@ def ordered(meter: Meter, a: Any, b: Any) -> None:
     if type(a) is not type(b) or type(a) not in TEXTS + SEQUENCES:
         raise mismatch()
     if type(a) in TEXTS:
-        meter.spend(min(len(a), len(b)) // 64)
+        meter.spend(G.order_per_64 * (min(len(a), len(b)) // 64))
         return
-    meter.spend(walk(meter, a) + walk(meter, b))
+    meter.spend(G.order + G.item * (len(a) + len(b)) + walk(meter, a) + walk(meter, b))
     sortable(a)
     sortable(b)
 
@@ -168,20 +170,16 @@ def sortable(value: Any) -> None:
 
 def contains(meter: Meter, a: Any, b: Any) -> bool:
     if type(b) in (dict, set):
+        meter.spend(G.text)
         return key(meter, a) in b
     if type(b) in SEQUENCES:
         weight = walk(meter, b)
         meter.spend(weight + walk(meter, a) * (1 if number(a) else len(b)))
         return a in b
     if type(b) in TEXTS and type(a) is type(b):
-        search(meter, b, a)
+        meter.spend(search_gas(b, a))
         return a in b
     raise mismatch()
-
-
-def search(meter: Meter, text: Any, part: Any) -> None:
-    """The price of looking for a part in a text."""
-    meter.spend((len(text) + len(part)) // G.scan_bytes_per_gas)
 
 
 # items
@@ -197,9 +195,10 @@ def get_item(meter: Meter, a: Any, b: Any) -> Any:
 
 def set_item(meter: Meter, a: Any, b: Any, value: Any) -> None:
     if type(a) is dict:
+        meter.spend(G.helper)
         place = key(meter, b)
         if place not in a:
-            meter.allocate(2 * 32)
+            meter.allocate(2 * ITEM_BYTES)
             if len(a) >= L.items:
                 raise bad_value()
         a[place] = value
@@ -211,9 +210,10 @@ def set_item(meter: Meter, a: Any, b: Any, value: Any) -> None:
 
 def del_item(meter: Meter, a: Any, b: Any) -> None:
     if type(a) is dict:
+        meter.spend(G.helper)
         del a[key(meter, b)]
     elif type(a) is list and number(b):
-        meter.spend(len(a) // 16)
+        meter.spend(G.helper + len(a) // 16)
         del a[b]
     else:
         raise mismatch()
@@ -226,10 +226,10 @@ def get_slice(meter: Meter, a: Any, low: Any, high: Any, step: Any) -> Any:
         raise mismatch()
     size = len(range(*slice(low, high, step).indices(len(a))))
     if type(a) in TEXTS:
-        meter.spend(size // G.bytes_per_gas)
+        meter.spend(G.slice + size // (G.bytes_per_gas if step is None or step == 1 else G.scan_bytes_per_gas))
         meter.text(size)
     else:
-        meter.spend(G.item * size)
+        meter.spend(G.slice + G.item * size)
         meter.items(size)
     return a[low:high:step]
 
@@ -255,6 +255,7 @@ def thawed(meter: Meter, value: Any) -> Any:
 def iterate(meter: Meter, value: Any) -> Any:
     """What a loop runs over: a list as it is, so that it may grow; of a dict the keys as they are now."""
     if type(value) is dict:
+        meter.spend(G.listing)
         sized(meter, len(value))
         return keys_of(meter, value)
     if type(value) not in (list, tuple, str, bytes, range):
@@ -273,6 +274,7 @@ def sized(meter: Meter, size: int, wide: int = 1) -> None:
 def eager(meter: Meter, value: Any) -> list[Any]:
     """A new list of what iterating gives."""
     source = iterate(meter, value)
+    meter.spend(G.helper)
     if type(source) is range:
         turns(source)
     if type(value) is not dict:
@@ -317,6 +319,8 @@ def made(meter: Meter, result: Any) -> Any:
     """The result of a comprehension."""
     if len(result) > L.items:
         raise bad_value()
+    if type(result) is not list:
+        meter.spend(G.pair * len(result))
     meter.items(0)
     return result
 

@@ -8,7 +8,7 @@ from typing import Any
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
 
-NARROW = 2**60
+NARROW = L.narrow_key
 SCALARS = (int, bool, type(None))
 
 
@@ -69,6 +69,8 @@ def keys_of(meter: Meter, kept: Any) -> list[Any]:
     found = list(kept)
     if any(map(kept_otherwise, found)):
         meter.spend((G.tuple_key + G.wide_key) * len(found))
+    elif any(type(one) is int for one in found):
+        meter.spend(G.item * len(found))
     return found
 
 
@@ -83,19 +85,19 @@ def walk(meter: Meter, value: Any, depth: int = 0) -> int:
     if kind is list or kind is tuple:
         if depth >= L.nesting:
             raise bad_value()
-        meter.spend(G.walk * (2 + len(value)))
+        meter.spend(G.walk * (6 + len(value)))
         return 1 + sum([walk(meter, item, depth + 1) for item in value])
     if kind is dict:
         if depth >= L.nesting:
             raise bad_value()
-        meter.spend(G.walk * (4 + 2 * len(value)))
+        meter.spend(G.walk * (8 + 2 * len(value)))
         weight = sum([walk_key(meter, item, depth + 1) for item in value])
         return 1 + weight + sum([walk(meter, item, depth + 1) for item in value.values()])
     if kind is set:
-        meter.spend(G.walk * (2 + len(value)))
+        meter.spend(G.walk * (6 + len(value)))
         return 1 + sum([walk_key(meter, item, depth + 1) for item in value])
     if kind is Record:
-        meter.spend(G.walk * (2 + len(value.values)))
+        meter.spend(G.walk * (6 + len(value.values)))
         return 1 + sum([walk(meter, item, depth + 1) for item in value.values])
     return 1
 
@@ -107,9 +109,9 @@ def walk_key(meter: Meter, value: Any, depth: int) -> int:
     if depth >= L.nesting:
         raise bad_value()
     if type(value) is int:
-        meter.spend(G.walk * 4)
+        meter.spend(G.walk * 8)
         return 3
-    meter.spend(G.walk * (3 + len(value)))
+    meter.spend(G.walk * (7 + len(value)))
     return 2 + sum([walk_key(meter, part, depth + 1) for part in value])
 
 
