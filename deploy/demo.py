@@ -52,6 +52,8 @@ from node.client import Client
 from node.keys import load_key
 
 UNUSUAL_SLOWNESS = 150
+MOST_NODES = 16
+"""Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
 
@@ -158,13 +160,13 @@ def _check(options: DemoOptions) -> None:
             found=options.nodes,
             fix="leave --validators away, or use --engine bft",
         )
-    if options.nodes < 1:
+    if not 1 <= options.nodes <= MOST_NODES:
         raise ConfigError(
-            "a network needs a validator",
+            "a demo has a validator, and no more processes than a machine carries",
             code="VALIDATORS",
-            expected="1 or more",
+            expected=f"1 .. {MOST_NODES}",
             found=options.nodes,
-            fix="choose another --validators",
+            fix="choose another --validators; `gridchain simulate --nodes` has no processes",
         )
     if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
         raise ConfigError(

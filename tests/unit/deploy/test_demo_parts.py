@@ -122,6 +122,7 @@ def test_options(options, nodes, start):
         DemoOptions(slots=2, first_slot=-1),
         DemoOptions(engine="solo", validators=2),
         DemoOptions(validators=0),
+        DemoOptions(validators=200),
         DemoOptions(speed=0),
         DemoOptions(speed=HIGHEST_SPEED + 1),
         DemoOptions(speed=10_000_000),
