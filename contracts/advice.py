@@ -160,8 +160,8 @@ def _in_function(function: ast.FunctionDef, contract: Contract, facts: _Facts) -
             ):
                 yield _found("W005", node)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="items" | "keys" as method)) if (
-                slot in contract.slots and all(word.arg != "limit" for word in node.keywords)
-            ):
+                slot in contract.slots or slot in contract.indexes
+            ) and all(word.arg != "limit" for word in node.keywords):
                 yield _found("W006", node, f"{slot}.{method}")
             case _:
                 pass

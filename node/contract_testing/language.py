@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from node.contract_testing.world import (
     Address,
     Event,
+    Index,
     Map,
     MapWithDefault,
     Record,
@@ -46,6 +47,7 @@ __all__ = [
     "BadValue",
     "DivByZero",
     "Event",
+    "Index",
     "IndexRange",
     "KeyMissing",
     "Map",

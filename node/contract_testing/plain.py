@@ -57,7 +57,7 @@ def as_python(text: str) -> str | None:
         return None
     rows = [line.encode() for line in text.split("\n")]
     for node in reversed(tree.body):
-        if found := _declaration(node):
+        if (found := _declaration(node)) and not _is_index(found[1]):
             _replace(rows, found[1], node, _as_class(*found))
     codes = {
         part.id
@@ -68,6 +68,10 @@ def as_python(text: str) -> str | None:
     }
     added = [f"class {code}(Revert): ..." for code in sorted(codes)]
     return "\n".join([b"\n".join(rows).decode(), *added, f"{MARK} = True", ""])
+
+
+def _is_index(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "Index"
 
 
 def _replace(rows: list[bytes], call: ast.Call, node: ast.stmt, text: str) -> None:

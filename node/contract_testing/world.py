@@ -108,7 +108,7 @@ class Map(Generic[K, V]):
         """The value under a key, else `default`."""
         return copy.deepcopy(self.rows.get(key, default))
 
-    def items(self, prefix: object = (), after: K | None = None, limit: int = 1_000) -> list[tuple[K, V]]:
+    def items(self, prefix: object = (), *, after: K | None = None, limit: int = 1_000) -> list[tuple[K, V]]:
         """At most `limit` rows whose keys begin with the parts in `prefix`, behind `after`."""
         leading = prefix if isinstance(prefix, tuple) else (prefix,)
         found = [
@@ -119,9 +119,9 @@ class Map(Generic[K, V]):
         behind = [key for key in found if after is None or _rank(key) > _rank(after)]
         return [(key, copy.deepcopy(self.rows[key])) for key in behind[:limit]]
 
-    def keys(self, prefix: object = (), after: K | None = None, limit: int = 1_000) -> list[K]:
+    def keys(self, prefix: object = (), *, after: K | None = None, limit: int = 1_000) -> list[K]:
         """The keys of such a page."""
-        return [key for key, _ in self.items(prefix, after, limit)]
+        return [key for key, _ in self.items(prefix, after=after, limit=limit)]
 
 
 class MapWithDefault(Map[K, V]):
@@ -141,6 +141,30 @@ class MapWithDefault(Map[K, V]):
     def get(self, key: K, default: Any = None) -> Any:
         """The value under a key, else `default`, else the declared one."""
         return copy.deepcopy(self.rows.get(key, self.default if default is None else default))
+
+
+class Index(Generic[V]):
+    """An ordered view of a map of records: keys are the fields `by`, then the parts of the map's key."""
+
+    def __init__(self, of: Map[Any, V], *, by: tuple[str, ...]) -> None:
+        self.of = of
+        self.by = by
+
+    def items(
+        self, prefix: object = (), *, after: tuple[Any, ...] | None = None, limit: int = 1_000
+    ) -> list[tuple[tuple[Any, ...], V]]:
+        """At most `limit` rows whose keys begin with the parts in `prefix`, behind `after`."""
+        ordered: Map[tuple[Any, ...], V] = Map()
+        for key, value in self.of.rows.items():
+            parts = key if isinstance(key, tuple) else (key,)
+            ordered.rows[(*(getattr(value, field) for field in self.by), *parts)] = value
+        return ordered.items(prefix, after=after, limit=limit)
+
+    def keys(
+        self, prefix: object = (), *, after: tuple[Any, ...] | None = None, limit: int = 1_000
+    ) -> list[tuple[Any, ...]]:
+        """The keys of such a page."""
+        return [key for key, _ in self.items(prefix, after=after, limit=limit)]
 
 
 def _rank(key: object) -> Any:

@@ -30,6 +30,7 @@ Sold = event("Sold", indexed=("number",), number=u64, buyer=Address)
 items = Map(
     (u64, str), Item
 )
+by_price = Index(items, by=("price",))
 names = Map(str, u64, default=7)
 last = Var(u64, default=0)
 gone = Var(list[u64])
@@ -98,7 +99,8 @@ def test_declarations_become_classes_in_place() -> None:
     assert rows[2] == "class Item(Record): price: u64; owner: Address"
     assert rows[7] == "class Sold(Event): number: u64; buyer: Address"
     assert rows[9:12] == ["items = Map[tuple[u64, str], Item]()", "", ""]
-    assert rows[12] == "names = MapWithDefault[str, u64](default=7)"
+    assert rows[12] == 'by_price = Index(items, by=("price",))'
+    assert rows[13] == "names = MapWithDefault[str, u64](default=7)"
     assert "class TOO_DEAR(Revert): ..." in rows
 
 
@@ -111,7 +113,7 @@ def test_other_modules_are_left_alone(text: str) -> None:
 
 
 def test_the_typed_names_are_those_of_the_language() -> None:
-    wanted = API | DECORATORS | CATCHABLE_NAMES | {"ctx", "u64", "u256", "Address", "Var", "Map"}
+    wanted = API | DECORATORS | CATCHABLE_NAMES | {"ctx", "u64", "u256", "Address", "Var", "Map", "Index"}
     assert wanted | {"Record", "Event", "MapWithDefault"} == set(language.__all__)
     assert all(hasattr(language.ctx, field) for field in CTX_FIELDS)
 
@@ -129,6 +131,8 @@ def test_a_contract_runs_as_a_plain_module(tmp_path: Path) -> None:
     assert shop.offer(2, "a", 9) == 2
     assert [key for key, _ in shop.items.items(2)] == [(2, "a"), (2, "b")]
     assert shop.items.keys(2, after=(2, "a"), limit=5) == [(2, "b")]
+    assert shop.by_price.keys(limit=5) == [(5, 2, "b"), (9, 2, "a")]
+    assert [item.price for _, item in shop.by_price.items(9, limit=1)] == [9]
     assert shop.offer(3, "dear", 500) == 1
     assert shop.buy(3, "dear") == 0
     assert shop.buy(2, "b") == 6
