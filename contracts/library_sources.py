@@ -21,7 +21,8 @@ HOUR_MS = 3_600_000
 SLOT_LENGTHS_MS = (HOUR_MS // 4, HOUR_MS // 2, HOUR_MS)
 
 AUCTION = "double_auction"
-"""Name of the market's instance."""
+COMMUNITY = "community_vpp"
+"""Names of the markets' instances; a chain has one market that settles its meters."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "governance": ("governance.py",),
@@ -29,12 +30,21 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "token": ("tokens.py",),
     "metering": ("metering.py",),
     "routing": ("routing.py", "routing_views.py"),
+    "assignment": ("assignment.py", "assignment_exact.py"),
     "double_auction": (
         "double_auction.py",
         "double_auction_orders.py",
         "double_auction_clearing.py",
         "double_auction_settlement.py",
         "double_auction_views.py",
+    ),
+    "community_vpp": (
+        "community_vpp.py",
+        "community_vpp_rules.py",
+        "community_vpp_orders.py",
+        "community_vpp_clearing.py",
+        "community_vpp_settlement.py",
+        "community_vpp_views.py",
     ),
 }
 
@@ -91,12 +101,39 @@ class AuctionMode:
 
 
 @dataclass(frozen=True, slots=True)
+class CommunityMode:
+    """Prices and options of market B; the defaults are those of a node, but sealed bids are the caller's choice. `fee`
+    is money for each trade and side; `band`, `subsidy` and `cap` are ppm. `Tariffs.feed` and `.retail` are what the
+    grid pays and asks (sbp and ssp)."""
+
+    sealed: bool
+    fee: int = 2_000
+    band: int = 50_000
+    subsidy: int = 100_000
+    cap: int = 150_000
+    check_ask: bool = True
+    priority: bool = True
+    by_unit: bool = False
+    self_trade: bool = False
+    fee_guard: bool = False
+    pool: bool = True
+    owner_settles: bool = False
+
+    def terms(self, sbp: int, ssp: int) -> list[Value]:
+        """As the contract takes them."""
+        return [
+            sbp, ssp, self.fee, self.band, self.subsidy, self.cap, self.check_ask, self.priority, self.by_unit,
+            self.self_trade, self.fee_guard, self.pool,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryParameters:
-    """All that the library's contracts need to know at genesis."""
+    """All that the library's contracts need to know at genesis. `mode` says which market settles the meters."""
 
     institutions: Institutions
     calendar: Calendar
-    mode: AuctionMode
+    mode: AuctionMode | CommunityMode
     tariffs: Tariffs = field(default_factory=Tariffs)
 
 
@@ -145,32 +182,43 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
     _check(parameters)
     who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
     last_slot = NO_LAST_SLOT if when.last_slot is None else when.last_slot
-    slots = [when.slot_ms, when.slot0_ms, when.first_slot, last_slot]
-    mode = parameters.mode
+    slots: list[Value] = [when.slot_ms, when.slot0_ms, when.first_slot, last_slot]
+    market = _market(parameters, slots)
     registry: list[Value] = [
-        who.energy_bureau, who.grid_company, who.notary, who.trading_center, ["metering", "double_auction"],
-        ["double_auction"],
+        who.energy_bureau, who.grid_company, who.notary, who.trading_center, ["metering", market.name], [market.name],
     ]  # fmt: skip
-    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, ["double_auction"]]
+    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, [market.name]]
     metering: list[Value] = [
-        *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, ["double_auction"],
-    ]  # fmt: skip
-    calendar: list[Value] = [
-        *slots, when.open_slots, when.reveal_slots, when.t1_slots, when.t2_slots, when.grace_slots, when.late_slots,
-    ]  # fmt: skip
-    prices: list[Value] = [
-        tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm, tariffs.sealed_deposit,
-    ]  # fmt: skip
-    auction: list[Value] = [
-        who.grid_company, who.community, calendar, prices, mode.two_stages, mode.hardened_pa, mode.self_trade,
-        mode.sealed,
+        *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, [market.name],
     ]  # fmt: skip
     return [
-        _installation("registry", registry, ("metering", "double_auction")),
+        _installation("registry", registry, ("metering", market.name)),
         _installation("token", token, ()),
-        _installation("metering", metering, ("double_auction",)),
-        _installation(AUCTION, auction, ("token", "metering")),
+        _installation("metering", metering, (market.name,)),
+        market,
     ]
+
+
+def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
+    who, when, tariffs, mode = parameters.institutions, parameters.calendar, parameters.tariffs, parameters.mode
+    ahead: list[Value] = [*slots, when.open_slots, when.reveal_slots, when.t1_slots]
+    late: list[Value] = [when.grace_slots, when.late_slots]
+    bounds: list[Value] = [tariffs.max_price, tariffs.rated_margin_ppm, tariffs.sealed_deposit]
+    arguments: list[Value]
+    match mode:
+        case AuctionMode():
+            arguments = [
+                who.grid_company, who.community, [*ahead, when.t2_slots, *late],
+                [tariffs.feed, tariffs.retail, *bounds], mode.two_stages, mode.hardened_pa, mode.self_trade,
+                mode.sealed,
+            ]  # fmt: skip
+            return _installation(AUCTION, arguments, ("token", "metering"))
+        case CommunityMode():
+            terms = mode.terms(tariffs.feed, tariffs.retail)
+            arguments = [
+                who.grid_company, who.community, [*ahead, *late], bounds, terms, mode.sealed, mode.owner_settles,
+            ]  # fmt: skip
+            return _installation(COMMUNITY, arguments, ("token", "metering"))
 
 
 def governance_contract(electorate: Electorate) -> Installation:

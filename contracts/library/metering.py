@@ -233,6 +233,19 @@ def measured(slot: u64, names: list[Address]) -> list:
 
 
 @view
+def forecasts_of(slot: u64, names: list[Address]) -> list:
+    """For each meter `[generation Wh, use Wh]` of its last forecast before the gate, or None."""
+    rows = []
+    for name in names:
+        found = forecasts.get((slot, name))
+        if found is None:
+            rows.append(None)
+        else:
+            rows.append([found.generation_wh, found.use_wh])
+    return rows
+
+
+@view
 def progress(slot: u64) -> dict:
     """How many readings a slot expects and has."""
     return {"expected": expected_in(slot, rules_cell.get()), "received": received[slot]}

@@ -12,6 +12,7 @@ from typing import Any, Final
 from contracts.library_sources import HOUR_MS, AuctionMode, Calendar, LibraryParameters, Tariffs
 from ledger.crypto import Address
 from node.conformance.fields import ByName, Id, Integer, Many, OrNull, Row, bad_case
+from node.conformance.ids import to_bytes
 from node.conformance.mechanism import CaseFailed, Mechanism
 from node.conformance.world import INSTITUTIONS, CaseWorld, account, meter
 
@@ -151,7 +152,7 @@ def _meter(side: str, name: str) -> Address:
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: name.encode("utf-8", "surrogatepass"))
+    return sorted(names, key=to_bytes)
 
 
 MECHANISMS: Final = (

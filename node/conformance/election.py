@@ -8,20 +8,11 @@ from consensus.composite_score import ONE, composite_scores
 from consensus.election import elect
 from consensus.published_round import published_round
 from node.conformance.fields import ByName, Flag, Id, Integer, Many, OrNull, Row, bad_case
+from node.conformance.ids import to_bytes, to_text
 from node.conformance.mechanism import Mechanism
 
 _PPM: Final = Integer(0, ONE)
 _SCORES: Final = ByName(Integer())
-
-
-def to_bytes(name: str) -> bytes:
-    """An id of a case as the rules compare it."""
-    return name.encode("utf-8", "surrogatepass")
-
-
-def to_text(name: bytes) -> str:
-    """The id of a case again."""
-    return name.decode("utf-8", "surrogatepass")
 
 
 def _score(case: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ the order of the fields, a map may also be an array of pairs. Ids are text; a wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from ledger.errors import DecodeError
+from node.conformance.ids import to_bytes
 
 MAX_INTEGER: Final = 10**24
 """Far above every quantity of the rules, far below 256 bits, so that products and sums of a case stay exact."""
@@ -59,10 +60,12 @@ class ByName:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An object with these fields, or an array in this order. Those in `optional` may be missing."""
+    """An object with these fields, or an array in this order. Those in `optional` may be missing; `closed` allows no
+    others."""
 
     fields: Mapping[str, Form]
     optional: frozenset[str] = frozenset()
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,16 @@ class Choice:
     forms: tuple[Form, ...]
 
 
-Form: TypeAlias = Integer | Flag | Id | OrNull | Many | ByName | Row | Choice
+@dataclass(frozen=True, slots=True)
+class Via:
+    """A value that may be written in another way: read as `form`, turned into what `target` describes."""
+
+    form: Form
+    convert: Callable[[Any], Any]
+    target: Form
+
+
+Form: TypeAlias = Integer | Flag | Id | OrNull | Many | ByName | Row | Choice | Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,8 @@ def read(form: Form, value: Any, path: str) -> Any:
             return _row(form, value, path)
         case Choice(forms):
             return _choice(forms, value, path)
+        case Via(inner, convert, _):
+            return convert(read(inner, value, path))
 
 
 def _integer(value: Any, low: int, high: int, path: str) -> int:
@@ -159,6 +173,8 @@ def _row(form: Row, value: Any, path: str) -> dict[str, Any]:
             raise bad_case("has another length", path, f"[{', '.join(names)}]", shown(value))
         value = dict(zip(names, value, strict=True))
     _typed(value, dict, path)
+    if form.closed and (strange := [name for name in value if name not in form.fields]):
+        raise bad_case("has an unknown field", path, ", ".join(names), strange[0])
     found = {}
     for name, inner in form.fields.items():
         if name in value:
@@ -206,8 +222,10 @@ def difference(form: Form, expected: Any, found: Any, path: str) -> Difference |
             return _first_row(inner, expected, found, path)
         case ByName(inner, sparse):
             return _first_name(inner, sparse, expected, found, path)
-        case Row(fields, _):
+        case Row(fields):
             return _first_field(fields, expected, found, path)
+        case Via(_, _, target):
+            return difference(target, expected, found, path)
         case OrNull(inner) if expected is not None and found is not None:
             return difference(inner, expected, found, path)
         case Integer() | Flag() | Id() | OrNull() | Choice():
@@ -225,7 +243,7 @@ def _first_row(inner: Form, expected: list[Any], found: list[Any], path: str) ->
 
 
 def _first_name(inner: Form, sparse: bool, expected: Any, found: Any, path: str) -> Difference | None:
-    for name in sorted({*expected, *found}, key=lambda text: text.encode("utf-8", "surrogatepass")):
+    for name in sorted({*expected, *found}, key=to_bytes):
         where = f"{path}.{name}"
         if name in expected and name in found:
             if there := difference(inner, expected[name], found[name], where):

@@ -22,6 +22,7 @@ from node.conformance.mechanism import CaseFailed, Mechanism
 
 ADAPTERS: Final = (
     "node.conformance.auction",
+    "node.conformance.community",
     "node.conformance.election",
 )
 _SHIPPED: Final = Path(__file__).parent / "cases"

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from contracts.executor import BlockContext, Executor, MarketClock
+from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock, QueryFailed
 from contracts.library_sources import Institutions, LibraryParameters, library_contracts
-from contracts.values import decode_value, encode_value
+from contracts.values import ValueRefused, decode_value, encode_value
 from ledger.accounts import nonce_state
 from ledger.crypto import Address, Hash, contract_address
 from ledger.errors import InvariantBroken
 from ledger.objects import Event, Receipt, Transaction, TransactionBody
 from ledger.state import Overlay, StateBase
+from node.conformance.ids import to_bytes
 from node.conformance.mechanism import CaseFailed
 from node.contract_testing.watched_state import NoRows
 
@@ -27,7 +28,7 @@ _REGISTRY: Final = Address(contract_address("registry"))
 
 def account(name: str) -> Address:
     """The address that stands for a name of a case."""
-    return Address(hashlib.sha256(b"case " + name.encode("utf-8", "surrogatepass")).digest())
+    return Address(hashlib.sha256(b"case " + to_bytes(name)).digest())
 
 
 INSTITUTIONS: Final = Institutions(
@@ -37,7 +38,9 @@ INSTITUTIONS: Final = Institutions(
     trading_center=account("/center"),
     community=account("/community"),
 )
-_EXECUTOR: Final = Executor(MarketClock(genesis_ms=0, origin_ms=0, speed=1))
+_LIMITS: Final = ExecutionLimits(query_gas=10**10)
+"""A query may be long: how long is a node's own policy, and no node answers here."""
+_EXECUTOR: Final = Executor(MarketClock(genesis_ms=0, origin_ms=0, speed=1), _LIMITS)
 
 
 class CaseWorld:
@@ -106,8 +109,12 @@ class CaseWorld:
         return [_fields(event) for event in self.events if event.name == name]
 
     def query(self, contract: str, entry: str, *arguments: Any) -> Any:
-        """Ask a view."""
-        return _EXECUTOR.query(self.view, contract, entry, list(arguments), self._block())
+        """Ask a view. Raise `CaseFailed` if it fails."""
+        try:
+            return _EXECUTOR.query(self.view, contract, entry, list(arguments), self._block())
+        except (QueryFailed, ValueRefused) as error:
+            found = f"{contract}.{entry} {error.code}"
+            raise CaseFailed("the contract fails", expected="a value", found=found, fix="report the case") from None
 
 
 def meter(name: str) -> Address:
