@@ -23,7 +23,7 @@ def shown() -> list[str]:
     """Command lines that stand on a line of their own, without their remarks, placeholders filled in."""
     lines = [line for path in DOCUMENTS for line in path.read_text(encoding="utf-8").splitlines()]
     found = [re.match(r"^(?:    )?(?:\$ )?(?:\.venv/bin/)?gridchain (.+)$", line) for line in lines]
-    commands = [re.split(r"  +# ", match[1])[0].strip() for match in found if match]
+    commands = [re.split(r"  +# | <<", match[1])[0].strip() for match in found if match]
     for place, value in PLACES.items():
         commands = [re.sub(rf"\b{place}\b", value, command) for command in commands]
     return commands
