@@ -74,6 +74,8 @@ class Calls(BuiltinCalls):
             for parameter in function.parameters:
                 if parameter.shape.tag == "any":
                     summaries.passes(function.name, parameter.name, kinds.ANY)
+                elif summaries.learns(function, parameter):
+                    summaries.lends(function, parameter, kinds.ANY)
             items = ast.List(
                 [
                     emit.pack([emit.const(star), self.visit(part.value if isinstance(part, ast.Starred) else part)[0]])
@@ -118,6 +120,8 @@ class Calls(BuiltinCalls):
         emitted = self.visit(node)
         if parameter.shape.tag == "any":
             self.scope.summaries.passes(function.name, parameter.name, emitted[1])
+        elif self.scope.summaries.learns(function, parameter):
+            self.scope.summaries.lends(function, parameter, emitted[1])
         return self.coerce(emitted, parameter.shape)
 
     def construct(self, node: ast.Call, name: str) -> Emitted:

@@ -3,12 +3,14 @@
 A name is owned if every value bound to it is made on the spot (display, comprehension, copy) and every use reads,
 writes or measures the container without letting it out. Then its items change through this name alone, and their kinds
 are the join of what this function puts in. Anything else is not owned: always right, only slower.
+
+A name may be lent to a function that only reads its parameter: nobody can change the container meanwhile.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 _READERS = frozenset(
     (
@@ -27,23 +29,59 @@ _COPIES = frozenset(("split", "copy", "items", "keys", "values"))
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
+_CHANGERS = frozenset(
+    ("append", "insert", "extend", "remove", "pop", "sort", "reverse", "setdefault", "update", "add", "discard")
+)
+Readers = Mapping[str, Mapping[int | str, str]]
+"""Functions of a contract: positions and names of the parameters that they only read, with their names."""
+Builtins = Callable[[str], bool]
+
+
 def owned_names(
-    function: ast.FunctionDef, parameters: frozenset[str], is_builtin: Callable[[str], bool]
+    function: ast.FunctionDef, parameters: frozenset[str], is_builtin: Builtins, readers: Readers
 ) -> frozenset[str]:
     """Names owned by a function. `parameters`: those whose argument nobody else holds."""
-    finder = _Finder(parameters, is_builtin)
-    for statement in function.body:
-        finder.statement(statement)
+    finder = _found(function, is_builtin, readers)
     names = finder.bound | parameters
     arguments = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
     return frozenset(names - finder.shared - (arguments - parameters))
 
 
+def find_readers(functions: Mapping[str, tuple[ast.FunctionDef, Builtins]]) -> Readers:
+    """What parameters functions only read: neither changed, bound, kept nor returned, nor given to one that does."""
+    readers = {name: _numbered(node, {a.arg for a in node.args.args}) for name, (node, _) in functions.items()}
+    while True:
+        found = {}
+        for name, (node, is_builtin) in functions.items():
+            finder = _found(node, is_builtin, readers)
+            lost = finder.shared | finder.bound | finder.changed | finder.returned
+            found[name] = _numbered(node, set(readers[name].values()) - lost)
+        if found == readers:
+            return readers
+        readers = found
+
+
+def _numbered(node: ast.FunctionDef, names: set[str]) -> dict[int | str, str]:
+    found: dict[int | str, str] = {name: name for name in sorted(names)}
+    found.update((index, argument.arg) for index, argument in enumerate(node.args.args) if argument.arg in names)
+    return found
+
+
+def _found(function: ast.FunctionDef, is_builtin: Builtins, readers: Readers) -> _Finder:
+    finder = _Finder(is_builtin, readers)
+    for statement in function.body:
+        finder.statement(statement)
+    return finder
+
+
 class _Finder:
-    def __init__(self, parameters: frozenset[str], is_builtin: Callable[[str], bool]) -> None:
+    def __init__(self, is_builtin: Builtins, readers: Readers) -> None:
         self.is_builtin = is_builtin
+        self.readers = readers
         self.bound: set[str] = set()
         self.shared: set[str] = set()
+        self.changed: set[str] = set()
+        self.returned: set[str] = set()
 
     def statement(self, node: ast.stmt) -> None:
         match node:
@@ -58,7 +96,9 @@ class _Finder:
             case ast.AugAssign(target=target, op=op, value=value):
                 self.expression(value, isinstance(op, ast.Add))
                 if isinstance(target, ast.Subscript):
+                    self.changing(target.value)
                     self.place(target)
+                self.changing(target)
             case ast.Return(value=value):
                 if value is not None:
                     self.leaving(value)
@@ -73,6 +113,8 @@ class _Finder:
                 self.test(node.test)
             case ast.Delete():
                 for target in node.targets:
+                    if isinstance(target, ast.Subscript):
+                        self.changing(target.value)
                     self.expression(target)
             case ast.Match():
                 self.expression(node.subject, True)
@@ -98,12 +140,19 @@ class _Finder:
             for inner in body:
                 self.statement(inner)
 
+    def changing(self, node: ast.expr) -> None:
+        """Items of a container are set, added or removed."""
+        if isinstance(node, ast.Name):
+            self.changed.add(node.id)
+
     def leaving(self, node: ast.expr) -> None:
         """What a function returns is used no more: a name there shares nothing that matters."""
         if isinstance(node, ast.Tuple | ast.List):
             for item in node.elts:
                 self.leaving(item)
         else:
+            if isinstance(node, ast.Name):
+                self.returned.add(node.id)
             self.expression(node, True)
 
     def test(self, node: ast.expr) -> None:
@@ -127,6 +176,7 @@ class _Finder:
                 for index, part in enumerate(target.elts):
                     self.target(part, values[index] if values is not None else None)
             case ast.Subscript():
+                self.changing(target.value)
                 self.place(target)
             case _:
                 self.expression(target)
@@ -186,21 +236,25 @@ class _Finder:
 
     def call(self, node: ast.Call) -> None:
         safe = False
+        lent: Mapping[int | str, str] = {}
         match node.func:
             case ast.Name(id=name):
                 # min(a, b) gives one of its arguments back, min(a) only an item
                 safe = (
                     name in _READERS and self.is_builtin(name) and (name not in ("min", "max") or len(node.args) == 1)
                 )
+                lent = self.readers.get(name, {})
             case ast.Attribute(value=base, attr=method):
                 self.expression(base, method in _METHODS or method == "join")
+                if method in _CHANGERS:
+                    self.changing(base)
                 safe = method in ("extend", "join")
             case _:
                 self.expression(node.func)
-        for argument in node.args:
-            self.expression(argument, safe)
+        for index, argument in enumerate(node.args):
+            self.expression(argument, safe or index in lent)
         for keyword in node.keywords:
-            self.expression(keyword.value)
+            self.expression(keyword.value, keyword.arg in lent)
 
     def fresh(self, node: ast.expr) -> bool:
         """Whether the value of an expression, if it is a list or dict, was made by it."""

@@ -10,7 +10,7 @@ from contracts import emit, kinds
 from contracts.leaf_loops import localize
 from contracts.likely import likely_integers
 from contracts.limits import FUNCTION_GAS, PYC1
-from contracts.ownership import owned_names
+from contracts.ownership import find_readers, owned_names
 from contracts.resolve import MISSING, Contract, Function
 from contracts.rules import Finding, reject
 from contracts.scope import Facts, Scope, bound_names
@@ -68,13 +68,17 @@ def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, F
     """Kinds of all functions to a fixpoint; bodies and facts of the last round of each."""
     contract = summaries.contract
     called = _called(contract)
+    tests = {name: _builtin_test(contract, function) for name, function in contract.functions.items()}
+    readers = find_readers({name: (function.node, tests[name]) for name, function in contract.functions.items()})
+    summaries.readers = readers
     scopes: dict[str, Scope] = {}
     for function in contract.functions.values():
         alone = bool(function.role) and function.name not in called
         summaries.seed(function, alone)
         fresh = frozenset(parameter.name for parameter in function.parameters if alone)
-        owned = owned_names(function.node, fresh, _builtin_test(contract, function))
-        scopes[function.name] = Scope(summaries, function, owned)
+        owned = owned_names(function.node, fresh, tests[function.name], readers)
+        read = frozenset() if function.role else frozenset(readers[function.name].values())
+        scopes[function.name] = Scope(summaries, function, owned | read)
     bodies: dict[str, list[ast.stmt]] = {}
     pending = list(scopes)
     while pending:

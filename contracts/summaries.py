@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from contracts import kinds
 from contracts.kinds import Kind
-from contracts.resolve import MISSING, Contract, Function
+from contracts.ownership import Readers
+from contracts.resolve import MISSING, Contract, Function, Parameter
 from contracts.shapes import deep_kind, shallow_kind
 
 _WIDEN, _SURRENDER = 3, 6
@@ -44,12 +45,15 @@ class Summaries:
     results: dict[str, Growing] = field(default_factory=dict)
     callers: dict[str, set[str]] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
+    readers: Readers = field(default_factory=dict)
 
     def seed(self, function: Function, alone: bool) -> None:
         """Start with what is certain: annotations, defaults, arguments from outside. `alone`: called from outside only,
         so that lists among the arguments are its own and checked item by item."""
         for parameter in function.parameters:
             growing = self.parameters[function.name, parameter.name] = Growing()
+            if self.learns(function, parameter):
+                continue
             if parameter.shape.tag != "any":
                 growing.kind = (deep_kind if alone else shallow_kind)(parameter.shape)
             elif function.role:
@@ -60,14 +64,27 @@ class Summaries:
             self.parameters[function.name, name] = Growing()
         self.results[function.name] = Growing()
 
+    def learns(self, function: Function, parameter: Parameter) -> bool:
+        """Whether an annotated list or dict is only read, and given by this contract alone: then what callers put into
+        it is known, too."""
+        plain = parameter.shape.tag in ("list", "dict") and not parameter.shape.optional
+        reads = parameter.name in self.readers.get(function.name, {})
+        return plain and reads and not function.role and parameter.default is MISSING
+
     def parameter(self, function: Function, name: str) -> Kind:
         """What a parameter can be."""
         return self.parameters[function.name, name].kind
 
     def passes(self, callee: str, name: str, kind: Kind) -> None:
         """A call gives a parameter a value of `kind`."""
-        if self.parameters[callee, name].add(kinds.settled(kind)):
+        reads = name in self.readers.get(callee, {})
+        if self.parameters[callee, name].add(kinds.kept(kind) if reads else kinds.settled(kind)):
             self.dirty.add(callee)
+
+    def lends(self, callee: Function, parameter: Parameter, kind: Kind) -> None:
+        """A call gives a parameter that `learns` a value of `kind`, checked to be of its annotation."""
+        shallow = shallow_kind(parameter.shape)
+        self.passes(callee.name, parameter.name, kind if kinds.fits(kind, shallow) else shallow)
 
     def result(self, caller: str, callee: Function) -> Kind:
         """What a call gives."""
