@@ -35,7 +35,7 @@ from node.api.models import (
     StatusView,
 )
 from node.api.stored import StoredBlock, decode_stored_block
-from node.api.wire import MAX_BATCH, MSGPACK, Answer, decode_answers, encode_batch
+from node.api.wire import MAX_BATCH, MSGPACK, OTHER_RELEASE, Answer, decode_answers, encode_batch
 from node.client_account import Account
 from node.client_errors import Refusal, Unreachable
 from node.client_streams import BlockEnd, EventSeen, Lagged, Outcome, ReceiptWatch, read_events, read_receipts
@@ -263,7 +263,7 @@ class Client:
                 f"the node's answer is no {model.__name__}",
                 expected="an answer of this release",
                 found=str(error.errors(include_url=False)[0])[:200],
-                fix="is the address that of a gridchain node of this release?",
+                fix=OTHER_RELEASE,
             ) from None
 
     async def _request(

@@ -12,13 +12,12 @@ import aiohttp
 import msgspec
 
 from ledger.errors import DecodeError
-from node.api.wire import BlockReceipts, decode_block_receipts
+from node.api.wire import OTHER_RELEASE, BlockReceipts, decode_block_receipts
 from node.client_errors import Refusal, Unreachable
 from node.tasks import Tasks
 
 LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 FIRST_PAUSE_S: Final = 0.1
-_NO_NODE: Final = "is the address that of a gridchain node of this release?"
 LONGEST_PAUSE_S: Final = 1.0
 OUTCOMES_KEPT: Final = 65_536
 PING_S: Final = 15.0
@@ -139,11 +138,11 @@ def _line(line: str) -> dict[str, Any]:
         fields = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise DecodeError(
-            "the event stream is not JSON lines", expected="a JSON object", found=str(error), fix=_NO_NODE
+            "the event stream is not JSON lines", expected="a JSON object", found=str(error), fix=OTHER_RELEASE
         ) from None
     if "cursor" not in fields and "to" not in fields:
         raise DecodeError(
-            "a line of the event stream has no cursor", expected="cursor or to", found=line[:120], fix=_NO_NODE
+            "a line of the event stream has no cursor", expected="cursor or to", found=line[:120], fix=OTHER_RELEASE
         )
     return fields
 

@@ -70,7 +70,11 @@ class ContractLife:
         receipt = await self.client.receipt(outcome.id)
         if receipt is None:
             raise Refusal(
-                "the receipt is gone", code="NOT_FOUND", found="0x" + outcome.id.hex(), fix="ask another node"
+                "the receipt is gone",
+                code="NOT_FOUND",
+                expected="the receipt of a committed call",
+                found="0x" + outcome.id.hex(),
+                fix="ask another node",
             )
         if not receipt.ok:
             rejected = receipt.code.startswith("C0") and receipt.code[1:].isdigit()

@@ -177,7 +177,12 @@ class Mempool:
                 fix="wait for receipts before sending more",
             )
         if source is not None and self._from.get(source, 0) >= limits.per_peer:
-            return Refusal("QUOTA_PEER", expected=f"at most {limits.per_peer} waiting per peer", found="more")
+            return Refusal(
+                "QUOTA_PEER",
+                f"at most {limits.per_peer} waiting per peer",
+                "more",
+                "send it to this node's API instead",
+            )
         if len(self._waiting) >= limits.transactions or self._bytes + len(transaction.raw) > limits.bytes:
             return Refusal(
                 "MEMPOOL_FULL",

@@ -179,7 +179,13 @@ class Node:
         with self._asking, self.chain.view(height) as view:
             header = view.chain.header(view.height)
             if header is None:
-                raise GridchainError("there is no such block", code="NOT_FOUND", found=f"height {view.height}")
+                raise GridchainError(
+                    "there is no such block",
+                    code="NOT_FOUND",
+                    expected="a committed height",
+                    found=f"height {view.height}",
+                    fix="ask for the head",
+                )
             market_ms = self.executor.clock.market_time(header.time_ms)
             context = BlockContext(self._chain_id, header.height, header.time_ms, market_ms)
             return self.executor.query(view.state, contract, entry, arguments, context)

@@ -40,7 +40,13 @@ class UnsyncedLostStore:
         """See `Store`. With `sync` all that was remembered is written too, in one batch."""
         with self._lock:
             if self._closed:
-                raise StoreError("the database is closed", code="STORE_CLOSED")
+                raise StoreError(
+                    "the database is closed",
+                    code="STORE_CLOSED",
+                    expected="an open one",
+                    found="closed",
+                    fix="start the node again",
+                )
             pending = self._pending | dict(batch.rows)
             if not sync:
                 self._pending = pending

@@ -86,7 +86,13 @@ def issue(
     ca = x509.load_pem_x509_certificate(authority.certificate_pem)
     ca_key = serialization.load_pem_private_key(authority.key_pem, None)
     if not isinstance(ca_key, Ed25519PrivateKey):
-        raise ConfigError("the authority's key is not Ed25519", found=type(ca_key).__name__)
+        raise ConfigError(
+            "the authority's key is of another kind",
+            code="BAD_CERTIFICATE",
+            expected="Ed25519",
+            found=type(ca_key).__name__,
+            fix="use the key that belongs to ca.crt",
+        )
     key = Ed25519PrivateKey.from_private_bytes(seed) if seed else Ed25519PrivateKey.generate()
     certificate = (
         _builder(_name(organisation, name, role), ca.subject, key.public_key(), ca_key.public_key(), now_ms, days)

@@ -26,7 +26,13 @@ async def block(request: web.Request, query: BlockQuery) -> web.Response:
     height = resolve_height(chain, request.match_info["block"])
     found = chain.block(height)
     if found is None:
-        raise Refused("no such block", code="NOT_FOUND", expected=f"at most {chain.height}", found=height)
+        raise Refused(
+            "no such block",
+            code="NOT_FOUND",
+            expected=f"at most {chain.height}",
+            found=height,
+            fix="ask again when the chain is longer; /v1/blocks/head is the newest",
+        )
     receipts = chain.receipts(height) if query.receipts else None
     view = BlockView(
         height=height,
@@ -47,7 +53,13 @@ def resolve_height(chain: Chain, text: str) -> int:
         return parse_number(text, "the height")
     found = chain.height_of(parse_hex(text, "the block hash", HASH_SIZE))
     if found is None:
-        raise Refused("no committed block has this hash", code="NOT_FOUND", found=text)
+        raise Refused(
+            "no committed block has this hash",
+            code="NOT_FOUND",
+            expected="the hash of a committed block",
+            found=text,
+            fix="name it by its height",
+        )
     return found
 
 

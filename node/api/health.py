@@ -81,7 +81,13 @@ async def livez(request: web.Request, query: NoQuery) -> web.Response:
 async def readyz(request: web.Request, query: NoQuery) -> web.Response:
     """GET /readyz: 200 when store and WAL are open, identity is checked and the API listens; waits for no quorum."""
     if not request.app[CONTEXT].node.status().ready:
-        raise Refused("the node is starting", code="NOT_READY", fix="ask again")
+        raise Refused(
+            "the node is starting",
+            code="NOT_READY",
+            expected="a node that is open",
+            found="one that is starting",
+            fix="ask again",
+        )
     return web.Response(text=Health(status="ok").model_dump_json(), content_type="application/json")
 
 

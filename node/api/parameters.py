@@ -80,9 +80,15 @@ def parse_query(kind: type[BaseModel], given: dict[str, str]) -> BaseModel:
             code="UNKNOWN_PARAMETER",
             expected=", ".join(known) or "no parameters",
             found=name[:80],
-            fix=f"did you mean {near[0]}?" if near else "",
+            fix=f"did you mean {near[0]}?" if near else "leave it away",
         )
-    raise Refused(f"bad parameter {name}", code="BAD_PARAMETER", expected=first["msg"], found=given.get(name, "")[:80])
+    raise Refused(
+        f"bad parameter {name}",
+        code="BAD_PARAMETER",
+        expected=first["msg"],
+        found=given.get(name, "")[:80],
+        fix="see /v1/openapi.json",
+    )
 
 
 AS_HEX: Final = "write bytes as 0x and two hexadecimal digits each, without spaces"
@@ -133,5 +139,11 @@ def parse_hash(text: str, what: str) -> bytes:
 def parse_number(text: str, what: str) -> int:
     """A non-negative integer of at most 63 bits. Raise `Refused`."""
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) >= 2**63:
-        raise Refused(f"{what} is not a number", code="BAD_NUMBER", expected="0 .. 2^63 - 1", found=text[:80])
+        raise Refused(
+            f"{what} is not a number",
+            code="BAD_NUMBER",
+            expected="0 .. 2^63 - 1",
+            found=text[:80],
+            fix="write it in decimal digits",
+        )
     return int(text)

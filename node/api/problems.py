@@ -66,12 +66,28 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        code, fix = _HTTP_CODES.get(error.status, ("BAD_REQUEST", ""))
-        answer = problem(Refused(error.reason, code=code, found=f"{request.method} {request.path}"[:200], fix=fix))
+        code, fix = _HTTP_CODES.get(error.status, ("BAD_REQUEST", "see /v1/openapi.json"))
+        answer = problem(
+            Refused(
+                error.reason,
+                code=code,
+                expected="a request of this interface",
+                found=f"{request.method} {request.path}"[:200],
+                fix=fix,
+            )
+        )
         answer.set_status(error.status)
         for name in ("Allow",):
             if name in error.headers:
                 answer.headers[name] = error.headers[name]
         return answer
     except TimeoutError:
-        return problem(Refused("the request took too long to arrive", code="TIMEOUT", fix="send it in one go"))
+        return problem(
+            Refused(
+                "the request took too long to arrive",
+                code="TIMEOUT",
+                expected="the whole of it within [api] read_timeout_ms",
+                found="a part",
+                fix="send it in one go",
+            )
+        )

@@ -24,6 +24,7 @@ from node.api.problems import Refused
 from node.api.settlements import export_settlement
 
 MAX_USED_SHOWN: Final = 4_096
+_HEAD: Final = "ask again when the chain is longer, or leave height away"
 _ARGS_FIX: Final = """write it as ?args=[1,"text","0x00ff"], URL-encoded"""
 
 
@@ -80,7 +81,9 @@ async def state(request: web.Request, query: StateQuery) -> web.Response:
     header = context.node.chain.header(height)
     header_bytes = context.node.chain.header_bytes(height)
     if header is None or header_bytes is None:
-        raise Refused("no such block", code="NOT_FOUND", found=f"height {height}")
+        raise Refused(
+            "no such block", code="NOT_FOUND", expected="a committed height", found=f"height {height}", fix=_HEAD
+        )
     value = context.node.state(key, height)
     proof = encode(context.node.prove(key, height)) if query.proof else None
     view = StateView(
@@ -97,7 +100,7 @@ async def state(request: web.Request, query: StateQuery) -> web.Response:
 def _height(context: ApiContext, asked: int | None) -> int:
     head = context.node.chain.height
     if asked is not None and asked > head:
-        raise Refused("no such block yet", code="NOT_FOUND", expected=f"at most {head}", found=asked)
+        raise Refused("no such block yet", code="NOT_FOUND", expected=f"at most {head}", found=asked, fix=_HEAD)
     return head if asked is None else asked
 
 

@@ -11,7 +11,7 @@ from node.api.access import CONTEXT
 from node.api.blocks import resolve_height
 from node.api.parameters import NoQuery
 from node.api.problems import Refused
-from node.api.wire import MSGPACK
+from node.api.wire import MSGPACK, OTHER_RELEASE
 
 
 class StoredBlock(Wire, frozen=True):
@@ -35,7 +35,13 @@ async def stored_block(request: web.Request, query: NoQuery) -> web.Response:
     header, body, receipts = chain.header_bytes(height), chain.body_bytes(height), chain.receipt_bytes(height)
     final_by = chain.final_by(height)
     if header is None or body is None or receipts is None or final_by is None:
-        raise Refused("no such block", code="NOT_FOUND", expected=f"at most {chain.height}", found=height)
+        raise Refused(
+            "no such block",
+            code="NOT_FOUND",
+            expected=f"at most {chain.height}",
+            found=height,
+            fix="ask again when the chain is longer; /v1/blocks/head is the newest",
+        )
     finality = chain.finality(final_by)
     certificate = None if finality is None else finality.certificate
     closing = () if finality is None else tuple(finality.closing)
@@ -48,4 +54,9 @@ def decode_stored_block(raw: bytes) -> StoredBlock:
     try:
         return decode(StoredBlock, raw)
     except DecodeError as error:
-        raise DecodeError("the node's answer is no stored block", found=str(error)) from None
+        raise DecodeError(
+            "the node's answer is no stored block",
+            expected="an answer of this release",
+            found=str(error),
+            fix=OTHER_RELEASE,
+        ) from None

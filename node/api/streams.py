@@ -68,13 +68,23 @@ class Streams:
         """Upgrade a request, or refuse it when too many streams are open or it is no upgrade."""
         if self.open >= self.settings.max_subscribers:
             raise Refused(
-                "too many open streams", code="SUBSCRIBERS", expected=f"at most {self.settings.max_subscribers}"
+                "too many open streams",
+                code="SUBSCRIBERS",
+                expected=f"at most {self.settings.max_subscribers}",
+                found=self.open,
+                fix="close one, ask another node, or raise [api] max_subscribers",
             )
         socket = web.WebSocketResponse(
             heartbeat=self.settings.ping_ms / 1000, max_msg_size=MAX_MESSAGE_FROM_CLIENT, compress=False
         )
         if not socket.can_prepare(request):
-            raise Refused("this address is a WebSocket", code="UPGRADE", expected="an upgrade request", found="none")
+            raise Refused(
+                "this address is a WebSocket",
+                code="UPGRADE",
+                expected="an upgrade request",
+                found="none",
+                fix="open it as a WebSocket: ws://HOST:PORT/..",
+            )
         await socket.prepare(request)
         self.open += 1
         try:

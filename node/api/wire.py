@@ -15,6 +15,7 @@ from ledger.objects import Receipt
 MAX_BATCH: Final = 256
 """Transactions in one request."""
 MSGPACK: Final = "application/msgpack"
+OTHER_RELEASE: Final = "is the address that of a gridchain node of this release?"
 SEE_BODIES: Final = "POST /v1/transactions in /v1/openapi.json shows the kinds of body"
 
 _batch_decoder = msgspec.msgpack.Decoder(list[bytes], strict=True)
@@ -68,7 +69,9 @@ def decode_block_receipts(raw: bytes) -> BlockReceipts:
     """Decode a message of `/v1/receipts`. Raise `DecodeError`."""
     message = decode(BlockReceipts, raw)
     if len(message.ids) % HASH_SIZE:
-        raise DecodeError("receipt ids are of 32 bytes", found=len(message.ids))
+        raise DecodeError(
+            "receipt ids are of 32 bytes", expected="a multiple of 32", found=len(message.ids), fix=OTHER_RELEASE
+        )
     return message
 
 
@@ -128,7 +131,12 @@ def decode_answers(body: bytes) -> list[Answer]:
     try:
         return _answers_decoder.decode(body)
     except msgspec.DecodeError as error:
-        raise DecodeError("the node's answer is no list of submissions", found=str(error)) from None
+        raise DecodeError(
+            "the node's answer is no list of submissions",
+            expected="an answer of this release",
+            found=str(error),
+            fix=OTHER_RELEASE,
+        ) from None
 
 
 def parse_cursor(text: str) -> tuple[int, int]:
@@ -138,7 +146,13 @@ def parse_cursor(text: str) -> tuple[int, int]:
     if colon and not (index.isascii() and index.isdigit() and len(index) <= 9):
         digits = False
     if not digits:
-        raise DecodeError("not a cursor", code="BAD_CURSOR", expected="HEIGHT or HEIGHT:INDEX", found=text[:40])
+        raise DecodeError(
+            "not a cursor",
+            code="BAD_CURSOR",
+            expected="HEIGHT or HEIGHT:INDEX",
+            found=text[:40],
+            fix="take the cursor of the last event as it came",
+        )
     return int(height), int(index) if colon else -1
 
 

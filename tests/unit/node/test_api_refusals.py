@@ -175,7 +175,7 @@ async def test_bad_bodies(web, status, code, headers, body):
 async def test_bad_requests(web, status, code, path):
     async with web.get(path) as response:
         body = await problem(response, status, code)
-        assert body["message"]
+        assert all(body[part] for part in ("message", "expected", "found", "fix"))
 
 
 async def test_queries_that_fail_carry_the_contracts_code(web):

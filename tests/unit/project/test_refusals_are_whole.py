@@ -1,4 +1,4 @@
-"""Every refusal that a person at the command line can meet says what was expected, what was found and what to do."""
+"""Every refusal of the command line and of the API says what was expected, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 import deploy
 
 ROOT = Path(deploy.__file__).resolve().parents[1]
-PLACES = ("deploy/*.py", "node/cli/*.py", "node/config.py", "node/keys.py", "node/client*.py", "bench/*.py")
+PLACES = (
+    "deploy/*.py",
+    "node/cli/*.py",
+    "node/api/*.py",
+    "node/c*.py",
+    "node/keys.py",
+    "bench/*.py",
+    "ledger/store.py",
+    "p2p/certificates.py",
+)
 REFUSALS = {
     "BadSignature",
     "ClusterError",
@@ -18,6 +27,8 @@ REFUSALS = {
     "DevFailed",
     "GenesisError",
     "GridchainError",
+    "QueryFailed",
+    "Refused",
     "StoreError",
     "UsageError",
 }
