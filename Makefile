@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 # Candidates are *run*, not looked up: a version-manager shim may exist and still fail.
 PYTHON_CANDIDATES ?= $(PYTHON) python3.11 python3.12 python3 python python3.13
 SEEDS ?= 50
+FROM ?= 1000
+TO ?= 101000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fmt sim soak bench clean
+.PHONY: help install demo test check fmt sim oracle soak bench clean
 
 help:
 	@echo "make install  make the environment in $(VENV)"
@@ -16,6 +18,7 @@ help:
 	@echo "make check    format, lint, types, import rules"
 	@echo "make fmt      format the sources"
 	@echo "make sim      200 simulator seeds      make soak   the long runs"
+	@echo "make oracle   100,000 random programs against the oracle (FROM=, TO=, JOURNAL=file to go on later)"
 	@echo "make bench    throughput and latency   make clean  remove what the others made"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -50,6 +53,9 @@ fmt: install
 
 sim: install
 	@$(BIN)/gridchain simulate --engine bft --nodes 4 --seeds 200 --seconds 45 --faults swarm
+
+oracle: install
+	@$(BIN)/python tests/oracle/campaign.py $(FROM) $(TO) $(JOURNAL)
 
 soak: install
 	@$(BIN)/python -m pytest -m soak --timeout 7200 tests

@@ -60,7 +60,7 @@ class World:
         try:
             raw = pack(arguments, False)
             meter.spend(G.transaction + G.argument_byte * len(raw))
-            found = running.invoke(function, taken(running.types, function, arguments))
+            found = running.invoke(function, taken(running.types, function, travelled(arguments)))
             value = result(meter, found)
         except (Failure, Stop, *HOST_ERRORS) as error:
             self.state.rows = before
@@ -79,6 +79,13 @@ def started(contract: Contract, name: str, meter: Meter, state: State) -> Statem
     running.constants = {constant: copied(value) for constant, value in contract.constants.items()}
     running.events, running.instance = [], name
     return running
+
+
+def travelled(value: Any) -> Any:
+    """A value as it comes out of its encoding: tuples are lists, dicts in the order of their encoded keys."""
+    if type(value) is dict:
+        return {key: travelled(value[key]) for key in sorted(value, key=lambda key: pack(key, False))}
+    return [travelled(item) for item in value] if type(value) in (list, tuple) else value
 
 
 def taken(types: Types, function: Function, arguments: list[Any]) -> dict[str, Any]:

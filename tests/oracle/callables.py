@@ -7,12 +7,11 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from contracts.limits import ITEM_BYTES, LIST_BYTES
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.operators import eager, integers, ranged, sized, sortable, text_of
 from oracle.values import Record, bounded, key, keys_of, number, walk
-
-from contracts.limits import ITEM_BYTES, LIST_BYTES
 
 ABSENT: Any = object()
 

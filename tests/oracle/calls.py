@@ -6,14 +6,13 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from contracts.limits import TEXT_BYTES
 from oracle import operators as ops
 from oracle.contract import Function, Slot, held
 from oracle.expressions import Expressions, Frame
 from oracle.failures import RESERVED, Failure, Stop, bad_value, mismatch
 from oracle.gas import G, L
 from oracle.values import Record, pack
-
-from contracts.limits import TEXT_BYTES
 
 Named = dict[str, Any]
 

@@ -8,13 +8,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from contract_bench import ALICE, BOB, DictView
-from oracle.border import Answer, World, run_alone
-from oracle.gas import L
-from oracle.markets import MarketProgram, Send
-from oracle.plain import comparable, python_value
-from oracle.programs import PureProgram
-from oracle.regressions import keep
-from oracle.shrink import shrunk
 
 from contracts.clock import MarketClock
 from contracts.compile import compile_source
@@ -28,6 +21,13 @@ from contracts.solo_run import ScratchState, Shown, given
 from contracts.values import encode_value
 from ledger.crypto import contract_address
 from ledger.objects import Receipt, Transaction, TransactionBody
+from oracle.border import Answer, World, run_alone
+from oracle.gas import L
+from oracle.markets import MarketProgram, Send
+from oracle.plain import comparable, python_value
+from oracle.programs import PureProgram
+from oracle.regressions import keep
+from oracle.shrink import shrunk
 
 GAS = 60_000
 MEMORY = L.memory

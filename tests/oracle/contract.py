@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from oracle.gas import Prices
@@ -54,8 +55,9 @@ class Contract:
     prices: Prices = field(default_factory=Prices)
 
 
+@lru_cache(maxsize=4)
 def parse(source: str) -> Contract:
-    """Read a source that the language admits."""
+    """Read a source that the language admits. What is read never changes, so the last ones are remembered."""
     found = Contract()
     for node in ast.parse(source).body:
         match node:

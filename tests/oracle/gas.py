@@ -6,9 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from oracle.failures import Stop
-
 from contracts.limits import FUNCTION_GAS, GAS1, HANDLER_GAS, ITEM_BYTES, LIST_BYTES, LOOP_GAS, PYC1, TEXT_BYTES
+from oracle.failures import Stop
 
 G, L = GAS1, PYC1
 FUNCTION, LOOP, HANDLER = FUNCTION_GAS, LOOP_GAS, HANDLER_GAS

@@ -76,6 +76,7 @@ class MarketProgram(PureProgram):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.records = True
+        self.reading = False
         self.entries: dict[str, tuple[str, ...]] = {}
 
     # storage
@@ -142,7 +143,8 @@ class MarketProgram(PureProgram):
         return super().of(kind, depth)
 
     def change(self) -> list[str]:
-        return super().change() if self.chance.random() < 0.55 else [self.written()]
+        plain = self.reading or self.chance.random() < 0.55
+        return super().change() if plain else [self.written()]
 
     def written(self) -> str:
         """A statement on storage or events."""
@@ -189,6 +191,9 @@ class MarketProgram(PureProgram):
     # entries
 
     def entry(self, name: str, role: str, size: int) -> list[str]:
+        self.reading = role == "view"
+        if self.reading:
+            self.functions = []
         shapes = tuple(self.pick(*PARAMETERS) for _ in range(self.chance.randint(0, 3)))
         self.entries[name] = shapes
         arrow = "None" if role == "init" else self.pick(*RESULTS)
@@ -217,8 +222,8 @@ class MarketProgram(PureProgram):
         if self.chance.random() < 0.4:
             lines += self.entry("setup", "init", 2)
             self.functions = functions
-        for index in range(self.chance.randint(1, 3)):
-            lines += self.entry(f"e{index}", "export", self.chance.randint(2, 6))
+        for index in range(self.chance.choice((1, 1, 2))):
+            lines += self.entry(f"e{index}", self.pick("export", "export", "view"), self.chance.randint(2, 6))
             self.functions = functions
         return CONSTANTS + DECLARED + "\n\n" + "\n".join(lines).rstrip() + "\n"
 

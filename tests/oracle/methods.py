@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from contracts.limits import ITEM_BYTES, search_gas, strip_gas
 from oracle.callables import ABSENT, Builtins
 from oracle.failures import Failure, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.operators import TEXTS
 from oracle.values import key, keys_of, number, walk
-
-from contracts.limits import ITEM_BYTES, search_gas, strip_gas
 
 SPACE = " \n\t\r\x0b\x0c"
 TABLE: dict[type, frozenset[str]] = {

@@ -7,11 +7,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from contracts.limits import ITEM_BYTES, search_gas
 from oracle.failures import Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.values import SCALARS, Record, bounded, key, keys_of, number, walk
-
-from contracts.limits import ITEM_BYTES, search_gas
 
 TEXTS, SEQUENCES = (str, bytes), (list, tuple)
 _INTEGER: dict[type, Callable[[Any, Any], Any]] = {

@@ -331,7 +331,7 @@ class PureProgram(Statements):
             self.functions = [*self.functions, ("deep", ("int",), "int")]
         self.parameters = tuple(self.pick(*SIMPLE[:14]) for _ in range(self.chance.randint(1, 3)))
         self.returns = self.pick(*SIMPLE)
-        lines += self.function("main", self.parameters, self.chance.random() < 0.5, self.chance.randint(2, 7))
+        lines += self.function("main", self.parameters, self.chance.random() < 0.5, self.chance.randint(2, 6))
         return CONSTANTS + "\n\n" + "\n".join(lines).rstrip() + "\n"
 
     def arguments(self) -> list[Any]:

@@ -1,0 +1,134 @@
+"""The differential oracle: the product and an interpreter of its own agree on random programs, line by line and gas
+by gas. A seed is printed with what differs; the program made small is kept in `oracle/regressions.jsonl` for ever."""
+
+from __future__ import annotations
+
+import ast
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import statements
+from contracts.compile import _compiled
+from oracle import compare
+from oracle.campaign import campaign, run_chunk
+from oracle.compare import Different, Tally, check_kept, check_pure, check_seed, difference, source_of
+from oracle.regressions import kept
+from oracle.shrink import shrunk
+
+HERE = Path(__file__).parents[1] / "oracle"
+HARNESS = {"compare.py", "campaign.py"}
+CI_PROGRAMS, CHUNK = 1_000, 50
+SOAK_PROGRAMS, SOAK_CHUNK = 100_000, 1_000
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def test_the_oracle_knows_nothing_of_the_product_but_its_tables() -> None:
+    modules = [path for path in HERE.glob("*.py") if path.name not in HARNESS]
+    assert len(modules) > 10
+    for path in modules:
+        own = {name for name in imports_of(path) if name.split(".")[0] in OURS}
+        assert own <= {"contracts.limits"}, path.name
+        reached = {name for name in imports_of(path) if name.startswith("oracle.")}
+        assert not reached & {"oracle.compare", "oracle.campaign"}, path.name
+
+
+OURS = {"contracts", "ledger", "consensus", "p2p", "node", "deploy", "bench", "gridchain"}
+
+
+@pytest.mark.parametrize("first", range(0, CI_PROGRAMS, CHUNK))
+def test_random_programs_agree(first: int) -> None:
+    assert run_chunk(first, first + CHUNK, print) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(CI_PROGRAMS, CI_PROGRAMS + SOAK_PROGRAMS, SOAK_CHUNK))
+def test_many_random_programs_agree(first: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(text, flush=True)
+
+    assert campaign(first, first + SOAK_CHUNK, None, say) == 0
+
+
+@pytest.mark.parametrize("row", kept(), ids=lambda row: row["what"][:40])
+def test_what_differed_once_agrees(row: dict[str, Any]) -> None:
+    check_kept(row, Tally())
+
+
+# the oracle itself
+
+
+def test_programs_run_deep() -> None:
+    """Few programs are refused, most calls end well or run out of what they were given."""
+    tally = Tally()
+    for seed in range(60):
+        check_seed(seed, tally)
+    codes = tally.codes or {}
+    assert tally.refused <= 6, tally.text()
+    assert codes["ok"] > 100, tally.text()
+    assert codes["OutOfGas"] > 50, tally.text()
+    assert codes["OutOfMemory"] > 10, tally.text()
+    assert len(codes) >= 9, tally.text()
+
+
+def test_a_seed_is_always_the_same_program() -> None:
+    assert [source_of(seed) for seed in range(6)] == [source_of(seed) for seed in range(6)]
+    assert len({source_of(seed) for seed in range(40)}) == 40
+
+
+@pytest.mark.parametrize("name", ["LOOP_GAS", "HANDLER_GAS"])
+def test_a_price_that_is_off_by_one_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, name, getattr(statements, name) + 1)
+    _compiled.cache_clear()
+    try:
+        assert any(difference(seed, source_of(seed)) for seed in range(40))
+    finally:
+        _compiled.cache_clear()
+
+
+def test_a_wrong_interval_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "def main(a: int, b: int):\n    return a * b\n"
+    monkeypatch.setattr("contracts.expressions.binary_interval", lambda *_: (0, 1))
+    _compiled.cache_clear()
+    try:
+        with pytest.raises(Different, match="Overflow"):
+            check_pure(source, [[2**200, 2**200]], random.Random(0), Tally())
+    finally:
+        _compiled.cache_clear()
+
+
+def test_a_failing_program_is_made_small() -> None:
+    source = source_of(4)
+
+    def fails(candidate: str) -> bool:
+        return "K3 = 3" in candidate
+
+    assert fails(source)
+    assert shrunk(source, fails) == "K3 = 3\n"
+
+
+def test_a_difference_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(compare, "keep", lambda *row: found.append(row))
+    monkeypatch.setattr(compare, "shrunk", lambda source, fails: source if fails(source) else "")
+    monkeypatch.setattr(statements, "LOOP_GAS", 7)
+    _compiled.cache_clear()
+    try:
+        with pytest.raises(Different, match="seed 2"):
+            check_seed(2, Tally())
+    finally:
+        _compiled.cache_clear()
+    assert found[0][1] == source_of(2)
+    assert len(found[0][2]) == 2
