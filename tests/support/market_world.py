@@ -60,8 +60,8 @@ class EmptyRows:
         return []
 
 
-def parameters(**changes: Any) -> LibraryParameters:
-    """Test parameters; `changes` name fields of Calendar, AuctionMode or Tariffs."""
+def parameters(mode: Any = AuctionMode, **changes: Any) -> LibraryParameters:
+    """Test parameters of the market that `mode` names; `changes` name fields of Calendar, Tariffs or `mode`."""
 
     def picked(kind: Any, **defaults: Any) -> Any:
         names = kind.__dataclass_fields__
@@ -70,7 +70,7 @@ def parameters(**changes: Any) -> LibraryParameters:
     return LibraryParameters(
         institutions=INSTITUTIONS,
         calendar=picked(Calendar, slot_ms=SLOT_MS, slot0_ms=SLOT0_MS),
-        mode=picked(AuctionMode, sealed=False),
+        mode=picked(mode, sealed=False),
         tariffs=picked(Tariffs),
     )
 
