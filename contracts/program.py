@@ -257,9 +257,11 @@ class Instance:
         tests = {name: make_check(shape, self.program.structs, meter, True) for name, shape in fields.items()}
 
         def replace(value: Any, /, **changes: Any) -> Any:
-            if not set(changes) <= set(tests):
+            if not tests.keys() >= changes.keys():
                 raise TypeMismatch
-            return msgspec.structs.replace(value, **{name: tests[name](item) for name, item in changes.items()})
+            for name, item in changes.items():
+                changes[name] = tests[name](item)
+            return msgspec.structs.replace(value, **changes)
 
         return replace
 

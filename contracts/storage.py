@@ -8,6 +8,7 @@ imitate another. Values are typed: what was checked when written is decoded with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from struct import Struct
 from typing import Any
 
@@ -73,6 +74,7 @@ _ENCODE: dict[str, Callable[[Any], bytes]] = {
     "str": lambda value: key_text(_typed(value, str)),
     "bytes": lambda value: key_text(_typed(value, bytes)),
 }
+_FORMATS = {"u64": "Q", "Address": "32s", "bool": "?"}
 _WIDTH = {"u64": 8, "u256": 32, "int": 32, "bool": 1, "Address": 32}
 
 
@@ -115,6 +117,13 @@ def decode_parts(shapes: tuple[Shape, ...], raw: bytes, position: int) -> tuple[
             case _:
                 parts.append(piece)
     return tuple(parts)
+
+
+def part_reader(shapes: tuple[Shape, ...]) -> Callable[[bytes, int], tuple[Any, ...]]:
+    """`decode_parts` for the parts of one slot: all at once where they have fixed widths."""
+    if all(shape.tag in _FORMATS for shape in shapes):
+        return Struct(">" + "".join(_FORMATS[shape.tag] for shape in shapes)).unpack_from
+    return partial(decode_parts, shapes)
 
 
 def encode_stored(value: Any) -> bytes:
@@ -168,6 +177,15 @@ class SlotHandle:
             self.room(len(raw), len(found))
             return checks.thawed(found)
         return found
+
+    def values(self, raws: list[bytes]) -> list[Any]:
+        """Decode several."""
+        if not self.is_list:
+            try:
+                return list(map(self.decode, raws))
+            except (msgspec.MsgspecError, ValueError):
+                pass
+        return list(map(self.value, raws))
 
     def room(self, size: int, items: int) -> None:
         self.meter.allocate(size + LIST_BYTES + ITEM_BYTES * items)
@@ -303,6 +321,7 @@ class SlotHandle:
         meter, shapes, prefix = self.meter, self.slot.key, self.prefix
         single = not self.slot.tuple_key
         whole = self.make_key() if shapes else None
+        read, position = part_reader(shapes), len(prefix)
 
         def page(start: Any = (), after: Any = None, limit: Any = 1_000) -> list[Any]:
             if type(limit) is not int:
@@ -320,12 +339,12 @@ class SlotHandle:
             size = sum(len(key) + len(raw) for key, raw in found)
             meter.spend(GAS.scan_item * len(found) + GAS.read_per_byte * size)
             meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(found) + size)
-            rows: list[Any] = []
-            for key, raw in found:
-                parts = decode_parts(shapes, key, len(prefix))
-                name = parts[0] if single else parts
-                rows.append((name, self.value(raw)) if with_values else name)
-            return rows
+            names: list[Any] = [read(key, position) for key, _ in found]
+            if single:
+                names = [name[0] for name in names]
+            if not with_values:
+                return names
+            return list(zip(names, self.values([raw for _, raw in found]), strict=True))
 
         return page
 
