@@ -91,6 +91,13 @@ def test_json_round_trip_and_hash(tmp_path: Path) -> None:
     assert genesis.summary.contracts[0].source_hash == sha256(genesis.contracts[0].source.encode())
 
 
+@pytest.mark.parametrize("network", ["Dev grid", "-dev", "dev_grid", "d" * 65, ""])
+def test_no_document_is_made_that_cannot_be_read_back(network: str) -> None:
+    with pytest.raises(GenesisError) as refused:
+        document(network)
+    assert refused.value.code == "GENESIS_FORMAT"
+
+
 def test_layout_of_the_text_does_not_matter_but_content_does() -> None:
     genesis = document()
     compact = json.dumps(json.loads(genesis.to_json()), separators=(",", ":"))
