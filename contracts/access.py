@@ -124,7 +124,7 @@ def access(meter: Meter) -> dict[str, Helper]:
             meter.spend(GAS.helper)
             key = wrap(b)
             if key not in a:
-                meter.allocate(2 * ITEM_BYTES)
+                meter.allocate(keys.entry_bytes(key))
                 if len(a) >= LIMITS.items:
                     raise BadValue
             a[key] = value

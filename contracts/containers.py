@@ -93,7 +93,8 @@ class Containers(Expressions):
                 raise scope.refuse("C020", clause.iter, "a walrus in the source of a comprehension")
             source, kind = self.source(clause.iter)
             last = index + 1 == len(node.generators)
-            keep = (ITEM_BYTES if not clause.ifs else ITEM_BYTES // 4) if last else 0
+            item = ITEM_BYTES if isinstance(node, ast.ListComp | ast.GeneratorExp) else 2 * ITEM_BYTES
+            keep = (item if not clause.ifs else item // 4) if last else 0
             keep += clause_bytes(node, index)
             source = emit.helper("over", source, emit.const(clause_gas(node, index)), emit.const(keep))
             target, guard = self.targets(clause.target, kinds.item_kind(kind), scope.inner[-1])

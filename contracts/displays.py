@@ -68,7 +68,7 @@ def _parse_spec(spec: str) -> tuple[str, bool]:
 
 def build_displays(meter: Meter) -> dict[str, Helper]:
     """Helpers of one meter by name."""
-    wrap = keys.make_wrap(meter)
+    wrap = keys.make_new_key(meter)
 
     def room(size: int, per_item: int = 1) -> None:
         if size > LIMITS.items:

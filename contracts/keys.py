@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.faults import BadValue, TypeMismatch
-from contracts.limits import LANGUAGE
+from contracts.limits import ITEM_BYTES, LANGUAGE, WIDE_KEY_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 
 _WIDE = "wide integer"
@@ -62,6 +62,24 @@ def make_wrap(meter: Meter) -> Callable[[Any], Any]:
         return wrap(key)
 
     return metered
+
+
+def make_new_key(meter: Meter) -> Callable[[Any], Any]:
+    """`make_wrap` for a key that a dict or set is going to keep: charges memory too."""
+    wrapped = make_wrap(meter)
+
+    def metered(key: Any) -> Any:
+        kept = wrapped(key)
+        if type(kept) is tuple:
+            meter.allocate(WIDE_KEY_BYTES)
+        return kept
+
+    return metered
+
+
+def entry_bytes(kept: Any) -> int:
+    """Memory of a new entry under a wrapped key."""
+    return 2 * ITEM_BYTES + (WIDE_KEY_BYTES if type(kept) is tuple else 0)
 
 
 def unwrap(kept: Any) -> Any:

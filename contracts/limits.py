@@ -190,6 +190,8 @@ HANDLER_GAS = 200
 LIST_BYTES = 48
 ITEM_BYTES = 32
 TEXT_BYTES = 49
+WIDE_KEY_BYTES = 128
+"""More memory of a dict or set entry whose key is a tuple or beyond `narrow_key`; charged where the entry is made."""
 
 PYC1 = Limits()
 GAS1 = GasTable()

@@ -303,13 +303,13 @@ class DictMethods:
         self.meter.spend(GAS.helper)
         kept = self.wrap(key)
         if kept not in table:
-            self.grow(table, 1)
+            self.grow(table, 1, kept)
         return table.setdefault(kept, default)
 
-    def grow(self, table: Any, more: int) -> None:
+    def grow(self, table: Any, more: int, kept: Any = None) -> None:
         if len(table) + more > LIMITS.items:
             raise BadValue
-        self.meter.allocate(2 * ITEM_BYTES * more)
+        self.meter.allocate(keys.entry_bytes(kept) * more)
 
     def update(self, table: dict[Any, Any], more: Any) -> None:
         if type(more) is not dict:
@@ -326,7 +326,7 @@ class DictMethods:
         self.meter.spend(GAS.helper)
         kept = self.wrap(value)
         if kept not in items:
-            self.grow(items, 1)
+            self.grow(items, 1, kept)
         items.add(kept)
 
     def discard(self, items: set[Any], value: Any) -> None:
