@@ -100,7 +100,10 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
 
     def add(a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
-            return checked(a + b)
+            result = a + b
+            if LOW <= result < HIGH:
+                return result
+            raise Overflow
         kind = type(a)
         if is_number(kind) and is_number(type(b)):
             return checked(a + b)
@@ -128,7 +131,10 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
 
     def mul(a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
-            return checked(a * b)
+            result = a * b
+            if LOW <= result < HIGH:
+                return result
+            raise Overflow
         left, right = type(a), type(b)
         if is_number(left) and is_number(right):
             return checked(a * b)
@@ -146,7 +152,10 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
 
     def sub(a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
-            return checked(a - b)
+            result = a - b
+            if LOW <= result < HIGH:
+                return result
+            raise Overflow
         if type(a) is set and type(b) is set:
             meter.spend(GAS.item * (len(a) + len(b)))
             meter.allocate(LIST_BYTES + ITEM_BYTES * len(a))

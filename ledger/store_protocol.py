@@ -113,7 +113,7 @@ class MemoryStore:
             start = max(start, bisect_right(keys, after))
         limit = max(0, limit)
         chosen = keys[start:stop][::-1][:limit] if reverse else keys[start : min(stop, start + limit)]
-        return [(key, self.rows[key]) for key in chosen]
+        return list(zip(chosen, map(self.rows.__getitem__, chosen), strict=True))
 
     def write(self, batch: Batch, sync: bool) -> None:
         """Apply a batch."""
