@@ -210,8 +210,8 @@ class Overlay:
         return self.root
 
     def seal_slices(self) -> Generator[None]:
-        """The work of `seal` in slices: keys to sort, 512 writes to hash, one of 256 sectors of the tree, 512 old values
-        to read."""
+        """The work of `seal` in slices: keys to sort, 512 writes to hash, one of 256 sectors of the tree, 512 old
+        values to read."""
         if self._root is not None:
             return
         layers, base = self._below()
