@@ -20,9 +20,18 @@ from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from ledger.errors import ConfigError, DecodeError
 from node.cli.confined import Died, confined
-from node.cli.contract_chain import COMMANDS
+from node.cli.contract_chain import COMMANDS, signer_of
 from node.cli.contract_files import new_contract
-from node.cli.output import ARGUMENTS_FIX, ExitCode, JsonOption, Output, command_app
+from node.cli.output import (
+    ARGUMENTS_FIX,
+    DEFAULT_URL,
+    ExitCode,
+    JsonOption,
+    Output,
+    UrlOption,
+    command_app,
+    run_async,
+)
 
 app = command_app("Write, check, test and try contracts; deploy, vote and upgrade them.")
 
@@ -38,7 +47,7 @@ FileArgument = Annotated[Path, typer.Argument(help="The contract's source.", sho
 EntryOption = Annotated[str, typer.Option("--entry", help="Function to call.", show_default=False)]
 ArgsOption = Annotated[str, typer.Option("--args", help="Arguments: a JSON array, bytes as 0x text.")]
 GasOption = Annotated[int, typer.Option("--gas", min=0, max=10**12, help="Gas of each call.")]
-_RUN_BYTES: Final = 192 * 1024 * 1024
+_RUN_BYTES: Final = 256 * 1024 * 1024
 _RUN_SECONDS, _GAS_PER_SECOND = 3, 25_000_000
 """The fence around `run`: three times what the language lets a contract use, and the time to compile."""
 
@@ -174,15 +183,28 @@ def diff(
 
 @app.command()
 def repl(
-    file: Annotated[Path | None, typer.Argument(help="A source to deploy first.", show_default=False)] = None,
+    file: Annotated[
+        str, typer.Argument(help="A source to deploy first; with --network an instance to call.", show_default=False)
+    ] = "",
     args: Annotated[str, typer.Option("--args", help="Arguments of its @init: a JSON array.")] = "[]",
+    network: Annotated[
+        bool, typer.Option("--network", help="On a running network, not on a chain of your own.")
+    ] = False,
+    keys: Annotated[list[Path] | None, typer.Option("--key", help="Key file that signs; may be repeated.")] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for a receipt.")] = 30.0,
+    url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Try contracts line by line on a chain of your own. Reads a terminal or a script; with --json a document a line.
-    Exit code 2 if a line of a script was not understood."""
-    from node.cli.contract_repl import session
+    """Try contracts line by line. Reads a terminal or a script; with --json a document a line. Exit code 2 if a line of
+    a script was not understood."""
+    from node.cli.contract_repl import network_session, session
 
-    code = session(Output(as_json=as_json), file, json_arguments(args))
+    output = Output(as_json=as_json)
+    if network:
+        signers = {path.stem: signer_of(path, None, None) for path in keys or []}
+        code = run_async(network_session(output, url, signers, file, timeout))
+    else:
+        code = session(output, Path(file) if file else None, json_arguments(args))
     if code:
         raise typer.Exit(code)
 

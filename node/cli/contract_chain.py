@@ -60,7 +60,7 @@ def deploy(
 
     source = read_source(file)
     compile_source(source)
-    signer = _signer(key, passphrase_file, passphrase_fd)
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
     artifact = make_artifact(source, calls or [], roles)
 
@@ -93,7 +93,7 @@ def vote(
 ) -> None:
     """Vote on a proposal, with each key in turn until it is decided. Exit code 4 if it was decided but could not be
     carried out."""
-    signers = [(path, _signer(path, passphrase_file, passphrase_fd)) for path in keys]
+    signers = [(path, signer_of(path, passphrase_file, passphrase_fd)) for path in keys]
     output = Output(as_json=as_json)
     told: list[dict[str, str]] = []
 
@@ -130,7 +130,7 @@ def instantiate(
     """Make an instance of an approved artifact. With a source file --calls and --roles as at its deploy."""
     arguments = [from_json(item) for item in parse_arguments(args)]
     wanted = _artifact(artifact, calls, roles)
-    signer = _signer(key, passphrase_file, passphrase_fd)
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
     with output.working(f"making {name}"):
         receipt = _with_life(url, timeout, gas, lambda life: life.instantiate(signer, wanted, name, arguments))
@@ -156,7 +156,7 @@ def upgrade(
 ) -> None:
     """Propose that an instance runs an approved artifact from a block on, and show what that changes."""
     wanted = _artifact(artifact, calls, roles)
-    signer = _signer(key, passphrase_file, passphrase_fd)
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
 
     async def work(life: Any) -> tuple[dict[str, Any], int, int]:
@@ -188,7 +188,7 @@ def propose(
 ) -> None:
     """Propose anything else about an artifact or an instance."""
     artifact = parse_id(about, "an artifact") if kind in ("approve", "revoke") else b""
-    signer = _signer(key, passphrase_file, passphrase_fd)
+    signer = signer_of(key, passphrase_file, passphrase_fd)
 
     async def work(life: Any) -> int:
         number: int = await life.propose(signer, kind, artifact, "" if artifact else about)
@@ -253,7 +253,8 @@ def _with_life(url: str, timeout_s: float, gas: int, work: Callable[[Any], Await
         ) from None  # fmt: skip
 
 
-def _signer(path: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> Any:
+def signer_of(path: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> Any:
+    """The key of a file, opened."""
     from node.keys import PassphraseSource, load_key
 
     return load_key(path, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from contracts.values import from_json
+from ledger.crypto import SigningKey
 from node.cli.output import ExitCode, Output
 from node.contract_testing.console import Answer, Console, Quit
 
-GREETING = "a chain of your own; .help lists what there is, .quit ends it"
-
-
-class Session(Protocol):
-    """What reads lines."""
-
-    @property
-    def prompt(self) -> str:
-        """What to ask with."""
-
-    def read(self, line: str) -> Answer:
-        """Do what a line says."""
+GREETING = ".help lists what there is, .quit ends it"
 
 
 def session(output: Output, file: Path | None, arguments: list[Any]) -> int:
@@ -32,29 +23,72 @@ def session(output: Output, file: Path | None, arguments: list[Any]) -> int:
     if file is not None:
         values = [from_json(argument) for argument in arguments]
         console.current = console.deployer(file, *values)
-        say(
-            output,
-            Answer("done", [f"deployed {console.current.contract_name}"], {"deployed": console.current.contract_name}),
-        )
-    return talk(output, console)
+        name = console.current.contract_name
+        say(output, Answer("done", [f"deployed {name}"], {"deployed": name}))
+    talk = Talk(output)
+    while (line := talk.line(console.prompt)) is not None:
+        with talk.answering():
+            talk.tell(console.read(line))
+    return talk.code
 
 
-def talk(output: Output, console: Session) -> int:
-    """Read lines to the end or to `.quit`. Exit code 2 if a script had one that was not understood."""
-    terminal = sys.stdin.isatty()
-    if terminal:
-        with suppress(ImportError):
-            import readline  # noqa: F401  # gives `input` editing and history
-        output.note(GREETING)
-    mistakes = 0
-    for line in _lines(console, terminal):
+async def network_session(
+    output: Output, url: str, keys: Mapping[str, SigningKey], contract: str, timeout_s: float
+) -> int:
+    """The same on a running network."""
+    from node.cli.contract_network_repl import NetworkConsole
+    from node.client import Client
+
+    async with Client.open(url) as client:
+        console = NetworkConsole(client, keys, contract, timeout_s)
+        if contract:
+            await console.program(contract)
+        talk = Talk(output)
+        while (line := await asyncio.to_thread(talk.line, console.prompt)) is not None:
+            with talk.answering():
+                talk.tell(await console.read(line))
+    return talk.code
+
+
+class Talk:
+    """Lines in, answers out. `goes_on` until somebody quits."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.terminal = sys.stdin.isatty()
+        self.mistakes = 0
+        self.goes_on = True
+        if self.terminal:
+            with suppress(ImportError):
+                import readline  # noqa: F401  # gives `input` editing and history
+            output.note(GREETING)
+
+    @property
+    def code(self) -> int:
+        """Exit code: 2 if a script had a line that was not understood."""
+        return ExitCode.USAGE if self.mistakes and not self.terminal else ExitCode.OK
+
+    def line(self, prompt: str) -> str | None:
+        """The next line; None at the end."""
+        if not self.goes_on:
+            return None
         try:
-            answer = console.read(line)
+            return input(prompt if self.terminal else "")
+        except EOFError:
+            return None
+
+    def tell(self, answer: Answer) -> None:
+        """Print an answer and count mistakes."""
+        self.mistakes += answer.kind == "mistake"
+        say(self.output, answer)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While a line is being done: `.quit` ends the talk."""
+        try:
+            yield
         except Quit:
-            break
-        mistakes += answer.kind == "mistake"
-        say(output, answer)
-    return ExitCode.USAGE if mistakes and not terminal else ExitCode.OK
+            self.goes_on = False
 
 
 def say(output: Output, answer: Answer) -> None:
@@ -66,11 +100,3 @@ def say(output: Output, answer: Answer) -> None:
         return
     for line in answer.lines:
         output.console.print(line, markup=False, style="red" if answer.kind in ("refused", "mistake") else None)
-
-
-def _lines(console: Session, terminal: bool) -> Iterator[str]:
-    while True:
-        try:
-            yield input(console.prompt if terminal else "")
-        except EOFError:
-            return

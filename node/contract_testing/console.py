@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -91,10 +92,7 @@ class Console:
 
     def call(self, line: str) -> Answer:
         """A call, or a value."""
-        try:
-            node = ast.parse(line, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise no_line("this is neither a call nor a command", "entry(1, 'text', alice)", line[:80]) from None
+        node = expression(line)
         if not isinstance(node, ast.Call):
             value = self.value(node)
             return Answer("text", [self.chain.scene().show.text(value)], {"value": to_json(value)})
@@ -126,22 +124,8 @@ class Console:
                 raise no_line(missing, "entry(1) or contract.entry(1)")
 
     def value(self, node: ast.expr) -> Any:
-        """A literal, an account, or a list, tuple or dict of those."""
-        match node:
-            case ast.Name(id=name):
-                return self.accounts[name]
-            case ast.Constant(value=str(text)) if text.startswith("0x"):
-                return bytes.fromhex(text[2:]) if _is_hex(text[2:]) else text
-            case ast.Constant(value=bool() | int() | str() | bytes() | None as value):
-                return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
-                return -value
-            case ast.List(elts=parts) | ast.Tuple(elts=parts):
-                return [self.value(part) for part in parts]
-            case ast.Dict(keys=keys, values=values):
-                return {self.value(key): self.value(part) for key, part in zip(keys, values, strict=True) if key}
-            case _:
-                raise no_line("no value", "1, 'text', '0x00ff', True, None, alice, [..], {..}", ast.unparse(node)[:80])
+        """A value; a word is an account."""
+        return value_of_line(node, self.accounts.__getitem__)
 
     def told(self, sent: Sent, due: list[Sent]) -> Answer:
         """The outcome of a call, and of the scheduled calls that ran before it in its block."""
@@ -290,6 +274,38 @@ class Console:
             self.current = None
         where = f"height {self.chain.height}, {self.chain.time_ms} ms"
         return Answer("done", [where], {"height": self.chain.height, "time_ms": self.chain.time_ms})
+
+
+def value_of_line(node: ast.expr, account: Callable[[str], Any]) -> Any:
+    """A literal, a word, which `account` knows, or a list, tuple or dict of those."""
+
+    def value(node: ast.expr | None) -> Any:
+        match node:
+            case ast.Name(id=name):
+                return account(name)
+            case ast.Constant(value=str(text)) if text.startswith("0x"):
+                return bytes.fromhex(text[2:]) if _is_hex(text[2:]) else text
+            case ast.Constant(value=bool() | int() | str() | bytes() | None as found):
+                return found
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(found))):
+                return -found
+            case ast.List(elts=parts) | ast.Tuple(elts=parts):
+                return [value(part) for part in parts]
+            case ast.Dict(keys=keys, values=values):
+                return {value(key): value(part) for key, part in zip(keys, values, strict=True)}
+            case _:
+                wrong = "" if node is None else ast.unparse(node)[:80]
+                raise no_line("no value", "1, 'text', '0x00ff', True, None, alice, [..], {..}", wrong)
+
+    return value(node)
+
+
+def expression(line: str) -> ast.expr:
+    """A line as an expression. Raise `DecodeError`."""
+    try:
+        return ast.parse(line, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise no_line("this is neither a call nor a command", "entry(1, 'text', alice)", line[:80]) from None
 
 
 def _parsed(word: str) -> ast.expr:

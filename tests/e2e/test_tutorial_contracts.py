@@ -47,12 +47,14 @@ class Reader:
         self.variables = {**variables, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
     def types(self, block: Block) -> str:
+        begun = time.monotonic()
         script = f"{block.text}\npwd > {self.said}\n"
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.where, env=self.variables, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"line {block.line}:\n{block.text}\n{done.stdout}\n{done.stderr}"
+        print(f"line {block.line}: {time.monotonic() - begun:.1f} s")
         self.where = Path(self.said.read_text().strip())
         return done.stdout
 
