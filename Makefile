@@ -9,7 +9,7 @@ FROM ?= 1000
 TO ?= 101000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fmt sim oracle soak bench clean
+.PHONY: help install demo test check fmt sim oracle soak bench prices clean
 
 help:
 	@echo "make install  make the environment in $(VENV)"
@@ -20,6 +20,7 @@ help:
 	@echo "make sim      200 simulator seeds      make soak   the long runs"
 	@echo "make oracle   100,000 random programs against the oracle (FROM=, TO=, JOURNAL=file to go on later)"
 	@echo "make bench    throughput and latency   make clean  remove what the others made"
+	@echo "make prices   the dearest nanoseconds per gas of every operation of contracts"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@found=""; for candidate in $(PYTHON_CANDIDATES); do \
@@ -63,6 +64,9 @@ soak: install
 bench: install
 	@$(BIN)/gridchain bench tps --engine solo --validators 1
 	@$(BIN)/gridchain bench tps --engine bft --validators 4
+
+prices: install
+	@$(BIN)/python tests/support/gas_prices.py 120
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
