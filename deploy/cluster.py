@@ -262,16 +262,16 @@ def running_pid(node: NodeLayout) -> int | None:
     return pid
 
 
-def refuse_running(layout: NetworkLayout) -> None:
-    """Raise `ClusterError` if a node of this network is running."""
+def refuse_running(layout: NetworkLayout, only: str = "") -> None:
+    """Raise `ClusterError` if a node of this network, or the one named `only`, is running."""
     for node in layout.nodes:
-        if (pid := running_pid(node)) is not None:
+        if only in ("", node.name) and (pid := running_pid(node)) is not None:
             raise ClusterError(
                 f"{node.name} of this network is running",
                 code="CLUSTER_RUNNING",
-                expected="no running node",
+                expected=f"that {only} is down" if only else "no running node",
                 found=f"process {pid}",
-                fix=f"gridchain cluster down {layout.directory}",
+                fix=f"gridchain cluster down {layout.directory}; `up {layout.directory} --node NAME` starts one alone",
             )
 
 

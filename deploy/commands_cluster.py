@@ -84,8 +84,7 @@ async def _foreground(layout: NetworkLayout, output: Output) -> None:
 async def _start_detached(layout: NetworkLayout, only: str) -> NetworkLayout:
     if only:
         chosen = [layout.nodes[layout.node(only)]]
-        if running_pid(chosen[0]) is not None:
-            refuse_running(layout)
+        refuse_running(layout, only)
     else:
         refuse_running(layout)
         layout = layout.with_free_ports(PortClaims())

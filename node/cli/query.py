@@ -113,7 +113,7 @@ def status(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
 
     found = run_async(ask())
     Output(as_json=as_json).result(
-        found.model_dump(mode="json"), status_table([(url, found)]), *_refusal_lines(found.refusals)
+        found.model_dump(mode="json"), status_table([(url, found)]), *refusal_lines(found.refusals)
     )
 
 
@@ -161,12 +161,17 @@ def _show(as_json: bool, model: Model) -> None:
     Output(as_json=as_json).result(document, json.dumps(document, indent=2))
 
 
-def _refusal_lines(refusals: list[RefusalView]) -> list[str]:
-    """Who was refused and who refused us: code, both values, the next step."""
+def refusal_lines(refusals: list[RefusalView]) -> list[str]:
+    """Who was refused and who refused us, how often and when last: code, both values, the next step."""
     lines: list[str] = []
+    now_ms = time.time_ns() // 1_000_000
     for one in refusals:
-        who = one.name or one.address
-        lines.append(f"\n{one.code}: {who} refused this node" if one.by_peer else f"\n{one.code}: refused {who}")
+        who, ago_s = one.name or one.address, max(0, now_ms - one.last_ms) // 1000
+        what = f"{who} refused this node" if one.by_peer else f"{who} cannot be reached"
+        if not one.by_peer and one.code != "UNREACHABLE":
+            what = f"refused {who}"
+        often = f"{one.count} times, last " if one.count > 1 else ""
+        lines.append(f"\n{one.code}: {what} ({often}{ago_s} s ago)")
         lines += [f"  expected {one.expected}", f"  found    {one.found}", f"  fix      {one.fix}"]
     return lines
 

@@ -237,8 +237,10 @@ def test_detached_nodes_outlive_the_command_and_go_down(tmp_path):
         assert all(alive(pid) for pid in pids)
         code, rows = run("status", directory)
         assert (code, rows[0]["status"]["ready"]) == (0, True)
-        code, document = run("up", directory, "--detach")
-        assert (code, document["error"]["code"]) == (1, "CLUSTER_RUNNING")
+        for more in ("--detach", "--node=one"):
+            code, document = run("up", directory, more)
+            assert (code, document["error"]["code"]) == (1, "CLUSTER_RUNNING")
+            assert document["error"]["found"] == f"process {pids[0]}"
         assert run("down", directory) == (0, {"ended": {"one": "ended"}})
         assert gone(pids, 1)
         assert run("down", directory) == (0, {"ended": {"one": "not running"}})

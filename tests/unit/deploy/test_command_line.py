@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ import deploy
 from deploy.layout import NetworkLayout
 from deploy.main import COMMANDS, app
 from ledger.genesis import load_genesis
+from node.api.models import RefusalView
 from node.cli.output import run_command
+from node.cli.query import refusal_lines
 from node.config import NodeConfig, load_config
 from node.keys import load_key
 
@@ -161,6 +164,24 @@ def test_a_node_without_a_home_says_so(cli, tmp_path):
     assert status == 2
     assert "CONFIG_MISSING" in err
     assert "gridchain init" in err
+
+
+def test_refusals_of_a_status_say_when_and_how_often():
+    now_ms = time.time_ns() // 1_000_000
+    told = {"expected": "a", "found": "b", "fix": "c", "outbound": True, "address": "127.0.0.1:1", "name": ""}
+    seen = {"node_id": "0x", "first_ms": now_ms - 60_000, "last_ms": now_ms - 30_500}
+    lines = refusal_lines(
+        [
+            RefusalView(code="UNREACHABLE", by_peer=False, count=3, **told, **seen),
+            RefusalView(code="WRONG_GENESIS", by_peer=True, count=1, **told, **seen),
+            RefusalView(code="UNKNOWN_MEMBER", by_peer=False, count=1, **told, **seen),
+        ]
+    )
+    assert [line.strip() for line in lines if line.startswith("\n")] == [
+        "UNREACHABLE: 127.0.0.1:1 cannot be reached (3 times, last 30 s ago)",
+        "WRONG_GENESIS: 127.0.0.1:1 refused this node (30 s ago)",
+        "UNKNOWN_MEMBER: refused 127.0.0.1:1 (30 s ago)",
+    ]
 
 
 def test_a_networks_directory_is_no_home_but_names_them(cli, network):
