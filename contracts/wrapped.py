@@ -127,6 +127,9 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
                 raise BadValue
             return default
         found = keyed(items, key)
+        if len(values) == 1 and type(values[0]) is set:
+            # of items without a common order the first one that is seen would decide, and a set has no first one
+            items.sort()
         return items[pick(range(len(items)), key=found.__getitem__)]
 
     def min_(*values: Any, key: Any = None, default: Any = _NOTHING) -> Any:
