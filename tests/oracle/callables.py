@@ -11,7 +11,7 @@ from contracts.limits import ITEM_BYTES, LIST_BYTES
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.operators import eager, integers, ranged, sized, sortable, text_of
-from oracle.values import Record, bounded, key, keys_of, number, walk
+from oracle.values import Record, bounded, keys_of, new_key, number, walk
 
 ABSENT: Any = object()
 
@@ -237,7 +237,7 @@ class Builtins:
             if type(row) not in (tuple, list) or len(row) != 2:
                 raise mismatch()
             self.meter.allocate(2 * ITEM_BYTES)
-            made[key(self.meter, row[0])] = row[1]
+            made[new_key(self.meter, row[0])] = row[1]
         return made
 
     def set_(self, value: Any = ()) -> set[Any]:
@@ -247,7 +247,7 @@ class Builtins:
         items = eager(self.meter, value)
         self.meter.spend(G.pair * len(items))
         self.meter.allocate(ITEM_BYTES * len(items))
-        return {key(self.meter, item) for item in items}
+        return {new_key(self.meter, item) for item in items}
 
     def ord_(self, text: Any) -> int:
         if type(text) is not str:

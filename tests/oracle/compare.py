@@ -131,7 +131,7 @@ def check_pure(source: str, calls: list[list[Any]], chance: random.Random, tally
         tally.saw(row)
         agree("the same call again", alone.product(arguments, GAS, MEMORY), row)
         if row.ok and comparable(source):
-            agree(f"plain Python, main({arguments})", row.value, python_value(source, arguments))
+            agree(f"plain Python, main({arguments})", row.value, python_value(source, arguments, row.value))
         for _ in range(2):
             tally.saw(alone.check(arguments, chance.randrange(row.gas + 1), MEMORY))
         tally.saw(alone.check(arguments, GAS, chance.choice((100, 400, 1_000, 3_000, 10_000)) * chance.randrange(1, 9)))

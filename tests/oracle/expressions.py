@@ -14,7 +14,7 @@ from oracle.gas import G, L, Meter
 from oracle.methods import Methods
 from oracle.shapes import Types
 from oracle.storage import Storage, key_part
-from oracle.values import key
+from oracle.values import new_key
 
 UNBOUND: Any = object()
 BUILTINS = frozenset(
@@ -206,14 +206,14 @@ class Expressions:
 
     def set(self, node: ast.Set, frame: Frame) -> Any:
         found, starred = self.items(node.elts, frame)
-        return self.builtins.set_(found) if starred else {key(self.meter, item) for item in found}
+        return self.builtins.set_(found) if starred else {new_key(self.meter, item) for item in found}
 
     def dict(self, node: ast.Dict, frame: Frame) -> Any:
         pairs = []
         for place, value in zip(node.keys, node.values, strict=True):
             assert place is not None
             pairs.append((self.visit(place, frame), self.visit(value, frame)))
-        return {key(self.meter, place): value for place, value in pairs}
+        return {new_key(self.meter, place): value for place, value in pairs}
 
     # comprehensions
 
@@ -224,14 +224,14 @@ class Expressions:
 
     def set_comprehension(self, node: ast.SetComp, frame: Frame) -> Any:
         found: set[Any] = set()
-        self.comprehend(node, frame, lambda: found.add(key(self.meter, self.visit(node.elt, frame))))
+        self.comprehend(node, frame, lambda: found.add(new_key(self.meter, self.visit(node.elt, frame))))
         return ops.made(self.meter, found)
 
     def dict_comprehension(self, node: ast.DictComp, frame: Frame) -> Any:
         found: dict[Any, Any] = {}
 
         def one() -> None:
-            place = key(self.meter, self.visit(node.key, frame))
+            place = new_key(self.meter, self.visit(node.key, frame))
             found[place] = self.visit(node.value, frame)
 
         self.comprehend(node, frame, one)

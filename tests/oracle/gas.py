@@ -106,7 +106,8 @@ class Prices:
         parts = turn_parts(node, index)
         keep = sum(map(self.room, parts))
         if index + 1 == len(node.generators):
-            keep += ITEM_BYTES // 4 if node.generators[index].ifs else ITEM_BYTES
+            item = ITEM_BYTES if isinstance(node, ast.ListComp | ast.GeneratorExp) else 2 * ITEM_BYTES
+            keep += item // 4 if node.generators[index].ifs else item
         return LOOP + sum(map(self.gas, parts)), keep
 
     def runs(self, body: list[ast.stmt], first: int = 0) -> list[Run]:

@@ -10,7 +10,7 @@ from oracle.callables import ABSENT, Builtins
 from oracle.failures import Failure, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.operators import TEXTS
-from oracle.values import key, keys_of, number, walk
+from oracle.values import entry_room, key, keys_of, number, walk
 
 SPACE = " \n\t\r\x0b\x0c"
 TABLE: dict[type, frozenset[str]] = {
@@ -198,10 +198,10 @@ class Methods:
 
     # lists and tuples
 
-    def grow(self, items: Any, more: int, wide: int = 1) -> None:
+    def grow(self, items: Any, more: int, each: int = ITEM_BYTES) -> None:
         if len(items) + more > L.items:
             raise bad_value()
-        self.meter.allocate(wide * ITEM_BYTES * more)
+        self.meter.allocate(each * more)
 
     def list_append(self, items: list[Any], value: Any) -> None:
         self.grow(items, 1)
@@ -286,14 +286,14 @@ class Methods:
         self.meter.spend(G.helper)
         found = key(self.meter, place)
         if found not in table:
-            self.grow(table, 1, 2)
+            self.grow(table, 1, entry_room(found))
         return table.setdefault(found, default)
 
     def dict_update(self, table: dict[Any, Any], more: Any) -> None:
         if type(more) is not dict:
             raise mismatch()
         self.meter.spend(G.listing + 2 * G.item * len(more))
-        self.grow(table, sum(1 for place in more if place not in table), 2)
+        self.grow(table, sum(1 for place in more if place not in table), 2 * ITEM_BYTES)
         table.update(more)
 
     def set_copy(self, table: Any) -> Any:
@@ -304,7 +304,7 @@ class Methods:
         self.meter.spend(G.helper)
         found = key(self.meter, value)
         if found not in items:
-            self.grow(items, 1, 2)
+            self.grow(items, 1, entry_room(found))
         items.add(found)
 
     def set_discard(self, items: set[Any], value: Any) -> None:

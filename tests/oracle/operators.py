@@ -7,10 +7,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from contracts.limits import ITEM_BYTES, search_gas
+from contracts.limits import search_gas
 from oracle.failures import Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
-from oracle.values import SCALARS, Record, bounded, key, keys_of, number, walk
+from oracle.values import SCALARS, Record, bounded, entry_room, key, keys_of, number, walk
 
 TEXTS, SEQUENCES = (str, bytes), (list, tuple)
 _INTEGER: dict[type, Callable[[Any, Any], Any]] = {
@@ -197,7 +197,7 @@ def set_item(meter: Meter, a: Any, b: Any, value: Any) -> None:
         meter.spend(G.helper)
         place = key(meter, b)
         if place not in a:
-            meter.allocate(2 * ITEM_BYTES)
+            meter.allocate(entry_room(place))
             if len(a) >= L.items:
                 raise bad_value()
         a[place] = value

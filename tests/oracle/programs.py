@@ -54,7 +54,7 @@ class Statements(Holders):
         roll = self.chance.random()
         if depth > 0 and roll < 0.3:
             return self.chance.choice(
-                (self.if_, self.for_, self.for_, self.while_, self.try_, self.match_, self.if_, self.nested)
+                (self.if_, self.for_, self.for_, self.while_, self.try_, self.try_, self.match_, self.nested)
             )(depth)
         if roll < 0.62:
             return self.assign()
@@ -229,15 +229,35 @@ class Statements(Holders):
         return lines + [TAB + line for line in body] + self.else_(depth)
 
     def try_(self, depth: int) -> list[str]:
+        calm, self.risk = self.risk, self.chance.choice((0.1, 0.6, 0.9))
         lines = self.block("try:", depth)
+        if self.chance.random() < 0.8:
+            lines.append(TAB + self.trouble())
+        self.risk = calm
         for _ in range(self.chance.choice((1, 1, 2))):
-            names = self.chance.sample(CODES, self.chance.choice((1, 1, 2, 4)))
+            names = self.chance.sample(CODES, self.chance.choice((1, 2, 4, 6)))
             lines += self.block(f"except {names[0] if len(names) == 1 else '(' + ', '.join(names) + ')'}:", depth, 2)
         if self.chance.random() < 0.2:
             lines += self.block("else:", depth, 2)
         if self.chance.random() < 0.3:
             lines += ["finally:", *(TAB + line for line in [*self.assign(), *self.change()])]
         return lines
+
+    def trouble(self) -> str:
+        """A statement that often fails."""
+        of, name = self.of, self.fresh("v")
+        return self.pick(
+            f"assert {of('bool', 1)}",
+            "revert('FULL', 7)",
+            "raise Revert('EMPTY')",
+            f"{name} = {of('li', 1)}[{self.index(1)}]",
+            f"{name} = {of('int', 1)} // {of('int', 1)}",
+            f"{name} = {of('ds', 1)}[{of('str', 1)}]",
+            f"{name} = {of('int', 1)} * K27 * {of('int', 1)}",
+            f"{name} = {of('str', 1)} + {of(self.pick('int', 'str'), 1)}",
+            f"{name} = int({of('str', 1)})",
+            f"{name} = {of('di', 1)}.pop({of('int', 1)})",
+        )
 
     def match_(self, depth: int) -> list[str]:
         kind = self.pick("int", "str", "bool", "none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.limits import ITEM_BYTES, WIDE_KEY_BYTES
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
 
@@ -49,6 +50,19 @@ def key(meter: Meter, value: Any) -> Any:
     elif kept_otherwise(value):
         meter.spend(G.wide_key)
     return checked_key(value)
+
+
+def new_key(meter: Meter, value: Any) -> Any:
+    """A key that a display, comprehension, `dict` or `set` is given: memory of its form too."""
+    place = key(meter, value)
+    if kept_otherwise(place):
+        meter.allocate(WIDE_KEY_BYTES)
+    return place
+
+
+def entry_room(place: Any) -> int:
+    """Memory of a new entry of a dict or set."""
+    return 2 * ITEM_BYTES + (WIDE_KEY_BYTES if kept_otherwise(place) else 0)
 
 
 def checked_key(value: Any) -> Any:

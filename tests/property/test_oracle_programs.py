@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import random
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from contracts import statements
 from contracts.compile import _compiled
+from contracts.limits import GasTable, Limits
 from oracle import compare
 from oracle.campaign import campaign, run_chunk
 from oracle.compare import Different, Tally, check_kept, check_pure, check_seed, difference, source_of
@@ -44,6 +47,16 @@ def test_the_oracle_knows_nothing_of_the_product_but_its_tables() -> None:
         assert not reached & {"oracle.compare", "oracle.campaign"}, path.name
 
 
+def test_the_account_of_gas_names_every_price_and_no_other() -> None:
+    text = (HERE.parents[1] / "docs" / "gas.md").read_text(encoding="utf-8")
+    assert [field.name for field in fields(GasTable) if f"`{field.name}`" not in text] == []
+    names = set(re.findall(r"`([a-z0-9_]+_[a-z0-9_]+)`", text))
+    known = {field.name for row in (GasTable, Limits) for field in fields(row)} | FUNCTIONS
+    assert names <= known, names - known
+
+
+FUNCTIONS = {"search_gas", "strip_gas", "match_case", "from_bytes", "bit_length", "to_bytes", "mul_div", "view_call"}
+FUNCTIONS |= {"contract_address", "verify_ed25519"}
 OURS = {"contracts", "ledger", "consensus", "p2p", "node", "deploy", "bench", "gridchain"}
 
 
@@ -123,7 +136,7 @@ def test_a_difference_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[tuple[Any, ...]] = []
     monkeypatch.setattr(compare, "keep", lambda *row: found.append(row))
     monkeypatch.setattr(compare, "shrunk", lambda source, fails: source if fails(source) else "")
-    monkeypatch.setattr(statements, "LOOP_GAS", 7)
+    monkeypatch.setattr("contracts.rewrite.FUNCTION_GAS", 13)
     _compiled.cache_clear()
     try:
         with pytest.raises(Different, match="seed 2"):
