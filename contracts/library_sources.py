@@ -22,6 +22,7 @@ SLOT_LENGTHS_MS = (HOUR_MS // 4, HOUR_MS // 2, HOUR_MS)
 
 AUCTION = "double_auction"
 COMMUNITY = "community_vpp"
+MATCHING = "matching"
 """Names of the markets' instances; a chain has one market that settles its meters."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
@@ -31,6 +32,16 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "metering": ("metering.py",),
     "routing": ("routing.py", "routing_views.py"),
     "assignment": ("assignment.py", "assignment_exact.py"),
+    "matching": (
+        "matching.py",
+        "matching_rules.py",
+        "matching_orders.py",
+        "matching_cycle.py",
+        "matching_delivery.py",
+        "matching_settlement.py",
+        "matching_grid.py",
+        "matching_views.py",
+    ),
     "double_auction": (
         "double_auction.py",
         "double_auction_orders.py",
@@ -128,12 +139,36 @@ class CommunityMode:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchingMode:
+    """Parameters and options of market D; the defaults are those of a node, but sealed requests and offers are the
+    caller's choice. The gate is T1, the match T2. `reward`: tokens an order; `v_cap` 0: none; `newcomers`: every so
+    many cycles one goes by price (0: never); `ceiling`: no price above retail; `rule_slots`: when the time for a ruling
+    ends."""
+
+    sealed: bool
+    alpha: int = 400_000
+    v_cap: int = ONE
+    first_rc: int = 0
+    newcomers: int = 0
+    reward: int = 10_000
+    loss_ppm: int = 30_000
+    step_ppm: int = 100_000
+    rule_slots: int = 8
+    ceiling: bool = True
+    self_trade: bool = False
+    checked: bool = True
+    weighted: bool = True
+    saving: bool = False
+    third_meter: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryParameters:
     """All that the library's contracts need to know at genesis. `mode` says which market settles the meters."""
 
     institutions: Institutions
     calendar: Calendar
-    mode: AuctionMode | CommunityMode
+    mode: AuctionMode | CommunityMode | MatchingMode
     tariffs: Tariffs = field(default_factory=Tariffs)
 
 
@@ -195,8 +230,20 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         _installation("registry", registry, ("metering", market.name)),
         _installation("token", token, ()),
         _installation("metering", metering, (market.name,)),
+        *_asked_by(parameters, market.name),
         market,
     ]
+
+
+def _asked_by(parameters: LibraryParameters, market: str) -> list[Installation]:
+    """The instances that only some markets call."""
+    when = parameters.calendar
+    if market != MATCHING:
+        return []
+    routing: list[Value] = [
+        parameters.institutions.grid_company, when.slot_ms, when.slot0_ms, when.open_slots, [market],
+    ]  # fmt: skip
+    return [_installation("routing", routing, ()), _installation("assignment", [], ())]
 
 
 def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
@@ -219,6 +266,23 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
                 who.grid_company, who.community, [*ahead, *late], bounds, terms, mode.sealed, mode.owner_settles,
             ]  # fmt: skip
             return _installation(COMMUNITY, arguments, ("token", "metering"))
+        case MatchingMode():
+            return _matching(parameters, mode, [*ahead, when.t2_slots, *late])
+
+
+def _matching(parameters: LibraryParameters, mode: MatchingMode, calendar: list[Value]) -> Installation:
+    who, tariffs = parameters.institutions, parameters.tariffs
+    arguments: list[Value] = [
+        [who.grid_company, who.community, who.trading_center, who.notary],
+        [*calendar, mode.rule_slots, parameters.calendar.slot_ms // 4],
+        [
+            tariffs.feed, tariffs.retail, tariffs.retail if mode.ceiling else tariffs.max_price,
+            tariffs.rated_margin_ppm, tariffs.sealed_deposit, mode.reward, mode.loss_ppm, mode.step_ppm,
+        ],
+        [mode.alpha, mode.v_cap, mode.first_rc, mode.newcomers],
+        [mode.sealed, mode.self_trade, mode.checked, mode.weighted, mode.saving, mode.third_meter],
+    ]  # fmt: skip
+    return _installation(MATCHING, arguments, ("registry", "token", "metering", "routing", "assignment"))
 
 
 def governance_contract(electorate: Electorate) -> Installation:

@@ -18,10 +18,12 @@ MAX_NAME = 32
 MAX_VERSIONS = 64
 MAX_TRADES = 512
 MAX_PAGE = 256
+MAX_BANDS = 32
+MAX_FEE = 10**12
 NO_LINE = 2**32
 NO_GRID = 2**32
 
-Rules = record("Rules", slot_ms=u64, slot0_ms=u64)
+Rules = record("Rules", slot_ms=u64, slot0_ms=u64, lead_ms=u64)
 Grid = record(
     "Grid", from_slot=u64, root=u64, buses=list[str], levels=list[u64], lines=list[str], heads=list[u64], tails=list[u64],
     weights=list[u64], capacities=list[u64], lengths=list[u64],
@@ -29,6 +31,7 @@ Grid = record(
 Hop = record(
     "Hop", market=Address, seq=u64, seller=Address, buyer=Address, wh=u64, granted=u64, weight=u64, path=list[u64],
 )
+Fees = record("Fees", levels=list[u64], bounds_m=list[u64], bands=list[u64])
 Queue = record("Queue", trades=u64, curtailed_wh=u64, flows=list[int], digest=bytes)
 
 rules_cell = Var(Rules)
@@ -36,10 +39,15 @@ grid_account = Var(Address)
 markets = Map(Address, bool)
 starts = Var(list[u64], default=[])
 grids = Map(u64, Grid)
+fee_starts = Var(list[u64], default=[])
+fee_tables = Map(u64, Fees)
 queues = Map(u64, Queue)
 hops = Map((u64, u64), Hop)
 
 GridPosted = event("GridPosted", indexed=("version",), version=u64, from_slot=u64, buses=u64, lines=u64)
+FeesPosted = event(
+    "FeesPosted", indexed=("from_slot",), from_slot=u64, levels=list[u64], bounds_m=list[u64], bands=list[u64],
+)
 TradeRouted = event(
     "TradeRouted", indexed=("slot", "seller", "buyer"), slot=u64, position=u64, market=Address, seq=u64, seller=Address,
     buyer=Address, wh=u64, granted=u64, path=list[u64],
@@ -48,9 +56,10 @@ PathQueue = event("PathQueue", indexed=("slot",), slot=u64, trades=u64, curtaile
 
 
 @init
-def setup(grid: Address, slot_ms: u64, slot0_ms: u64, market_names: list[str]) -> None:
+def setup(grid: Address, slot_ms: u64, slot0_ms: u64, lead_slots: u64, market_names: list[str]) -> None:
+    """`lead_slots`: a grid is posted that long before its first slot, so that no order that was taken loses its bus."""
     grid_account.set(grid)
-    rules_cell.set(Rules(slot_ms=slot_ms, slot0_ms=slot0_ms))
+    rules_cell.set(Rules(slot_ms=slot_ms, slot0_ms=slot0_ms, lead_ms=lead_slots * slot_ms))
     for name in market_names:
         markets[contract_address(name)] = True
 
@@ -62,15 +71,12 @@ def setup(grid: Address, slot_ms: u64, slot0_ms: u64, market_names: list[str]) -
 def post_grid(
     from_slot: u64, root: u64, buses: list[str], levels: list[u64], lines: list[str], ends: list[list], figures: list[list]
 ) -> u64:
-    """The grid from a slot on that has not begun. `root`: the bus towards the upstream grid; `ends`: [from, to] of each
+    """The grid from a slot on whose orders are not taken yet. `root`: the bus towards the upstream grid; `ends`: [from, to] of each
     line, positions in `buses`; `figures`: [weight, capacity W, length m]. Returns its version."""
     require(ctx.sender == grid_account.get(), "NOT_ALLOWED")
-    rules = rules_cell.get()
-    require(rules.slot0_ms + from_slot * rules.slot_ms > ctx.market_time_ms, "SLOT_BEGUN")
     known = starts.get()
     version = len(known)
-    require(version < MAX_VERSIONS, "TOO_MANY_VERSIONS")
-    require(version == 0 or known[version - 1] < from_slot, "NOT_AFTER_LAST")
+    check_start(known, from_slot)
     check_names(buses, MAX_BUSES, "BAD_BUS")
     check_names(lines, MAX_LINES, "BAD_LINE")
     require(len(levels) == len(buses) and root < len(buses) and max(levels) <= MAX_LEVEL, "BAD_BUS")
@@ -91,6 +97,13 @@ def post_grid(
     starts.set(known + [from_slot])
     emit(GridPosted, version=version, from_slot=from_slot, buses=len(buses), lines=len(lines))
     return version
+
+
+def check_start(known: list, from_slot: int) -> None:
+    rules = rules_cell.get()
+    require(rules.slot0_ms + from_slot * rules.slot_ms - rules.lead_ms > ctx.market_time_ms, "SLOT_BEGUN")
+    require(len(known) < MAX_VERSIONS, "TOO_MANY_VERSIONS")
+    require(len(known) == 0 or known[len(known) - 1] < from_slot, "NOT_AFTER_LAST")
 
 
 def check_names(names: list[str], most: int, code: str) -> None:
@@ -120,6 +133,21 @@ def bus_number(grid: Grid, name: str) -> int:
     if name not in grid.buses:
         revert("UNKNOWN_BUS", {"bus": name})
     return grid.buses.index(name)
+
+
+@export
+def post_fees(from_slot: u64, levels: list[u64], bounds_m: list[u64], bands: list[u64]) -> None:
+    """The grid-fee table from a slot on, micro-currency per kWh: by the higher voltage level of the two buses, and by the
+    length of the path: band b while it is not above `bounds_m[b]`, the last band beyond all bounds."""
+    require(ctx.sender == grid_account.get(), "NOT_ALLOWED")
+    known = fee_starts.get()
+    check_start(known, from_slot)
+    require(0 < len(levels) <= MAX_LEVEL + 1 and 0 < len(bands) <= MAX_BANDS, "BAD_FEES")
+    require(len(bounds_m) + 1 == len(bands) and bounds_m == sorted(bounds_m), "BAD_FEES")
+    require(max(levels) <= MAX_FEE and max(bands) <= MAX_FEE, "BAD_FEES")
+    fee_tables[from_slot] = Fees(levels=levels, bounds_m=bounds_m, bands=bands)
+    fee_starts.set(known + [from_slot])
+    emit(FeesPosted, from_slot=from_slot, levels=levels, bounds_m=bounds_m, bands=bands)
 
 
 # Ways

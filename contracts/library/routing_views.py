@@ -71,6 +71,42 @@ def distances(slot: u64, sources: list[str], targets: list[str]) -> list:
     return rows
 
 
+def fees_in(slot: int) -> Fees | None:
+    found = None
+    for start in fee_starts.get():
+        if start <= slot:
+            found = start
+    if found is None:
+        return None
+    return fee_tables[found]
+
+
+def fee_price(fees: Fees, way: list) -> int:
+    """Grid fee per kWh of a way [length m, level]; a level above the table's counts as its last."""
+    band = 0
+    while band < len(fees.bounds_m) and way[0] > fees.bounds_m[band]:
+        band += 1
+    return fees.levels[min(way[1], len(fees.levels) - 1)] + fees.bands[band]
+
+
+@view
+def fees(slot: u64, sources: list[str], targets: list[str]) -> list:
+    """For each source a row of the grid fee per kWh to each target; without a table all 0."""
+    table = fees_in(slot)
+    if table is None:
+        return [[0] * len(targets) for _ in sources]
+    return [[fee_price(table, way) for way in row] for row in distances(slot, sources, targets)]
+
+
+@view
+def fee_table(slot: u64) -> dict | None:
+    """The grid-fee table that holds in a slot."""
+    table = fees_in(slot)
+    if table is None:
+        return None
+    return {"levels": table.levels, "bounds_m": table.bounds_m, "bands": table.bands}
+
+
 def lengths_from(grid: Grid, via: list) -> list:
     """Length in m of the path of every bus, given the lines by which the buses are reached."""
     lengths = [NO_LINE] * len(via)

@@ -22,7 +22,7 @@ TOLERANCE_KW = 0.3
 def routing(deploy: Deployer, accounts: Accounts) -> Instance:
     """Slot 0 begins an hour after genesis; `market` may queue trades through its own address."""
     return deploy(
-        library_source("routing"), accounts.grid, SLOT_MS, 4 * SLOT_MS, ["market"], name="routing"
+        library_source("routing"), accounts.grid, SLOT_MS, 4 * SLOT_MS, 2, ["market"], name="routing"
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def test_who_may_queue_and_post(
         square.post_grid(9, 0, ["a", "a"], [0, 0], ["ab"], [[0, 1]], [[1, 1, 1]], sender=accounts.grid)
     assert square.post_grid(9, 0, *line, sender=accounts.grid) == 1
     assert [square.grid(slot)["version"] for slot in (0, 8, 9, 100)] == [0, 0, 1, 1]
-    chain.advance(4 * SLOT_MS + 10 * SLOT_MS)
+    chain.advance(4 * SLOT_MS + 8 * SLOT_MS)
     with expect_revert("SLOT_BEGUN"):
         square.post_grid(10, 0, *line, sender=accounts.grid)
 
