@@ -78,6 +78,8 @@ def _plain(meter: Meter) -> dict[str, Helper]:
         "pyint": int,
         "type": type,
         "replace": msgspec.structs.replace,
+        "turns": _turns,
+        "anything": BaseException,
     }
 
 
@@ -87,6 +89,11 @@ def _within(value: int, low: int, high: int) -> int:
     from contracts.faults import Overflow
 
     raise Overflow
+
+
+def _turns(source: range, item: int) -> int:
+    """How many turns a loop over a range has begun when it is at an item."""
+    return source.index(item) + 1
 
 
 def _tick(meter: Meter) -> Helper:
