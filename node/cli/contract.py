@@ -12,16 +12,16 @@ import typer
 
 from contracts.abi_openapi import abi_openapi
 from contracts.abi_schema import abi_schema
-from contracts.compile import compile_source
 from contracts.gas_profile import gas_by_line
 from contracts.limits import PYC1
 from contracts.review import review
 from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
-from ledger.errors import ConfigError, DecodeError
+from ledger.errors import DecodeError
 from node.cli.confined import Died, confined
 from node.cli.contract_chain import COMMANDS, signer_of
 from node.cli.contract_files import new_contract
+from node.cli.contract_sources import read_admitted, read_source
 from node.cli.output import (
     ARGUMENTS_FIX,
     DEFAULT_URL,
@@ -175,7 +175,7 @@ def diff(
     """Show what an upgrade changes: storage, entries, events. Exit code 1 if the chain would refuse it."""
     from node.cli.contract_diff import difference
 
-    found = difference(read_source(old), read_source(new))
+    found = difference(read_admitted(old), read_admitted(new))
     Output(as_json=as_json).result(found.document(), *found.lines())
     if found.refused:
         raise typer.Exit(ExitCode.FAILED)
@@ -217,7 +217,7 @@ def abi(
     as_json: JsonOption = False,
 ) -> None:
     """Print the interface of a contract as JSON Schema: entries, events, storage, records."""
-    program = compile_source(read_source(file), pure=pure)
+    _, program = read_admitted(file, pure=pure)
     document = abi_openapi(program, openapi) if openapi else abi_schema(program)
     Output(as_json=as_json).result(document, json.dumps(document, indent=2))
 
@@ -238,22 +238,6 @@ def new(
 
 for command in COMMANDS:
     app.command()(command)
-
-
-def read_source(file: Path) -> bytes:
-    """At most one byte more than a source may have. Raise `ConfigError`."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(PYC1.source_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            "the source cannot be read",
-            code="NO_SOURCE",
-            expected="a readable file",
-            found=f"{file}: {reason}",
-            fix="check the path; `gridchain contract new NAME` begins one",
-        ) from None
 
 
 def json_arguments(text: str) -> list[Any]:

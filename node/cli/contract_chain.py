@@ -55,11 +55,9 @@ def deploy(
 ) -> None:
     """Put a source on the chain and propose to approve it. Prints its hash and the proposal's number."""
     from contracts.artifacts import make_artifact
-    from contracts.compile import compile_source
-    from node.cli.contract import read_source
+    from node.cli.contract_sources import read_admitted
 
-    source = read_source(file)
-    compile_source(source)
+    source, _ = read_admitted(file)
     signer = signer_of(key, passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
     artifact = make_artifact(source, calls or [], roles)
@@ -265,7 +263,7 @@ def _artifact(text: str, calls: list[str] | None, roles: str) -> bytes:
     if text.startswith("0x"):
         return parse_id(text, "an artifact")
     from contracts.artifacts import make_artifact
-    from node.cli.contract import read_source
+    from node.cli.contract_sources import read_source
 
     return bytes(make_artifact(read_source(Path(text)), calls or [], roles).hash)
 

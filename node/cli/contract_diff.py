@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.artifacts import PENDING, Change, changes, layout_changes, layout_fault, make_artifact, record_of
-from contracts.compile import Program, compile_source
+from contracts.compile import Program
 
 VERDICTS: Final = {
     "same": "the sources are the same",
@@ -56,15 +56,11 @@ def _shown(change: Change) -> list[str]:
     return [f"  {sign} {change.name}  {text}"]
 
 
-def difference(old: bytes, new: bytes) -> Difference:
-    """Compare two sources as the chain does at a vote on an upgrade. Raise `SourceRejected` for one that is refused."""
-    before, after = compile_source(old), compile_source(new)
-    first, second = (
-        record_of(program, make_artifact(source), bytes(32), 0, PENDING)
-        for program, source in ((before, old), (after, new))
-    )
+def difference(old: tuple[bytes, Program], new: tuple[bytes, Program]) -> Difference:
+    """Compare two sources as the chain does at a vote on an upgrade."""
+    first, second = (record_of(program, make_artifact(source), bytes(32), 0, PENDING) for source, program in (old, new))
     refused = layout_fault(first, second)
-    if old == new:
+    if old[0] == new[0]:
         verdict = "same"
     elif refused:
         verdict = _REFUSED[refused]
@@ -75,7 +71,7 @@ def difference(old: bytes, new: bytes) -> Difference:
         refused,
         tuple(layout_changes(first, second)),
         tuple(changes(dict(first.entries), dict(second.entries))),
-        tuple(changes(_events(before), _events(after))),
+        tuple(changes(_events(old[1]), _events(new[1]))),
     )
 
 

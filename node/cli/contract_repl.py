@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.values import from_json
 from ledger.crypto import SigningKey
+from node.cli.contract_sources import read_admitted
 from node.cli.output import ExitCode, Output
 from node.contract_testing.console import Answer, Console, Quit
 
@@ -21,6 +22,7 @@ def session(output: Output, file: Path | None, arguments: list[Any]) -> int:
     """Deploy a file, then read lines to the end. Raise `GridchainError` if the file cannot be deployed."""
     console = Console(Path.cwd())
     if file is not None:
+        read_admitted(file)
         values = [from_json(argument) for argument in arguments]
         console.current = console.deployer(file, *values)
         name = console.current.contract_name

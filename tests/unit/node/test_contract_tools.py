@@ -129,7 +129,7 @@ def test_a_source_that_is_refused_has_no_difference(cli, tmp_path: Path) -> None
     (tmp_path / "old.py").write_text("import os\n")
     status, out, _ = cli("diff", tmp_path / "old.py", tmp_path / "old.py", "--json")
     assert (status, json.loads(out)["error"]["code"]) == (1, "C031")
-    assert cli("diff", tmp_path / "old.py", tmp_path / "none.py")[0] == 2
+    assert cli("diff", tmp_path / "none.py", tmp_path / "old.py")[0] == 2
 
 
 def test_findings_as_sarif(cli, tmp_path: Path) -> None:
