@@ -342,3 +342,53 @@ def test_unknown_parameters_of_a_strategy(box) -> None:
     with pytest.raises(TypeError, match="no parameter prize"):
         strategies_for(box.put, prize=st.none())
     assert compile_source(BOX) is box.chain.program("box")
+
+
+WIDE = """
+count = Var(u256, default=0)
+before = Var(u64, default=0, was="count")
+
+
+@migrate
+def widen(version: u64, cursor: bytes) -> bytes | None:
+    require(before.get() < 50, "TOO_MANY")
+    count.set(before.get() * 1000)
+    return None if len(cursor) == 2 else cursor + b"x"
+
+
+@export
+def add(by: u64) -> u256:
+    require(by > 0, "NOTHING")
+    count.set(count.get() + by)
+    require(by < 7, "MUCH")
+    return count.get()
+"""
+
+
+def test_an_upgrade_migrates_and_failures_name_the_new_slots(chain, deploy, box) -> None:
+    deploy.upgrade(box, WIDE)
+    assert box.add(1) == 10_001
+    with pytest.raises(CallFailed) as caught:
+        box.add(7)
+    assert "written   box.count: 10001 -> 10008 (undone)" in str(caught.value)
+    with pytest.raises(AttributeError, match="no entry put"):
+        _ = box.put
+    assert all(sent.contract == "box" for sent in chain.log)
+
+
+def test_an_upgrade_that_is_refused_or_fails_changes_nothing(chain, deploy) -> None:
+    box = deploy(BOX, 50, name="box")
+    with pytest.raises(ConfigError, match="TOO_MANY") as caught:
+        deploy.upgrade(box, WIDE)
+    assert "line 8, batch 1" in str(caught.value)
+    assert box.put(5) == 51
+    for source, code in (
+        ("n = Var(u64, default=0)\n", "LAYOUT_CHANGED"),
+        (BOX + "\nx = Var(u256, default=0, was='count')\n", "WAS_MISMATCH"),
+        (BOX, "SAME_ARTIFACT"),
+    ):
+        with pytest.raises(ConfigError, match=code):
+            deploy.upgrade(box, source)
+    with pytest.raises(SourceRejected, match="C031"):
+        deploy.upgrade(box, "import os\n")
+    assert box.put(5) == 52
