@@ -6,7 +6,7 @@ an interval; it decides where the 256-bit range check can be left out. Kinds nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.limits import PYC1
@@ -15,6 +15,9 @@ LOW, HIGH = PYC1.int_low, PYC1.int_high - 1
 U64_MAX = 2**64 - 1
 U256_MAX = PYC1.int_high - 1
 """Stored `u256` values are non-negative and obey the width rule of the language, so the largest is 2^255-1."""
+_HEAVIEST = 256
+"""Kinds inside a kind, above which nothing is said of its items: a line that puts a tuple into a tuple twice would
+double what there is to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,13 @@ class Kind:
     items: tuple[Kind, ...] = ()
     name: str = ""
     optional: bool = False
+    weight: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weight = 1 + sum([item.weight for item in self.items])
+        if weight > _HEAVIEST:
+            object.__setattr__(self, "items", ())
+        object.__setattr__(self, "weight", weight if weight <= _HEAVIEST else 1)
 
     @property
     def number(self) -> bool:
@@ -39,6 +49,8 @@ class Kind:
         """A number or None: equality with anything costs nothing."""
         return self.tag in ("int", "bool", "none")
 
+
+_STEP, _BASE, _COUNTED = 2**64, 2**128, 2**130
 
 ANY = Kind("any")
 NEVER = Kind("never")
@@ -138,6 +150,20 @@ def widen(old: Kind, new: Kind) -> Kind:
     if old.items and new.items and len(old.items) == len(new.items) and old.tag == new.tag:
         return replace(new, items=tuple(widen(x, y) for x, y in zip(old.items, new.items, strict=True)))
     return new
+
+
+def counted(base: Kind, step: Kind) -> Kind | None:
+    """What a variable can be that is only ever bound to something of `base`, or changed by something of `step`.
+
+    Every change costs gas, of which there is less than 2^64, so it never gets far. None if base or step are too wide.
+    """
+    if not _whole(base, _BASE) or not _whole(step, _STEP):
+        return None
+    return Kind("int", base.low if step.low >= 0 else -_COUNTED, base.high if step.high <= 0 else _COUNTED)
+
+
+def _whole(kind: Kind, bound: int) -> bool:
+    return kind.tag == "int" and not kind.optional and -bound <= kind.low and kind.high <= bound
 
 
 def settled(kind: Kind) -> Kind:
