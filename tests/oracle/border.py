@@ -77,6 +77,7 @@ def started(contract: Contract, name: str, meter: Meter, state: State) -> Statem
     types.records = contract.records
     running = Statements(contract, meter, types, Storage(name, types, meter, state))
     running.constants = {constant: copied(value) for constant, value in contract.constants.items()}
+    running.storage.indexes = contract.indexes
     running.events, running.instance = [], name
     return running
 

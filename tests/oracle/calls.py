@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.limits import TEXT_BYTES
 from oracle import operators as ops
-from oracle.contract import Function, Slot, held
+from oracle.contract import Function, Index, Slot, held
 from oracle.expressions import Expressions, Frame
 from oracle.failures import RESERVED, Failure, Stop, bad_value, mismatch
 from oracle.gas import G, L
@@ -141,6 +141,8 @@ class Calls(Expressions):
         slot = self.slot(func.value, frame)
         if slot is not None:
             return self.slot_method(node, slot, func.attr, frame)
+        if isinstance(func.value, ast.Name) and func.value.id in self.contract.indexes and not frame.has(func.value.id):
+            return self.index_method(node, self.contract.indexes[func.value.id], func.attr, frame)
         base = func.value.id if isinstance(func.value, ast.Name) and not frame.has(func.value.id) else ""
         if (base, func.attr) in (("bytes", "fromhex"), ("int", "from_bytes")):
             return self.builtins.call(func.attr, self.arguments(node, frame), self.named(node, frame))
@@ -164,15 +166,22 @@ class Calls(Expressions):
             place = storage.head(slot), ()
             if name == "get":
                 return storage.load(slot, place[0])
-            return storage.store(place, self.types.check(slot.value, self.visit(node.args[0], frame), True))
+            return storage.store(slot, place, self.types.check(slot.value, self.visit(node.args[0], frame), True))
         if name == "get":
             place = self.slot_key(slot, node.args[0], frame)
             return storage.find(slot, place[0], *[self.visit(part, frame) for part in node.args[1:]])
+        start, named = self.page_arguments(node, frame)
+        return storage.page(slot, name == "items", *start, **named)
+
+    def index_method(self, node: ast.Call, index: Index, name: str, frame: Frame) -> Any:
+        start, named = self.page_arguments(node, frame)
+        slot = self.contract.slots[index.of]
+        return self.storage.index_page(index, slot, name == "items", *start, **named)
+
+    def page_arguments(self, node: ast.Call, frame: Frame) -> tuple[list[Any], Named]:
         start = [self.visit(part, frame) for part in node.args]
-        named = {
-            {"prefix": "start"}.get(part.arg or "", part.arg): self.visit(part.value, frame) for part in node.keywords
-        }
-        return storage.page(slot, name == "items", *start, **{str(arg): value for arg, value in named.items()})
+        named = {str(part.arg): self.visit(part.value, frame) for part in node.keywords}
+        return start, {{"prefix": "start"}.get(name, name): value for name, value in named.items()}
 
     # module API
 

@@ -42,6 +42,15 @@ class Slot:
     default: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Rows beside a map: `view` is what their keys look like, the indexed fields and the map's key."""
+
+    of: str
+    by: tuple[str, ...]
+    view: Slot
+
+
 @dataclass(slots=True)
 class Contract:
     """Everything that a source declares. `nested`: the function that a call or a name in the source stands for."""
@@ -50,6 +59,7 @@ class Contract:
     records: dict[str, dict[str, Shape]] = field(default_factory=dict)
     events: dict[str, tuple[str, dict[str, Shape]]] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
+    indexes: dict[str, Index] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     nested: dict[int, Function] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
@@ -87,6 +97,11 @@ def declare(contract: Contract, name: str, value: ast.expr) -> None:
             parts = key.elts if isinstance(key, ast.Tuple) else [key]
             shapes = tuple(map(read, parts))
             contract.slots[name] = Slot(name, shapes, isinstance(key, ast.Tuple), read(shape), default(contract, value))
+        case ast.Call(func=ast.Name(id="Index"), args=[ast.Name(id=of)], keywords=[ast.keyword(value=fields_)]):
+            slot = contract.slots[of]
+            by = ast.literal_eval(fields_)
+            key = tuple(contract.records[slot.value.tag][part] for part in by) + slot.key
+            contract.indexes[name] = Index(of, by, Slot(name, key, True, slot.value, MISSING))
         case _:
             contract.constants[name] = constant(contract, value)
 

@@ -26,6 +26,9 @@ owners = Map((Address, u64), Item)
 flags = Map((bool, bytes, int), list[int])
 items = Map(u64, Item)
 boxes = Map(bytes, Box)
+by_name = Index(items, by=("name", "flag"))
+by_big = Index(owners, by=("big",))
+by_n = Index(items, by=("n",))
 
 Moved = event("Moved", indexed=("n",), n=u64, who=Address, note=str)
 Listed = event("Listed", values=list[int], big=int)
@@ -36,6 +39,7 @@ KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "signed": (("int",), "bool"), "wide": (("u256",), "bytes"), "owners": (("Address", "u64"), "rec"),
     "flags": (("bool", "bytes", "int"), "li"), "items": (("u64",), "rec"), "boxes": (("bytes",), "box"),
 }  # fmt: skip
+INDEXES = {"by_name": ("str", "bool", "u64"), "by_big": ("int", "Address", "u64"), "by_n": ("u64", "u64")}
 PARAMETERS = (
     "int",
     "u64",
@@ -119,8 +123,8 @@ class MarketProgram(PureProgram):
 
     def page(self) -> str:
         """A page of a map."""
-        name = self.chance.choice(tuple(KEYS))
-        parts = KEYS[name][0]
+        name = self.chance.choice((*KEYS, *INDEXES))
+        parts = INDEXES[name] if name in INDEXES else KEYS[name][0]
         prefix = ""
         if len(parts) > 1 and self.chance.random() < 0.6:
             taken = parts[: self.chance.randrange(1, len(parts))]
@@ -130,7 +134,7 @@ class MarketProgram(PureProgram):
             )
         after = ""
         if self.chance.random() < 0.3:
-            key = self.key(name)
+            key = ", ".join(self.of(kind, 1) for kind in parts) if name in INDEXES else self.key(name)
             after = f"after={key if len(parts) == 1 or key.startswith('(') else f'({key})'}"
         limit = self.pick("", "limit=2", "limit=1", f"limit={self.of('int', 0) if self.risky() else '9'}")
         return f"{name}.{self.pick('items', 'keys')}({', '.join(part for part in (prefix, after, limit) if part)})"

@@ -101,7 +101,7 @@ class Statements(Calls):
             assert isinstance(target, ast.Subscript)
             slot = self.slot(target.value, frame)
             if slot is not None:
-                self.storage.drop(self.slot_key(slot, target.slice, frame)[0])
+                self.storage.drop(slot, self.slot_key(slot, target.slice, frame))
             else:
                 base = self.visit(target.value, frame)
                 ops.del_item(self.meter, base, self.visit(target.slice, frame))
@@ -125,7 +125,7 @@ class Statements(Calls):
                 slot = self.slot(target.value, frame)
                 if slot is not None:
                     checked = self.types.check(slot.value, value, True)
-                    self.storage.store(self.slot_key(slot, target.slice, frame), checked)
+                    self.storage.store(slot, self.slot_key(slot, target.slice, frame), checked)
                 else:
                     base = self.visit(target.value, frame)
                     ops.set_item(self.meter, base, self.visit(target.slice, frame), value)
@@ -147,7 +147,7 @@ class Statements(Calls):
             place = self.slot_key(slot, node.target.slice, frame)
             old = self.storage.load(slot, place[0])
             value = ops.in_place(self.meter, which, old, self.visit(node.value, frame))
-            self.storage.store(place, self.types.check(slot.value, value, True))
+            self.storage.store(slot, place, self.types.check(slot.value, value, True))
             return
         base = self.visit(node.target.value, frame)
         index = self.visit(node.target.slice, frame)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from oracle.contract import MISSING, Slot
+from oracle.contract import MISSING, Index, Slot
 from oracle.failures import Failure, Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.shapes import Shape, Types
 from oracle.values import pack
 
 BIAS = 2**255
+Place = tuple[bytes, tuple[Any, ...]]
+"""A key and its parts."""
 
 
 def named(text: str) -> bytes:
@@ -56,11 +58,12 @@ class Storage:
         self.meter = meter
         self.state = state
         self.readonly = False
+        self.indexes: dict[str, Index] = {}
 
     def head(self, slot: Slot) -> bytes:
         return self.prefix + named(slot.name)
 
-    def key(self, slot: Slot, value: Any) -> tuple[bytes, tuple[Any, ...]]:
+    def key(self, slot: Slot, value: Any) -> Place:
         """The key of a whole value."""
         if not slot.tuple_key:
             value = (value,)
@@ -114,7 +117,17 @@ class Storage:
         self.meter.spend(G.read + G.read_per_byte * (len(key) + (0 if row is None else len(row[2]))))
         return row is not None
 
-    def store(self, key: tuple[bytes, tuple[Any, ...]], value: Any) -> None:
+    def store(self, slot: Slot, key: Place, value: Any) -> None:
+        rows = self.rows(slot, key, value)
+        self.write(key, value)
+        self.move(rows)
+
+    def drop(self, slot: Slot, key: Place) -> None:
+        rows = self.rows(slot, key, None)
+        self.erase(key[0])
+        self.move(rows)
+
+    def write(self, key: Place, value: Any) -> None:
         raw = pack(value, True)
         if len(raw) > L.stored_value:
             raise bad_value()
@@ -123,13 +136,62 @@ class Storage:
             raise Stop("AuthDenied")
         self.state.rows[key[0]] = (key[1], value, raw)
 
-    def drop(self, key: bytes) -> None:
+    def erase(self, key: bytes) -> None:
         self.meter.spend(G.write + G.write_per_byte * len(key))
         if key not in self.state.rows:
             raise Failure("KeyMissing")
         if self.readonly:
             raise Stop("AuthDenied")
         del self.state.rows[key]
+
+    def rows(self, slot: Slot, key: Place, value: Any) -> list[tuple[Place | None, Place | None]]:
+        """For each index of a map the row of what is stored and of what is to be."""
+        indexes = [index for index in self.indexes.values() if index.of == slot.name]
+        old = self.find(slot, key[0]) if indexes else None
+        return [(self.row(index, old, key[1]), self.row(index, value, key[1])) for index in indexes]
+
+    def row(self, index: Index, record: Any, key: tuple[Any, ...]) -> Place | None:
+        if record is None:
+            return None
+        parts = tuple(record.get(name) for name in index.by) + key
+        return self.parts(index.view, parts), parts
+
+    def move(self, rows: list[tuple[Place | None, Place | None]]) -> None:
+        """Write the rows that change. One that stays is looked at."""
+        for old, new in rows:
+            if old is not None and old == new:
+                self.meter.spend(G.read + G.read_per_byte * len(old[0]))
+                continue
+            if old is not None:
+                self.meter.spend(G.write + G.write_per_byte * len(old[0]))
+                del self.state.rows[old[0]]
+            if new is not None:
+                self.meter.spend(G.write + G.write_per_byte * (len(new[0]) + 1))
+                self.state.rows[new[0]] = (new[1], None, b"\x01")
+
+    def index_page(
+        self, index: Index, slot: Slot, values: bool, start: Any = (), after: Any = None, limit: Any = 1_000
+    ) -> list[Any]:
+        """A page of an index; with values, each record is read."""
+        if type(limit) is not int:
+            raise mismatch()
+        if not 0 <= limit <= L.page:
+            raise bad_value()
+        found = self.scan(index.view, start if type(start) is tuple else (start,), after, limit)
+        size = sum(map(len, found))
+        self.meter.spend(G.scan_item * len(found) + G.read_per_byte * size)
+        self.meter.allocate(size)
+        self.meter.items(len(found), 2)
+        keys = [self.state.rows[key][0] for key in found]
+        tail = len(index.by)
+        return [(key, self.load(slot, self.parts(slot, key[tail:]))) for key in keys] if values else list(keys)
+
+    def scan(self, slot: Slot, leading: tuple[Any, ...], after: Any, limit: int) -> list[bytes]:
+        """Keys in order behind `after`."""
+        head = self.parts(slot, leading)
+        behind = b"" if after is None else self.key(slot, after)[0]
+        self.meter.spend(G.scan)
+        return sorted(key for key in self.state.rows if key.startswith(head) and key > behind)[:limit]
 
     def page(self, slot: Slot, values: bool, start: Any = (), after: Any = None, limit: Any = 1_000) -> list[Any]:
         if type(limit) is not int:
@@ -139,10 +201,7 @@ class Storage:
         leading = start if type(start) is tuple else (start,)
         if leading and not slot.tuple_key:
             raise mismatch()
-        head = self.parts(slot, leading)
-        behind = b"" if after is None else self.key(slot, after)[0]
-        self.meter.spend(G.scan)
-        found = sorted(key for key in self.state.rows if key.startswith(head) and key > behind)[:limit]
+        found = self.scan(slot, leading, after, limit)
         size = sum(len(key) + len(self.state.rows[key][2]) for key in found)
         self.meter.spend(G.scan_item * len(found) + G.read_per_byte * size)
         self.meter.allocate(size)

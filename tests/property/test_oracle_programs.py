@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_attacks import REVERTED
+from contract_failing import FAILING
+from contract_programs import VALID
+from contract_tricky import TRICKY
 
 from contracts import statements
 from contracts.compile import _compiled
 from contracts.limits import GasTable, Limits
 from oracle import compare
 from oracle.campaign import campaign, run_chunk
-from oracle.compare import Different, Tally, check_kept, check_pure, check_seed, difference, source_of
+from oracle.compare import MEMORY, Alone, Different, Tally, check_kept, check_pure, check_seed, difference, source_of
 from oracle.regressions import kept
 from oracle.shrink import shrunk
 
@@ -63,6 +67,34 @@ OURS = {"contracts", "ledger", "consensus", "p2p", "node", "deploy", "bench", "g
 @pytest.mark.parametrize("first", range(0, CI_PROGRAMS, CHUNK))
 def test_random_programs_agree(first: int) -> None:
     assert run_chunk(first, first + CHUNK, print) == []
+
+
+def corpus() -> list[tuple[str, str, list[list[Any]]]]:
+    valid = [(name, source, cases) for name, (source, cases) in (*VALID.items(), *TRICKY.items())]
+    failing = [(f"{code} {index}", source, [[]]) for index, (code, source) in enumerate((*REVERTED, *FAILING))]
+    return [(name, str(source), cases) for name, source, cases in (*valid, *failing)]
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_the_corpus_agrees(part: int) -> None:
+    """Every program of the corpora that is admitted, line by line and gas by gas; few are not of the language."""
+    checked = 0
+    for name, source, cases in corpus()[part::8]:
+        if "def main(" not in source:
+            continue
+        alone = Alone(source)
+        for arguments in cases:
+            assert alone.check(json_of(arguments), 400_000, MEMORY), name
+            checked += 1
+    assert checked > 60
+
+
+def json_of(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, dict):
+        return {key: json_of(item) for key, item in value.items()}
+    return [json_of(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @pytest.mark.soak
