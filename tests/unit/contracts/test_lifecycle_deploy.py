@@ -151,7 +151,7 @@ def test_checking_a_source_is_paid_for_by_byte_and_by_node(bench: GovernedBench)
     commented = bench.deploy("x = 1\n" + "# comment\n" * 1_000).gas
     large = bench.deploy("x = 1\n" + "".join(f"a{i} = {i}\n" for i in range(1_000))).gas
     assert 100 * 10_000 < commented - small < 250 * 10_000
-    assert large - small > 2_000 * 3_000
+    assert large - small > 4_000 * 3_000
     cheap = bench.deploy("y = 1\n" + "".join(f"a{i} = {i}\n" for i in range(1_000)), gas=1_000_000)
     assert (cheap.code, cheap.gas) == ("OutOfGas", 1_000_000)
 
