@@ -205,6 +205,9 @@ def range_kind(bounds: list[Emitted]) -> Kind:
     if len(numbers) == 1:
         return kinds.list_of(kinds.interval(0, max(0, numbers[0].high - 1)))
     low = min(kind.low for kind in numbers[:2])
+    if len(numbers) == 2 or numbers[2].low > 0:
+        low = numbers[0].low
+        return kinds.list_of(kinds.interval(low, max(low, numbers[1].high - 1)))
     return kinds.list_of(kinds.interval(low, max(kind.high for kind in numbers[:2])))
 
 

@@ -12,6 +12,7 @@ from contracts.operators import Helper, is_number
 
 _TURNS = 2**48
 _FAR = 2**60
+_INTEGERS = frozenset((int,))
 
 
 def text_of(value: Any) -> str:
@@ -127,6 +128,10 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
 
     def range_(*bounds: Any) -> range:
         """range(...) as the source of a loop; lazy, and never a value."""
+        if _INTEGERS.issuperset(map(type, bounds)) and min(bounds) > -_FAR and max(bounds) < _FAR:
+            if len(bounds) < 3 or bounds[2]:
+                return range(*bounds)
+            raise BadValue
         if not 1 <= len(bounds) <= 3 or not all(is_number(type(bound)) for bound in bounds):
             raise TypeMismatch
         if len(bounds) == 3 and bounds[2] == 0:

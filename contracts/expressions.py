@@ -15,7 +15,7 @@ from typing import Any
 from contracts import emit, kinds
 from contracts import vocabulary as words
 from contracts.intervals import binary_interval, inline_safe
-from contracts.kinds import Kind
+from contracts.kinds import LOW, Kind
 from contracts.limits import PYC1
 from contracts.narrowing import narrow
 from contracts.scope import Scope
@@ -48,6 +48,7 @@ _NODES: dict[type, str] = {
     ast.GeneratorExp: "list_comprehension", ast.SetComp: "set_comprehension", ast.DictComp: "dict_comprehension",
     ast.JoinedStr: "fstring", ast.NamedExpr: "named", ast.Call: "call",
 }  # fmt: skip
+_LATE_BITS = 1_024
 SHORT = 63
 """Texts up to this length compare at no dynamic price."""
 
@@ -65,6 +66,8 @@ class Expressions:
         self.contract = scope.contract
         self.table: dict[type, Callable[[Any], Emitted]] = {kind: getattr(self, name) for kind, name in _NODES.items()}
         self.visited: dict[tuple[int, bool], tuple[ast.expr, Emitted]] = {}
+        self.unchecked: dict[int, tuple[ast.expr, ast.expr, int, int]] = {}
+        """Integers of this statement that are checked for being too large only: checked and unchecked form, bounds."""
 
     def visit(self, node: ast.expr) -> Emitted:
         """Emit an expression. Calls and comparisons are remembered while their statement lasts: some look at an operand
@@ -137,7 +140,7 @@ class Expressions:
             if which in ("bitor", "bitand", "bitxor") and a.tag == b.tag == "bool":
                 return plain, kinds.BOOL
             low, high = binary_interval(which, a, b)
-            return emit.bounded(plain, low, high, inline=self.inline), kinds.interval(low, high)
+            return self.in_width(*self.late(which, left, right, (plain, low, high))), kinds.interval(low, high)
         kind = kinds.ANY
         if (which in _INT_RESULT and (a.number or b.number)) or which in ("floordiv", "mod", "pow", "lshift", "rshift"):
             kind = kinds.INT
@@ -150,6 +153,32 @@ class Expressions:
         elif which == "mul" and "list" in (a.tag, b.tag) and (a.number or b.number):
             kind = a if a.tag == "list" else b
         return emit.helper(which, left[0], right[0]), kind
+
+    def in_width(self, plain: ast.expr, low: int, high: int) -> ast.expr:
+        """An integer inside the width of the language, checked where it could be outside."""
+        made = emit.bounded(plain, low, high, inline=self.inline)
+        if made is not plain and self.inline and low >= LOW and high.bit_length() <= _LATE_BITS:
+            self.unchecked[id(made)] = (made, plain, low, high)
+        return made
+
+    def late(
+        self, which: str, left: Emitted, right: Emitted, early: tuple[ast.expr, int, int]
+    ) -> tuple[ast.expr, int, int]:
+        """`3 * x + 1` without the check of `3 * x`: the sum is too large wherever the product is, and nothing between
+        the two checks can fail otherwise. Expression and its bounds; `early` if a check has to stay."""
+        held = self.unchecked.get(id(left[0]))
+        b = right[1]
+        known = isinstance(right[0], ast.Constant) or (
+            isinstance(right[0], ast.Name) and self.scope.now is not None and right[0].id in self.scope.now
+        )
+        if held is None or not known or b.tag != "int" or b.optional:
+            return early
+        _, plain, low, high = held
+        if which == "add" and b.low >= 0:
+            return ast.BinOp(plain, ast.Add(), right[0]), low + b.low, high + b.high
+        if which == "mul" and b.low >= 1:
+            return ast.BinOp(plain, ast.Mult(), right[0]), min(low * b.low, low * b.high), high * b.high
+        return early
 
     def unary(self, node: ast.UnaryOp) -> Emitted:
         value, kind = self.visit(node.operand)

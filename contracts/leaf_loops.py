@@ -36,7 +36,7 @@ QUIET = frozenset(
     (
         "ovf", "oog", "pylen", "pyrange", "pymin", "pymax", "pyabs", "mismatch", "assertion", "chk", "within", "revert",
         "isinstance", "pow", "lshift", "rshift", "floordiv", "mod", "neg", "pos", "invert", "bool", "as.int", "as.u64",
-        "as.u256", "as.bool",
+        "as.u256", "as.bool", "range", "turns",
     )
 )  # fmt: skip
 """Helpers that neither charge gas nor run contract code."""

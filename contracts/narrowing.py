@@ -57,7 +57,7 @@ def _compared(scope: Scope, now: Now, left: ast.expr, operator: type, right: ast
         if kind is not None and isinstance(right, ast.Constant) and right.value is None:
             _keep(now, left, kinds.NONE if operator is ast.Is and kind.optional else replace(kind, optional=False))
         return
-    one, other = _integer(scope, left), _integer(scope, right)
+    one, other = whole_kind(scope, left), whole_kind(scope, right)
     if one is None or other is None:
         return
     if _local(scope, left) is not None:
@@ -97,7 +97,7 @@ def _local(scope: Scope, node: ast.expr) -> Kind | None:
     return None if kind.tag in ("any", "never", "none", "list", "dict", "set") else kind
 
 
-def _integer(scope: Scope, node: ast.expr) -> Kind | None:
+def whole_kind(scope: Scope, node: ast.expr) -> Kind | None:
     """The interval of an expression that is certainly an integer, without compiling it."""
     kind: Kind | None = None
     match node:

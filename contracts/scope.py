@@ -49,6 +49,9 @@ class Scope:
         self.owned = owned
         self.kinds: dict[str, Kind] = {}
         self.now: Now | None = {}
+        self.base: dict[str, Kind] = {}
+        """Kinds of what names are bound to, other than by `name += step`."""
+        self.steps: dict[str, Kind] = {}
         named = {parameter.name for parameter in function.parameters}
         self.locals = named | set(function.hidden) | bound_names(function.node.body)
         self.inner: list[dict[str, Kind]] = []
@@ -78,6 +81,26 @@ class Scope:
                 self.now[name] = kinds.settled(kind)
             else:
                 self.now.pop(name, None)
+        old = self.base.get(name, kinds.NEVER)
+        new = kinds.join(old, kinds.settled(kind))
+        if new != old:
+            self.changed = True
+            self.base[name] = kinds.widen(old, new) if self.rounds >= 3 else new
+        self.holds_kind(name, kind)
+
+    def step(self, name: str, step: Kind, result: Kind) -> None:
+        """A local changes by a value of `step`, to one of `result`."""
+        counted = kinds.counted(self.base.get(name, kinds.NEVER), kinds.join(self.steps.get(name, kinds.NEVER), step))
+        if counted is None:
+            self.bind(name, result)
+            return
+        self.steps[name] = kinds.join(self.steps.get(name, kinds.NEVER), step)
+        if self.now is not None:
+            self.now[name] = kinds.interval(max(result.low, counted.low), min(result.high, counted.high))
+        self.holds_kind(name, counted)
+
+    def holds_kind(self, name: str, kind: Kind) -> None:
+        """A local may hold a value of `kind` somewhere in the function."""
         old = self.kinds.get(name, kinds.NEVER)
         new = kinds.join(old, kinds.kept(kind) if name in self.owned else kinds.settled(kind))
         if new == old:

@@ -15,7 +15,7 @@ from contracts.cost import expression_gas, statement_bytes, statement_gas
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.limits import HANDLER_GAS, LOOP_GAS
-from contracts.narrowing import narrow
+from contracts.narrowing import narrow, whole_kind
 from contracts.scope import Now, Scope, bound_names
 from contracts.shapes import parse_shape, shallow_kind
 
@@ -60,6 +60,7 @@ class Statements(ApiCalls):
             gas += statement_gas(node)
             memory += statement_bytes(node)
             self.visited.clear()
+            self.unchecked.clear()
             made = method(node)
             emit.locate(made, node.lineno)
             run.extend(made)
@@ -148,8 +149,16 @@ class Statements(ApiCalls):
 
     def assign(self, node: ast.Assign) -> list[ast.stmt]:
         value = self.visit(node.value)
-        if len(node.targets) == 1:
-            return self.store(node.targets[0], value)
+        match node.targets, node.value:
+            case [ast.Name(id=name)], ast.BinOp(left=ast.Name(id=same), op=ast.Add() | ast.Sub(), right=right) if (
+                name == same
+            ):
+                self.bind_step(name, type(node.value.op), whole_kind(self.scope, right) or kinds.ANY, value[1])
+                return [emit.assign(name, value[0])]
+            case [target], _:
+                return self.store(target, value)
+            case _:
+                pass
         held = self.scope.temporary()
         made: list[ast.stmt] = [emit.assign(held, value[0])]
         for target in node.targets:
@@ -230,8 +239,9 @@ class Statements(ApiCalls):
         if isinstance(node.target, ast.Name):
             name = node.target
             old = self.visit(ast.copy_location(ast.Name(name.id, emit.LOAD), name))
-            made, kind = self.in_place(operator, old, self.visit(node.value))
-            self.scope.bind(name.id, kind)
+            value = self.visit(node.value)
+            made, kind = self.in_place(operator, old, value)
+            self.bind_step(name.id, operator, value[1], kind)
             return [emit.assign(name.id, made)]
         target = cast(ast.Subscript, node.target)
         slot = self.slot_named(target.value)
@@ -256,6 +266,15 @@ class Statements(ApiCalls):
             where = ast.Subscript(emit.name(held), emit.name(place), emit.STORE)
             return [*setup, ast.Assign([where], made)]
         return [*setup, emit.statement(emit.helper("setitem", made, emit.name(held), emit.name(place)))]
+
+    def bind_step(self, name: str, operator: type, value: Kind, result: Kind) -> None:
+        """`name = name + value` or `name - value` gives a result of this kind."""
+        whole = value.tag == result.tag == "int" and not value.optional and not result.optional
+        if whole and operator in (ast.Add, ast.Sub):
+            step = value if operator is ast.Add else Kind("int", -value.high, -value.low)
+            self.scope.step(name, step, result)
+        else:
+            self.scope.bind(name, result)
 
     def augment_slot(self, node: ast.AugAssign, target: ast.Subscript, slot: str) -> list[ast.stmt]:
         self.scope.facts.writes = True
