@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from ledger.errors import DecodeError
@@ -84,7 +85,15 @@ class Via:
     target: Form
 
 
-Form: TypeAlias = Integer | Flag | Id | OrNull | Many | ByName | Row | Choice | Via
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A result that may be expected in several forms: what was found is a tuple with a value for each. The first form
+    that reads the expected value says which of them is meant."""
+
+    forms: tuple[Form, ...]
+
+
+Form: TypeAlias = Integer | Flag | Id | OrNull | Many | ByName | Row | Choice | Via | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,12 @@ def read(form: Form, value: Any, path: str) -> Any:
             return _choice(forms, value, path)
         case Via(inner, convert, _):
             return convert(read(inner, value, path))
+        case Either(forms):
+            return _choice(tuple(Via(form, partial(_meant, at), form) for at, form in enumerate(forms)), value, path)
+
+
+def _meant(at: int, value: Any) -> tuple[int, Any]:
+    return (at, value)
 
 
 def _integer(value: Any, low: int, high: int, path: str) -> int:
@@ -226,6 +241,9 @@ def difference(form: Form, expected: Any, found: Any, path: str) -> Difference |
             return _first_field(fields, expected, found, path)
         case Via(_, _, target):
             return difference(target, expected, found, path)
+        case Either(forms):
+            at, meant = expected
+            return difference(forms[at], meant, found[at], path)
         case OrNull(inner) if expected is not None and found is not None:
             return difference(inner, expected, found, path)
         case Integer() | Flag() | Id() | OrNull() | Choice():

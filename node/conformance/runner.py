@@ -24,6 +24,7 @@ ADAPTERS: Final = (
     "node.conformance.auction",
     "node.conformance.community",
     "node.conformance.election",
+    "node.conformance.matching",
 )
 _SHIPPED: Final = Path(__file__).parent / "cases"
 _FORM: Final = '{"mechanism": name, "cases": [{"input": {..}, "expect": {..}}]}'
