@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -118,8 +119,9 @@ README: Final = """# $title
     gridchain contract abi contract.py
     mypy
 
-`gridchain.testing` describes the fixtures of the tests. mypy sees contract.py through the plugin in pyproject.toml. To
-stop a debugger at lines of the contract: `from gridchain.testing import load; jar = load("contract.py"); jar.pay(5)`.
+`gridchain.testing` describes the fixtures of the tests. mypy sees contract.py through the plugin in pyproject.toml,
+editors built on pyright through __builtins__.pyi. To stop a debugger at lines of the contract:
+`from gridchain.testing import load; jar = load("contract.py"); jar.pay(5)`.
 """
 
 PYPROJECT: Final = """[tool.pytest.ini_options]
@@ -129,9 +131,16 @@ testpaths = ["."]
 strict = true
 warn_return_any = false  # `call` returns what the other contract returns, which no annotation tells
 files = ["."]
+exclude = ["__builtins__"]
 plugins = ["node.contract_testing.mypy_plugin"]
+
+[tool.pyright]
+reportInvalidTypeForm = false  # no stub can say that `record(...)` makes a type
 """
 
+
+EDITOR_FILE: Final = "__builtins__.pyi"
+"""Read by editors that are built on pyright, for every file of the directory."""
 
 FILES: Final = (
     ("contract.py", CONTRACT),
@@ -160,9 +169,10 @@ def new_contract(directory: Path) -> list[Path]:
             found=f"{directory}: {error.strerror}", fix="choose a name that is not taken",
         ) from None  # fmt: skip
     words = {"name": name, "title": name.replace("_", " ").capitalize()}
-    files = []
-    for file, text in FILES:
+    written = []
+    editor = files("node.contract_testing").joinpath("editor_names.pyi").read_text(encoding="utf-8")
+    for file, text in (*FILES, (EDITOR_FILE, editor)):
         path = directory / file
         path.write_text(Template(text).substitute(words), encoding="utf-8")
-        files.append(path)
-    return files
+        written.append(path)
+    return written

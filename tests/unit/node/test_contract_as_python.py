@@ -11,7 +11,7 @@ import pytest
 
 from contracts.library_sources import library_source
 from contracts.rules import SourceRejected
-from contracts.vocabulary import API, CATCHABLE_NAMES, CTX_FIELDS, DECORATORS
+from contracts.vocabulary import API, CATCHABLE_NAMES, CTX_FIELDS, DECLARATIONS, DECORATORS
 from gridchain.testing import load
 from ledger.errors import GridchainError
 from node.cli.contract_files import CONTRACT
@@ -116,6 +116,26 @@ def test_the_typed_names_are_those_of_the_language() -> None:
     wanted = API | DECORATORS | CATCHABLE_NAMES | {"ctx", "u64", "u256", "Address", "Var", "Map", "Index"}
     assert wanted | {"Record", "Event", "MapWithDefault"} == set(language.__all__)
     assert all(hasattr(language.ctx, field) for field in CTX_FIELDS)
+
+
+def test_the_stub_for_editors_has_every_name_of_the_language() -> None:
+    text = (Path(language.__file__).parent / "editor_names.pyi").read_text(encoding="utf-8")
+    body = ast.parse(text).body
+    bound = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                bound.add(name)
+            case _:
+                pass
+    assert API | DECORATORS | CATCHABLE_NAMES | DECLARATIONS | {"ctx", "u64", "u256", "Address"} == {
+        name for name in bound if not name.startswith("_")
+    }
+    context = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "_Context")
+    fields = {
+        node.target.id for node in context.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assert fields == CTX_FIELDS
 
 
 def test_a_contract_runs_as_a_plain_module(tmp_path: Path) -> None:

@@ -234,7 +234,16 @@ def test_abi_is_a_schema_of_entries_and_records(cli) -> None:
 def test_a_new_contract_is_admitted_and_its_tests_pass(cli, tmp_path) -> None:
     home = tmp_path / "village_jar"
     status, out, _ = cli("new", home, "--json")
-    assert (status, json.loads(out)["files"]) == (0, ["contract.py", "test_contract.py", "pyproject.toml", "README.md"])
+    assert (status, json.loads(out)["files"]) == (
+        0,
+        [
+            "contract.py",
+            "test_contract.py",
+            "pyproject.toml",
+            "README.md",
+            "__builtins__.pyi",
+        ],
+    )
     assert cli("check", home / "contract.py")[0] == 0
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(home)],

@@ -85,7 +85,7 @@ def test_nothing_to_test_is_said(cli, jar: Path, tmp_path: Path) -> None:
 
 def test_a_new_project_is_clean_for_mypy(jar: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "contract.py"],
+        [sys.executable, "-m", "mypy"],
         cwd=jar.parent,
         capture_output=True,
         text=True,
