@@ -46,8 +46,9 @@ class Entry:
 
 def entries_of(program: Program, function: Callable[[str], Callable[..., Any]], meter: Meter) -> dict[str, Entry]:
     """All entry points of a program with decoders bound to `meter`."""
+    records: dict[str, Check] = {}
     return {
-        found.name: _entry(program, found, _guarded(found, function(found.name), meter), meter)
+        found.name: _entry(program, found, _guarded(found, function(found.name), meter), meter, records)
         for found in program.contract.functions.values()
         if found.role
     }
@@ -70,8 +71,10 @@ def _guarded(function: Function, call: Callable[..., Any], meter: Meter) -> Call
     return guarded
 
 
-def _entry(program: Program, function: Function, call: Callable[..., Any], meter: Meter) -> Entry:
-    intakes = [_intake(parameter.shape, program, meter) for parameter in function.parameters]
+def _entry(
+    program: Program, function: Function, call: Callable[..., Any], meter: Meter, records: dict[str, Check]
+) -> Entry:
+    intakes = [_intake(parameter.shape, program, meter, records) for parameter in function.parameters]
     least = sum(1 for parameter in function.parameters if parameter.default is MISSING)
 
     kinds, whole, sized = _plainly(function)
@@ -144,12 +147,14 @@ def _quick(function: Function) -> Callable[[bytes], tuple[Any, ...]] | None:
     return decoder.decode
 
 
-def _intake(shape: Shape, program: Program, meter: Meter) -> Check:
-    """Check a decoded value against a parameter's shape, deeply, and convert it: keys are wrapped, records built."""
+def _intake(shape: Shape, program: Program, meter: Meter, records: dict[str, Check]) -> Check:
+    """Check a decoded value against a parameter's shape, deeply, and convert it: keys are wrapped, records built.
+    `records` holds the checks of record types, each made once: a record may name another one in many fields."""
     if shape.tag == "record":
-        base = _record_intake(shape.name, program, meter)
+        base = records.get(shape.name) or _record_intake(shape.name, program, meter, records)
+        records[shape.name] = base
     elif shape.tag in ("list", "set", "tuple", "dict", "any"):
-        base = _container_intake(shape, program, meter)
+        base = _container_intake(shape, program, meter, records)
     else:
         checked = make_check(Shape(shape.tag), program.structs, meter, False)
         base = _bounded_intake(checked)
@@ -171,8 +176,8 @@ def _bounded_intake(check: Check) -> Check:
     return intake
 
 
-def _container_intake(shape: Shape, program: Program, meter: Meter) -> Check:
-    inner = _intake(shape.items[0], program, meter) if shape.items and shape.tag in ("list",) else None
+def _container_intake(shape: Shape, program: Program, meter: Meter, records: dict[str, Check]) -> Check:
+    inner = _intake(shape.items[0], program, meter, records) if shape.items and shape.tag in ("list",) else None
 
     def intake(value: Any) -> Any:
         if shape.tag == "any":
@@ -195,9 +200,9 @@ def _container_intake(shape: Shape, program: Program, meter: Meter) -> Check:
     return intake
 
 
-def _record_intake(name: str, program: Program, meter: Meter) -> Check:
+def _record_intake(name: str, program: Program, meter: Meter, records: dict[str, Check]) -> Check:
     fields = program.contract.records[name].fields
-    tests = {field: _intake(shape, program, meter) for field, shape in fields.items()}
+    tests = {field: _intake(shape, program, meter, records) for field, shape in fields.items()}
     stored = {field: make_check(shape, program.structs, meter, True) for field, shape in fields.items()}
     struct = program.structs[name]
 

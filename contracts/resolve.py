@@ -113,6 +113,7 @@ class _Resolver:
         self.pure = pure
         self.contract = Contract()
         self.held = 0
+        self.levels: dict[str, int] = {}
 
     def run(self, tree: ast.Module) -> Contract:
         for index, node in enumerate(tree.body):
@@ -195,7 +196,17 @@ class _Resolver:
     def record(self, name: str, call: ast.Call) -> Record:
         if self.label(call, "C074") != name:
             raise reject("C074", call.lineno, call.col_offset, f"the record is called {name}")
-        return Record(name, self.fields(call, "C074"))
+        fields = self.fields(call, "C074")
+        self.levels[name] = 1 + max(map(self.depth, fields.values()))
+        if self.levels[name] > self.limits.nesting:
+            raise reject("C074", call.lineno, call.col_offset, f"at most {self.limits.nesting} inside each other")
+        return Record(name, fields)
+
+    def depth(self, shape: Shape) -> int:
+        """How many containers and records are inside each other."""
+        if shape.tag == "record":
+            return self.levels[shape.name]
+        return max((1 + self.depth(item) for item in shape.items), default=0)
 
     def event(self, call: ast.Call) -> EventType:
         label = self.label(call, "C075")

@@ -21,7 +21,7 @@ _PLAIN = (
     ast.Load, ast.Store, ast.Del, ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub, ast.Add, ast.Sub, ast.Mult,
     ast.Mod, ast.Pow, ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd, ast.FloorDiv, ast.Eq, ast.NotEq,
     ast.Lt,
-    ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.MatchSingleton, ast.MatchOr, ast.Match,
+    ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.MatchSingleton, ast.MatchOr,
 )  # fmt: skip
 _BANNED: dict[str, str] = {
     "Import": "C031", "ImportFrom": "C031", "ClassDef": "C032", "AsyncFunctionDef": "C033", "AsyncFor": "C033",
@@ -97,6 +97,7 @@ class _Validator:
             ast.Delete: self.delete,
             ast.Raise: self.raise_,
             ast.Try: self.try_,
+            ast.Match: self.match,
             ast.ExceptHandler: self.handler,
             ast.MatchValue: self.match_value,
             ast.MatchAs: self.match_as,
@@ -302,7 +303,16 @@ class _Validator:
         if not named or node.cause is not None:
             self.refuse("C037", node)
 
+    def alternatives(self, count: int, node: ast.AST) -> None:
+        """Cases and handlers become conditions inside each other, as elif does."""
+        if count > self.limits.elif_chain:
+            self.refuse("C015", node, f"at most {self.limits.elif_chain} cases or handlers")
+
+    def match(self, node: ast.Match) -> None:
+        self.alternatives(len(node.cases), node)
+
     def try_(self, node: ast.Try) -> None:
+        self.alternatives(len(node.handlers), node)
         for inner in node.finalbody:
             if any(isinstance(found, _JUMPS) for found in ast.walk(inner)):
                 self.refuse("C065", inner)

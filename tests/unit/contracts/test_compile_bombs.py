@@ -9,6 +9,7 @@ import time
 import pytest
 
 from contracts.compile import compile_source
+from contracts.solo_run import run_solo
 
 DEPTH = 16
 NESTED: dict[str, tuple[str, str, str]] = {
@@ -49,6 +50,14 @@ def test_operands_inside_each_other_do_not_double_the_work(name: str) -> None:
     )
     start = time.process_time()
     compile_source(f"def main(x=0):\n{lines}\n", pure=True)
+    assert time.process_time() - start < 5
+
+
+def test_records_in_records_are_linked_once_each() -> None:
+    rows = ["R0 = record('R0', a=u64)", *(f"R{i} = record('R{i}', a=R{i - 1}, b=R{i - 1})" for i in range(1, 32))]
+    start = time.process_time()
+    found = run_solo(("\n".join(rows) + "\n\ndef main(x: R31):\n    return x\n").encode(), "main", [1])
+    assert (found.status, found.code) == ("reverted", "TypeMismatch")
     assert time.process_time() - start < 5
 
 

@@ -149,6 +149,29 @@ def test_a_limit_at_its_edge(name: str) -> None:
     assert (happens(limit - 1), happens(limit), happens(limit + 1)) == ("ok", "ok", code)
 
 
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("    match x:\n", "        case {n}:\n            x = 1\n"),
+        ("    try:\n        x = 1\n", "    except C{n}:\n        x = 2\n"),
+    ],
+)
+def test_cases_and_handlers_are_alternatives_too(head: str, row: str) -> None:
+    def rule(count: int) -> str:
+        rows = "".join(row.replace("{n}", str(number)) for number in range(count))
+        return admitted(f"def main(x=0):\n{head}{rows}    return x\n")
+
+    assert [rule(PYC1.elif_chain + by) for by in (-1, 0, 1)] == ["ok", "ok", "C015"]
+
+
+def test_records_are_nested_as_deep_as_values() -> None:
+    def rule(depth: int) -> str:
+        rows = [f"R{i} = record('R{i}', a={f'R{i - 1}' if i else 'u64'})" for i in range(depth)]
+        return admitted("\n".join(rows) + "\n")
+
+    assert [rule(PYC1.nesting + by) for by in (-1, 0, 1)] == ["ok", "ok", "C074"]
+
+
 def test_integers_at_their_edges() -> None:
     top, low = "2**254 - 1 + 2**254", "-(2**254) - 2**254"
     assert run(f"def main():\n    return [{top} - 1, {top}]\n").value == [PYC1.int_high - 2, PYC1.int_high - 1]
