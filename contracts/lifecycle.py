@@ -249,6 +249,8 @@ class Lifecycle:
         fault = layout_fault(self.known(record.artifact), new)
         if fault:
             fail(fault)
+        if instance == GOVERNANCE and not _governs(new):
+            fail("PROTECTED")
 
     def upgrade(self, instance: str, artifact: bytes, height: int, window: int) -> None:
         """See the interface."""
@@ -305,6 +307,11 @@ class Lifecycle:
         self.place(name, record)
         found = [function.name for function in program.contract.functions.values() if function.role == "init"]
         return found[0] if found else ""
+
+
+def _governs(record: ArtifactRecord) -> bool:
+    """Whether a contract could still decide anything in the place of `governance`."""
+    return LIFECYCLE in record.artifact.calls and {"propose", "vote"} <= {name for name, _ in record.entries}
 
 
 def _init_of(instance: Instance | None) -> Entry | None:

@@ -251,8 +251,8 @@ class Migrations:
 
     def _rows(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows under a prefix, each read when its turn comes, as many as one batch can pay for."""
-        for _ in range(_ROWS):
-            if self.meter.gas < _RESERVE + _ROW_GAS:
+        for count in range(_ROWS):
+            if count and self.meter.gas < _RESERVE + _ROW_GAS:
                 return
             found = self.state.page(prefix, None, 1)
             if not found:
@@ -271,7 +271,8 @@ class Migrations:
         meter.put, meter.delete = watched.put, watched.delete
         try:
             arguments = (plan.from_version, plan.cursor)
-            cursor = machine.capped(linked, entry, arguments, False, False, meter.gas - _RESERVE)
+            reserve = min(_RESERVE, meter.gas // 2)
+            cursor = machine.capped(linked, entry, arguments, False, False, meter.gas - reserve)
             code, line = _cursor_fault(cursor, plan.cursor), 0
         except Halt as error:
             code, line = outcome_of(error)

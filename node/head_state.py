@@ -47,8 +47,8 @@ class AdmissionRules:
         return nonce_state(self._state, sender)
 
     def call_refusal(self, contract: str, entry: str) -> Refusal | None:
-        """Why an entry cannot be called. What could be called once may be tried for ever: if an upgrade took it away, the
-        receipt says so."""
+        """Why an entry cannot be called. What could be called once may be tried for ever: if an upgrade took it away,
+        the receipt says so."""
         if (contract, entry) in self._known:
             return None
         if not self._executor.knows(self._state, contract, entry):

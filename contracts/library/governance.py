@@ -11,7 +11,7 @@ BY_VOTE = ("approve", "revoke", "upgrade", "cancel", "freeze", "resume", "rollba
 ABOUT_ARTIFACT = ("approve", "revoke")
 MAX_TEXT = 64
 MAX_PAGE = 256
-MAX_WEIGHT = 2**53
+MAX_NUMBER = 2**53
 MAX_VOTERS = 1024
 
 Voter = record("Voter", name=str, weight=u64)
@@ -70,7 +70,7 @@ def setup(
     rollback_blocks: u64,
 ) -> None:
     require(0 < len(accounts) <= MAX_VOTERS and len(accounts) == len(names) == len(weights), "BAD_VOTERS")
-    require(voting_ms > 0, "BAD_RULES")
+    require(0 < voting_ms <= MAX_NUMBER and rollback_blocks <= MAX_NUMBER, "BAD_RULES")
     rules.set(Rules(voting_ms=voting_ms, rollback_blocks=rollback_blocks))
     total = 0
     for index in range(len(accounts)):
@@ -85,7 +85,7 @@ def setup(
 
 
 def check_voter(name: str, weight: u64) -> None:
-    require(0 < len(name) <= MAX_TEXT and weight <= MAX_WEIGHT, "BAD_VOTERS")
+    require(0 < len(name) <= MAX_TEXT and weight <= MAX_NUMBER, "BAD_VOTERS")
 
 
 def quorum_of(weight: u64) -> u64:

@@ -386,6 +386,19 @@ def test_a_large_migration_is_undone_in_bounded_batches() -> None:
     assert all(receipt.ok and receipt.gas <= 2_000_000 for receipt in receipts)
 
 
+def test_under_a_small_cap_a_migration_still_stalls_and_is_undone_row_by_row() -> None:
+    bench = filled(6, ExecutionLimits(scheduled_gas=150_000))
+    before = storage(bench)
+    bench.until(bench.planned("shop", new(2)) + 1)
+    assert storage(bench) != before
+    bench.value("governance", "propose", "abort", b"", "shop")
+    assert bench.voted(bench.query("governance", "proposals", 0, 100)[-1]["number"]) == "passed"
+    for _ in range(20):
+        bench.next_block()
+    assert storage(bench) == before
+    assert phase(bench) is None
+
+
 def test_a_role_asked_in_a_migration_does_not_hide_writes_from_the_journal() -> None:
     bench = filled(6)
     bench.installed("roles", "@view\ndef has_role(account: Address, role: str) -> bool:\n    return True\n")

@@ -290,6 +290,17 @@ def test_governance_upgrades_itself(bench: GovernedBench) -> None:
     assert bench.voted(bench.value("governance", "propose_voter", ALICE, "al", 1)) == "passed"
 
 
+def test_governance_is_not_replaced_by_what_cannot_decide(bench: GovernedBench) -> None:
+    from contracts.library_sources import library_source
+
+    source = library_source("governance")
+    mute = "@migrate\ndef move(v: u64, c: bytes) -> bytes | None:\n    return None\n"
+    for text, calls in ((source + "\nX = 1\n", ()), (mute, ("lifecycle",))):
+        artifact = bench.approved(text, calls=calls)
+        receipt = bench.call("governance", "propose", "upgrade", artifact, "governance", bench.height + 2)
+        assert receipt.code == "PROTECTED"
+
+
 # freeze
 
 
