@@ -52,8 +52,6 @@ class Kind:
 
 _STEP, _BASE, _COUNTED = 2**64, 2**128, 2**130
 
-_STEP, _BASE, _COUNTED = 2**64, 2**128, 2**130
-
 ANY = Kind("any")
 NEVER = Kind("never")
 NONE = Kind("none")
@@ -152,20 +150,6 @@ def widen(old: Kind, new: Kind) -> Kind:
     if old.items and new.items and len(old.items) == len(new.items) and old.tag == new.tag:
         return replace(new, items=tuple(widen(x, y) for x, y in zip(old.items, new.items, strict=True)))
     return new
-
-
-def counted(base: Kind, step: Kind) -> Kind | None:
-    """What a variable can be that is only ever bound to something of `base`, or changed by something of `step`.
-
-    Every change costs gas, of which there is less than 2^64, so it never gets far. None if base or step are too wide.
-    """
-    if not _whole(base, _BASE) or not _whole(step, _STEP):
-        return None
-    return Kind("int", base.low if step.low >= 0 else -_COUNTED, base.high if step.high <= 0 else _COUNTED)
-
-
-def _whole(kind: Kind, bound: int) -> bool:
-    return kind.tag == "int" and not kind.optional and -bound <= kind.low and kind.high <= bound
 
 
 def counted(base: Kind, step: Kind) -> Kind | None:
