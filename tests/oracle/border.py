@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from oracle.contract import Contract, Function, copied, parse
-from oracle.failures import HOST_ERRORS, Failure, Stop, bad_value, mismatch, of_host
+from oracle.contract import parse
+from oracle.failures import HOST_ERRORS, Failure, Stop, bad_value, of_host
 from oracle.gas import G, L, Meter
-from oracle.shapes import ANY, Shape, Types, outgoing
-from oracle.statements import Statements
-from oracle.storage import State, Storage
+from oracle.session import Installed, Session, started, taken
+from oracle.shapes import ANY, Shape, outgoing
+from oracle.storage import State
 from oracle.values import Record, pack
 
-_DEPTH = 20_000
 CONTEXT = {"chain_id": "test-chain", "height": 1, "block_time_ms": 1_000, "market_time_ms": 1_000}
 
 
@@ -34,14 +32,16 @@ class Answer:
 class World:
     """Contracts by name and what they stored."""
 
-    contracts: dict[str, tuple[Contract, bytes]] = field(default_factory=dict)
+    contracts: dict[str, Installed] = field(default_factory=dict)
     state: State = field(default_factory=State)
 
-    def install(self, name: str, source: str, address: bytes, arguments: list[Any]) -> Answer:
+    def install(
+        self, name: str, source: str, address: bytes, arguments: list[Any], calls: frozenset[str] = frozenset()
+    ) -> Answer:
         """Install a source that the language admits and run its @init."""
         contract = parse(source)
         price = G.install_per_byte * len(source.encode("utf-8"))
-        self.contracts[name] = (contract, address)
+        self.contracts[name] = Installed(contract, address, calls)
         inits = [entry for entry, function in contract.functions.items() if function.role == "init"]
         if not inits:
             return Answer(True, "", 0, price, b"\xc0")
@@ -50,36 +50,20 @@ class World:
 
     def call(self, name: str, entry: str, arguments: list[Any], sender: bytes, subject: bytes, gas: int) -> Answer:
         """One transaction: all its effects or none."""
-        contract, address = self.contracts[name]
         meter = Meter(gas)
-        running = started(contract, name, meter, self.state)
-        running.context = {**CONTEXT, "sender": sender, "self_address": address, "tx_hash": subject}
-        function = contract.functions[entry]
-        running.storage.readonly = function.role == "view"
+        session = Session(self.contracts, self.state, meter, {**CONTEXT, "tx_hash": subject, "origin": sender})
+        function = self.contracts[name].contract.functions[entry]
         before = dict(self.state.rows)
         try:
             raw = pack(arguments, False)
             meter.spend(G.transaction + G.argument_byte * len(raw))
-            found = running.invoke(function, taken(running.types, function, travelled(arguments)))
-            value = result(meter, found)
+            value = result(meter, session.run(name, function, travelled(arguments), sender, False))
         except (Failure, Stop, *HOST_ERRORS) as error:
-            self.state.rows = before
+            self.state.rows.clear()
+            self.state.rows.update(before)
             failed = error if isinstance(error, Failure | Stop) else of_host(error, 0)
             return Answer(False, failed.code, failed.line, gas - max(meter.gas, 0), details(failed.details))
-        return Answer(True, "", 0, gas - meter.gas, value, tuple(running.events))
-
-
-def started(contract: Contract, name: str, meter: Meter, state: State) -> Statements:
-    """An interpreter with fresh constants."""
-    if sys.getrecursionlimit() < _DEPTH:
-        sys.setrecursionlimit(_DEPTH)
-    types = Types(meter)
-    types.records = contract.records
-    running = Statements(contract, meter, types, Storage(name, types, meter, state))
-    running.constants = {constant: copied(value) for constant, value in contract.constants.items()}
-    running.storage.indexes = contract.indexes
-    running.events, running.instance = [], name
-    return running
+        return Answer(True, "", 0, gas - meter.gas, value, tuple(session.events))
 
 
 def travelled(value: Any) -> Any:
@@ -87,13 +71,6 @@ def travelled(value: Any) -> Any:
     if type(value) is dict:
         return {key: travelled(value[key]) for key in sorted(value, key=lambda key: pack(key, False))}
     return [travelled(item) for item in value] if type(value) in (list, tuple) else value
-
-
-def taken(types: Types, function: Function, arguments: list[Any]) -> dict[str, Any]:
-    if not function.least <= len(arguments) <= len(function.parameters):
-        raise mismatch()
-    pairs = zip(arguments, function.parameters, strict=False)
-    return {name: types.taken(shape, value) for value, (name, shape, _) in pairs}
 
 
 def result(meter: Meter, value: Any) -> bytes:

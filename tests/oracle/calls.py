@@ -22,6 +22,7 @@ class Calls(Expressions):
 
     events: list[tuple[str, str, bytes]]
     instance: str
+    outside: Callable[..., Any]
 
     def invoke(self, function: Function, given: Named) -> Any:
         raise NotImplementedError
@@ -221,6 +222,15 @@ class Calls(Expressions):
         if self.storage.readonly:
             raise Stop("AuthDenied")
         self.events.append((self.instance, label, data))
+
+    def api_call(self, node: ast.Call, frame: Frame) -> Any:
+        assert isinstance(node.func, ast.Name)
+        name, entry, *arguments = [self.visit(part, frame) for part in node.args]
+        quiet = any(keyword.arg == "on_fail" for keyword in node.keywords)
+        caps = [self.visit(keyword.value, frame) for keyword in node.keywords if keyword.arg == "gas"]
+        return self.outside(self, name, entry, arguments, node.func.id == "view_call", quiet, caps[0] if caps else None)
+
+    api_view_call = api_call
 
     def api_sha256(self, node: ast.Call, frame: Frame) -> bytes:
         return self.builtins.sha256_(*self.arguments(node, frame))

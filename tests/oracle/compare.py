@@ -23,7 +23,7 @@ from ledger.crypto import contract_address
 from ledger.objects import Receipt, Transaction, TransactionBody
 from oracle.border import Answer, World, run_alone
 from oracle.gas import L
-from oracle.markets import MarketProgram, Send
+from oracle.markets import BANK, MarketProgram, Send
 from oracle.plain import comparable, python_value
 from oracle.programs import PureProgram
 from oracle.regressions import keep
@@ -31,6 +31,7 @@ from oracle.shrink import shrunk
 
 GAS = 60_000
 MEMORY = L.memory
+CALLS = frozenset(("bank",))
 BLOCK = BlockContext("test-chain", 1, 1_000, 1_000)
 SOLO = BlockContext("solo", 1, 1_000, 1_000)
 
@@ -148,13 +149,17 @@ class Both:
         self.view: Any = DictView()
         self.world = World()
         self.nonces: dict[bytes, int] = {}
-        receipt = self.executor.install(self.view, "shop", source, encode_value(arguments), (), BLOCK)
+        bank = self.executor.install(self.view, "bank", BANK, encode_value([]), ("shop", "bank"), BLOCK)
+        bank_address = bytes(contract_address("bank"))
+        answer = self.world.install("bank", BANK, bank_address, [], frozenset(("shop", "bank")))
+        agree("install bank", receipt_row(bank), row_of(answer))
+        receipt = self.executor.install(self.view, "shop", source, encode_value(arguments), ("bank",), BLOCK)
         if receipt.code.startswith("C0"):
             raise SourceRejected(_finding(source))
         self.installed = receipt.ok
         self.first = receipt_row(receipt)
         self.address = bytes(contract_address("shop"))
-        agree("install", self.first, row_of(self.world.install("shop", source, self.address, arguments)))
+        agree("install", self.first, row_of(self.world.install("shop", source, self.address, arguments, CALLS)))
         self.same_rows()
 
     def send(self, send: Send, gas: int) -> Row:
@@ -171,7 +176,7 @@ class Both:
         return row
 
     def same_rows(self) -> None:
-        stored = {key: value for key, value in self.view.rows.items() if key.startswith(b"c\x04shop")}
+        stored = {key: value for key, value in self.view.rows.items() if key.startswith((b"c\x04shop", b"c\x04bank"))}
         agree("storage", sorted(stored.items()), sorted(self.world.state.encoded().items()))
 
 

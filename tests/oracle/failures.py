@@ -17,10 +17,11 @@ class Failure(Exception):
 
 
 class Stop(BaseException):
-    """What ends the transaction and no handler can name."""
+    """What ends the transaction and no handler can name. `inside`: a called contract failed with this code."""
 
-    def __init__(self, code: str, line: int = 0) -> None:
+    def __init__(self, code: str, line: int = 0, inside: bool = False) -> None:
         super().__init__(code)
+        self.inside = inside
         self.code = code
         self.line = line
         self.details: Any = None

@@ -64,6 +64,68 @@ RESULTS = {
 }  # fmt: skip
 
 
+BANK = """
+KNOWN = [1, 2]
+kept = Var(int, default=0)
+log = Map(u64, list[int])
+
+Noted = event("Noted", n=int, who=Address)
+
+
+@export
+def put(n: int) -> int:
+    kept.set(kept.get() + n)
+    emit(Noted, n=n, who=ctx.sender)
+    require(n != 7, "SEVEN", [n])
+    return kept.get()
+
+
+@export
+def keep(key: u64, xs: list[int]) -> list:
+    KNOWN.append(key)
+    log[key] = xs
+    return [log[key], KNOWN, ctx.sender, len(xs) // (key - 5)]
+
+
+@export
+def echo(x: dict, y: str) -> dict:
+    x[y] = len(x)
+    return x
+
+
+@export
+def burn(n: int) -> int:
+    kept.set(n)
+    while n > 0:
+        n -= 1
+    return kept.get()
+
+
+@export
+def back(n: int) -> list:
+    again = call("shop", "e0", on_fail="return")
+    return [view_call("bank", "seen", n), again, call("bank", "put", n, on_fail="return")]
+
+
+@export
+def deep(n: int) -> int:
+    return deep(n + 1)
+
+
+@view
+def seen(n: int) -> int:
+    return kept.get() * n
+
+
+def hidden() -> None:
+    pass
+"""
+OUTSIDE = (
+    ('"put"', "int"), ('"keep"', "u64", "li"), ('"echo"', "ds", "str"), ('"burn"', "small"), ('"back"', "small"),
+    ('"deep"', "small"), ('"seen"', "int"), ('"hidden"',), ('"nothing"',), ('"put"', "str"), ('"put"',),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """One transaction: entry, arguments, sender, and the share of the gas it needs that it may get (1: enough)."""
@@ -147,8 +209,10 @@ class MarketProgram(PureProgram):
         return super().of(kind, depth)
 
     def change(self) -> list[str]:
-        plain = self.reading or self.chance.random() < 0.55
-        return super().change() if plain else [self.written()]
+        roll = self.chance.random()
+        if roll < 0.1:
+            return [f"{self.pick(self.fresh('v') + ' = ', '')}{self.outside()}"]
+        return super().change() if self.reading or roll < 0.55 else [self.written()]
 
     def written(self) -> str:
         """A statement on storage or events."""
@@ -191,6 +255,22 @@ class MarketProgram(PureProgram):
         self.loops -= 1
         self.names = saved
         return lines
+
+    # other contracts
+
+    def outside(self) -> str:
+        """A call of the other contract, mostly one whose failure comes back."""
+        if self.reading or self.chance.random() < 0.3:
+            name = self.pick("'bank'", "'shop'") if self.risky() else "'bank'"
+            entry = self.pick("'seen'", "'put'") if self.risky() else "'seen'"
+            return f"view_call({name}, {entry}, {self.of('int', 1)})"
+        entry, *kinds = self.chance.choice(OUTSIDE if self.chance.random() < 0.3 else OUTSIDE[:5])
+        given = [self.pick("0", "3", "7", "60", "900") if kind == "small" else self.of(kind, 1) for kind in kinds]
+        more = ["on_fail='return'"] if self.chance.random() < 0.7 else []
+        if self.chance.random() < 0.3:
+            more.append(f"gas={self.pick('100', '2000', '9000', self.of('int', 0))}")
+        parts = ["'bank'", entry, *given, *more]
+        return f"call({', '.join(parts)})"
 
     # entries
 

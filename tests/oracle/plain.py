@@ -8,9 +8,10 @@ import hashlib
 import warnings
 from typing import Any
 
-from oracle.border import Shown, given, started, taken
+from oracle.border import Shown, given
 from oracle.contract import parse
 from oracle.gas import Meter
+from oracle.session import started, taken
 from oracle.shapes import ANY
 from oracle.storage import State
 
