@@ -173,7 +173,7 @@ class SlotHandle:
             raise InvariantBroken(
                 f"storage slot {self.slot.name} holds what the runtime did not write: {error}"
             ) from error
-        if self.is_list:
+        if self.is_list and found is not None:
             self.room(len(raw), len(found))
             return checks.thawed(found)
         return found
