@@ -228,11 +228,13 @@ class Machine:
         if len(stack) >= _CALL_DEPTH:
             raise DepthExceeded
         instance = self.instance(name)
-        if instance is None:
-            raise Unknown("UNKNOWN_CONTRACT")
-        entry = instance.entries.get(entry_name)
-        if entry is None:
-            raise Unknown("UNKNOWN_ENTRY")
+        entry = None if instance is None else instance.entries.get(entry_name)
+        if instance is None or entry is None:
+            code = "UNKNOWN_CONTRACT" if instance is None else "UNKNOWN_ENTRY"
+            if quiet:
+                # an upgrade may take an entry away, and a caller that asked for codes is told
+                return (False, code)
+            raise Unknown(code)
         role = entry.role
         if entry.scheduled or (role != "view" and (view_only or role != "export")):
             raise AuthDenied

@@ -58,7 +58,12 @@ class Session:
         self.meter.spend(G.cross_call)
         if type(name) is not str or type(entry) is not str:
             raise mismatch()
-        function = self.found(caller, name, entry, view_only)
+        try:
+            function = self.found(caller, name, entry, view_only)
+        except Stop as stop:
+            if quiet and stop.code in ("UNKNOWN_CONTRACT", "UNKNOWN_ENTRY"):
+                return False, stop.code
+            raise
         copies = [value if type(value) in SIMPLE else outgoing(self.meter, value) for value in arguments]
         if cap is None:
             return self.enter(caller, name, function, copies, quiet, False)

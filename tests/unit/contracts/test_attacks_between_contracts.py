@@ -500,6 +500,19 @@ def test_a_failure_that_is_returned_leaves_nothing_of_its_frame_and_all_of_the_c
     assert list(storage_of(bench, "caller").values()) == [b"\x02"]
 
 
+def test_a_contract_or_an_entry_that_is_gone_is_told_to_who_asks_for_codes() -> None:
+    caller = (
+        "@export\ndef go(name: str, entry: str) -> tuple:\n    return call(name, entry, on_fail='return')\n\n\n"
+        "@export\ndef loud(name: str, entry: str) -> None:\n    call(name, entry)\n"
+    )
+    bench = installed({"busy": BUSY, "caller": caller}, {"caller": ("busy", "gone")})
+    for name, entry, code in (("gone", "work", "UNKNOWN_CONTRACT"), ("busy", "gone", "UNKNOWN_ENTRY")):
+        assert bench.value("caller", "go", name, entry) == [False, code]
+        assert bench.call("caller", "loud", name, entry).code == code
+    assert bench.call("caller", "go", "other", "work").code == "AuthDenied"
+    assert bench.call("caller", "go", "busy", "tick").code == "AuthDenied"
+
+
 def test_an_outer_failure_undoes_inner_successes() -> None:
     caller = "@export\ndef go() -> None:\n    call('busy', 'work', '')\n    call('busy', 'work', '', on_fail='return')\n    revert('LATE')\n"
     bench = installed({"busy": BUSY, "caller": caller}, {"caller": ("busy",)})
