@@ -15,6 +15,7 @@ from typing import Any
 from contracts import emit, kinds
 from contracts import vocabulary as words
 from contracts.intervals import binary_interval, inline_safe
+from contracts.key_code import encoded_key
 from contracts.kinds import LOW, Kind
 from contracts.limits import PYC1
 from contracts.narrowing import narrow
@@ -326,45 +327,9 @@ class Expressions:
         return emit.helper(f"key.{slot}", key[0])
 
     def key_parts(self, slot: str, parts: list[Emitted]) -> ast.expr:
-        encoded: ast.expr = emit.name(f"$prefix.{slot}")
-        whole: list[ast.expr] = []
-        for part, shape in zip(parts, self.contract.slots[slot].key, strict=True):
-            value = self.coerce(part, shape)
-            if shape.tag == "u64":
-                whole.append(value)
-                continue
-            encoded = joined(joined(encoded, whole), [], self.key_part(value, shape))
-            whole = []
-        return joined(encoded, whole)
-
-    def key_part(self, value: ast.expr, shape: Shape) -> ast.expr:
-        match shape.tag:
-            case "u256":
-                return big_endian(value, 32)
-            case "Address":
-                return value
-            case "bool":
-                return ast.IfExp(value, emit.const(b"\x01"), emit.const(b"\x00"))
-            case "int":
-                return emit.helper("keyint", value)
-            case _:
-                return emit.helper("keytext", value)
-
-
-def joined(encoded: ast.expr, whole: list[ast.expr], part: ast.expr | None = None) -> ast.expr:
-    """Bytes, behind them u64 parts packed at once, or another part."""
-    if len(whole) == 1:
-        part = big_endian(whole[0], 8)
-    elif whole:
-        part = emit.helper(f"pack{len(whole)}", *whole)
-    return encoded if part is None else ast.BinOp(encoded, ast.Add(), part)
-
-
-def big_endian(value: ast.expr, width: int) -> ast.expr:
-    """An integer that fits, as so many bytes."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, int):
-        return emit.const(value.value.to_bytes(width, "big"))
-    return ast.Call(ast.Attribute(value, "to_bytes", emit.LOAD), [emit.const(width), emit.const("big")], [])
+        shapes = self.contract.slots[slot].key
+        values = [(self.coerce(part, shape), shape) for part, shape in zip(parts, shapes, strict=True)]
+        return encoded_key(emit.name(f"$prefix.{slot}"), values)
 
 
 def lambda_of(names: list[str] | tuple[str, ...], body: ast.expr) -> ast.Lambda:
