@@ -7,6 +7,9 @@
             shop.buy(7, sender=accounts.bob)
         assert shop.price(number) == 5
 
+`deploy.token()` installs the library's money and gives some to alice, bob, carol and dave;
+`deploy.upgrade(shop, "v2.py")` upgrades by vote.
+
 Fixtures: `chain`, `accounts`, `deploy`, `expect_revert`, `expect_event`, `freeze_height`, `rolled_back`,
 `module_chain`.
 Options: `--gas-report`, `--gas-lines`, `--gas-budget`, `--gas-save`. The names here are for annotations;

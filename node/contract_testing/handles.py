@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from contracts.library_sources import Tariffs, library_source
 from contracts.resolve import MISSING, Function
 from contracts.rules import SourceRejected
 from ledger.crypto import contract_address
@@ -15,6 +16,10 @@ from ledger.errors import ConfigError
 from node.contract_testing.chain import Call, ContractChain, Manifest
 from node.contract_testing.sent import CallFailed, SeenEvent, Sent
 from node.contract_testing.show import NOBODY, Account, account_named
+
+FUNDS: Final = 1_000_000_000
+"""Micro-currency: a thousand units."""
+FUNDED: Final = ("alice", "bob", "carol", "dave")
 
 
 class Accounts:
@@ -173,6 +178,18 @@ class Deployer:
             self.chain.upgrade(instance.contract_name, raw, Manifest(tuple(calls), roles), str(path or ""))
         except SourceRejected as error:
             raise error.with_traceback(None) from None
+
+    def token(self, *markets: str, funds: int = FUNDS, to: Sequence[str] = FUNDED) -> Instance:
+        """Install the library's money as `token` and give `funds` micro-currency to each of the accounts in `to`.
+        `markets`: instances that may lock and settle. Its treasury is `accounts.trading_center`, its grid company
+        `accounts.grid_company`."""
+        named = Accounts(self.chain)
+        tariffs = Tariffs()
+        setup = (named.trading_center, named.grid_company, tariffs.debt_limit, list(markets))
+        token = self(library_source("token"), *setup, name="token")
+        for name in to:
+            token.deposit(named[name], funds, f"for {name}", sender=named.trading_center)
+        return token
 
     def read(self, source: str | Path) -> tuple[Path | None, bytes]:
         """The file and the bytes of a source."""

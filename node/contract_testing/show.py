@@ -85,4 +85,4 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {plain(key): plain(item) for key, item in value.items()}
     address = getattr(value, "contract_address", None)
-    return address if isinstance(address, bytes) else value
+    return bytes(address) if isinstance(address, bytes) else value

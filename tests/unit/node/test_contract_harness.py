@@ -392,3 +392,21 @@ def test_an_upgrade_that_is_refused_or_fails_changes_nothing(chain, deploy) -> N
     with pytest.raises(SourceRejected, match="C031"):
         deploy.upgrade(box, "import os\n")
     assert box.put(5) == 52
+
+
+SHOP = """
+@export
+def pay_out(receiver: Address, amount: u64) -> None:
+    call("token", "transfer", receiver, amount)
+"""
+
+
+def test_accounts_with_money(deploy, accounts, expect_revert) -> None:
+    token = deploy.token(funds=500)
+    shop = deploy(SHOP, name="shop", calls=["token"])
+    token.transfer(shop, 300, sender=accounts.alice)
+    shop.pay_out(accounts.erin, 200)
+    balances = [token.account(who)["balance"] for who in (accounts.alice, shop, accounts.erin, accounts.bob)]
+    assert balances == [200, 100, 200, 500]
+    with expect_revert("INSUFFICIENT_FUNDS", {"required": 101, "available": 100}):
+        shop.pay_out(accounts.erin, 101)
