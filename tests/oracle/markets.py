@@ -26,6 +26,7 @@ owners = Map((Address, u64), Item)
 flags = Map((bool, bytes, int), list[int])
 items = Map(u64, Item)
 boxes = Map(bytes, Box)
+extra = Map(u64, list[int] | None)
 by_name = Index(items, by=("name", "flag"))
 by_big = Index(owners, by=("big",))
 by_n = Index(items, by=("n",))
@@ -38,6 +39,7 @@ KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "counts": (("u64",), "int"), "names": (("str",), "u64"), "grid": (("u64", "str"), "int"),
     "signed": (("int",), "bool"), "wide": (("u256",), "bytes"), "owners": (("Address", "u64"), "rec"),
     "flags": (("bool", "bytes", "int"), "li"), "items": (("u64",), "rec"), "boxes": (("bytes",), "box"),
+    "extra": (("u64",), "maybe"),
 }  # fmt: skip
 INDEXES = {"by_name": ("str", "bool", "u64"), "by_big": ("int", "Address", "u64"), "by_n": ("u64", "u64")}
 PARAMETERS = (
@@ -162,6 +164,9 @@ class MarketProgram(PureProgram):
             f"Box(item={self.of('rec', depth)}, raw={self.of('bytes', 1)}, note={self.pick('None', self.of('int', 1))})"
         )
 
+    def make_maybe(self, depth: int) -> str:
+        return self.pick("None", self.of("li", depth))
+
     def key(self, name: str) -> str:
         parts = [self.of(kind, 1) for kind in KEYS[name][0]]
         return parts[0] if len(parts) == 1 else self.pick(", ".join(parts), f"({', '.join(parts)})")
@@ -228,6 +233,7 @@ class MarketProgram(PureProgram):
             lambda: f"grid[{self.key('grid')}] {self.pick('+', '-')}= {self.of('int', 1)}",
             lambda: f"total.set({self.of('int', 2)})",
             lambda: f"series.set({self.of('li', 2)})",
+            lambda: f"{self.fresh('v')} = extra.get({self.of('u64', 1)})",
             lambda: f"label.set({self.of('str', 1)})",
             lambda: f"best.set({self.of('rec', 1)})",
             lambda: f"{self.fresh('v')} = {self.page()}",
