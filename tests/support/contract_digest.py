@@ -9,6 +9,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.par
 
 from contract_attacks import REJECTED, REVERTED  # noqa: E402  # found through the path set above
 from contract_bench import Run, run  # noqa: E402  # the same
+from contract_expressions import EXPRESSIONS  # noqa: E402  # the same
 from contract_failing import FAILING  # noqa: E402  # the same
 from contract_hostile import REFUSED  # noqa: E402  # the same
 from contract_programs import VALID  # noqa: E402  # the same
@@ -20,6 +21,7 @@ def lines() -> list[str]:
     found: list[Run] = []
     for source, cases in (VALID | TRICKY).values():
         found.extend(run(source, "main", arguments) for arguments in cases)
+    found.extend(run(f"def main():\n    return {expression}\n") for expression in EXPRESSIONS)
     found.extend(run(source) for _, source in REJECTED + REFUSED)
     found.extend(run(source, gas=300_000) for _, source in REVERTED + FAILING)
     return [ascii(outcome) for outcome in found]

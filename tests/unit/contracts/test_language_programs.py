@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from contract_bench import run
+from contract_expressions import EXPRESSIONS
 from contract_programs import VALID
 from contract_tricky import TRICKY
 
@@ -34,6 +35,13 @@ def test_a_valid_program_means_what_python_means(name: str) -> None:
         assert (found.status, found.code) == ("ok", ""), (arguments, found)
         assert plain(found.value) == plain(expected)
         assert run(source, "main", arguments).gas == found.gas
+
+
+@pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")  # as above
+def test_expressions_are_worth_what_python_says() -> None:
+    for expression in EXPRESSIONS:
+        found = run(f"def main():\n    return {expression}\n")
+        assert (found.status, plain(found.value)) == ("ok", plain(eval(expression))), expression
 
 
 @pytest.mark.parametrize("name", ["for_range", "dict_methods", "sort_keys", "recursion", "strings"])
