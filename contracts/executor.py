@@ -117,9 +117,12 @@ class Executor:
         body = tx.body
         if not use_nonce(view, tx.sender, body.nonce):
             raise InvariantBroken(f"nonce {body.nonce} of {tx.sender.hex()} is not admissible")
-        gas = min(body.gas_limit, self.limits.transaction_gas)
+        gas, most = body.gas_limit, self.limits.transaction_gas
+        if gas > most:
+            gas = most
         machine = self._machine
-        machine.open(view, block)
+        if machine.view is not view or machine.block is not block:
+            machine.open(view, block)
         try:
             instance = machine.instance(body.contract)
             if instance is None:

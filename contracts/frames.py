@@ -46,6 +46,7 @@ ROLE_VIEW = "has_role"
 _SIMPLE = (int, bool, type(None))
 _FLAT = frozenset((*_SIMPLE, bytes, str))
 _CROSS_CALL, _BYTES_PER_GAS = GAS.cross_call, GAS.bytes_per_gas
+_TRANSACTION, _ARGUMENT_BYTE, _MEMORY = GAS.transaction, GAS.argument_byte, LIMITS.memory
 _CALL_DEPTH, _FUNCTION_DEPTH, _FRAMES = LIMITS.call_depth, LIMITS.function_depth, LIMITS.frames
 
 
@@ -171,7 +172,7 @@ class Machine:
         meter.self_address = instance.address
         meter.tx_hash = subject
         meter.depth = 0
-        meter.allowed = LIMITS.function_depth
+        meter.allowed = _FUNCTION_DEPTH
         self.frames = 0
         self.stack.append(instance)
         if entry.role == "view":
@@ -190,12 +191,12 @@ class Machine:
             raise InvariantBroken("a call that writes needs a view that can be written")
         mark = view.checkpoint()
         meter.gas = gas
-        meter.mem = LIMITS.memory
+        meter.mem = _MEMORY
         events: list[Event] = []
         meter.events = events
         self.stack.clear()
         try:
-            meter.gas -= GAS.transaction + GAS.argument_byte * len(arguments)
+            meter.gas -= _TRANSACTION + _ARGUMENT_BYTE * len(arguments)
             if meter.gas < 0:
                 raise OutOfGas
             value = encode_result(self.result(instance, entry, arguments, sender, subject), meter)

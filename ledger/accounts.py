@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.errors import StoreError
-from ledger.schema import state_nonce
+from ledger.schema import STATE_NONCE, state_nonce
 from ledger.state import Overlay, StateReader
 
 NONCE_WINDOW = 4096
@@ -49,7 +49,7 @@ def admits_nonce(reader: StateReader, address: bytes, nonce: int) -> bool:
 
 def use_nonce(overlay: Overlay, address: bytes, nonce: int) -> bool:
     """Mark `nonce` used; False, and nothing written, if the window does not admit it."""
-    key = state_nonce(address)
+    key = STATE_NONCE + address
     raw = overlay.get(key)
     if raw is not None and len(raw) == 8 and int.from_bytes(raw, "big") == nonce:
         overlay.put(key, (nonce + 1).to_bytes(8, "big"))  # in sequence, as nearly all are

@@ -41,9 +41,12 @@ def _text(text: str) -> bytes:
     return len(raw).to_bytes(1, "big") + raw
 
 
+STATE_NONCE = b"n"
+
+
 def state_nonce(address: bytes) -> bytes:
     """Nonce window of an account."""
-    return b"n" + address
+    return STATE_NONCE + address
 
 
 def state_storage(contract: str, slot: str) -> bytes:
