@@ -167,10 +167,10 @@ class MarketWorld:
 
     # -- members and money
 
-    def apply(self, name: str, watts: int = 20_000, legal_owner: str | None = None) -> Receipt:
+    def apply(self, name: str, watts: int = 20_000, legal_owner: str | None = None, bus: str = "bus-1") -> Receipt:
         return self.send(
             address(name), "registry", "apply", meter(name), owner(legal_owner or name), ["prosumer"], ["pv"], [watts],
-            "bus-1", "west", ["name", "address"], [bytes(32), owner("salted " + name)],
+            bus, "west", ["name", "address"], [bytes(32), owner("salted " + name)],
         )  # fmt: skip
 
     def member(self, name: str, funds: int = 10**12, **details: Any) -> None:
