@@ -131,8 +131,8 @@ class Machine:
 
     def instance(self, name: str) -> Instance | None:
         """The linked instance under a name in the current view; None if there is none."""
-        known = self.linked.get(name)
-        raw = self.meter.get(state_contract(name) if known is None else known[2])
+        known, get = self.linked.get(name), self.meter.get
+        raw = get(state_contract(name) if known is None else known[2])
         if raw is None:
             return self.native(name)
         if known is not None and known[0] == raw:
@@ -180,7 +180,8 @@ class Machine:
             meter.put = meter.delete = refuse_write
         if instance.fresh:
             instance.renew()
-        return entry.call(*entry.decode(arguments))
+        call, decode = entry.call, entry.decode
+        return call(*decode(arguments))
 
     def attempt(
         self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: bytes, gas: int
@@ -329,7 +330,8 @@ class Machine:
         if instance.fresh:
             instance.renew()
         try:
-            result = entry.call(*entry.take(arguments))
+            call, take = entry.call, entry.take
+            result = call(*take(arguments))
             found = result if type(result) in _SIMPLE else incoming(outgoing(result, meter), meter)
             answer = (True, found) if quiet else found
         except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise

@@ -208,7 +208,10 @@ class SlotHandle:
         meter = self.meter
 
         def load(key: bytes) -> Any:
-            raw = meter.get(key)
+            get = (
+                meter.get
+            )  # a name of its own: CPython looks an instance's callable up slowly where it is called at once
+            raw = get(key)
             known, value, cost, size = self.held
             if raw is not known or raw is None:
                 return self.first(key, raw)
@@ -242,7 +245,8 @@ class SlotHandle:
         strict_without = strict or self.slot.default is not MISSING
 
         def find(key: bytes, default: Any = None) -> Any:
-            raw = meter.get(key)
+            get = meter.get
+            raw = get(key)
             if raw is None:
                 meter.spend(base + per_byte * len(key))
                 return self.missing() if strict_without and default is None else default
@@ -265,9 +269,14 @@ class SlotHandle:
     def make_has(self) -> Helper:
         meter = self.meter
 
+        base, per_byte = GAS.read, GAS.read_per_byte
+
         def has(key: bytes) -> bool:
-            raw = meter.get(key)
-            meter.spend(GAS.read + GAS.read_per_byte * (len(key) + (0 if raw is None else len(raw))))
+            get = meter.get
+            raw = get(key)
+            meter.gas -= base + per_byte * (len(key) + (0 if raw is None else len(raw)))
+            if meter.gas < 0:
+                raise OutOfGas
             return raw is not None
 
         return has
@@ -288,7 +297,8 @@ class SlotHandle:
             meter.gas -= base + per_byte * touched
             if meter.gas < 0:
                 raise OutOfGas
-            meter.put(key, raw)
+            put = meter.put
+            put(key, raw)
             if is_cell:
                 self.held = (raw, value, GAS.read + GAS.read_per_byte * touched, size)
 

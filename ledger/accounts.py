@@ -50,7 +50,8 @@ def admits_nonce(reader: StateReader, address: bytes, nonce: int) -> bool:
 def use_nonce(overlay: Overlay, address: bytes, nonce: int) -> bool:
     """Mark `nonce` used; False, and nothing written, if the window does not admit it."""
     key = STATE_NONCE + address
-    raw = overlay.get(key)
+    get = overlay.get
+    raw = get(key)
     if raw is not None and len(raw) == 8 and int.from_bytes(raw, "big") == nonce:
         overlay.put(key, (nonce + 1).to_bytes(8, "big"))  # in sequence, as nearly all are
         return True

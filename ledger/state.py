@@ -62,7 +62,8 @@ class _Shown(dict[bytes, bytes | None]):
         self.below = below
 
     def __missing__(self, key: bytes) -> bytes | None:
-        value = self[key] = self.below(key)
+        below = self.below
+        value = self[key] = below(key)
         return value
 
 
