@@ -21,6 +21,7 @@ from contracts.solo_run import ScratchState, Shown, given
 from contracts.values import encode_value
 from ledger.crypto import contract_address
 from ledger.objects import Receipt, Transaction, TransactionBody
+from oracle.aliases import AliasProgram
 from oracle.border import Answer, World, run_alone
 from oracle.gas import L
 from oracle.markets import BANK, MarketProgram, Send
@@ -216,14 +217,19 @@ def run_program(seed: int, source: str, tally: Tally) -> None:
         market.text()
         check_market(source, market.given("setup"), market.sends((ALICE, BOB)), tally)
     else:
-        program = PureProgram(seed)
+        program = pure(seed)
         program.text()
         check_pure(source, [program.arguments() for _ in range(2)], program.chance, tally)
 
 
 def source_of(seed: int) -> str:
     """The source of program number `seed`."""
-    return (MarketProgram if seed % 2 else PureProgram)(seed).text()
+    return MarketProgram(seed).text() if seed % 2 else pure(seed).text()
+
+
+def pure(seed: int) -> PureProgram | AliasProgram:
+    """Program number `seed`, if it is even."""
+    return AliasProgram(seed) if seed % 4 else PureProgram(seed)
 
 
 def check_seed(seed: int, tally: Tally) -> None:
@@ -244,7 +250,7 @@ def check_seed(seed: int, tally: Tally) -> None:
 def _inputs(seed: int) -> tuple[list[list[Any]] | None, list[list[Any]] | None]:
     """Arguments of the calls of a seed, or what it sends, the installation first."""
     if seed % 2 == 0:
-        program = PureProgram(seed)
+        program = pure(seed)
         program.text()
         return [program.arguments() for _ in range(2)], None
     market = MarketProgram(seed)

@@ -10,11 +10,11 @@ import pytest
 from contract_attacks import REJECTED, REVERTED
 from contract_bench import Run, run
 from contract_programs import VALID
-from test_contract_containers import Program, arguments_for
 from test_contract_integers import Writer
 
 from contracts import compile as compiling
 from contracts import expressions, kinds, summaries
+from oracle.aliases import Program, arguments_for
 
 
 def blinded(patch: pytest.MonkeyPatch) -> None:
