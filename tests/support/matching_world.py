@@ -12,7 +12,7 @@ from contracts.values import decode_value
 
 D = "matching"
 FEED, RETAIL = 450_000, 670_000
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "v_cap": 0, "self_trade": True, "checked": False, "weighted": False, "third_meter": False, "ceiling": False,
 }  # fmt: skip
 """What a node's defaults differ from the published rules in, beside sealed orders."""

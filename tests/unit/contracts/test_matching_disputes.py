@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from market_world import INSTITUTIONS
 from matching_world import FEED, RETAIL, D, MatchingWorld, address, meter
 
 CYCLE = 6
-NOTARY, GRID = INSTITUTIONS.notary, INSTITUTIONS.grid_company
+NOTARY, GRID = address("notary"), address("grid")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from market_world import INSTITUTIONS
 from matching_world import D, MatchingWorld, address, commitment, meter
 
 from contracts.solvers.assignment import Solution, solve
@@ -118,7 +117,7 @@ def test_a_solution_tampered_in_any_field_is_refused(world: MatchingWorld) -> No
 def test_orders_are_routed_pay_the_grid_fee_and_are_curtailed_by_the_lines() -> None:
     """bus-1 - bus-2: 4 kW are 1,000 Wh a quarter of an hour; 300 m; fee 1,000 + 2,000 per kWh."""
     world = MatchingWorld()
-    grid = INSTITUTIONS.grid_company
+    grid = address("grid")
     line = (["bus-1", "bus-2"], [0, 1], ["line"], [[0, 1]], [[5, 4_000, 300]])
     world.done(grid, "routing", "post_grid", CYCLE, 0, *line)
     world.done(grid, "routing", "post_fees", CYCLE, [0, 1_000], [299, 500], [0, 2_000, 5_000])
@@ -151,7 +150,7 @@ def test_orders_are_routed_pay_the_grid_fee_and_are_curtailed_by_the_lines() -> 
 
 def test_a_member_whose_bus_is_not_in_the_grid_of_a_cycle_cannot_trade_in_it() -> None:
     world = MatchingWorld()
-    grid = INSTITUTIONS.grid_company
+    grid = address("grid")
     world.done(grid, "routing", "post_grid", CYCLE + 1, 0, ["bus-1", "b"], [0, 0], ["l"], [[0, 1]], [[1, 1, 1]])
     world.member("anna")
     world.member("paul", bus="bus-9")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
-from market_world import INSTITUTIONS
 from matching_world import PUBLISHED, RETAIL, D, MatchingWorld, address, commitment, meter
 
 CYCLE = 6
 NONCE = bytes(32)
+BOTH: tuple[tuple[str, dict[str, Any]], ...] = (("published", PUBLISHED), ("default", {}))
 
 
-def world_of(*names: str, owners: dict[str, str] | None = None, **changes: object) -> MatchingWorld:
+def world_of(*names: str, owners: dict[str, str] | None = None, **changes: Any) -> MatchingWorld:
     world = MatchingWorld(**changes)
     for name in names:
         world.member(name, funds=10**10, legal_owner=(owners or {}).get(name, name))
@@ -22,14 +23,14 @@ def world_of(*names: str, owners: dict[str, str] | None = None, **changes: objec
 def test_a_provider_that_claims_to_have_sent_all_avoids_the_deduction_unless_the_loss_is_checked() -> None:
     """Agreed 2,000 Wh, 1,000 arrived, the provider's own device says 2,000."""
     paid = {}
-    for name, changes in (("published", PUBLISHED), ("default", {})):
+    for name, changes in BOTH:
         world = world_of("anna", "paul", **changes)
         world.trade(CYCLE, "anna", "paul", (2_000, 500_000), (2_000, 1_000))
         paid[name] = world.order_of("anna", CYCLE)["paid"]
     assert paid == {"published": 1_000_000, "default": 500_000}
 
 
-def under_reported(**changes: object) -> tuple[int, int]:
+def under_reported(**changes: Any) -> tuple[int, int]:
     """1,990 of 2,000 Wh were sent and 1,985 arrived; the user reports 0. What the provider has got before and after the
     time for a ruling."""
     world = world_of("anna", "paul", **changes)
@@ -43,7 +44,7 @@ def under_reported(**changes: object) -> tuple[int, int]:
     world.report("anna", order, 0)
     receipt = world.send(address("paul"), D, "dispute", 0, 1_990, 1_985)
     if receipt.ok:
-        world.done(INSTITUTIONS.grid_company, D, "third_reading", 0, 1_990, 1_985)
+        world.done(address("grid"), D, "third_reading", 0, 1_990, 1_985)
     else:
         assert receipt.code == "NO_DISPUTES"
     world.readings(CYCLE, {"paul": (1_990, 0), "anna": (0, 1_985)})
@@ -61,7 +62,7 @@ def test_a_user_that_under_reports_pays_nothing_unless_a_third_meter_decides() -
     assert under_reported() == (0, 992_500)
 
 
-def dearer(**changes: object) -> tuple[list[str], dict[str, str]]:
+def dearer(**changes: Any) -> tuple[list[str], dict[str, str]]:
     """Two providers of equal reputation; `dear` asks three times the retail price, or retail where more is refused."""
     world = world_of("anna", "cheap", "dear", **{"first_rc": 900_000, **changes})
     world.go_slot(CYCLE, -3)
@@ -86,14 +87,14 @@ def test_a_dearer_provider_is_preferred_but_not_above_retail_and_not_if_the_savi
 
 def test_over_delivery_lifts_reputation_above_one_unless_v_is_capped() -> None:
     found = {}
-    for name, changes in (("published", PUBLISHED), ("default", {})):
+    for name, changes in BOTH:
         world = world_of("anna", "paul", **changes)
         world.trade(CYCLE, "anna", "paul", (1_000, 500_000), (5_000, 1_000))
         found[name] = world.rc("paul")
     assert found == {"published": 2_000_000, "default": 400_000}
 
 
-def newcomer(cycle: int, **changes: object) -> dict[str, str]:
+def newcomer(cycle: int, **changes: Any) -> dict[str, str]:
     """`old` has delivered half of what it sold; `new` is cheaper and has no record."""
     world = world_of("anna", "old", "new", **changes)
     world.trade(CYCLE, "anna", "old", (1_000, 600_000), (500, 500))
@@ -112,7 +113,7 @@ def test_a_newcomer_is_never_chosen_unless_it_starts_with_a_reputation_or_by_pri
     assert newcomer(19, first_rc=900_000) == {"anna": "new"}
 
 
-def own_trades(**changes: object) -> int:
+def own_trades(**changes: Any) -> int:
     """`paul` fails a big order and keeps a tiny one with its own second meter."""
     world = world_of("anna", "paul", "second", owners={"second": "paul"}, **changes)
     world.go_slot(CYCLE, -3)
