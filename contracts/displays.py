@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from contracts import keys
@@ -10,6 +11,10 @@ from contracts.limits import ITEM_BYTES, LIST_BYTES, LOOP_GAS, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number
 
+_SPEC = re.compile(
+    r"([\x00-\x7f]?[<>^])?(?P<sign>[-+ ]?)[0-9]{0,4}(?P<group>[,_]?)(?P<kind>[dboxXs]?)",
+    re.ASCII | re.DOTALL,
+)
 _TURNS = 2**48
 _FAR = 2**60
 _INTEGERS = frozenset((int,))
@@ -26,15 +31,15 @@ def text_of(value: Any) -> str:
 
 
 def formatted(value: Any, spec: str) -> str:
-    """`f"{value:spec}"` for the fixed grammar `[[fill]align][0][width][,][d|x|s]`."""
-    kind, comma = _parse_spec(spec)
+    """`f"{value:spec}"` for the fixed grammar `[[fill]align][sign][0][width][, or _][d b o x X s]`."""
+    kind, group, numeric = _parse_spec(spec)
     if type(value) is str:
-        if kind not in ("", "s") or comma:
+        if kind not in ("", "s") or group or numeric:
             raise TypeMismatch
     elif type(value) is int or type(value) is bool:
         if kind == "s":
             raise TypeMismatch
-        if kind == "x" and comma:
+        if group == "," and kind not in ("", "d"):
             raise BadValue
     else:
         raise TypeMismatch
@@ -50,21 +55,13 @@ def valid_spec(spec: str) -> bool:
     return True
 
 
-def _parse_spec(spec: str) -> tuple[str, bool]:
-    """Whether a format is in the fixed grammar; its last letter, and whether it groups digits."""
-    rest = spec
-    if len(rest) >= 2 and rest[1] in "<>^":
-        rest = rest[2:]
-    elif rest[:1] in ("<", ">", "^"):
-        rest = rest[1:]
-    digits = ""
-    while rest[:1].isdigit():
-        digits, rest = digits + rest[0], rest[1:]
-    comma = rest.startswith(",")
-    kind = rest[1:] if comma else rest
-    if kind not in ("", "d", "x", "s") or len(digits) > 4 or not spec.isascii():
+def _parse_spec(spec: str) -> tuple[str, str, bool]:
+    """A format's last letter, how it groups digits, and whether it is for numbers only. Raise `BadValue` for one
+    outside the fixed grammar."""
+    found = _SPEC.fullmatch(spec)
+    if found is None:
         raise BadValue
-    return kind, comma
+    return found["kind"], found["group"], bool(found["sign"])
 
 
 def build_displays(meter: Meter) -> dict[str, Helper]:
