@@ -85,6 +85,7 @@ class ContractChain:
         self._names: list[str] = []
         self._sources: dict[str, tuple[str, str]] = {}
         self._again: tuple[Sent, Callable[[], list[RaisedFrame]]] | None = None
+        """The call made last, if it failed, and how to run it once more, watched."""
 
     def __repr__(self) -> str:
         return f"<chain at height {self.height}, {self.time_ms} ms>"
@@ -133,7 +134,7 @@ class ContractChain:
             raise ConfigError("time stands still here", code="FROZEN", fix="let it pass outside of freeze_height")
         self.height += 1
         self.time_ms = time_ms
-        self.state.touched = touched = Touched()
+        touched = self._begin()
         done: list[Sent] = []
         for receipt in self.executor.run_due(self.state, self.context()):
             if receipt.contract == LIFECYCLE and receipt.ok:
@@ -246,7 +247,7 @@ class ContractChain:
     def ask(self, call: Call) -> Sent:
         """Ask a view, free and without a block. The sender of a query is nobody."""
         values = [plain(value) for value in call.arguments]
-        self.state.touched = touched = Touched()
+        touched = self._begin()
         limit, meter = self.executor.limits.query_gas, self.executor.meter
 
         def run() -> Any:
@@ -286,7 +287,7 @@ class ContractChain:
         """Run something that may write; keep how to run it again, watched, if it failed."""
         state = self.state
         mark = state.checkpoint()
-        state.touched = touched = Touched()
+        touched = self._begin()
         watch = Watch(self.executor.meter)
         sent = _outcome(call, self._maybe_watched(watch, run), self, touched)
 
@@ -299,6 +300,12 @@ class ContractChain:
         if not sent.ok:
             self._again = (sent, trace)
         return self._note(sent, watch)
+
+    def _begin(self) -> Touched:
+        """Something new happens: what is touched is noted, and the last failure cannot be run again any more."""
+        self._again = None
+        self.state.touched = Touched()
+        return self.state.touched
 
     def _maybe_watched(self, watch: Watch, run: Callable[[], Any]) -> Any:
         if self.gas_book is None or not self.gas_book.by_line:

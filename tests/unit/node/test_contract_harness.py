@@ -135,6 +135,15 @@ def test_the_failure_shows_line_arguments_variables_and_state(box, accounts) -> 
     assert box.put(5, sender=accounts.bob) == 12
 
 
+def test_explaining_an_old_failure_changes_nothing(chain, box) -> None:
+    first = box.put.attempt(1)
+    assert "in checked" in chain.explanation(first)
+    assert "in checked" in chain.explanation(first)
+    assert box.put(5) == 11
+    assert chain.explanation(first).startswith("CHEAP at line")
+    assert box.put(5) == 12
+
+
 def test_a_failure_of_another_contract_shows_both(deploy, box) -> None:
     caller = deploy(CALLER, name="caller", calls=["box"])
     with pytest.raises(CallFailed, match="CHEAP") as caught:
