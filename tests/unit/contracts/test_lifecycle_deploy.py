@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from governed_bench import ANN, BEN, CID, DAN, STRANGER, VOTERS, VOTING_MS, Gove
 
 from contracts.artifacts import abi_hash, make_artifact
 from contracts.compile import _compiled, compile_source
+from contracts.library_sources import library_source
+from contracts.lifecycle import syntax_size
+from contracts.limits import GAS1
 from contracts.values import decode_value
 from ledger.crypto import contract_address, sha256
 from ledger.schema import state_source
@@ -151,7 +155,7 @@ def test_checking_a_source_is_paid_for_by_byte_and_by_node(bench: GovernedBench)
     commented = bench.deploy("x = 1\n" + "# comment\n" * 1_000).gas
     large = bench.deploy("x = 1\n" + "".join(f"a{i} = {i}\n" for i in range(1_000))).gas
     assert 100 * 10_000 < commented - small < 250 * 10_000
-    assert large - small > 4_000 * 3_000
+    assert large - small > 6_000 * 3_000
     cheap = bench.deploy("y = 1\n" + "".join(f"a{i} = {i}\n" for i in range(1_000)), gas=1_000_000)
     assert (cheap.code, cheap.gas) == ("OutOfGas", 1_000_000)
 
@@ -164,6 +168,16 @@ def test_gas_of_a_deploy_does_not_depend_on_what_was_compiled_before() -> None:
         return bench.deploy(SHOP).gas
 
     assert gas(True) == gas(False) == gas(True)
+
+
+def test_the_size_of_a_source_is_the_same_on_every_release() -> None:
+    """Golden: counted by 3.11, 3.12 and 3.13."""
+    source = (
+        "x = f'a{1:>8}b' 'c' f'{2}{3:}{{}}'\ny = -1 + 2 * 3 < 4 and not [5, *[6]][0]\n\n"
+        "def f(a, b=1):\n    return f'{a}' f'{b:08d}'\n"
+    )
+    assert syntax_size(ast.parse(source)) == 35
+    assert syntax_size(ast.parse(library_source("double_auction"))) < 50_000_000 // GAS1.deploy_per_node
 
 
 # authority
