@@ -7,12 +7,19 @@ from typing import Any, Final
 from consensus.composite_score import ONE, composite_scores
 from consensus.election import elect
 from consensus.published_round import published_round
-from node.conformance.fields import ByName, Flag, Id, Integer, Many, OrNull, Row, bad_case
+from node.conformance.fields import ByName, Choice, Flag, Id, Integer, Many, OrNull, Row, Via, bad_case
 from node.conformance.ids import to_bytes, to_text
 from node.conformance.mechanism import Mechanism
 
 _PPM: Final = Integer(0, ONE)
 _SCORES: Final = ByName(Integer())
+_BY_AGENT: Final = ByName(Flag(), sparse=True)
+_VOTES: Final = Via(
+    Choice((_BY_AGENT, Via(Many(Id()), lambda agents: dict.fromkeys(agents, True), _BY_AGENT))),
+    lambda votes: votes,
+    _BY_AGENT,
+)
+"""Of each agent, or the list of those that say yes."""
 
 
 def _score(case: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +94,7 @@ MECHANISMS: Final = (
                 "block_digest": Id(),
             }
         ),
-        Row({"yes": Integer(), "accepted": Flag(), "votes": ByName(Flag(), sparse=True)}),
+        Row({"yes": Integer(), "accepted": Flag(), "votes": _VOTES}),
         _round,
     ),
 )
