@@ -21,7 +21,7 @@ from ledger.errors import DecodeError
 from node.cli.confined import Died, confined
 from node.cli.contract_chain import COMMANDS, signer_of
 from node.cli.contract_files import new_contract
-from node.cli.contract_sources import read_admitted, read_source
+from node.cli.contract_sources import read_admitted, read_source, source_file
 from node.cli.output import (
     ARGUMENTS_FIX,
     DEFAULT_URL,
@@ -43,7 +43,7 @@ class Form(StrEnum):
     SARIF = "sarif"
 
 
-FileArgument = Annotated[Path, typer.Argument(help="The contract's source.", show_default=False)]
+FileArgument = Annotated[Path, typer.Argument(help="The contract's source, or its directory.", show_default=False)]
 EntryOption = Annotated[str, typer.Option("--entry", help="Function to call.", show_default=False)]
 ArgsOption = Annotated[str, typer.Option("--args", help="Arguments: a JSON array, bytes as 0x text.")]
 GasOption = Annotated[int, typer.Option("--gas", min=0, max=10**12, help="Gas of each call.")]
@@ -115,6 +115,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a source is admitted, and why not: rule, line, reason, fix. Exit code 1 if it is not."""
+    file = source_file(file)
     found = review(read_source(file), pure=pure)
     good = not found.refusals
     if form is Form.SARIF:
@@ -204,7 +205,7 @@ def repl(
         signers = {path.stem: signer_of(path, None, None) for path in keys or []}
         code = run_async(network_session(output, url, signers, file, timeout))
     else:
-        code = session(output, Path(file) if file else None, json_arguments(args))
+        code = session(output, source_file(Path(file)) if file else None, json_arguments(args))
     if code:
         raise typer.Exit(code)
 

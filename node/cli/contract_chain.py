@@ -41,7 +41,7 @@ GAS: Final = 50_000_000
 
 
 def deploy(
-    file: Annotated[Path, typer.Argument(help="The contract's source.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The contract's source, or its directory.", show_default=False)],
     key: KeyOption,
     calls: CallsOption = None,
     roles: RolesOption = "",

@@ -100,5 +100,6 @@ def say(output: Output, answer: Answer) -> None:
     if output.as_json:
         output.result({"kind": answer.kind, **(answer.document or {"text": answer.lines})})
         return
-    for line in answer.lines:
-        output.console.print(line, markup=False, style="red" if answer.kind in ("refused", "mistake") else None)
+    for number, line in enumerate(answer.lines):
+        first = number == 0 and answer.kind in ("refused", "mistake")
+        output.console.print(line, markup=False, style="red" if first else None)

@@ -10,8 +10,14 @@ from contracts.rules import SourceRejected
 from ledger.errors import ConfigError, GridchainError
 
 
-def read_source(file: Path) -> bytes:
+def source_file(path: Path) -> Path:
+    """The file that a path names; of a contract's directory it is its `contract.py`."""
+    return path / "contract.py" if path.is_dir() else path
+
+
+def read_source(path: Path) -> bytes:
     """At most one byte more than a source may have. Raise `ConfigError`."""
+    file = source_file(path)
     try:
         with file.open("rb") as opened:
             return opened.read(PYC1.source_bytes + 1)
@@ -38,6 +44,6 @@ def read_admitted(file: Path, *, pure: bool = False) -> tuple[bytes, Program]:
             "the source is not admitted",
             code=found.code,
             expected="a source that `gridchain contract check` admits",
-            found=f"{file}:{found.line}:{found.column + 1}: {found.reason}",
+            found=f"{source_file(file)}:{found.line}:{found.column + 1}: {found.reason}",
             fix=found.fix,
         ) from None

@@ -125,6 +125,18 @@ def test_a_difference_has_a_verdict(cli, tmp_path: Path, new: str, verdict: str,
         assert "  - inside  Var(u64)\n  + inside  Var(u256)" in out
 
 
+def test_a_directory_names_its_contract(cli, jar: Path) -> None:
+    assert cli("check", jar.parent)[:2] == (0, "admitted\n")
+    status, out, _ = cli("run", jar.parent, "--entry", "pay", "--args", "[5]", "--json")
+    assert json.loads(out)["value"] == 5
+    assert "deployed jar\n5\n" in cli("repl", jar.parent, stdin="pay(5)\n")[1]
+    jar.write_text("import os\n")
+    assert f"{jar}:1:1: C031" in cli("check", jar.parent)[1]
+    jar.unlink()
+    status, out, _ = cli("check", jar.parent, "--json")
+    assert (status, str(jar) in json.loads(out)["error"]["found"]) == (2, True)
+
+
 def test_a_source_that_is_refused_has_no_difference(cli, tmp_path: Path) -> None:
     (tmp_path / "old.py").write_text("import os\n")
     status, out, _ = cli("diff", tmp_path / "old.py", tmp_path / "old.py", "--json")
