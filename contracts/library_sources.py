@@ -211,6 +211,11 @@ def library_source(name: str) -> str:
     return "\n\n".join(folder.joinpath(part).read_text(encoding="utf-8") for part in _PARTS[name])
 
 
+def library_names() -> tuple[str, ...]:
+    """The contracts of the library, by instance name."""
+    return tuple(_PARTS)
+
+
 def library_contracts(parameters: LibraryParameters) -> list[Installation]:
     """The instances of genesis in the order in which they are installed. Raise `GenesisError` for parameters that no
     market can run on."""

@@ -176,7 +176,7 @@ class GasTable:
     install_per_byte: int = 20
     verify: int = 8_000
     deploy_per_byte: int = 100
-    deploy_per_node: int = 6_000
+    deploy_per_node: int = 4_500
 
 
 FUNCTION_GAS = 12
