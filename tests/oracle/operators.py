@@ -334,9 +334,9 @@ def formatted(value: Any, spec: str) -> str:
     """A piece of an f-string, as Python formats it."""
     if not spec:
         return text_of(value)
-    rest = spec[2:] if spec[1:2] in ("<", ">", "^") else spec
+    rest = spec[2:] if spec[1:2] in ("<", ">", "^") else spec.lstrip("<>^")
     if type(value) is str:
-        if spec[-1] in "dx" or "," in rest:
+        if spec[-1] in "dboxX" or rest[:1] in ("+", "-", " ") or "," in rest or "_" in rest:
             raise mismatch()
     elif not number(value) or spec[-1] == "s":
         raise mismatch()

@@ -58,12 +58,11 @@ class Session:
         self.meter.spend(G.cross_call)
         if type(name) is not str or type(entry) is not str:
             raise mismatch()
-        try:
-            function = self.found(caller, name, entry, view_only)
-        except Stop as stop:
-            if quiet and stop.code in ("UNKNOWN_CONTRACT", "UNKNOWN_ENTRY"):
-                return False, stop.code
-            raise
+        function = self.found(caller, name, entry, view_only)
+        if isinstance(function, str):
+            if quiet:
+                return False, function
+            raise Stop(function)
         copies = [value if type(value) in SIMPLE else outgoing(self.meter, value) for value in arguments]
         if cap is None:
             return self.enter(caller, name, function, copies, quiet, False)
@@ -80,17 +79,17 @@ class Session:
         finally:
             self.meter.gas = max(0, self.meter.gas) + kept
 
-    def found(self, caller: Statements, name: str, entry: str, view_only: bool) -> Function:
-        """The entry of a contract that may be called now."""
+    def found(self, caller: Statements, name: str, entry: str, view_only: bool) -> Function | str:
+        """The entry of a contract that may be called now, or the code that says that there is none."""
         if name not in self.contracts[caller.instance].calls:
             raise Stop("AuthDenied")
         if len(self.stack) >= L.call_depth:
             raise Stop("DepthExceeded")
         if name not in self.contracts:
-            raise Stop("UNKNOWN_CONTRACT")
+            return "UNKNOWN_CONTRACT"
         function = self.contracts[name].contract.functions.get(entry)
         if function is None or not function.role:
-            raise Stop("UNKNOWN_ENTRY")
+            return "UNKNOWN_ENTRY"
         if function.role != "view" and (view_only or function.role != "export"):
             raise Stop("AuthDenied")
         if name in self.stack and function.role != "view":
