@@ -21,10 +21,12 @@ class Mechanism:
     """A mechanism of the market specification, section 8.
 
     `run` takes an input in the normal shape of `takes` and returns what `gives` describes. It raises `CaseFailed` if
-    the contract refuses, and `DecodeError` for an input that no form can tell is wrong.
+    the contract refuses, and `DecodeError` for an input that no form can tell is wrong. `whole`: the one field of the
+    result, if a case may expect its list without naming it.
     """
 
     name: str
     takes: Row
     gives: Row
     run: Callable[[dict[str, Any]], dict[str, Any]]
+    whole: str = ""

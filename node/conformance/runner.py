@@ -25,6 +25,7 @@ ADAPTERS: Final = (
     "node.conformance.community",
     "node.conformance.election",
     "node.conformance.matching",
+    "node.conformance.shards",
 )
 _SHIPPED: Final = Path(__file__).parent / "cases"
 _FORM: Final = '{"mechanism": name, "cases": [{"input": {..}, "expect": {..}}]}'
@@ -142,6 +143,8 @@ def _cases(document: dict[str, Any]) -> Sequence[dict[str, Any]]:
 def _prepared(mechanism: Mechanism, case: Any, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(case, dict):
         raise _no_file(f"has something else at {path}", shown(case))
+    if mechanism.whole and isinstance(case.get("expect"), list):
+        case = {**case, "expect": {mechanism.whole: case["expect"]}}
     for part in ("input", "expect"):
         if not isinstance(case.get(part), dict):
             found = shown(case[part]) if part in case else shown(case)

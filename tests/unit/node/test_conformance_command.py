@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -166,3 +167,36 @@ def test_what_is_no_file_of_cases_is_refused(
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, conformance: Callable[[str], tuple[int, Any]]) -> None:
     ended, answer = conformance(str(tmp_path / "none.json"))
     assert (ended, answer["error"]["code"]) == (ExitCode.USAGE, "NO_CASES")
+
+
+def shard_case(epochs: list[Any], expect: Any) -> dict[str, Any]:
+    given = {"shards": {"s0": ["x", "y"], "s1": ["z", "w"]}, "genesis_hash": "0" * 64, "penalty_epochs": 1}
+    return {"mechanism": "d.shard", "cases": [{"input": {**given, "epochs": epochs}, "expect": expect}]}
+
+
+def test_an_epoch_of_shards_may_be_written_in_three_ways_and_expected_as_a_list() -> None:
+    file = json.loads(shipped()["d.shard"].read_text(encoding="utf-8"))
+    expected = file["cases"][0]["expect"]["epochs"][:1]
+    for epoch in (
+        {"published": {"s0": "aa", "s1": "bb"}, "true": {"s0": "a0"}},
+        {"s0": {"published": "aa", "true": "a0"}, "s1": {"published": "bb"}},
+        {"s0": "aa", "s1": "bb"},
+    ):
+        assert run_document(shard_case([epoch], expected)).first is None
+
+
+def test_a_shard_whose_members_are_all_barred_has_no_proxy_and_enters_nothing() -> None:
+    wrong = {"published": {"s0": "aa"}, "true": {"s0": "a0"}}
+    document = shard_case([wrong, {"s0": "a1"}, {"s0": "a2"}], [])
+    document["cases"][0]["input"]["shards"] = {"s0": ["x"]}
+    first = {"epoch": 0, "proxies": {"s0": "x"}, "barred": [], "entered": [["s0", "aa"]], "fixes": []}
+    none = {"epoch": 1, "proxies": {"s0": None}, "barred": ["x"], "entered": [], "fixes": [["s0", "aa", "a0"]]}
+    back = {"epoch": 2, "proxies": {"s0": "x"}, "barred": [], "entered": [["s0", "a2"]], "fixes": []}
+    hashes = []
+    previous = "0" * 64
+    for text in ("0|s0:aa", "1|fix:s0:a0", "2|s0:a2"):
+        previous = hashlib.sha256(f"{previous}|{text}".encode()).hexdigest()
+        hashes.append(previous)
+    rows = [{**row, "hash": found} for row, found in zip((first, none, back), hashes, strict=True)]
+    document["cases"][0]["expect"] = rows
+    assert run_document(document).first is None
