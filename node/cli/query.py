@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from contracts.values import from_json
+from contracts.values import Value, from_json
+from ledger.errors import ConfigError
 from node.api.models import Model, RefusalView, StatusView
 from node.cli.output import (
     DEFAULT_URL,
@@ -122,23 +123,44 @@ def events(
     start: Annotated[str, typer.Option("--from", help="HEIGHT or HEIGHT:INDEX; default after the head.")] = "",
     contract_name: Annotated[str, typer.Option("--contract", help="Only of this contract.")] = "",
     name: Annotated[list[str] | None, typer.Option("--name", help="Only events of this name; may be repeated.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="FIELD=VALUE: only events with this value; may be repeated.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="End after this many; 0 never.")] = 0,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Follow events; with --json one document a line."""
     output = Output(as_json=as_json)
+    wanted = dict(map(field_of, where or ()))
 
     async def follow() -> None:
         told = 0
         async with Client.open(url) as client:
-            async for seen in client.events(start or None, contract=contract_name or None, names=name or ()):
+            async for seen in client.events(
+                start or None, contract=contract_name or None, names=name or (), where=wanted
+            ):
                 _show_event(output, seen)
                 told += 1
                 if told == limit:
                     return
 
     run_async(follow())
+
+
+def field_of(text: str) -> tuple[str, Value]:
+    """FIELD=VALUE: an integer, true, false, null, bytes as 0x text, any other text."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigError(
+            "this is no field with a value", code="BAD_WHERE", expected="FIELD=VALUE", found=text[:80], fix="as slot=5"
+        )
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = value
+    plain = parsed is None or isinstance(parsed, bool | int)
+    return name, parsed if plain else from_json(value)
 
 
 def _show_event(output: Output, seen: EventSeen | BlockEnd | Lagged) -> None:

@@ -13,9 +13,10 @@ from solo_world import Solo, open_solo, transfer
 from contracts.artifacts import make_artifact
 from contracts.state_format import InstanceRecord
 from ledger.codec import encode
-from ledger.errors import StoreError
+from ledger.errors import ConfigError, StoreError
 from ledger.schema import DB_STATE, state_contract
 from ledger.state import Overlay
+from node.cli.query import field_of
 from node.client import Client, Refusal
 from node.founding import make_executor, open_chain
 
@@ -166,6 +167,31 @@ async def test_a_call_may_be_posted_to_the_path_of_its_entry_alone(layout: Any) 
         assert answer.status == 400
         document = await (await session.get("/v1/openapi.json")).json()
         assert set(document["paths"]["/v1/contracts/{name}/{entry}"]) == {"get", "post"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("slot=5", ("slot", 5)),
+        ("ok=true", ("ok", True)),
+        ("note=null", ("note", None)),
+        ("status=passed", ("status", "passed")),
+        ("who=0xff00", ("who", b"\xff\x00")),
+        ("a=b=c", ("a", "b=c")),
+        ("a=1.5", ("a", "1.5")),
+    ],
+)
+def test_a_filter_of_the_command_line_is_a_field_and_a_value(text: str, expected: tuple[str, Any]) -> None:
+    found = field_of(text)
+    assert found == expected
+    assert type(found[1]) is type(expected[1])
+
+
+@pytest.mark.parametrize("text", ["slot", "=5", ""])
+def test_a_filter_without_field_or_value_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        field_of(text)
+    assert caught.value.code == "BAD_WHERE"
 
 
 def test_a_node_refuses_a_language_that_it_does_not_speak() -> None:
