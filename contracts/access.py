@@ -29,12 +29,14 @@ def comparing(meter: Meter) -> dict[str, Helper]:
             meter.spend(size_of(meter, a) + size_of(meter, b))
 
     def eq(a: Any, b: Any) -> bool:
-        if type(a) not in SCALARS:
+        kind = type(a)
+        if kind not in SCALARS and not (kind in TEXTS and len(a) < 64):
             weigh(a, b)
         return bool(a == b)
 
     def ne(a: Any, b: Any) -> bool:
-        if type(a) not in SCALARS:
+        kind = type(a)
+        if kind not in SCALARS and not (kind in TEXTS and len(a) < 64):
             weigh(a, b)
         return bool(a != b)
 

@@ -319,7 +319,7 @@ class Machine:
             raise DepthExceeded
         constants = {label: instance.scope[label] for label in instance.fresh} if running else None
         mark = view.checkpoint() if quiet and view is not None else 0
-        events = len(meter.events)
+        events = len(meter.events) if quiet else 0
         self.frames = now
         meter.allowed, meter.depth = room, 0
         meter.sender, meter.self_address, meter.name = own, instance.address, instance.name
