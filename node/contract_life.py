@@ -138,6 +138,13 @@ class ContractLife:
         """All proposals."""
         return await self._pages(GOVERNANCE, "proposals", 0, "number")
 
+    async def open_approval(self, artifact: bytes) -> int | None:
+        """The number of an open proposal to approve an artifact."""
+        for found in await self.proposals():
+            if (found["kind"], found["status"], found["artifact"]) == ("approve", "open", artifact):
+                return int(found["number"])
+        return None
+
     async def height(self) -> int:
         """The head."""
         return (await self.client.status()).height

@@ -64,8 +64,10 @@ def deploy(
 
     async def work(life: Any) -> tuple[Any, int | None]:
         found = await life.deploy(signer, source, artifact)
-        wanted = propose and found.status != "approved"
-        return found, (await life.propose(signer, "approve", found.artifact) if wanted else None)
+        if not propose or found.status == "approved":
+            return found, None
+        number = await life.open_approval(found.artifact) if found.known else None
+        return found, number or await life.propose(signer, "approve", found.artifact)
 
     with output.working(f"deploying {file}"):
         found, number = _with_life(url, timeout, gas, work)

@@ -86,9 +86,11 @@ async def test_the_life_of_a_contract_by_commands(tmp_path: Path, capture, monke
         )
         status, [again] = await shell("deploy", old, "--key", key, "--no-propose")
         assert (again["known"], again["gas"], again["proposal"]) == (True, 0, None)
+        assert (await shell("deploy", old, "--key", key))[1][0]["proposal"] == 1
         assert (await shell("vote", 1, "--key", stranger))[1][0]["error"]["code"] == "NOT_VOTER"
         status, [found] = await shell("vote", 1, "--key", key)
         assert (status, found["proposal"]["status"]) == (0, "passed")
+        assert (await shell("deploy", old, "--key", key))[1][0]["proposal"] is None
         assert (await shell("vote", 1, "--key", key))[1][0]["error"]["code"] == "NOT_OPEN"
         status, [found] = await shell("instantiate", "0x" + artifact.hex(), "jar", "--key", key, "--args", "[1]")
         assert (status, found["error"]["code"]) == (4, "TypeMismatch")
