@@ -44,7 +44,6 @@ from ledger.schema import state_contract, state_scheduled, state_source
 ROLE_VIEW = "has_role"
 """The view of an instance that says who has which role: (account, role) -> bool."""
 _SIMPLE = (int, bool, type(None))
-_FLAT = frozenset((*_SIMPLE, bytes, str))
 _CROSS_CALL, _BYTES_PER_GAS = GAS.cross_call, GAS.bytes_per_gas
 _TRANSACTION, _ARGUMENT_BYTE, _MEMORY = GAS.transaction, GAS.argument_byte, LIMITS.memory
 _CALL_DEPTH, _FUNCTION_DEPTH, _FRAMES = LIMITS.call_depth, LIMITS.function_depth, LIMITS.frames
@@ -287,12 +286,14 @@ class Machine:
     def copied(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Values as another contract gets them: nothing is shared that could change."""
         meter = self.meter
-        if not _FLAT.issuperset(map(type, arguments)):
-            return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
+        texts = 0
         for value in arguments:
             kind = type(value)
             if kind is bytes or kind is str:
-                meter.gas -= len(value) // _BYTES_PER_GAS
+                texts += len(value) // _BYTES_PER_GAS
+            elif kind is not int and kind is not bool and value is not None:
+                return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
+        meter.gas -= texts
         if meter.gas < 0:
             raise OutOfGas
         return arguments
