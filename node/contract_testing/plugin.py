@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from node.contract_testing.handles import Accounts, Deployer
 
 _book: pytest.StashKey[GasBook] = pytest.StashKey()
+_shared: pytest.StashKey[ContractChain] = pytest.StashKey()
 _before: pytest.StashKey[tuple[ContractChain, Snapshot]] = pytest.StashKey()
 
 
@@ -106,7 +107,8 @@ def chain(request: pytest.FixtureRequest) -> ContractChain:
 @pytest.fixture(scope="module")
 def module_chain(request: pytest.FixtureRequest) -> ContractChain:
     """A chain for fixtures that prepare something long once for a file. What a test does to it is undone."""
-    return _new_chain(request.config)
+    chain = request.node.stash[_shared] = _new_chain(request.config)
+    return chain
 
 
 def _new_chain(config: pytest.Config) -> ContractChain:
@@ -142,12 +144,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Any:
 
 
 def _remember(item: pytest.Item) -> None:
-    if _before in item.stash or "module_chain" not in getattr(item, "fixturenames", ()):
-        return
-    definitions = getattr(item, "_request")._fixture_defs  # noqa: B009  # pytest has no public way to ask
-    definition = definitions.get("module_chain")
-    if definition is not None and definition.cached_result is not None:
-        chain = definition.cached_result[0]
+    module = item.getparent(pytest.Module)
+    chain = None if module is None else module.stash.get(_shared, None)
+    if chain is not None and _before not in item.stash:
         item.stash[_before] = (chain, chain.snapshot())
 
 
