@@ -190,10 +190,21 @@ def access(meter: Meter) -> dict[str, Helper]:
             raise BadValue
         return value
 
+    def spread(value: Any, before: int, after: int) -> Any:
+        """The right side of `a, *b, c = value`, as a tuple."""
+        if type(value) is not list and type(value) is not tuple:
+            raise TypeMismatch
+        end = len(value) - after
+        if end < before:
+            raise BadValue
+        meter.spend(GAS.made + GAS.item * len(value))
+        meter.allocate(LIST_BYTES + ITEM_BYTES * len(value))
+        return (*value[:before], list(value[before:end]), *value[end:])
+
     def boolean(value: Any) -> bool:
         return bool(value)
 
     return {
         "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "attr": attribute, "opened": opened,
-        "unpack": unpack, "bool": boolean,
+        "unpack": unpack, "spread": spread, "bool": boolean,
     }  # fmt: skip

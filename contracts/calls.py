@@ -14,6 +14,7 @@ from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.resolve import MISSING, Function, Parameter, Slot
 from contracts.shapes import Shape, deep_kind, shallow_kind
+from contracts.stars import SPREAD
 
 _METHOD_RESULTS: dict[str, Kind] = {
     **dict.fromkeys(("strip", "lstrip", "rstrip", "lower", "upper", "join", "hex", "decode"), kinds.STR),
@@ -40,6 +41,8 @@ class Calls(BuiltinCalls):
         if not isinstance(node.func, ast.Name):
             raise self.scope.refuse("C056", node)
         name = node.func.id
+        if name == SPREAD:
+            return self.fixed(node, "spread", 3, kinds.ANY)
         if self.scope.is_local(name):
             raise self.scope.refuse("C056", node, f"{name} is a variable here")
         if name in self.contract.functions:

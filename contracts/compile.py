@@ -20,6 +20,7 @@ from contracts.resolve import Contract, resolve
 from contracts.rewrite import rewrite
 from contracts.rules import Finding, reject
 from contracts.shapes import Shape
+from contracts.stars import spread_stars
 from contracts.storage import event_types, struct_types
 from contracts.tokens import prescan
 from contracts.validate import parse, validate
@@ -64,6 +65,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
     prescan(text, limits)
     tree = parse(text, limits)
     validate(tree, limits)
+    spread_stars(tree)
     lift(tree, limits)
     contract = resolve(tree, limits, pure)
     rewritten = rewrite(contract, pure)

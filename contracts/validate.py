@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contracts import vocabulary as words
 from contracts.limits import Limits
 from contracts.rules import Finding, SourceRejected, reject
+from contracts.stars import star_of
 
 _PLAIN = (
-    ast.Module, ast.Return, ast.Assign, ast.For, ast.While, ast.If, ast.Break, ast.Continue, ast.Pass, ast.Assert,
+    ast.Module, ast.Return, ast.For, ast.While, ast.If, ast.Break, ast.Continue, ast.Pass, ast.Assert,
     ast.Expr,
     ast.BoolOp, ast.UnaryOp, ast.IfExp, ast.Subscript, ast.Slice, ast.List, ast.Tuple, ast.Set, ast.match_case,
     ast.Load, ast.Store, ast.Del, ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub, ast.Add, ast.Sub, ast.Mult,
@@ -98,6 +99,7 @@ class _Validator:
             ast.Raise: self.raise_,
             ast.Try: self.try_,
             ast.Match: self.match,
+            ast.Assign: self.assign,
             ast.ExceptHandler: self.handler,
             ast.MatchValue: self.match_value,
             ast.MatchAs: self.match_as,
@@ -287,6 +289,11 @@ class _Validator:
     def starred(self, node: ast.Starred) -> None:
         if id(node) not in self.allowed:
             self.refuse("C058", node)
+
+    def assign(self, node: ast.Assign) -> None:
+        index, target = star_of(node), node.targets[0]
+        if index is not None and isinstance(target, ast.Tuple | ast.List):
+            self.allowed.add(id(target.elts[index]))
 
     def dict_(self, node: ast.Dict) -> None:
         if any(key is None for key in node.keys):

@@ -375,6 +375,10 @@ TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
         "def f(a: int, b: str = 'x', c: list[int] = None) -> str:\n    n: int = a + 1\n    s: str\n    s = b * n\n    return s\n\ndef main(k: int) -> dict[str, int]:\n    d: dict[str, int] = {}\n    d[f(k)] = k\n    return d\n".replace(", c: list[int] = None", ""),
         [[1], [3]],
     ),
+    "unpacking_with_a_star": (
+        "def halves(xs):\n    if len(xs) < 2:\n        return xs\n    first, *rest = xs\n    return halves(rest) + [first]\n\ndef main(xs):\n    a, *b = xs\n    *c, d = xs\n    e, *f, g = xs\n    *h, = xs\n    [i, *j] = (1, 2, 3)\n    k, *_ = [7], 8\n    b.append(9)\n    def inner(q):\n        r, *s = q\n        return s\n    out = []\n    for row in [xs, [5, 6]]:\n        t, *u = row\n        out.append([u, t])\n    return [a, b, c, d, e, f, g, h, i, j, k, _, inner(xs), halves(xs), out]\n",
+        [[[1, 2]], [[1, 2, 3, 4]], [[[1], [2], [3]]]],
+    ),
     "finally_without_jumps": (
         "def f(log, x):\n    try:\n        log.append('try')\n        if x:\n            return 'early'\n        log.append('late')\n    finally:\n        log.append('end')\n    return 'normal'\n\ndef main():\n    log = []\n    return [f(log, 1), f(log, 0), log]\n",
         [[]],
