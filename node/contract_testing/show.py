@@ -70,10 +70,10 @@ class Show:
             case _:
                 return repr(value)
 
-    def place(self, place: Place, *, contract: bool = True) -> str:
+    def place(self, place: Place) -> str:
         """A storage entry's name, as source writes it."""
         key = f"[{', '.join(self._text(part, 1) for part in place.key)}]" if place.key else ""
-        return f"{place.contract}.{place.slot}{key}" if contract else f"{place.slot}{key}"
+        return f"{place.contract}.{place.slot}{key}"
 
 
 def plain(value: Any) -> Any:

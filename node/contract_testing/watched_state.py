@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.compile import Program
-from contracts.resolve import MISSING
 from contracts.shapes import wire_type
 from contracts.storage import decode_parts
 from contracts.values import wire_decoder
@@ -117,11 +116,4 @@ class Layout:
                 if raw is not None:
                     value = wire_decoder(wire_type(slot.value, program.structs)).decode(raw)
                 return Entry(Place(name, slot.name, decode_parts(slot.key, key, len(prefix))), value)
-        return None
-
-    def default(self, place: Place) -> Any:
-        """What a slot gives where nothing is stored; None without default."""
-        for _, name, _, slot in self.slots:
-            if (name, slot.name) == (place.contract, place.slot) and slot.default is not MISSING:
-                return slot.default
         return None
