@@ -34,6 +34,7 @@ class World:
 
     contracts: dict[str, Installed] = field(default_factory=dict)
     state: State = field(default_factory=State)
+    block: dict[str, Any] = field(default_factory=lambda: dict(CONTEXT))
 
     def install(
         self, name: str, source: str, address: bytes, arguments: list[Any], calls: frozenset[str] = frozenset()
@@ -51,7 +52,7 @@ class World:
     def call(self, name: str, entry: str, arguments: list[Any], sender: bytes, subject: bytes, gas: int) -> Answer:
         """One transaction: all its effects or none."""
         meter = Meter(gas)
-        session = Session(self.contracts, self.state, meter, {**CONTEXT, "tx_hash": subject, "origin": sender})
+        session = Session(self.contracts, self.state, meter, {**self.block, "tx_hash": subject, "origin": sender})
         function = self.contracts[name].contract.functions[entry]
         before = dict(self.state.rows)
         try:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from contracts.limits import TEXT_BYTES
+from contracts.limits import TEXT_BYTES, ExecutionLimits
 from oracle import operators as ops
 from oracle.contract import Function, Index, Slot, held
 from oracle.expressions import Expressions, Frame
 from oracle.failures import RESERVED, Failure, Stop, bad_value, mismatch
 from oracle.gas import G, L
+from oracle.shapes import Shape, outgoing
 from oracle.values import Record, pack
 
 Named = dict[str, Any]
+EXECUTION = ExecutionLimits()
 
 
 class Calls(Expressions):
@@ -231,6 +234,31 @@ class Calls(Expressions):
         return self.outside(self, name, entry, arguments, node.func.id == "view_call", quiet, caps[0] if caps else None)
 
     api_view_call = api_call
+
+    def api_schedule(self, node: ast.Call, frame: Frame) -> None:
+        due = self.types.check(Shape("u64"), self.visit(node.args[0], frame))
+        arguments = [self.visit(part, frame) for part in node.args[2:]]
+        caps = [self.visit(keyword.value, frame) for keyword in node.keywords]
+        cap = caps[0] if caps else EXECUTION.scheduled_default_gas
+        if type(cap) is not int:
+            raise mismatch()
+        if not 0 < cap <= EXECUTION.scheduled_gas or due >= 2**64:
+            raise bad_value()
+        if self.storage.readonly:
+            raise Stop("AuthDenied")
+        raw = pack([outgoing(self.meter, value) for value in arguments], False)
+        if len(raw) > L.stored_value:
+            raise bad_value()
+        self.meter.spend(G.schedule + G.write_per_byte * len(raw))
+
+    def api_contract_address(self, node: ast.Call, frame: Frame) -> bytes:
+        (name,) = self.arguments(node, frame)
+        if type(name) is not str:
+            raise mismatch()
+        if not 0 < len(name) <= 64:
+            raise bad_value()
+        self.meter.spend(G.hash_base)
+        return hashlib.sha256(b"gridchain/contract\0" + name.encode()).digest()
 
     def api_sha256(self, node: ast.Call, frame: Frame) -> bytes:
         return self.builtins.sha256_(*self.arguments(node, frame))
