@@ -1,8 +1,8 @@
 """Nested functions become functions of the module: what they capture is passed by value, as hidden parameters.
 
     def outer(n):                 def outer(n):
-        def add(x):                   $add.n = n
-            return x + n              return outer.add(1, n=$add.n)
+        def add(x):                   $add:n = n
+            return x + n              return outer.add(1, n=$add:n)
         return add(1)
                                   def outer.add(x, n):
                                       return x + n
@@ -112,7 +112,7 @@ class _Lifting:
 
     def held(self, name: str) -> str:
         """The local of the outer function that keeps a captured value."""
-        return f"${self.inner.name}.{name}"
+        return f"${self.inner.name}:{name}"
 
     def check(self) -> None:
         """Refuse what would tell capture by value from capture by reference."""

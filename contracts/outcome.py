@@ -52,7 +52,7 @@ def host_fault(error: BaseException) -> None:
         return
     if isinstance(error, MemoryError | RecursionError):
         raise InvariantBroken("the host ran out of memory or stack inside contract limits") from error
-    if isinstance(error, NameError) and (error.name or "").startswith("$"):
+    if isinstance(error, NameError) and (error.name or "").startswith("$") and ":" not in (error.name or ""):
         raise InvariantBroken(f"the compiler emitted a name that linking does not know: {error.name}") from error
     trace: TracebackType | None = error.__traceback__
     filename = ""
