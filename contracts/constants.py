@@ -49,6 +49,10 @@ def _value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
             return dict(zip(keys, (_value(item, known, limits) for item in node.values), strict=True))
         case ast.UnaryOp(op=ast.USub()):
             return _bounded(-_integer(_value(node.operand, known, limits)), node, limits)
+        case ast.UnaryOp(op=ast.UAdd()):
+            return _integer(_value(node.operand, known, limits))
+        case ast.UnaryOp(op=ast.Invert()):
+            return _bounded(~_integer(_value(node.operand, known, limits)), node, limits)
         case ast.BinOp():
             return _binary(node, known, limits)
         case _:

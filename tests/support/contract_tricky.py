@@ -327,7 +327,7 @@ TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
         [[]],
     ),
     "constants_of_constants": (
-        "A = 10\nB = A ** 2 - 1\nC = (A, B, 'x')\nD = {'k': C, 2: [A]}\nE = -B // 7\nF = 1 << 10 | 3\nG = True\nH = None\nI = b'ab'\n\ndef main():\n    return [A, B, C, D, E, F, G, H, I, C[1] % A, D['k'][2]]\n",
+        "A = 10\nB = A ** 2 - 1\nC = (A, B, 'x')\nD = {'k': C, 2: [A]}\nE = -B // 7\nF = 1 << 10 | 3\nG = True\nH = None\nI = b'ab'\nJ = ~A\nK = +B - ~-3\n\ndef main():\n    return [A, B, C, D, E, F, G, H, I, J, K, C[1] % A, D['k'][2]]\n",
         [[]],
     ),
     "deep_but_allowed": (
