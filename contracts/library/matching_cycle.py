@@ -171,15 +171,18 @@ def match_cycle(due: int, cycle: int) -> None:
     table = tables[cycle]
     found = chosen(cycle, table, degrees_in(cycle))
     choice = found["choice"]
-    pairs = [user for user in range(len(choice)) if choice[user] < len(table.providers)]
+    users = table.users
+    providers = table.providers
+    needs = table.wh
+    pairs = [user for user in range(len(choice)) if choice[user] < len(providers)]
     first = next_order.get()
     trades = []
     for number in range(len(pairs)):
         user = pairs[number]
         at = choice[user]
-        buyer = entries[(cycle, REQUEST, table.users[user])]
-        seller = entries[(cycle, OFFER, table.providers[at])]
-        trades.append([first + number, table.providers[at], table.users[user], table.wh[user], seller.bus, buyer.bus])
+        buyer = entries[(cycle, REQUEST, users[user])]
+        seller = entries[(cycle, OFFER, providers[at])]
+        trades.append([first + number, providers[at], users[user], needs[user], seller.bus, buyer.bus])
     ways = call("routing", "queue_trades", cycle, trades)
     made = make_orders(rules, cycle, state.rate, table, choice, pairs, ways, first)
     next_order.set(first + len(pairs))
@@ -203,23 +206,28 @@ def make_orders(
     """Write the orders and the positions of all who placed something; release the rest of the escrow. Returns the Wh that
     the lines do not take."""
     rewards = lock_rewards(rules, [way[0] for way in ways])
+    users = table.users
+    providers = table.providers
+    needs = table.wh
+    prices = table.prices
+    deadline = end_of(rules, cycle) + rules.late_ms
     kept = {}
-    sold = [0] * len(table.providers)
+    sold = [0] * len(providers)
     curtailed = 0
     for number in range(len(pairs)):
         user = pairs[number]
         at = choice[user]
         wh = ways[number][0]
-        curtailed += table.wh[user] - wh
+        curtailed += needs[user] - wh
         sold[at] = sold[at] + wh
-        price = table.prices[at]
+        price = prices[at]
         escrow = tokens_of(amount(price, wh), rate)
         kept[user] = (wh, escrow)
         order = Order(
-            cycle=cycle, user=table.users[user], provider=table.providers[at], payer=desks[table.users[user]].account,
-            payee=desks[table.providers[at]].account, wh=wh, price=price, fee=amount(fee_rows[(cycle, user)][at], wh), rate=rate,
+            cycle=cycle, user=users[user], provider=providers[at], payer=desks[users[user]].account,
+            payee=desks[providers[at]].account, wh=wh, price=price, fee=amount(fee_rows[(cycle, user)][at], wh), rate=rate,
             escrow=escrow, reward=rewards[number], loss=wh * rules.loss_ppm // ONE, path=ways[number][1],
-            curtailed_wh=table.wh[user] - wh, state=MADE, sent=NO_READING, received=NO_READING, reported_ms=0,
+            curtailed_wh=needs[user] - wh, state=MADE, sent=NO_READING, received=NO_READING, reported_ms=0,
             estimated=False, used_sent=0, used_received=0, paid=0, fee_paid=0, reward_paid=0, held=0,
         )
         orders[first + number] = order
@@ -228,15 +236,15 @@ def make_orders(
         emit(
             OrderMade, order=first + number, cycle=cycle, user=order.user, provider=order.provider, wh=wh, price=price,
             fee=order.fee, rate=rate, escrow=escrow, reward=order.reward, path=order.path,
-            curtailed_wh=order.curtailed_wh, deadline_ms=end_of(rules, cycle) + rules.late_ms,
+            curtailed_wh=order.curtailed_wh, deadline_ms=deadline,
         )
     moves = []
-    for user in range(len(table.users)):
+    for user in range(len(users)):
         found = kept.get(user, (0, 0))
-        moves.append(opened(cycle, REQUEST, table.users[user], found[0], found[1], 0))
-    for at in range(len(table.providers)):
-        cover = tokens_of(amount(cover_price(rules, OFFER, table.prices[at]), sold[at]), rate)
-        moves.append(opened(cycle, OFFER, table.providers[at], sold[at], cover, cover))
+        moves.append(opened(cycle, REQUEST, users[user], found[0], found[1], 0))
+    for at in range(len(providers)):
+        cover = tokens_of(amount(cover_price(rules, OFFER, prices[at]), sold[at]), rate)
+        moves.append(opened(cycle, OFFER, providers[at], sold[at], cover, cover))
     call("token", "settle", moves)
     return curtailed
 

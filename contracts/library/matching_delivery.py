@@ -43,7 +43,7 @@ def progress(number: u64, wh: u64) -> None:
 @export
 def report(number: u64, wh: u64) -> None:
     """The final reading of an order by the meter key of either side, once, after delivery. One that comes after the order
-    was settled on an estimate corrects it."""
+    was settled on an estimate corrects it; one that comes during a dispute is heard when it ends."""
     order = known_order(number)
     side = side_in(order, ctx.sender)
     rules = rules_cell.get()
@@ -65,8 +65,8 @@ def report(number: u64, wh: u64) -> None:
         order = order.replace(received=wh, reported_ms=ctx.market_time_ms)
     orders[number] = order
     emit(Reported, order=number, meter=ctx.sender, side=name, wh=wh, late=late)
-    if late:
-        rebook(rules, number, order, readings_of(rules, order, NO_READING))
+    if late and order.state != DISPUTED:
+        rebook(rules, number, order, readings_of(order, NO_READING))
 
 
 @export
@@ -155,7 +155,8 @@ def close_dispute(due: int, number: int) -> None:
     if order.state == DISPUTED:
         claim = claims[number]
         if claim.third_sent == NO_READING:
-            decide(number, order, order.used_sent, order.used_received, "reports")
+            found = readings_of(order, order.used_sent)
+            decide(number, order, found[0], found[1], "reports")
         else:
             decide(number, order, claim.third_sent, claim.third_received, "grid meter")
     elif order.state == MADE:

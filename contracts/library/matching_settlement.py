@@ -46,7 +46,7 @@ def settle_some(due: int, cycle: int) -> None:
         settle_meters(rules, due, cycle, state)
 
 
-def readings_of(rules: Rules, order: Order, share: int) -> tuple | None:
+def readings_of(order: Order, share: int) -> tuple | None:
     """(sent, received) Wh of an order: as reported; what one side left out is what the other said, but a silent user has
     received no more than agreed; what both left out is `share`, the provider's metered output, or nothing is known."""
     sent = order.sent
@@ -81,7 +81,7 @@ def settle_unasked(rules: Rules, number: int, order: Order, moves: list) -> None
         share = NO_READING
         if order.sent == NO_READING and order.received == NO_READING and order.wh > 0:
             share = metered_share(order)
-        found = readings_of(rules, order, share)
+        found = readings_of(order, share)
     if order.wh > 0 and found is not None:
         settle_order(rules, number, order, found, missing, moves)
         return

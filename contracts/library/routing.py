@@ -12,6 +12,7 @@ slot) every path is direct and nothing is curtailed, and L is in the order of th
 HOUR_MS = 3_600_000
 MAX_BUSES = 256
 MAX_LINES = 512
+MAX_MESHED_BUSES = 32
 MAX_WEIGHT = 2**40
 MAX_LEVEL = 7
 MAX_NAME = 32
@@ -26,7 +27,7 @@ NO_GRID = 2**32
 Rules = record("Rules", slot_ms=u64, slot0_ms=u64, lead_ms=u64)
 Grid = record(
     "Grid", from_slot=u64, root=u64, buses=list[str], levels=list[u64], lines=list[str], heads=list[u64], tails=list[u64],
-    weights=list[u64], capacities=list[u64], lengths=list[u64],
+    weights=list[u64], capacities=list[u64], lengths=list[u64], radial=bool, via=list[u64], order=list[u64],
 )
 Hop = record(
     "Hop", market=Address, seq=u64, seller=Address, buyer=Address, wh=u64, granted=u64, weight=u64, path=list[u64],
@@ -90,9 +91,12 @@ def post_grid(
     grid = Grid(
         from_slot=from_slot, root=root, buses=buses, levels=levels, lines=lines, heads=[end[0] for end in ends],
         tails=[end[1] for end in ends], weights=[row[0] for row in figures], capacities=[row[1] for row in figures],
-        lengths=[row[2] for row in figures],
+        lengths=[row[2] for row in figures], radial=len(lines) + 1 == len(buses), via=[], order=[],
     )
-    require(len(tree_from(grid, root)[1]) == len(buses), "NOT_CONNECTED")
+    require(grid.radial or len(buses) <= MAX_MESHED_BUSES, "TOO_MANY_BUSES")
+    found = lightest_from(grid, root)
+    require(len(found[1]) == len(buses), "NOT_CONNECTED")
+    grid = grid.replace(via=found[0], order=found[1])
     grids[version] = grid
     starts.set(known + [from_slot])
     emit(GridPosted, version=version, from_slot=from_slot, buses=len(buses), lines=len(lines))
@@ -130,9 +134,10 @@ def grid_in(slot: int) -> Grid | None:
 
 
 def bus_number(grid: Grid, name: str) -> int:
-    if name not in grid.buses:
+    buses = grid.buses
+    if name not in buses:
         revert("UNKNOWN_BUS", {"bus": name})
-    return grid.buses.index(name)
+    return buses.index(name)
 
 
 @export
@@ -153,14 +158,18 @@ def post_fees(from_slot: u64, levels: list[u64], bounds_m: list[u64], bands: lis
 # Ways
 
 
-def tree_from(grid: Grid, source: int) -> tuple:
+def lightest_from(grid: Grid, source: int) -> tuple:
     """Lightest paths from a bus: for each bus the line it is reached by, and the buses in the order of their distance."""
-    near = [[] for _ in grid.buses]
-    for line in range(len(grid.lines)):
-        near[grid.heads[line]].append(line)
-        near[grid.tails[line]].append(line)
-    via = [NO_LINE] * len(grid.buses)
-    seen = [False] * len(grid.buses)
+    heads = grid.heads
+    tails = grid.tails
+    weights = grid.weights
+    count = len(grid.buses)
+    near = [[] for _ in range(count)]
+    for line in range(len(heads)):
+        near[heads[line]].append(line)
+        near[tails[line]].append(line)
+    via = [NO_LINE] * count
+    seen = [False] * count
     order = []
     frontier = [(0, source, NO_LINE)]
     while len(frontier) > 0:
@@ -172,21 +181,42 @@ def tree_from(grid: Grid, source: int) -> tuple:
             via[bus] = best[2]
             order.append(bus)
             for line in near[bus]:
-                other = grid.heads[line] + grid.tails[line] - bus
+                other = heads[line] + tails[line] - bus
                 if not seen[other]:
-                    frontier.append((best[0] + grid.weights[line], other, line))
+                    frontier.append((best[0] + weights[line], other, line))
     return (via, order)
+
+
+def tree_from(grid: Grid, source: int) -> list:
+    """For each bus the line by which the lightest path from `source` reaches it. In a tree those of the root turn round on
+    the way from the source to the root."""
+    if not grid.radial:
+        return lightest_from(grid, source)[0]
+    heads = grid.heads
+    tails = grid.tails
+    via = [line for line in grid.via]
+    bus = source
+    came = NO_LINE
+    while via[bus] != NO_LINE:
+        line = via[bus]
+        via[bus] = came
+        came = line
+        bus = heads[line] + tails[line] - bus
+    via[bus] = came
+    return via
 
 
 def path_in(grid: Grid, via: list, source: int, target: int) -> list:
     """Lines from `source` to `target`, as [line, direction]: 1 along the line, -1 against it."""
+    heads = grid.heads
+    tails = grid.tails
     found = []
     bus = target
     while bus != source:
         line = via[bus]
-        other = grid.heads[line] + grid.tails[line] - bus
+        other = heads[line] + tails[line] - bus
         direction = 1
-        if grid.tails[line] == other:
+        if tails[line] == other:
             direction = -1
         found.append([line, direction])
         bus = other
@@ -195,16 +225,8 @@ def path_in(grid: Grid, via: list, source: int, target: int) -> list:
 
 
 def weight_of(grid: Grid, path: list) -> int:
-    return sum([grid.weights[step[0]] for step in path])
-
-
-def trees_of(grid: Grid, names: list) -> dict:
-    """Paths from each of these buses, by name."""
-    found = {}
-    for name in names:
-        if name not in found:
-            found[name] = tree_from(grid, bus_number(grid, name))[0]
-    return found
+    weights = grid.weights
+    return sum([weights[step[0]] for step in path])
 
 
 # The path queue
@@ -215,15 +237,21 @@ def queue_order(grid: Grid | None, trades: list) -> list:
     buyer's bus]."""
     rows = []
     trees = {}
+    numbers = {}
     if grid is not None:
-        trees = trees_of(grid, [trade[4] for trade in trades])
+        buses = grid.buses
+        for number in range(len(buses)):
+            numbers[buses[number]] = number
     for position in range(len(trades)):
         trade = trades[position]
         path = []
         weight = 0
         if grid is not None:
-            source = bus_number(grid, trade[4])
-            path = path_in(grid, trees[trade[4]], source, bus_number(grid, trade[5]))
+            require(trade[4] in numbers and trade[5] in numbers, "UNKNOWN_BUS")
+            source = numbers[trade[4]]
+            if source not in trees:
+                trees[source] = tree_from(grid, source)
+            path = path_in(grid, trees[source], source, numbers[trade[5]])
             weight = weight_of(grid, path)
         rows.append([weight, trade[1], trade[2], trade[0], position, path])
     return sorted(rows)

@@ -43,7 +43,7 @@ def path(slot: u64, source: str, target: str) -> dict | None:
         return None
     start = bus_number(found, source)
     end = bus_number(found, target)
-    steps = path_in(found, tree_from(found, start)[0], start, end)
+    steps = path_in(found, tree_from(found, start), start, end)
     return {
         "lines": [found.lines[step[0]] for step in steps],
         "weight": weight_of(found, steps),
@@ -54,20 +54,16 @@ def path(slot: u64, source: str, target: str) -> dict | None:
 
 @view
 def distances(slot: u64, sources: list[str], targets: list[str]) -> list:
-    """For each source a row of [length m, higher voltage level] to each target; no grid: all [0, 0]."""
+    """For each source a row of the length in m of the path to each target; no grid: all 0."""
     found = grid_in(slot)
     if found is None:
-        return [[[0, 0] for _ in targets] for _ in sources]
-    trees = trees_of(found, sources)
+        return [[0] * len(targets) for _ in sources]
+    ends = [bus_number(found, target) for target in targets]
     rows = []
     for source in sources:
         start = bus_number(found, source)
-        lengths = lengths_from(found, trees[source])
-        row = []
-        for target in targets:
-            end = bus_number(found, target)
-            row.append([lengths[end], max(found.levels[start], found.levels[end])])
-        rows.append(row)
+        lengths = lengths_from(found, tree_from(found, start), start)
+        rows.append([lengths[end] for end in ends])
     return rows
 
 
@@ -81,21 +77,44 @@ def fees_in(slot: int) -> Fees | None:
     return fee_tables[found]
 
 
-def fee_price(fees: Fees, way: list) -> int:
-    """Grid fee per kWh of a way [length m, level]; a level above the table's counts as its last."""
+def fee_price(levels: list, bounds: list, bands: list, length_m: int, level: int) -> int:
+    """Grid fee per kWh of a path; a level above the table's counts as its last."""
     band = 0
-    while band < len(fees.bounds_m) and way[0] > fees.bounds_m[band]:
-        band += 1
-    return fees.levels[min(way[1], len(fees.levels) - 1)] + fees.bands[band]
+    beyond = len(bounds)
+    while band < beyond:
+        middle = (band + beyond) // 2
+        if length_m > bounds[middle]:
+            band = middle + 1
+        else:
+            beyond = middle
+    return levels[min(level, len(levels) - 1)] + bands[band]
 
 
 @view
 def fees(slot: u64, sources: list[str], targets: list[str]) -> list:
-    """For each source a row of the grid fee per kWh to each target; without a table all 0."""
+    """For each source a row of the grid fee per kWh to each target; without a table all 0, without a grid those of length
+    and level 0."""
     table = fees_in(slot)
     if table is None:
         return [[0] * len(targets) for _ in sources]
-    return [[fee_price(table, way) for way in row] for row in distances(slot, sources, targets)]
+    found = grid_in(slot)
+    levels = [level_of(found, target) for target in targets]
+    bounds = table.bounds_m
+    by_band = table.bands
+    by_level = table.levels
+    rows = distances(slot, sources, targets)
+    for index in range(len(sources)):
+        level = level_of(found, sources[index])
+        row = rows[index]
+        for at in range(len(targets)):
+            row[at] = fee_price(by_level, bounds, by_band, row[at], max(level, levels[at]))
+    return rows
+
+
+def level_of(grid: Grid | None, bus: str) -> int:
+    if grid is None:
+        return 0
+    return grid.levels[bus_number(grid, bus)]
 
 
 @view
@@ -107,22 +126,24 @@ def fee_table(slot: u64) -> dict | None:
     return {"levels": table.levels, "bounds_m": table.bounds_m, "bands": table.bands}
 
 
-def lengths_from(grid: Grid, via: list) -> list:
-    """Length in m of the path of every bus, given the lines by which the buses are reached."""
+def lengths_from(grid: Grid, via: list, source: int) -> list:
+    """Length in m of the path of every bus from `source`, given the lines by which the buses are reached."""
+    heads = grid.heads
+    tails = grid.tails
+    metres = grid.lengths
     lengths = [NO_LINE] * len(via)
+    lengths[source] = 0
+    trail = []
     for bus in range(len(via)):
-        trail = []
         at = bus
-        while lengths[at] == NO_LINE and via[at] != NO_LINE:
+        while lengths[at] == NO_LINE:
             trail.append(at)
-            at = grid.heads[via[at]] + grid.tails[via[at]] - at
-        if lengths[at] == NO_LINE:
-            lengths[at] = 0
+            at = heads[via[at]] + tails[via[at]] - at
         total = lengths[at]
-        trail.reverse()
-        for step in trail:
-            total += grid.lengths[via[step]]
-            lengths[step] = total
+        while len(trail) > 0:
+            at = trail.pop()
+            total += metres[via[at]]
+            lengths[at] = total
     return lengths
 
 
@@ -140,9 +161,10 @@ def flows(slot: u64, injections: list[list]) -> list:
     found = grid_in(slot)
     if found is None:
         return []
-    found_tree = tree_from(found, found.root)
-    via = found_tree[0]
-    order = found_tree[1]
+    via = found.via
+    order = found.order
+    heads = found.heads
+    tails = found.tails
     sums = [0] * len(found.buses)
     for row in injections:
         bus = bus_number(found, row[0])
@@ -151,8 +173,8 @@ def flows(slot: u64, injections: list[list]) -> list:
     for index in range(len(order) - 1, 0, -1):
         bus = order[index]
         line = via[bus]
-        other = found.heads[line] + found.tails[line] - bus
-        if found.heads[line] == bus:
+        other = heads[line] + tails[line] - bus
+        if heads[line] == bus:
             result[line] = sums[bus]
         else:
             result[line] = -sums[bus]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import random
 from itertools import permutations
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_equal_ways_are_decided_by_bus_and_line(square: Instance) -> None:
     assert square.path(0, "c", "a")["lines"] == ["bc", "ab"]
     assert square.path(0, "b", "e")["lines"] == ["bc", "ce"]
     assert square.path(0, "b", "b") == {"lines": [], "weight": 0, "length_m": 0, "level": 0}
-    assert square.distances(0, ["a", "e"], ["b", "c"]) == [[[100, 1], [200, 1]], [[150, 0], [50, 0]]]
+    assert square.distances(0, ["a", "e"], ["b", "c"]) == [[100, 200], [150, 50]]
 
 
 def test_the_queue_is_ordered_by_loss_then_seller_buyer_seq_whatever_the_order_given(square: Instance) -> None:
@@ -146,6 +147,37 @@ def test_who_may_queue_and_post(
     chain.advance(4 * SLOT_MS + 8 * SLOT_MS)
     with expect_revert("SLOT_BEGUN"):
         square.post_grid(10, 0, *line, sender=accounts.grid)
+
+
+@pytest.mark.parametrize("bounds", [[], [99], [100], [50, 100, 150, 200], [200], [0, 0, 100]])
+def test_grid_fees_by_band_and_level(square: Instance, accounts: Accounts, bounds: list[int]) -> None:
+    assert square.fees(1, ["a"], ["b"]) == [[0]]
+    square.post_fees(1, [1_000, 5_000], bounds, list(range(len(bounds) + 1)), sender=accounts.grid)
+    assert square.fees(0, ["a"], ["b"]) == [[0]]
+    sources, targets = ["a", "c"], ["b", "c", "e", "c"]
+    expected = []
+    for row, source in zip(square.distances(1, sources, targets), sources, strict=True):
+        levels = [5_000 if "a" in (source, target) else 1_000 for target in targets]
+        bands = [sum(length > bound for bound in bounds) for length in row]
+        expected.append([level + band for level, band in zip(levels, bands, strict=True)])
+    assert square.fees(1, sources, targets) == expected
+    assert square.fee_table(1)["bounds_m"] == bounds
+
+
+def test_ways_in_a_tree_are_those_of_dijkstra(routing: Instance, accounts: Accounts) -> None:
+    """A random tree once as it is and once with a line that no path would take, so that it is searched as a mesh."""
+    rng = random.Random(11)
+    ends = [[rng.randrange(number + 1), number + 1] for number in range(19)]
+    rng.shuffle(ends)
+    figures = [[rng.randrange(1, 100), 10, rng.randrange(300)] for _ in ends]
+    buses, lines = [f"b{number}" for number in range(20)], [f"l{number}" for number in range(20)]
+    levels = [0] * 20
+    routing.post_grid(0, 7, buses, levels, lines[:19], ends, figures, sender=accounts.grid)
+    routing.post_grid(1, 7, buses, levels, lines, [*ends, [3, 9]], [*figures, [10**9, 1, 1]], sender=accounts.grid)
+    assert routing.distances(0, buses, buses) == routing.distances(1, buses, buses)
+    for source in ("b0", "b7", "b13"):
+        for target in buses:
+            assert routing.path(0, source, target) == routing.path(1, source, target)
 
 
 def test_flows_of_a_tree_by_hand(routing: Instance, accounts: Accounts) -> None:

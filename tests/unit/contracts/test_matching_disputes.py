@@ -91,6 +91,28 @@ def test_without_a_ruling_the_third_meter_decides_else_the_reports(
     world.assert_closed()
 
 
+def test_a_report_that_comes_during_a_dispute_does_not_end_it_but_counts_at_its_end() -> None:
+    world = MatchingWorld()
+    for name in ("anna", "paul"):
+        world.member(name, funds=10**9)
+    world.go_slot(CYCLE, -3)
+    world.offer("paul", CYCLE, 2_000, 500_000)
+    world.request("anna", CYCLE, 2_000)
+    world.matched(CYCLE)
+    world.go_slot(CYCLE, 1)
+    world.report("anna", world.orders(CYCLE)[0], 500)
+    world.done(address("anna"), D, "dispute", 0, 0, 0)
+    world.readings(CYCLE, {"paul": (2_000, 0), "anna": (0, 500)})
+    world.go_slot(CYCLE, 2)
+    assert paid(world) == ("disputed", 0, 0, 250_000)
+    world.report("paul", world.orders(CYCLE)[0], 2_000)
+    assert paid(world) == ("disputed", 0, 0, 250_000)
+    world.go_slot(CYCLE, 9)
+    assert paid(world) == ("settled", 250_000, 0, 0)
+    assert world.orders(CYCLE)[0]["settled_sent"] == 2_000
+    world.assert_closed()
+
+
 def test_who_may_dispute_and_when(world: MatchingWorld) -> None:
     assert world.refused(address("anna"), D, "dispute", 0, 0, 0) == "DISPUTED"
     assert world.refused(address("paul"), D, "apply_settlement", 0) == "DISPUTED"

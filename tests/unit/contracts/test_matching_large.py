@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -175,3 +176,38 @@ def test_unrevealed_commitments_of_many_are_lost_in_batches() -> None:
     assert world.free("community") == 130 * 100_000
     assert world.query(D, "cycle", CYCLE)["phase"] == "matched"
     assert all(escrow == 0 for _, escrow, _ in world.accounts().values())
+
+
+def test_the_largest_cycle_on_the_largest_grid_stays_within_its_gas() -> None:
+    """256 users, 32 providers, a random tree of 256 buses; what a cycle takes is bounded, so its calls cannot fail."""
+    seed = 4
+    print("seed", seed)
+    rng = random.Random(seed)
+    world = MatchingWorld(first_slot=CYCLE, last_slot=CYCLE)
+    buses = [f"n{number}" for number in range(256)]
+    ends = [[rng.randrange(max(0, number - 3), number + 1), number + 1] for number in range(255)]
+    figures = [[rng.randrange(1, 10**6), 100_000, 50] for _ in ends]
+    names = [f"l{number}" for number in range(255)]
+    world.done(address("grid"), "routing", "post_grid", CYCLE, 0, buses, [0] * 256, names, ends, figures)
+    bounds = list(range(100, 3_200, 100))
+    world.done(address("grid"), "routing", "post_fees", CYCLE, [0, 1], bounds, list(range(32)))
+    for number in range(32):
+        world.member(f"p{number}", funds=10**9, watts=10**6, bus=rng.choice(buses))
+    for number in range(257):
+        world.member(f"u{number}", funds=10**9, bus=rng.choice(buses))
+    world.go_slot(CYCLE, -3)
+    for number in range(32):
+        world.offer(f"p{number}", CYCLE, rng.randrange(10_000, 25_000), rng.randrange(300_000, 600_000))
+    for number in range(256):
+        world.request(f"u{number}", CYCLE, rng.randrange(300, 5_000))
+    assert world.refused(address("u256"), D, "request", CYCLE, 100, 670_000) == "CYCLE_FULL"
+    assert world.refused(address("u256"), D, "offer", CYCLE, 100, 670_000) == "CYCLE_FULL"
+    world.go_slot(CYCLE, 1)
+    world.readings(CYCLE, {})
+    world.go_slot(CYCLE, 2)
+    caps = {"close_gate": 19_000_000, "match_cycle": 19_000_000, "settle_cycle": 10**7, "settle_batch": 10**7}
+    for entry, cap in caps.items():
+        spent = [0] + [row.gas for row in world.receipts if (row.contract, row.entry) == (D, entry)]
+        assert 0 < 5 * max(spent) < 4 * cap, (entry, max(spent))
+    assert world.query(D, "cycle", CYCLE)["phase"] == "settled"
+    world.assert_closed()

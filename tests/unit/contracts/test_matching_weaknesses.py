@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from matching_world import PUBLISHED, RETAIL, D, MatchingWorld, address, commitment, meter
+
+from contracts import library_sources
 
 CYCLE = 6
 NONCE = bytes(32)
@@ -191,3 +194,17 @@ def test_a_cycle_made_to_be_hard_is_matched_in_time_all_the_same() -> None:
         spent = [row.gas for row in world.receipts if row.entry == "match_cycle" and row.gas > 0]
         assert max(spent) < 19_000_000
         world.assert_money_conserved()
+
+
+def test_a_branch_and_bound_that_runs_out_of_gas_leaves_the_greedy_assignment(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = library_sources.library_source
+
+    def poor(name: str) -> str:
+        return whole(name).replace("GAS_EXACT = 14_000_000", "GAS_EXACT = 60_000")
+
+    monkeypatch.setattr(library_sources, "library_source", poor)
+    world = crowded(6, 3, 3)
+    world.go_slot(CYCLE, -1)
+    (found,) = world.events("CycleMatched", cycle=CYCLE)
+    assert (found["by"], found["served"]) == ("greedy", 6)
+    world.assert_money_conserved()
