@@ -29,6 +29,7 @@ from contracts.state_format import (
     scheduled_contract,
     scheduled_due_ms,
     scheduled_subject,
+    well_named,
 )
 from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import use_nonce
@@ -214,7 +215,7 @@ class Executor:
         machine = make_machine(self.clock, self.limits) if self._machine.stack else self._machine
         machine.open_reader(view, block)
         try:
-            instance = machine.instance(contract)
+            instance = machine.instance(contract) if well_named(contract) else None
             if instance is None:
                 raise no_contract(contract)
             found = instance.entries.get(entry)
@@ -242,7 +243,7 @@ class Executor:
         machine = self._machine
         machine.meter.get = view.get
         try:
-            instance = machine.instance(contract)
+            instance = machine.instance(contract) if well_named(contract) else None
         finally:
             machine.close()
         found = () if instance is None else instance.entries.values()

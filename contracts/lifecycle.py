@@ -8,11 +8,10 @@ decides is contract source there. Its interface is `contracts/library/lifecycle_
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -39,14 +38,13 @@ from contracts.migration import Migrations
 from contracts.native import NativeState, fail, link_native
 from contracts.program import Instance
 from contracts.rules import SourceRejected
-from contracts.state_format import FROZEN, GOVERNANCE, LIFECYCLE, InstanceRecord, UpgradeRecord
+from contracts.state_format import FROZEN, GOVERNANCE, LIFECYCLE, InstanceRecord, UpgradeRecord, well_named
 from contracts.tokens import prescan
 from contracts.validate import parse
 from ledger.codec import decode
 from ledger.crypto import contract_address
 from ledger.schema import STATE_CONTRACT, state_contract, state_source, state_storage
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _MAX_CALLS = 32
 _UNCOUNTED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
@@ -66,7 +64,7 @@ def interface_source() -> str:
 
 def valid_name(name: str) -> bool:
     """Whether an instance may be called so."""
-    return _NAME.match(name) is not None and name != LIFECYCLE
+    return well_named(name) and name != LIFECYCLE
 
 
 def artifact_key(artifact: bytes) -> bytes:
@@ -154,9 +152,9 @@ class Lifecycle:
         """See the interface. A refused source fails with its rule code and line."""
         if language != LANGUAGE:
             fail("UNKNOWN_LANGUAGE")
-        if len(calls) > _MAX_CALLS or not all(type(name) is str and _NAME.match(name) for name in calls):
+        if len(calls) > _MAX_CALLS or not all(type(name) is str and well_named(name) for name in calls):
             fail("BAD_MANIFEST")
-        if roles and not _NAME.match(roles):
+        if roles and not well_named(roles):
             fail("BAD_MANIFEST")
         artifact = make_artifact(source, calls, roles, language)
         key = artifact_key(artifact.hash)
@@ -251,7 +249,7 @@ class Lifecycle:
 
     def running(self, name: str) -> InstanceRecord:
         """The record of an instance. Fails with NO_INSTANCE."""
-        return self.state.load(InstanceRecord, state_contract(name)) or fail("NO_INSTANCE")
+        return self.migrations.running(name)
 
     # upgrades
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.artifacts import Artifact, ArtifactRecord, changes, layout_changes, layout_fault
 from contracts.migration import Migrations
 from contracts.native import NativeState, fail
-from contracts.state_format import InstanceRecord
+from contracts.state_format import InstanceRecord, well_named
 from contracts.values import Value
 from ledger.codec import decode
 from ledger.schema import STATE_CONTRACT, state_contract, state_source
@@ -51,11 +51,13 @@ class LifecycleViews:
 
     def instance(self, name: str) -> dict[str, Value] | None:
         """See the interface."""
-        record = self.state.load(InstanceRecord, state_contract(name)) if name else None
+        record = self.state.load(InstanceRecord, state_contract(name)) if well_named(name) else None
         return None if record is None else {"name": name, **_instance_shown(record), **self.migrations.shown(name)}
 
     def instances(self, after: str, limit: int) -> list[dict[str, Value]]:
         """See the interface."""
+        if after and not well_named(after):
+            fail("BAD_NAME")
         rows = self.state.page(STATE_CONTRACT, state_contract(after) if after else None, min(limit, _PAGE))
         start = len(STATE_CONTRACT) + 1
         return [

@@ -26,6 +26,7 @@ from contracts.state_format import (
     PreviousRecord,
     UpgradeRecord,
     sequence_key,
+    well_named,
 )
 from contracts.values import Value
 from ledger.codec import decode, encode
@@ -83,6 +84,8 @@ class Migrations:
 
     def running(self, name: str) -> InstanceRecord:
         """The record of an instance. Fails with NO_INSTANCE."""
+        if not well_named(name):
+            fail("NO_INSTANCE")
         return self.state.load(InstanceRecord, state_contract(name)) or fail("NO_INSTANCE")
 
     def shown(self, name: str) -> dict[str, Value]:
@@ -234,6 +237,7 @@ class Migrations:
         return self.state.load(ArtifactRecord, self.state.key("artifacts", artifact)) or fail("NO_ARTIFACT")
 
     def _in_phase(self, name: str, *phases: str) -> UpgradeRecord:
+        self.running(name)
         plan = self.plan(name)
         if plan is None:
             fail("NO_UPGRADE")

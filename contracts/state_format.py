@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from ledger.codec import Bytes32, ShortText, Uint, Wire
 from ledger.crypto import ZERO_HASH, Hash, domain, hash_of
 from ledger.schema import STATE_SCHEDULE, state_storage
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _DOMAIN_SCHEDULED = domain("scheduled")
 LIFECYCLE, GOVERNANCE = "lifecycle", "governance"
 """The native contract that keeps artifacts and instances, and the one contract that it obeys."""
 FROZEN, MIGRATING = "Frozen", "Migrating"
 """Status of an instance that takes no calls; also the codes that calls fail with."""
+
+
+def well_named(name: str) -> bool:
+    """Whether an instance could have this name. Nothing else may become part of a state key."""
+    return _NAME.match(name) is not None
 
 
 class InstanceRecord(Wire, frozen=True):

@@ -11,6 +11,7 @@ from governed_bench import ANN, BEN, CID, DAN, STRANGER, VOTERS, VOTING_MS, Gove
 
 from contracts.artifacts import abi_hash, make_artifact
 from contracts.compile import _compiled, compile_source
+from contracts.executor import QueryFailed
 from contracts.library_sources import library_names, library_source
 from contracts.lifecycle import syntax_size
 from contracts.values import decode_value
@@ -226,6 +227,27 @@ def test_names_of_instances_are_checked(bench: GovernedBench, name: str) -> None
     artifact = bench.approved(SHOP)
     assert bench.call("governance", "instantiate", artifact, name, [1]).code == "BAD_NAME"
     assert not bench.install(name, SHOP, 1).ok
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a" * 300, "é" * 200, "", "\0", "A", "a b", "nobody"])
+def test_what_can_be_no_name_is_no_instance_to_anybody(bench: GovernedBench, name: str) -> None:
+    """Names come from strangers, by views and by transactions, and never become part of a state key."""
+    assert bench.query("lifecycle", "instance", name) is None
+    for view, arguments in (("check_upgrade", [name, bytes(32), 9]), ("diff", [name, bytes(32)])):
+        with pytest.raises(QueryFailed) as caught:
+            bench.query("lifecycle", view, *arguments)
+        assert caught.value.code == "NO_INSTANCE"
+    for kind in ("freeze", "resume", "cancel", "rollback", "retry", "abort"):
+        assert bench.call("governance", "propose", kind, b"", name).code == "NO_INSTANCE"
+    assert bench.call("governance", "propose", "upgrade", bytes(32), name, 9).code == "NO_INSTANCE"
+    with pytest.raises(QueryFailed) as caught:
+        bench.query(name, "view")
+    assert caught.value.code == "UNKNOWN_CONTRACT"
+    assert not bench.executor.knows(bench.view, name, "entry")
+    if name not in ("", "nobody"):
+        with pytest.raises(QueryFailed) as caught:
+            bench.query("lifecycle", "instances", name, 10)
+        assert caught.value.code == "BAD_NAME"
 
 
 # votes
