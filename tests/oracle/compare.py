@@ -20,6 +20,7 @@ from contracts.rules import SourceRejected
 from contracts.solo_run import ScratchState, Shown, given
 from contracts.values import encode_value
 from ledger.crypto import contract_address
+from ledger.errors import InvariantBroken
 from ledger.objects import Receipt, Transaction, TransactionBody
 from oracle.aliases import AliasProgram
 from oracle.border import Answer, World, run_alone
@@ -240,7 +241,7 @@ def check_seed(seed: int, tally: Tally) -> None:
         run_program(seed, source, tally)
     except SourceRejected:
         tally.refused += 1
-    except Exception as error:
+    except (Exception, InvariantBroken) as error:
         small = shrunk(source, lambda candidate: bool(difference(seed, candidate)))
         what = difference(seed, small)
         keep(f"seed {seed}: {what}", small, *_inputs(seed))
@@ -274,6 +275,6 @@ def difference(seed: int, source: str) -> str:
         run_program(seed, source, Tally())
     except (SourceRejected, KeyError):
         return ""
-    except Exception as error:  # noqa: BLE001  # an oracle that stumbles is a difference too
+    except (Exception, InvariantBroken) as error:  # noqa: BLE001  # who stumbles differs
         return f"{type(error).__name__}: {error}"
     return ""

@@ -128,6 +128,17 @@ def test_formats_are_those_of_python(spec: str, value: str) -> None:
     assert run(f"def main():\n    return f'{{{value}:{spec}}}'\n").value == format(eval(value), spec)
 
 
+@pytest.mark.parametrize(
+    "use",
+    ["f()", "[f() for i in range(2)]", "list(map(lambda v: f(), [1]))", "{f() for i in [1]}", "sorted([2, 1], key=g)"],
+)
+def test_a_nested_function_that_was_not_defined_is_the_contracts_fault(use: str) -> None:
+    """It once ended the node: the compiler took its own name for a captured value for one that linking had missed."""
+    nested = "        def f():\n            return n\n        def g(x):\n            return x * n\n"
+    found = run(f"def main(flag):\n    n = 1\n    if flag:\n{nested}    return {use}\n", arguments=[False])
+    assert (found.status, found.code) == ("reverted", "BadValue")
+
+
 def test_no_set_order_reaches_a_result() -> None:
     script = f"import contract_bench; print(contract_bench.run({UNPACKED_SET!r}))"
     outputs = set()
