@@ -22,6 +22,7 @@ from ledger.codec import Bytes32, ShortText, Uint, Wire, encode
 from ledger.crypto import Hash, domain, hash_of, sha256
 
 _DOMAIN_ARTIFACT = domain("artifact")
+_LONGEST = 1_000
 PENDING, APPROVED, REVOKED = "pending", "approved", "revoked"
 
 
@@ -82,32 +83,43 @@ def abi_hash(program: Program) -> Hash:
 
 def layout_of(contract: Contract) -> tuple[SlotLayout, ...]:
     """The slots of a contract, by name."""
-    slots = [SlotLayout(slot.name, _slot_type(contract, slot), slot.was) for slot in contract.slots.values()]
-    indexes = [SlotLayout(index.name, _index_type(contract, index)) for index in contract.indexes.values()]
+    types = _Types(contract)
+    slots = [SlotLayout(slot.name, types.slot(slot), slot.was) for slot in contract.slots.values()]
+    indexes = [SlotLayout(index.name, types.index(index)) for index in contract.indexes.values()]
     return tuple(sorted([*slots, *indexes], key=lambda slot: slot.name))
 
 
-def _slot_type(contract: Contract, slot: Slot) -> str:
-    value = structural(contract, slot.value)
-    if not slot.is_map:
-        return f"Var({value})"
-    parts = ", ".join(map(str, slot.key))
-    return f"Map({f'({parts})' if slot.tuple_key else parts}, {value})"
+class _Types:
+    """Types of a contract as text, records by their fields; a record whose text is long by its SHA-256, so that records
+    inside records do not grow without end."""
 
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.records: dict[str, str] = {}
+        for record in contract.records.values():
+            text = "{" + ", ".join(f"{name}: {self.text(shape)}" for name, shape in record.fields.items()) + "}"
+            self.records[record.name] = text if len(text) <= _LONGEST else f"{{#{sha256(text.encode()).hex()}}}"
 
-def _index_type(contract: Contract, index: Index) -> str:
-    return f"Index({index.of}: {_slot_type(contract, contract.slots[index.of])} by {', '.join(index.by)})"
+    def text(self, shape: Shape) -> str:
+        """Any type."""
+        if shape.tag == "record":
+            text = self.records[shape.name]
+        else:
+            inner = ", ".join(map(self.text, shape.items))
+            text = str(Shape(shape.tag)) + (f"[{inner}]" if inner else "")
+        return text + (" | None" if shape.optional else "")
 
+    def slot(self, slot: Slot) -> str:
+        """A cell or a map."""
+        value = self.text(slot.value)
+        if not slot.is_map:
+            return f"Var({value})"
+        parts = ", ".join(map(str, slot.key))
+        return f"Map({f'({parts})' if slot.tuple_key else parts}, {value})"
 
-def structural(contract: Contract, shape: Shape) -> str:
-    """A type as text, records by their fields."""
-    if shape.tag == "record":
-        fields = contract.records[shape.name].fields
-        text = "{" + ", ".join(f"{name}: {structural(contract, inner)}" for name, inner in fields.items()) + "}"
-    else:
-        inner = ", ".join(structural(contract, item) for item in shape.items)
-        text = str(Shape(shape.tag)) + (f"[{inner}]" if inner else "")
-    return text + (" | None" if shape.optional else "")
+    def index(self, index: Index) -> str:
+        """An index, with what it is of."""
+        return f"Index({index.of}: {self.slot(self.contract.slots[index.of])} by {', '.join(index.by)})"
 
 
 def _decorated(function: Function) -> str:
@@ -125,11 +137,12 @@ def asks_roles(contract: Contract) -> bool:
 
 
 def _signatures(contract: Contract) -> tuple[tuple[str, str], ...]:
+    types = _Types(contract)
     found = []
     for name, function in sorted(contract.functions.items()):
         if function.role:
-            taken = ", ".join(f"{p.name}: {structural(contract, p.shape)}" for p in function.parameters)
-            result = structural(contract, function.returns)
+            taken = ", ".join(f"{p.name}: {types.text(p.shape)}" for p in function.parameters)
+            result = types.text(function.returns)
             found.append((name, f"{_decorated(function)} ({taken}) -> {result}"))
     return tuple(found)
 

@@ -222,6 +222,18 @@ def test_what_storage_does_not_notice_needs_no_migrate(bench: GovernedBench, old
     assert bench.call("governance", "propose", "upgrade", artifact, "shop", bench.height + 9).ok
 
 
+def test_records_inside_records_do_not_grow_without_end(bench: GovernedBench) -> None:
+    """Each of 24 records holds the one before twice: as text the last would have 16 million fields."""
+    first = 'R0 = record("R0", x=u64)\n'
+    nested = first + "".join(f'R{i} = record("R{i}", a=R{i - 1}, b=R{i - 1})\n' for i in range(1, 24))
+    bench.instantiated(nested + "cell = Var(R23)\n", "deep")
+    layout = bench.query("lifecycle", "artifact", bench.instance("deep")["artifact"])["layout"]
+    assert len(layout[0][1]) < 1_100
+    changed = nested.replace("x=u64", "x=int") + "cell = Var(R23)\n"
+    artifact = bench.approved(changed)
+    assert bench.call("governance", "propose", "upgrade", artifact, "deep", bench.height + 2).code == "LAYOUT_CHANGED"
+
+
 def test_voters_see_what_an_upgrade_changes(bench: GovernedBench) -> None:
     source = SHOP.replace("count = Var(u64, default=0)", "more = Map(str, bool)\ncount = Var(u64, default=0)")
     source = source.replace("def bump() -> u64", "def bump(by: u64) -> u64").replace("ran = Var", "runs = Var")
