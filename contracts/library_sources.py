@@ -31,6 +31,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "token": ("tokens.py",),
     "metering": ("metering.py",),
     "routing": ("routing.py", "routing_views.py"),
+    "wind": ("wind_rules.py",),
     "assignment": ("assignment.py", "assignment_exact.py"),
     "matching": (
         "matching.py",

@@ -14,7 +14,7 @@ from ledger.crypto import Address
 from node.conformance.fields import ByName, Id, Integer, Many, OrNull, Row, bad_case
 from node.conformance.ids import to_bytes
 from node.conformance.mechanism import CaseFailed, Mechanism
-from node.conformance.world import INSTITUTIONS, CaseWorld, account, meter
+from node.conformance.world import INSTITUTIONS, CaseWorld, account, chosen, meter
 
 _MAX_PRICE: Final = 10**12
 _MAX_WH: Final = 10**10
@@ -41,7 +41,7 @@ def _market(case: dict[str, Any]) -> CaseWorld:
         raise bad_case("is above retail_price", "input.feed_price", f"at most {retail}", feed)
     tariffs = Tariffs(feed=feed, retail=retail, max_price=_MAX_PRICE)
     mode = AuctionMode(sealed=False, hardened_pa=False, self_trade=True)
-    return CaseWorld(LibraryParameters(INSTITUTIONS, calendar, mode, tariffs), _NAMES)
+    return CaseWorld(chosen(LibraryParameters(INSTITUTIONS, calendar, mode, tariffs), *_NAMES))
 
 
 class _Auction:

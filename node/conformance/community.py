@@ -9,7 +9,7 @@ from contracts.library_sources import COMMUNITY, HOUR_MS, Calendar, CommunityMod
 from node.conformance.fields import ByName, Choice, Flag, Form, Id, Integer, Many, OrNull, Row, Via, bad_case
 from node.conformance.ids import to_bytes, to_text
 from node.conformance.mechanism import Mechanism
-from node.conformance.world import INSTITUTIONS, CaseWorld
+from node.conformance.world import INSTITUTIONS, CaseWorld, chosen
 
 _WH: Final = Integer(0, 10**12)
 _PRICE: Final = Integer(0, 10**12)
@@ -75,7 +75,7 @@ _STATES: Final = Via(
 def _contract() -> CaseWorld:
     """One instance answers all cases: the views that it is asked hold nothing between two calls."""
     calendar = Calendar(slot_ms=HOUR_MS, slot0_ms=4 * HOUR_MS, last_slot=0)
-    return CaseWorld(LibraryParameters(INSTITUTIONS, calendar, _MODE), (COMMUNITY,))
+    return CaseWorld(chosen(LibraryParameters(INSTITUTIONS, calendar, _MODE), COMMUNITY))
 
 
 def _terms(case: dict[str, Any]) -> list[int | bool]:

@@ -11,7 +11,7 @@ from contracts.library_sources import HOUR_MS, MATCHING, ONE, Calendar, LibraryP
 from node.conformance.fields import ByName, Choice, Either, Form, Id, Integer, Many, OrNull, Row, Via, bad_case
 from node.conformance.ids import to_bytes
 from node.conformance.mechanism import Mechanism
-from node.conformance.world import INSTITUTIONS, CaseWorld
+from node.conformance.world import INSTITUTIONS, CaseWorld, chosen
 
 _WH: Final = Integer(0, 10**12)
 _PRICE: Final = Integer(0, 10**12)
@@ -26,7 +26,7 @@ def _contracts() -> CaseWorld:
     """One instance of each answers all cases: the views that are asked hold nothing between two calls."""
     calendar = Calendar(slot_ms=HOUR_MS, slot0_ms=4 * HOUR_MS, last_slot=0)
     parameters = LibraryParameters(INSTITUTIONS, calendar, MatchingMode(sealed=False))
-    return CaseWorld(parameters, ("assignment", MATCHING))
+    return CaseWorld(chosen(parameters, "assignment", MATCHING))
 
 
 def _reputation(case: dict[str, Any]) -> dict[str, Any]:

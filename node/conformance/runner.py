@@ -26,6 +26,7 @@ ADAPTERS: Final = (
     "node.conformance.election",
     "node.conformance.matching",
     "node.conformance.shards",
+    "node.conformance.wind",
 )
 _SHIPPED: Final = Path(__file__).parent / "cases"
 _FORM: Final = '{"mechanism": name, "cases": [{"input": {..}, "expect": {..}}]}'

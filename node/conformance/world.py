@@ -7,10 +7,11 @@ the contracts that a genesis installs and nothing else.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Final
 
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock, QueryFailed
-from contracts.library_sources import Institutions, LibraryParameters, library_contracts
+from contracts.library_sources import Installation, Institutions, LibraryParameters, library_contracts
 from contracts.values import ValueRefused, decode_value, encode_value
 from ledger.accounts import nonce_state
 from ledger.crypto import Address, Hash, contract_address
@@ -43,19 +44,23 @@ _LIMITS: Final = ExecutionLimits(query_gas=10**10)
 _EXECUTOR: Final = Executor(MarketClock(genesis_ms=0, origin_ms=0, speed=1), _LIMITS)
 
 
+def chosen(parameters: LibraryParameters, *names: str) -> list[Installation]:
+    """Those of the library's contracts that are in `names`, as genesis installs them."""
+    return [item for item in library_contracts(parameters) if item.name in names]
+
+
 class CaseWorld:
     """A chain for one case. `events` holds what all calls emitted, in order."""
 
-    def __init__(self, parameters: LibraryParameters, names: tuple[str, ...]) -> None:
-        """Install those of the library's contracts that are in `names`."""
+    def __init__(self, contracts: Iterable[Installation]) -> None:
+        """Install contracts as genesis does. Raise `CaseFailed` if one is refused."""
         self.view = Overlay(StateBase(NoRows()))
         self.now = 0
         self.height = 0
         self.events: list[Event] = []
-        for item in library_contracts(parameters):
-            if item.name in names:
-                block = self._block()
-                self._taken(_EXECUTOR.install(self.view, item.name, item.source, item.arguments, item.calls, block))
+        for item in contracts:
+            block = self._block()
+            self._taken(_EXECUTOR.install(self.view, item.name, item.source, item.arguments, item.calls, block))
 
     def _block(self) -> BlockContext:
         return BlockContext(_CHAIN_ID, self.height, self.now, self.now)
