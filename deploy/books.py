@@ -113,6 +113,10 @@ class Books:
         """The settled positions of a slot."""
         return [held for (number, _), held in self.positions.items() if number == slot and held.settled]
 
+    def missed(self, slots: range) -> int:
+        """Meter-slots of `slots` that had begun before their meter was approved: nobody settles them."""
+        return sum(min(max(joined - slots.start, 0), len(slots)) for joined in self.joined.values())
+
     def _move(self, account: bytes, delta: int) -> None:
         self.wealth[account] = self.wealth.get(account, 0) + delta
 

@@ -119,6 +119,8 @@ class Result:
     blocks: int
     transactions: int
     problems: tuple[str, ...] = field(default=())
+    missed: int = 0
+    """Meter-slots that had begun before their member was approved: they are in no figure."""
 
     @property
     def conserved(self) -> bool:
@@ -134,9 +136,15 @@ class Result:
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the figures must know beside them."""
         late, posted = self.orders.late, self.orders.posted
-        if not late:
-            return ()
-        return (f"{late} of {posted} orders came after their window closed: speed {self.run.speed} is too much here",)
+        told = []
+        if self.missed:
+            meter_slots = self.run.members * self.run.slots
+            told.append(f"{self.missed} of {meter_slots} meter-slots began before their member joined: not counted")
+        if late:
+            told.append(
+                f"{late} of {posted} orders came after their window closed: speed {self.run.speed} is too much here"
+            )
+        return tuple(told)
 
 
 def energy_of(books: Books) -> Energy:

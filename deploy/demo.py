@@ -47,6 +47,7 @@ from deploy.pace import (
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, check
 from ledger.errors import ConfigError
+from ledger.genesis import ENGINES
 from ledger.objects import decode_transaction
 from node.client import Client
 from node.keys import load_key
@@ -123,7 +124,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
         )
         started = time.monotonic()
         async with Cluster.open(layout) as cluster, connect(cluster) as clients:
-            screen.say(f"{len(clients)} nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
+            screen.say(f"all nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
             incident = _incident(stage, cluster, clients)
             shown = options.kill and Incident.possible(len(clients))
             if options.kill and not shown:
@@ -136,6 +137,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
 
 
 def _check(options: DemoOptions) -> None:
+    _check_nodes(options)
     if not 1 <= options.slots <= SLOTS:
         raise ConfigError(
             "a run has 1 to 96 slots",
@@ -152,6 +154,25 @@ def _check(options: DemoOptions) -> None:
             found=options.start,
             fix="choose another --first-slot, or fewer --slots",
         )
+    if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
+        raise ConfigError(
+            "no order could meet its window at this speed" if options.speed > 0 else "market time must run",
+            code="SPEED",
+            expected=f"1 .. {HIGHEST_SPEED}: a slot takes as long as a block at least",
+            found=options.speed,
+            fix="leave --speed away: the demo then measures what this machine carries",
+        )
+
+
+def _check_nodes(options: DemoOptions) -> None:
+    if options.engine not in ENGINES:
+        raise ConfigError(
+            "unknown engine",
+            code="GENESIS_ENGINE",
+            expected=" or ".join(ENGINES),
+            found=options.engine,
+            fix="choose another --engine",
+        )
     if options.engine == "solo" and options.nodes != 1:
         raise ConfigError(
             "engine solo has one validator",
@@ -167,14 +188,6 @@ def _check(options: DemoOptions) -> None:
             expected=f"1 .. {MOST_NODES}",
             found=options.nodes,
             fix="choose another --validators; `gridchain simulate --nodes` has no processes",
-        )
-    if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
-        raise ConfigError(
-            "no order could meet its window at this speed" if options.speed > 0 else "market time must run",
-            code="SPEED",
-            expected=f"1 .. {HIGHEST_SPEED}: a slot takes as long as a block at least",
-            found=options.speed,
-            fix="leave --speed away: the demo then measures what this machine carries",
         )
 
 
@@ -325,7 +338,8 @@ async def judge(
     roots = await state_roots(clients, names, height)
     network = await _network(stage, clients[0])
     blocks = await fetch_blocks(clients, names, network, height)
-    verdict = check(network, blocks, range(options.start, options.start + options.slots))
+    numbers = range(options.start, options.start + options.slots)
+    verdict = check(network, blocks, numbers)
     problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]
     if len({row.state_root for row in roots}) != 1:
         problems.append(f"the nodes' state roots at height {height} differ")
@@ -356,4 +370,5 @@ async def judge(
         blocks=verdict.blocks,
         transactions=verdict.transactions,
         problems=tuple(problems),
+        missed=verdict.books.missed(numbers),
     )

@@ -411,6 +411,19 @@ def test_late_orders_are_told_and_nothing_but_late_orders_is_no_success(orders, 
     assert result.out_of_time is out_of_time
 
 
+def test_slots_that_began_before_a_member_joined_are_told_because_no_figure_holds_them():
+    books = booked(day(5)[0])
+    early, late, never = list(books.joined)[:3]
+    books.joined.update({early: 3, late: 46, never: 99})
+    assert books.missed(range(44, 50)) == 2 + 6
+    result = replace(a_result(), orders=Orders(9), missed=8)
+    assert as_json(result)["warnings"] == ["8 of 48 meter-slots began before their member joined: not counted"]
+    assert not result.out_of_time
+    console = Console(record=True, width=80, file=StringIO())
+    console.print(render(result))
+    assert "8 of 48 meter-slots began before" in console.export_text()
+
+
 @pytest.mark.parametrize(
     ("result", "code"),
     [
