@@ -91,13 +91,22 @@ class Prices:
     def statement(self, node: ast.stmt) -> int:
         if isinstance(node, ast.FunctionDef):
             return len(self.captured[id(node)]) * (G.nodes["Assign"] + 2 * G.nodes["Name"])
+        if isinstance(node, ast.Assign) and star_of(node.targets[0]) is not None:
+            # the value is copied by a call with two numbers; the star itself is free
+            added = G.nodes["Call"] + G.nodes["Name"] + 2 * G.nodes["Constant"] - G.nodes["Starred"]
+            return G.nodes["Assign"] + sum(map(self.gas, header(node))) + added
         price = G.nodes.get(type(node).__name__, 0) + sum(map(self.gas, header(node)))
         return price + G.nodes["match_case"] * len(node.cases) if isinstance(node, ast.Match) else price
 
     def statement_room(self, node: ast.stmt) -> int:
         room = sum(map(self.room, header(node)))
         swap = isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Tuple)
-        if swap and isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+        if (
+            swap
+            and star_of(node.targets[0]) is None
+            and isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Tuple)
+        ):
             room -= display_room(node.value)
         return room
 
@@ -159,6 +168,12 @@ def display_room(node: ast.AST) -> int:
         case ast.Dict(keys=keys):
             return LIST_BYTES + 2 * ITEM_BYTES * len(keys)
     return 0
+
+
+def star_of(target: ast.expr) -> int | None:
+    """Where the star is in the target of an assignment."""
+    parts = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+    return next((index for index, part in enumerate(parts) if isinstance(part, ast.Starred)), None)
 
 
 def turn_parts(node: Comprehension, index: int) -> list[ast.expr]:

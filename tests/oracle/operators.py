@@ -303,6 +303,18 @@ def unpacked(value: Any, count: int) -> Any:
     return value
 
 
+def spread(meter: Meter, value: Any, before: int, after: int) -> tuple[Any, ...]:
+    """The right side of `a, *b, c = value`."""
+    if type(value) not in SEQUENCES:
+        raise mismatch()
+    end = len(value) - after
+    if end < before:
+        raise bad_value()
+    meter.spend(G.made + G.item * len(value))
+    meter.items(len(value))
+    return (*value[:before], list(value[before:end]), *value[end:])
+
+
 def star(meter: Meter, parts: list[tuple[bool, Any]]) -> list[Any]:
     """Items of a display or call with stars."""
     found: list[Any] = []

@@ -80,6 +80,12 @@ class Statements(Holders):
             self.bring(first, "int")
             self.bring(second, "int")
             return [text]
+        if roll < 0.11:
+            first, rest = self.fresh("v"), self.fresh("v")
+            text = self.pick(f"{first}, *{rest}", f"*{rest}, {first}", f"{first}, *{rest}, {self.fresh('v')}")
+            self.bring(first, "int")
+            self.bring(rest, "li")
+            return [f"{text} = {self.of('li', 1)} + [1, 2]"]
         name = self.target(kind)
         text = f"{name} = {value}"
         if roll < 0.14 and kind != "rec":

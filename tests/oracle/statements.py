@@ -11,7 +11,7 @@ from oracle.calls import Calls
 from oracle.contract import MISSING, Contract, Function
 from oracle.expressions import Frame
 from oracle.failures import HOST_ERRORS, Failure, Stop, mismatch, of_host
-from oracle.gas import FUNCTION, HANDLER, LOOP, L, Meter
+from oracle.gas import FUNCTION, HANDLER, LOOP, L, Meter, star_of
 from oracle.shapes import Types, read
 from oracle.storage import Storage
 
@@ -117,7 +117,12 @@ class Statements(Calls):
         match target:
             case ast.Name():
                 frame.locals[target.id] = value
+            case ast.Starred():
+                self.put(target.value, value, frame)
             case ast.Tuple() | ast.List():
+                star = star_of(target)
+                if star is not None:
+                    value = ops.spread(self.meter, value, star, len(target.elts) - star - 1)
                 ops.unpacked(value, len(target.elts))
                 for part, item in zip(target.elts, list(value), strict=True):
                     self.put(part, item, frame)
