@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contracts.faults import CATCHABLE
-from contracts.resolve import Contract, Function
+from contracts.resolve import Contract
 
 HOST_CODES = tuple(
     sorted((*CATCHABLE, "AuthDenied", "DepthExceeded", "Frozen", "Migrating", "OutOfGas", "OutOfMemory", "Reentrancy"))
@@ -25,25 +26,33 @@ class ErrorCodes:
 
 def error_codes(contract: Contract, entry: str) -> ErrorCodes:
     """The codes that an entry reaches by calls of its own contract."""
+    pending, seen = [entry], {entry}
     found: set[str] = set()
     more = False
-    for function in _reached(contract, entry):
-        for node in ast.walk(function.node):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                code, other = _code_of(node, node.func.id)
-                more = more or other
-                found.update(code)
+    while pending:
+        names, codes, other = _said(contract.functions[pending.pop()].node)
+        found |= codes
+        more = more or other
+        fresh = [name for name in names if name in contract.functions and name not in seen]
+        seen.update(fresh)
+        pending.extend(fresh)
     return ErrorCodes(tuple(sorted(found)), more)
 
 
-def _reached(contract: Contract, entry: str) -> list[Function]:
-    pending, seen = [entry], {entry}
-    while pending:
-        for node in ast.walk(contract.functions[pending.pop()].node):
-            if isinstance(node, ast.Name) and node.id in contract.functions and node.id not in seen:
-                seen.add(node.id)
-                pending.append(node.id)
-    return [contract.functions[name] for name in sorted(seen)]
+@lru_cache(maxsize=1_024)
+def _said(function: ast.FunctionDef) -> tuple[frozenset[str], frozenset[str], bool]:
+    """Names and codes in a function, and whether there may be more codes. Each entry asks for all that it reaches."""
+    names: set[str] = set()
+    codes: set[str] = set()
+    more = False
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            code, other = _code_of(node, node.func.id)
+            codes |= code
+            more = more or other
+    return frozenset(names), frozenset(codes), more
 
 
 def _code_of(call: ast.Call, name: str) -> tuple[set[str], bool]:
