@@ -10,7 +10,8 @@ def end_delivery(due: int, slot: int) -> None:
 @export
 def settle(slot: int) -> None:
     """Settle a slot as soon as all its readings are in: anyone may ask, the result is the same. As published only the
-    operator may, and nobody else ever does it."""
+    operator may, and nobody else ever does it. Corrections until the end of the grace time, of which `metering` does not
+    tell, are taken up then."""
     rules = rules_cell.get()
     require(not rules.owner_settles or ctx.sender == operator_account.get(), "NOT_ALLOWED")
     state = states.get(slot)
@@ -18,6 +19,10 @@ def settle(slot: int) -> None:
         revert("NOT_MATCHED")
     require(view_call("metering", "complete", slot), "READINGS_MISSING")
     schedule(ctx.market_time_ms, "settle_slot", slot, True, gas=GAS_WHOLE)
+    grace = start_of(rules, slot) + rules.slot_ms + rules.grace_ms
+    if ctx.market_time_ms < grace and slot not in again:
+        again[slot] = True
+        schedule(grace, "settle_again", slot, gas=GAS_WHOLE)
 
 
 @export(scheduled=True)

@@ -95,7 +95,7 @@ class _Auction:
         """New prices for the orders that are left; those that are not left have no stage 2."""
         quotes = self.case.get("stage2_quotes") or {}
         for side, order, seq in self.placed:
-            if order["id"] in quotes:
+            if quotes.get(order["id"]) is not None:
                 what = (0, side, order["price"], seq, quotes[order["id"]])
                 receipt = self.world.attempt(account(f"{side} {order['id']}"), _AUCTION, "requote_order", *what)
                 if not receipt.ok and receipt.code not in ("NO_ORDER", "NO_STAGE_TWO"):
@@ -164,7 +164,7 @@ MECHANISMS: Final = (
                 "buyers": _ORDERS,
                 "feed_price": _PRICE,
                 "retail_price": _PRICE,
-                "stage2_quotes": OrNull(ByName(_PRICE)),
+                "stage2_quotes": OrNull(ByName(OrNull(_PRICE))),
             },
             frozenset({"stage2_quotes"}),
         ),

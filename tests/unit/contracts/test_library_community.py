@@ -294,7 +294,13 @@ def test_anyone_may_ask_for_settlement_when_all_readings_are_in() -> None:
     chain.done(address("stranger"), VPP, "settle", SLOT)
     chain.run_due()
     assert chain.nets(SLOT, "P1", "C1") == {"P1": 98_000, "C1": -102_000}
-    assert chain.events("Settled", slot=SLOT)
+    assert chain.refused(address("stranger"), VPP, "settle", SLOT) == "NOT_MATCHED"
+    chain.done(meter("C1"), "metering", "correct_reading", SLOT, 0, 1_100, "pulse counted late")
+    chain.go_slot(SLOT, 2)
+    (entry,) = chain.query(VPP, "corrections_of", SLOT, meter("C1"))
+    assert (entry["use_wh"], entry["difference"]) == (1_100, -SSP * 100 // 1000)
+    assert chain.query(VPP, "corrections_of", SLOT, meter("P1")) == []
+    chain.assert_money_conserved()
 
 
 def test_the_community_is_bounded_and_suspended_members_do_not_order() -> None:

@@ -1,4 +1,4 @@
-"""Random cases of the auction and of the community, their results from the naive models of the tests, run as files."""
+"""Random cases of markets A, B and C, their results from the naive models of the tests, run as files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from naive_community import Slot, match, tier_of
 from naive_market import clear, settle
+from naive_wind import run_day
 
 from node.conformance.runner import run_document
 
@@ -178,3 +179,39 @@ def settlement(draw: random.Random, trades: list[dict], rows: list[dict], good: 
         "state": {"good": model.good, "waive": model.waive},
     }
     passes("b.settle", given, expect, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_days_of_wind(seed: int) -> None:
+    draw = random.Random(seed)
+    hours = draw.randrange(1, 25)
+
+    def listed(low: int, high: int) -> list[int]:
+        return [draw.randrange(low, high) for _ in range(hours)]
+
+    prosumers = [
+        {"id": f"q{number}", "up": listed(0, 400), "down": listed(0, 400), "ch": draw.choice((5_000, 20_000, 60_000)),
+         "dis": draw.choice((20_000, 50_000, 52_000))}
+        for number in draw.sample(range(12), draw.randrange(8))
+    ]  # fmt: skip
+    forecast = listed(0, 2_000)
+    given = {
+        "forecast_wh": forecast,
+        "actual_wh": [draw.choice((wh, max(0, wh + draw.randrange(-900, 900)))) for wh in forecast],
+        "da_price": listed(30_000, 70_000),
+        "p2p_price": [draw.choice((50_000, draw.randrange(30_000, 70_000))) for _ in range(hours)],
+        "retail_price": listed(70_000, 110_000),
+        "wpp_reputation_yesterday_ppm": draw.choice((0, 650_000, 900_001, 1_000_000, 1_100_000)),
+        "N": draw.choice((0, 6, 24)),
+        "V_wh": draw.choice((0, 1_000, 3_333)),
+        "params": {
+            "a1": 700_000,
+            "b1": draw.choice((0, 200_000, 800_000, 1_000_000)),
+            "s0": draw.choice((0, 50_000, 200_000)),
+            "kb": draw.choice((500_000, 2_000_000)),
+            "ks": draw.choice((500_000, 1_500_000)),
+            "r_min": draw.choice((0, 0, 60_000)),
+        },
+        "prosumers": prosumers,
+    }  # fmt: skip
+    passes("a.day", given, run_day(given), seed)
