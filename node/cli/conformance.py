@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from node.cli.output import ExitCode, JsonOption, Output, command_app
+from node.conformance.ids import printable
 from node.conformance.runner import Report, run_file
 
 app = command_app("Run cases of the market specification through the contracts' own code.", group=False)
@@ -31,9 +32,9 @@ def run(
 def _words(report: Report) -> list[str]:
     lines = [f"{report.mechanism}: {report.passed} passed, {report.failed} failed"]
     if report.first is not None:
-        name = f" ({report.name})" if report.name else ""
+        name = f" ({printable(report.name)})" if report.name else ""
         lines += [
-            f"  first difference: case {report.case}{name}, {report.first.path}",
+            f"  first difference: case {report.case}{name}, {printable(report.first.path)}",
             f"  expected {json.dumps(report.first.expected)}",
             f"  found    {json.dumps(report.first.found)}",
         ]

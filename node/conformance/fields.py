@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from ledger.errors import DecodeError
-from node.conformance.ids import to_bytes
+from node.conformance.ids import printable, to_bytes
 
 MAX_INTEGER: Final = 10**24
 """Far above every quantity of the rules, far below 256 bits, so that products and sums of a case stay exact."""
@@ -108,10 +108,10 @@ class Difference:
 def bad_case(what: str, path: str, expected: object, found: object, fix: str = "") -> DecodeError:
     """A case that is not written as its mechanism asks."""
     return DecodeError(
-        f"{path or 'the case'} {what}",
+        f"{printable(path) or 'the case'} {what}",
         code="BAD_CASE",
-        expected=expected,
-        found=found,
+        expected=printable(str(expected)),
+        found=printable(str(found)),
         fix=fix or "write the field as docs/cli.md names it",
     )
 

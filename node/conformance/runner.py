@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ledger.errors import ConfigError, DecodeError
 from node.conformance.fields import Difference, difference, read, shown
+from node.conformance.ids import printable
 from node.conformance.mechanism import CaseFailed, Mechanism
 
 ADAPTERS: Final = (
@@ -126,7 +127,7 @@ def _mechanism(document: Any) -> Mechanism:
             "there is no such mechanism",
             code="UNKNOWN_MECHANISM",
             expected=", ".join(known),
-            found=name[:80],
+            found=printable(name[:80]),
             fix=f"did you mean {near[0]}?" if near else "name one of them",
         )
     return known[name]

@@ -164,6 +164,23 @@ def test_what_is_no_file_of_cases_is_refused(
     assert error["fix"]
 
 
+def test_strange_text_is_shown_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = "\ud800\x1b[2J"
+    case = {"name": strange, "input": {"trades": {strange: [[1, 1]]}, "alpha_ppm": 0}, "expect": {"score_ppm": {}}}
+    for changed, words in (
+        (case, "case 0 (\\ud800\\x1b[2J)"),
+        ({**case, "input": {"trades": {strange: 1}}}, "BAD_CASE"),
+    ):
+        file = written(tmp_path, {"mechanism": "c.score", "cases": [changed]})
+        monkeypatch.setattr(sys, "argv", ["gridchain", "conformance", file])
+        assert run_command(app, ["conformance", file]) != ExitCode.OK
+        told = capsys.readouterr()
+        assert words in told.out + told.err
+        assert "\x1b" not in told.out + told.err
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, conformance: Callable[[str], tuple[int, Any]]) -> None:
     ended, answer = conformance(str(tmp_path / "none.json"))
     assert (ended, answer["error"]["code"]) == (ExitCode.USAGE, "NO_CASES")
