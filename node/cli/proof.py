@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from contracts.values import decode_value, to_json
-from ledger.errors import ConfigError, DecodeError, GridchainError
+from ledger.errors import ConfigError, DecodeError, GridchainError, ProofError
 from ledger.genesis import load_genesis
 from ledger.proofs import MAX_PROOF_BYTES, TrustRoot, VerifiedSettlement, verify_settlement
 from ledger.schema import state_storage
@@ -105,7 +105,24 @@ def verify(
             found=len(raw),
             fix="this is no proof file; take the one that was exported",
         )
-    found = verify_settlement(raw, root)
+    try:
+        found = verify_settlement(raw, root)
+    except DecodeError as error:
+        raise DecodeError(
+            error.message,
+            code=error.code,
+            expected=error.expected or "a proof file as it was exported",
+            found=error.found or f"{len(raw)} bytes that are none",
+            fix="take the file as `gridchain proof export` wrote it",
+        ) from None
+    except ProofError as error:
+        raise ProofError(
+            error.message,
+            code=error.code,
+            expected=error.expected or "a proof of which every part holds",
+            found=error.found or "one of which a part does not",
+            fix=error.fix or "believe nothing in this file; ask who sent it for another, or check the trust root",
+        ) from None
     document = _document(found)
     Output(as_json=as_json).result({"verdict": "holds", **document}, *_lines(document, found))
 

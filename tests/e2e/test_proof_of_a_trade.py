@@ -121,3 +121,15 @@ def test_exit_codes_tell_false_from_malformed(settled, tmp_path, capsys, monkeyp
     assert (code, json.loads(out)["error"]["code"]) == (2, "BAD_TRUST_ROOT")
     code, out = cli(capsys, monkeypatch, "proof", "verify", file, "--json")
     assert (code, json.loads(out)["error"]["code"]) == (2, "NO_TRUST_ROOT")
+
+
+def test_a_file_that_was_tampered_with_is_refused_whole_at_every_place(settled, tmp_path, capsys, monkeypatch):
+    """Code, both values and what to do, whichever part it is that does not hold."""
+    file, raw = tmp_path / "settlement.proof", settled["files"]["consumer1"]
+    for position in [*range(0, len(raw), len(raw) // 60), len(raw)]:
+        changed = raw[:position] + bytes([raw[position] ^ 0x01]) + raw[position + 1 :] if position < len(raw) else b""
+        file.write_bytes(changed)
+        code, out = cli(capsys, monkeypatch, "proof", "verify", file, "--genesis", settled["genesis"], "--json")
+        error = json.loads(out)["error"]
+        assert code in (1, 2), position
+        assert all(error.get(part) for part in ("code", "message", "expected", "found", "fix")), (position, error)
