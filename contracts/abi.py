@@ -261,6 +261,7 @@ def outgoing(value: Any, meter: Meter, depth: int = 0) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = value.__struct_fields__
         meter.spend(GAS.item * len(fields))
+        meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(fields))
         return {name: outgoing(getattr(value, name), meter, depth + 1) for name in fields}
     raise TypeMismatch
 

@@ -71,7 +71,8 @@ class ApiCalls(Calls):
             return emit.helper("emit_records", emit.const(event.label), table), kinds.NONE
         fields = [ast.keyword(arg, value) for arg, value in values.items()]
         made = ast.Call(emit.name(f"$e.{first.id}"), [], fields)
-        return emit.helper("emit", emit.const(event.label), made), kinds.NONE
+        which = "emit_lists" if any(shape.tag == "list" for shape in event.fields.values()) else "emit"
+        return emit.helper(which, emit.const(event.label), made), kinds.NONE
 
     def call_contract(self, node: ast.Call) -> Emitted:
         which = node.func.id if isinstance(node.func, ast.Name) else ""

@@ -32,6 +32,7 @@ from contracts.resolve import MISSING
 from contracts.state_format import FROZEN
 from contracts.storage import build_storage
 from contracts.values import ValueRefused, encode_value
+from contracts.weights import too_large
 from contracts.wrapped import build_wrapped
 from ledger.crypto import contract_address
 from ledger.errors import InvariantBroken
@@ -160,11 +161,13 @@ def _events(meter: Meter) -> dict[str, Helper]:
         except (OverflowError, UnicodeEncodeError):
             data = encoded(fields)
         size = len(data)
-        if size > LIMITS.event_bytes or len(meter.events) >= LIMITS.call_events:
-            raise BadValue
+        if size > LIMITS.event_bytes:
+            refuse()
         meter.gas -= GAS.event + GAS.event_per_byte * size
         if meter.gas < 0:
             raise OutOfGas
+        if len(meter.events) >= LIMITS.call_events:
+            raise BadValue
         meter.mem -= TEXT_BYTES + size
         if meter.mem < 0:
             raise OutOfMemory
@@ -178,11 +181,23 @@ def _events(meter: Meter) -> dict[str, Helper]:
         except ValueRefused:
             raise BadValue from None
 
+    def refuse() -> None:
+        meter.spend(GAS.event + GAS.event_per_byte * LIMITS.event_bytes)
+        raise BadValue
+
+    def emit_lists(label: str, fields: Any) -> None:
+        """Events with lists in them: one part may stand in them many times."""
+        if too_large(fields, LIMITS.event_bytes):
+            refuse()
+        emit(label, fields)
+
     def emit_records(label: str, table: dict[str, Any]) -> None:
         """Events with records in them: those are encoded as maps."""
+        if too_large(table, LIMITS.event_bytes):
+            refuse()
         emit(label, msgspec.Raw(encoded(table)))
 
-    return {"emit": emit, "emit_records": emit_records}
+    return {"emit": emit, "emit_lists": emit_lists, "emit_records": emit_records}
 
 
 class Instance:

@@ -22,6 +22,7 @@ from contracts.operators import Helper
 from contracts.resolve import MISSING, Contract, Slot
 from contracts.shapes import Shape, wire_type
 from contracts.values import ValueRefused, wide, wire_decoder
+from contracts.weights import compound, too_large
 from ledger.errors import InvariantBroken
 from ledger.schema import state_storage
 
@@ -149,8 +150,9 @@ def _widened(value: Any) -> Any:
 class SlotHandle:
     """Accessors of one slot of one instance, bound to one meter. `helpers` are the functions that code calls."""
 
-    def __init__(self, slot: Slot, prefix: bytes, meter: Meter, structs: Mapping[str, type]) -> None:
+    def __init__(self, slot: Slot, prefix: bytes, meter: Meter, structs: Mapping[str, type], is_compound: bool) -> None:
         self.slot = slot
+        self.is_compound = is_compound
         self.meter = meter
         self.prefix = prefix
         self.decode = wire_decoder(wire_type(slot.value, structs)).decode
@@ -282,16 +284,20 @@ class SlotHandle:
         return has
 
     def make_store(self) -> Helper:
-        meter, is_cell = self.meter, not self.slot.key and not self.is_list
+        meter, is_cell, is_compound = self.meter, not self.slot.key and not self.is_list, self.is_compound
         limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
 
         def store(value: Any, key: bytes) -> None:
+            if is_compound and too_large(value, limit):
+                meter.spend(base + per_byte * limit)
+                raise BadValue
             try:
                 raw = _raw_encode(value)
             except (OverflowError, UnicodeEncodeError):
                 raw = encode_stored(value)
             size = len(raw)
             if size > limit:
+                meter.spend(base + per_byte * limit)
                 raise BadValue
             touched = len(key) + size
             meter.gas -= base + per_byte * touched
@@ -367,7 +373,7 @@ def build_storage(
     helpers: dict[str, Any] = {"keytext": key_text, "keyint": key_int, **_PACKED}
     for slot in contract.slots.values():
         prefix = state_storage(instance, places.get(slot.name, slot.name))
-        helpers.update(SlotHandle(slot, prefix, meter, structs).helpers())
+        helpers.update(SlotHandle(slot, prefix, meter, structs, compound(slot.value, contract)).helpers())
     return helpers
 
 

@@ -218,9 +218,9 @@ class Calls(Expressions):
             arg = keyword.arg or ""
             table[arg] = self.types.check(fields[arg], self.visit(keyword.value, frame), True)
         data = pack(table, False)
+        self.meter.spend(G.event + G.event_per_byte * min(len(data), L.event_bytes))
         if len(data) > L.event_bytes or len(self.events) >= L.call_events:
             raise bad_value()
-        self.meter.spend(G.event + G.event_per_byte * len(data))
         self.meter.allocate(TEXT_BYTES + len(data))
         if self.storage.readonly:
             raise Stop("AuthDenied")

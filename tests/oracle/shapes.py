@@ -171,5 +171,6 @@ def outgoing(meter: Meter, value: Any, depth: int = 0) -> Any:
         return {name: outgoing(meter, item, depth + 1) for name, item in value.items()}
     if kind is Record:
         meter.spend(G.item * len(value.names))
+        meter.items(len(value.names), 2)
         return {name: outgoing(meter, item, depth + 1) for name, item in zip(value.names, value.values, strict=True)}
     raise mismatch()

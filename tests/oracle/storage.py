@@ -130,6 +130,7 @@ class Storage:
     def write(self, key: Place, value: Any) -> None:
         raw = pack(value, True)
         if len(raw) > L.stored_value:
+            self.meter.spend(G.write + G.write_per_byte * L.stored_value)
             raise bad_value()
         self.meter.spend(G.write + G.write_per_byte * (len(key[0]) + len(raw)))
         if self.readonly:

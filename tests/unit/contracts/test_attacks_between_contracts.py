@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from typing import Any
 
 import pytest
@@ -118,6 +119,51 @@ def test_one_value_is_bounded(size: int, ok: bool) -> None:
     bench = installed({"flood": FLOOD})
     receipt = bench.call("flood", "same", 1, size)
     assert (receipt.ok, receipt.code) == (ok, "" if ok else "BadValue")
+
+
+NESTS = 28
+
+
+def nested(last: str) -> str:
+    """Each record holds the one before twice: as bytes the last has two hundred million parts."""
+    records = "".join(f'R{i} = record("R{i}", a=R{i - 1}, b=R{i - 1})\n' for i in range(1, NESTS))
+    made = "".join(f"    r{i} = R{i}(a=r{i - 1}, b=r{i - 1})\n" for i in range(1, NESTS))
+    top = f"R{NESTS - 1}"
+    return (
+        f'R0 = record("R0", x=u64)\n{records}cell = Var({top})\nrows = Map(u64, list[{top}])\nwords = Var(list[str])\n'
+        f'E = event("E", r={top})\nL = event("L", words=list[str])\n\n\n@export\ndef go() -> str:\n'
+        f"    r0 = R0(x=1)\n{made}    top = r{NESTS - 1}\n    text = 'x' * 60000\n    many = [text for i in range(5000)]\n"
+        f"    before = 'kept'\n    try:\n        {last}\n    except BadValue:\n        before = 'refused'\n    return before\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "least"),
+    [
+        ("cell.set(top)", GAS1.write_per_byte * PYC1.stored_value),
+        ("rows[1] = [top, top]", GAS1.write_per_byte * PYC1.stored_value),
+        ("words.set(many)", GAS1.write_per_byte * PYC1.stored_value),
+        ("emit(E, r=top)", GAS1.event_per_byte * PYC1.event_bytes),
+        ("emit(L, words=many)", GAS1.event_per_byte * PYC1.event_bytes),
+    ],
+)
+def test_a_value_that_shares_its_parts_is_refused_before_it_is_written_down(last: str, least: int) -> None:
+    bench = installed({"deep": nested(last)})
+    begun = time.process_time()
+    receipt = bench.call("deep", "go")
+    assert decode_value(receipt.value) == "refused"
+    assert receipt.gas > least
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("last", ["call('other', 'take', top)", "schedule(10**9, 'tick', top)"])
+def test_a_value_that_shares_its_parts_is_not_copied_without_end(last: str) -> None:
+    source = nested(last) + "\n\n@export(scheduled=True)\ndef tick(due: u64, x: R1) -> None:\n    pass\n"
+    other = "@view\ndef take(x: dict) -> None:\n    pass\n"
+    bench = installed({"other": other, "deep": source}, {"deep": ("other",)})
+    begun = time.process_time()
+    assert bench.call("deep", "go").code == "OutOfMemory"
+    assert time.process_time() - begun < 2
 
 
 # event floods
