@@ -105,8 +105,8 @@ class Builtins:
         return self.extreme(max, values, key, default)
 
     def extreme(self, pick: Callable[..., Any], values: tuple[Any, ...], key: Any, default: Any) -> Any:
+        of_set = len(values) == 1 and type(values[0]) is set and key is None
         if len(values) == 1:
-            of_set = type(values[0]) is set and key is None
             items = keys_of(self.meter, values[0]) if of_set else eager(self.meter, values[0])
         else:
             if default is not ABSENT:
@@ -119,6 +119,8 @@ class Builtins:
                 raise bad_value()
             return default
         order = self.weighed(items, key)
+        if of_set:
+            order.sort()  # which items are compared must not depend on the order of a set
         return items[pick(range(len(items)), key=order.__getitem__)]
 
     # totals
