@@ -31,6 +31,11 @@ FORBIDDEN_IMPORTS = [
     ("node", "import plyvel"),
     ("consensus", "import nacl"),
     ("node", "import gridchain"),
+    ("ledger", "import plyvel"),
+    ("ledger", "import nacl"),
+    ("p2p", "import nacl"),
+    ("gridchain", "import deploy"),
+    ("gridchain", "import p2p"),
 ]
 
 
