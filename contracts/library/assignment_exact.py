@@ -70,7 +70,7 @@ def taken_by(
             if item[0] >> user & 1 == 1:
                 bound += service - later[user]
         bounds.append((bound, item[0], item[1][0], item[1][1]))
-    left[0] = left[0] - len(bounds)
+    left[0] = left[0] - len(bounds) * users
     sets = sets_of(wh, capacity[at], [row[at] for row in m], service, later, max(bounds)[0], cut, left)
     if left[0] < 0:
         return {}
@@ -97,6 +97,9 @@ def taken_by(
         left[0] = left[0] - looked
         if left[0] < 0:
             return {}
+    left[0] = left[0] - len(merged) * users
+    if left[0] < 0:
+        return {}
     return still_enough(wh, room, served, merged)
 
 

@@ -16,7 +16,7 @@ NO_READING = 2**63
 MAX_USERS = 256
 MAX_PROVIDERS = 32
 EXACT_USERS = 12
-EXACT_STEPS = 150_000
+EXACT_STEPS = 140_000
 ORDERS_PER_CALL = 64
 METERS_PER_CALL = 64
 ROWS_PER_CALL = 128
@@ -25,8 +25,8 @@ MAX_CORRECTIONS = 16
 MAX_PAGE = 256
 PROGRESS_MS = 60_000
 GAS_STEP = 10_000_000
-GAS_MATCH = 19_000_000
-GAS_EXACT = 14_000_000
+GAS_MATCH = 19_500_000
+GAS_EXACT = 16_500_000
 GAS_SIGNAL = 1_000_000
 
 OFFER = 0
@@ -86,7 +86,7 @@ Settlement = record(
     grid_sell_wh=u64, trade_receipts=u256, trade_payments=u256, grid_fees=u256, rewards=u256, grid_cost=u256,
     grid_income=u256, net=int, difference=int, estimated=bool,
 )
-Reputation = record("Reputation", rc=u64, cycles=u64, orders=u64, last_cycle=u64)
+Reputation = record("Reputation", rc=u64, cycles=u64, last_cycle=u64)
 
 rules_cell = Var(Rules)
 houses = Var(Houses)
@@ -122,7 +122,6 @@ DepositLost = event("DepositLost", indexed=("cycle", "meter"), cycle=u64, meter=
 CycleClosed = event("CycleClosed", indexed=("cycle",), cycle=u64, users=u64, providers=u64, exact=bool)
 Submitted = event(
     "Submitted", indexed=("cycle",), cycle=u64, by=Address, served=u64, served_bound=u64, sum_m=u256, m_bound=u256,
-    best=bool,
 )
 CycleMatched = event(
     "CycleMatched", indexed=("cycle",), cycle=u64, by=str, served=u64, served_bound=u64, sum_m=u256, m_bound=u256,
@@ -161,7 +160,7 @@ Corrected = event(
     use_wh=u64, grid_buy_wh=u64, grid_sell_wh=u64, net=int, difference=int,
 )
 ReputationUpdated = event(
-    "ReputationUpdated", indexed=("provider",), provider=Address, cycle=u64, rc=u64, before=u64, orders=u64,
+    "ReputationUpdated", indexed=("provider",), provider=Address, cycle=u64, rc=u64, before=u64,
 )
 RatePosted = event("RatePosted", indexed=("from_cycle",), from_cycle=u64, rate=u64)
 

@@ -132,7 +132,7 @@ def submit(cycle: u64, choice: list[u64], service: u64, multipliers: list[u64]) 
     )
     emit(
         Submitted, cycle=cycle, by=ctx.sender, served=found["served"], served_bound=found["served_bound"],
-        sum_m=found["sum_m"], m_bound=found["m_bound"], best=True,
+        sum_m=found["sum_m"], m_bound=found["m_bound"],
     )
     return found
 

@@ -96,12 +96,10 @@ def learn(rules: Rules, cycle: int, meter: Address, position: Position) -> None:
     """The reputation of a provider after a cycle with settled orders."""
     known = reputations.get(meter)
     if known is None:
-        known = Reputation(rc=rules.first_rc, cycles=0, orders=0, last_cycle=0)
+        known = Reputation(rc=rules.first_rc, cycles=0, last_cycle=0)
     rc = reputation_after(known.rc, position.values, position.weights, rules.alpha)
-    reputations[meter] = Reputation(
-        rc=rc, cycles=known.cycles + 1, orders=known.orders + 1, last_cycle=max(cycle, known.last_cycle)
-    )
-    emit(ReputationUpdated, provider=meter, cycle=cycle, rc=rc, before=known.rc, orders=position.weights)
+    reputations[meter] = Reputation(rc=rc, cycles=known.cycles + 1, last_cycle=max(cycle, known.last_cycle))
+    emit(ReputationUpdated, provider=meter, cycle=cycle, rc=rc, before=known.rc)
 
 
 def close_cycle(cycle: int, state: Cycle, totals: Totals) -> None:

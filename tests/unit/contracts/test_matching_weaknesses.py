@@ -192,7 +192,7 @@ def test_a_cycle_made_to_be_hard_is_matched_in_time_all_the_same() -> None:
     assert other["by"] == "greedy"
     for world in (hard, many):
         spent = [row.gas for row in world.receipts if row.entry == "match_cycle" and row.gas > 0]
-        assert max(spent) < 19_000_000
+        assert max(spent) < 19_500_000
         world.assert_money_conserved()
 
 
@@ -200,7 +200,7 @@ def test_a_branch_and_bound_that_runs_out_of_gas_leaves_the_greedy_assignment(mo
     whole = library_sources.library_source
 
     def poor(name: str) -> str:
-        return whole(name).replace("GAS_EXACT = 14_000_000", "GAS_EXACT = 60_000")
+        return whole(name).replace("GAS_EXACT = 16_500_000", "GAS_EXACT = 60_000")
 
     monkeypatch.setattr(library_sources, "library_source", poor)
     world = crowded(6, 3, 3)
