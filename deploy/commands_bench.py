@@ -12,7 +12,7 @@ import typer
 from bench.contract_speed import run_contract_bench, table
 from bench.tps import TpsOptions, run_tps
 from deploy.founding import make_network
-from deploy.layout import default_names
+from deploy.layout import NetworkLayout, default_names
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
@@ -29,7 +29,9 @@ def bench() -> None:
 @app.command()
 def tps(
     engine: Annotated[str, typer.Option(help="solo or bft.")] = "bft",
-    validators: Annotated[int, typer.Option(min=1, max=64, help="Node processes.")] = 4,
+    validators: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Node processes; 4, with solo 1.", show_default=False)
+    ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Measured time.")] = 20.0,
     warmup: Annotated[float, typer.Option(min=0, help="Time before the measured one.")] = 5.0,
     transactions: Annotated[int | None, typer.Option(min=100, help="Send so many instead of for a time.")] = None,
@@ -39,33 +41,38 @@ def tps(
     as_json: JsonOption = False,
 ) -> None:
     """Signed orders through every validator's API; the clock ends with the last receipt read from every node."""
-    if engine == "solo" and validators != 1:
+    nodes = validators or (1 if engine == "solo" else 4)
+    if engine == "solo" and nodes != 1:
         raise ConfigError(
             "solo has one validator",
             code="BAD_OPTION",
             expected="--validators 1",
-            found=validators,
+            found=nodes,
             fix="use --engine bft for more",
         )
     output = Output(as_json=as_json)
     directory = Path(tempfile.mkdtemp(prefix="gridchain-bench-"))
-    layout = make_network(
-        NetworkPlan(
-            directory=directory / "network",
-            chain_name=f"bench-{engine}",
-            engine=engine,
-            names=tuple(default_names(validators)),
-        )
-    )
-    options = TpsOptions(engine, validators, seconds, warmup, transactions, senders, directory, seed)
+    options = TpsOptions(engine, nodes, seconds, warmup, transactions, senders, directory, seed)
     try:
-        document = run_async(run_tps(layout, options, output.note))
+        document = run_async(run_tps(_network(options), options, output.note))
     finally:
         if keep:
             output.note(f"kept: {directory}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
     output.result(document, *_lines(document))
+
+
+def _network(options: TpsOptions) -> NetworkLayout:
+    """Found the network that is measured, below the run's directory."""
+    return make_network(
+        NetworkPlan(
+            directory=options.directory / "network",
+            chain_name=f"bench-{options.engine}",
+            engine=options.engine,
+            names=tuple(default_names(options.validators)),
+        )
+    )
 
 
 @app.command()

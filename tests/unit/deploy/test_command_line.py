@@ -14,6 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 import deploy
+from bench.tps import BenchFailed
+from deploy import commands_bench
 from deploy.layout import NetworkLayout
 from deploy.main import COMMANDS, app
 from ledger.genesis import load_genesis
@@ -311,3 +313,28 @@ def test_the_manual_names_every_route():
     for route in ROUTES:
         stem = route.path.split("{")[0]
         assert stem in text, route.path
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("BAD_OPTION", ("--engine", "solo", "--validators", "4")), ("GENESIS_ENGINE", ("--engine", "pow"))],
+)
+def test_a_bench_that_is_refused_leaves_nothing_behind(cli, tmp_path, monkeypatch, code, words):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    status, out, _ = cli("bench", "tps", *words, "--json")
+    assert (status, json.loads(out)["error"]["code"]) == (2, code)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("engine", "nodes"), [("solo", 1), ("bft", 4)])
+def test_a_bench_has_as_many_nodes_as_its_engine_usually_has(cli, monkeypatch, engine, nodes):
+    asked = []
+
+    async def run(layout, options, say):
+        asked.append((options.engine, options.validators, len(layout.nodes)))
+        raise BenchFailed("that is all", expected="a run", found="none", fix="nothing")
+
+    monkeypatch.setattr(commands_bench, "run_tps", run)
+    status, out, _ = cli("bench", "tps", "--engine", engine, "--json")
+    assert (status, json.loads(out)["error"]["code"]) == (1, "BENCH")
+    assert asked == [(engine, nodes, nodes)]
