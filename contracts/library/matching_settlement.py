@@ -47,8 +47,8 @@ def settle_some(due: int, cycle: int) -> None:
 
 
 def readings_of(order: Order, share: int) -> tuple | None:
-    """(sent, received) Wh of an order: as reported; what one side left out is what the other said, but a silent user has
-    received no more than agreed; what both left out is `share`, the provider's metered output, or nothing is known."""
+    """(sent, received) Wh of an order: as reported; what one side left out is what the other said, but no more than agreed;
+    what both left out is `share`, the provider's metered output, or nothing is known."""
     sent = order.sent
     received = order.received
     if sent == NO_READING and received == NO_READING:
@@ -56,7 +56,7 @@ def readings_of(order: Order, share: int) -> tuple | None:
             return None
         return (share, share)
     if sent == NO_READING:
-        sent = received
+        sent = min(received, order.wh)
     elif received == NO_READING:
         received = min(sent, order.wh)
     return (sent, received)
@@ -94,23 +94,31 @@ def settle_unasked(rules: Rules, number: int, order: Order, moves: list) -> None
     )
 
 
-def outcome(rules: Rules, order: Order, sent: int, received: int) -> list:
+def plausible(rules: Rules, found: tuple) -> tuple:
+    """Nobody receives more than was sent: where losses are checked, a larger reading is not believed."""
+    if rules.checked:
+        return (found[0], min(found))
+    return found
+
+
+def outcome(rules: Rules, order: Order, found: tuple) -> list:
     return settled(
-        order.wh, order.price, sent, received, order.loss, order.reward, order.rate, order.fee, rules.checked
+        order.wh, order.price, found[0], found[1], order.loss, order.reward, order.rate, order.fee, rules.checked
     )
 
 
 def settle_order(rules: Rules, number: int, order: Order, found: tuple, estimated: bool, moves: list) -> None:
     """Book an order on its readings. Of a disputed one only what both sides grant is paid; the rest is held in escrow."""
     seats = houses.get()
-    booked = outcome(rules, order, found[0], found[1])
+    found = plausible(rules, found)
+    booked = outcome(rules, order, found)
     state = DONE
     name = "settled"
     held = 0
     reward = booked[1]
     claim = claims.get(number)
     if claim is not None:
-        other = outcome(rules, order, claim.sent, claim.received)
+        other = outcome(rules, order, plausible(rules, (claim.sent, claim.received)))
         held = abs(other[5] - booked[5])
         if other[5] > booked[5]:
             booked = other
@@ -138,7 +146,8 @@ def settle_order(rules: Rules, number: int, order: Order, found: tuple, estimate
 
 
 def enter(rules: Rules, order: Order, found: tuple, paid: int, fee: int, reward: int) -> None:
-    """An order enters the positions of both meters; its v counts for the provider, unless both are of one owner."""
+    """An order enters the positions of both meters; its v counts for the provider, unless both are of one owner. What is
+    beyond what was sent explains no use of the user, whatever the mode: the grid delivered it."""
     actual = found[0]
     if rules.checked:
         actual = min(actual, found[1] + order.loss)
@@ -152,14 +161,15 @@ def enter(rules: Rules, order: Order, found: tuple, paid: int, fee: int, reward:
     )
     buyer = positions[(order.cycle, order.user)]
     positions[(order.cycle, order.user)] = buyer.replace(
-        received=buyer.received + found[1], payments=buyer.payments + paid + fee
+        received=buyer.received + min(found), payments=buyer.payments + paid + fee
     )
 
 
 def rebook(rules: Rules, number: int, order: Order, found: tuple) -> None:
     """Run the settlement of a settled order again on other readings, book the difference, and correct both meters."""
     seats = houses.get()
-    booked = outcome(rules, order, found[0], found[1])
+    found = plausible(rules, found)
+    booked = outcome(rules, order, found)
     released = 0
     if order.state == DISPUTED:
         released = order.reward
@@ -180,7 +190,8 @@ def rebook(rules: Rules, number: int, order: Order, found: tuple) -> None:
     )
     buyer = positions[(order.cycle, order.user)]
     positions[(order.cycle, order.user)] = buyer.replace(
-        received=buyer.received + found[1] - order.used_received, payments=buyer.payments + paid + fee
+        received=buyer.received + min(found) - min(order.used_sent, order.used_received),
+        payments=buyer.payments + paid + fee,
     )
     orders[number] = order.replace(
         state=DONE, estimated=order.sent == NO_READING or order.received == NO_READING, used_sent=found[0],

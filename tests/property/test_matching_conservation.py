@@ -176,7 +176,7 @@ def expected_accounts(world: MatchingWorld, case: dict[str, Any]) -> dict[str, i
         found["community"] -= reward
         if order["state"] != "expired":
             explained[provider][0] += order["settled_sent"]
-            explained[user][1] += order["settled_received"]
+            explained[user][1] += min(order["settled_sent"], order["settled_received"])
     for name in NAMES:
         sent, received = explained[name]
         reading = world.query("metering", "reading", CYCLE, meter(name))
@@ -193,6 +193,7 @@ def check_energy(world: MatchingWorld) -> None:
     """In the first settlement and with all corrections: use - generation + lost = sold by the grid - bought by it."""
     (total,) = world.events("CycleSettled", cycle=CYCLE)
     lost = total["sent_wh"] - total["received_wh"]
+    assert lost >= 0
     traded = total["use_wh"] - total["generation_wh"] + lost
     assert traded == total["grid_sales_wh"] - total["grid_purchases_wh"]
     last = [(world.query(D, "corrections_of", CYCLE, meter(name)) or [world.entry(CYCLE, name)])[-1] for name in NAMES]

@@ -158,6 +158,49 @@ def test_an_order_of_which_nothing_is_known_expires_and_its_escrow_returns(world
     world.assert_closed()
 
 
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_user_that_claims_more_than_was_sent_gains_nothing(checked: bool) -> None:
+    """paul sends 2,000 as agreed; anna uses 5,000 and says that all of it came from paul."""
+    world = world_of("anna", "paul", checked=checked)
+    world.go_slot(CYCLE, -3)
+    world.offer("paul", CYCLE, *DEAL)
+    world.request("anna", CYCLE, DEAL[0])
+    world.matched(CYCLE)
+    world.go_slot(CYCLE, 1)
+    (order,) = world.orders(CYCLE)
+    world.report("paul", order, 2_000)
+    world.report("anna", order, 5_000)
+    world.readings(CYCLE, {"paul": (2_000, 0), "anna": (0, 5_000)})
+    world.go_slot(CYCLE, 2)
+    assert world.free("anna") == 10**9 - 1_000_000 - 3_000 * RETAIL // 1000
+    assert world.free("paul") == 10**9 + 1_010_000
+    world.assert_closed()
+
+
+def test_a_user_cannot_make_a_silent_provider_owe_more_than_the_order(world: MatchingWorld) -> None:
+    world.matched(CYCLE)
+    world.go_slot(CYCLE, 1)
+    world.report("anna", world.orders(CYCLE)[0], 6_000)
+    world.readings(CYCLE, {"paul": (2_000, 0), "anna": (0, 6_000)})
+    world.go_slot(CYCLE, 2)
+    assert world.free("paul") == 10**9 + 1_010_000
+    assert world.free("anna") == 10**9 - 1_000_000 - 4_000 * RETAIL // 1000
+    world.assert_closed()
+
+
+def test_a_provider_that_reports_less_than_it_sent_sells_less(world: MatchingWorld) -> None:
+    """1,000 of 2,000 Wh reported: the rest counts as fed in, which pays less than the order."""
+    world.matched(CYCLE)
+    world.go_slot(CYCLE, 1)
+    world.report("paul", world.orders(CYCLE)[0], 1_000)
+    world.report("anna", world.orders(CYCLE)[0], 2_000)
+    world.readings(CYCLE, {"paul": (2_000, 0), "anna": (0, 2_000)})
+    world.go_slot(CYCLE, 2)
+    assert world.free("paul") == 10**9 + 500_000 + 1_000 * FEED // 1000 < 10**9 + 1_000_000
+    assert world.free("anna") == 10**9 - 500_000 - 1_000 * RETAIL // 1000
+    world.assert_closed()
+
+
 def test_a_user_that_nobody_can_serve_has_its_money_back(world: MatchingWorld) -> None:
     world.request("carl", CYCLE, 1_001, 600_000)
     assert world.matched(CYCLE) in ({"anna": "paul"}, {"carl": "paul"})
