@@ -24,6 +24,8 @@ from node.keys import load_key
 FUNDS_MICRO: Final = 10**15
 """Enough cover for any number of orders."""
 RATED_W: Final = 10_000_000
+LOOK: Final = "run it again with --keep and look at the nodes' logs"
+"""What to do after a bench that failed."""
 _PATIENCE_S: Final = 60.0
 
 
@@ -84,7 +86,7 @@ def _application(account: bytes, number: int) -> list[Value]:
 async def _submit(client: Client, raws: Sequence[bytes]) -> None:
     for outcome in await client.submit_and_wait(raws, _PATIENCE_S):
         if not outcome.ok:
-            raise SetupFailed("a set-up transaction failed", expected="ok", found=outcome.code)
+            raise SetupFailed("a set-up transaction failed", expected="ok", found=outcome.code, fix=LOOK)
 
 
 async def _open_slot(client: Client) -> int:
@@ -96,7 +98,7 @@ async def _open_slot(client: Client) -> int:
                     return await _newest(client, int(event.data["slot"]))
     except TimeoutError:
         pass
-    raise SetupFailed("no order window opened", expected="SlotOpened", found="none")
+    raise SetupFailed("no order window opened", expected="SlotOpened", found="none", fix=LOOK)
 
 
 async def _newest(client: Client, slot: int) -> int:

@@ -22,7 +22,7 @@ from bench.feeds import Feeds
 from bench.load import Load, Tally, post, post_closed_loop, post_open_loop
 from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
 from bench.scrape import NodeCounters, scrape_all
-from bench.senders import Senders, join_market
+from bench.senders import LOOK, Senders, join_market
 from deploy.cluster import Cluster
 from deploy.layout import NetworkLayout
 from ledger.errors import GridchainError
@@ -157,7 +157,12 @@ class _Bench:
             tally.changed.set()
         await self._finish(tally)
         if tally.submitted == len(tally.load.transactions):
-            raise BenchFailed("the prepared transactions were used up before the time", found=tally.submitted)
+            raise BenchFailed(
+                "the prepared transactions were used up before the time",
+                expected=f"fewer than {len(tally.load.transactions)}",
+                found=tally.submitted,
+                fix="choose fewer --seconds",
+            )
         return before, after, last - first
 
     async def latency(self, senders: Senders, rate: float) -> list[float]:
@@ -169,7 +174,9 @@ class _Bench:
         await post_open_loop(self.session, self.urls, tally, rate)
         await self._finish(tally)
         if tally.committed != count:
-            raise BenchFailed("an order of the latency run was not committed", expected=count, found=tally.codes)
+            raise BenchFailed(
+                "an order of the latency run was not committed", expected=count, found=tally.codes, fix=LOOK
+            )
         return tally.latencies_ms()
 
     async def bad_signatures(self, senders: Senders) -> dict[str, int]:
@@ -190,7 +197,9 @@ class _Bench:
             or never_seen != load.bad
             or tally.codes.get("BAD_SIGNATURE") != len(load.bad)
         ):
-            raise BenchFailed("not exactly the bad ones were refused", expected=len(load.bad), found=tally.codes)
+            raise BenchFailed(
+                "not exactly the bad ones were refused", expected=len(load.bad), found=tally.codes, fix=LOOK
+            )
         _check_verifications(changed, tally)
         check_accounting(changed, tally)
         return {"submitted": tally.submitted, "bad": len(load.bad), "rejected": tally.rejected}
@@ -204,7 +213,7 @@ class _Bench:
                     await tally.changed.wait()
         except TimeoutError:
             raise BenchFailed(
-                "transactions without a receipt from every node", expected=0, found=tally.pending
+                "transactions without a receipt from every node", expected=0, found=tally.pending, fix=LOOK
             ) from None
 
 
@@ -218,6 +227,7 @@ def _check_verifications(changed: Sequence[NodeCounters], tally: Tally) -> None:
             "signatures were not checked exactly once per node",
             expected=f"{good} a node and {bad} bad ones in all",
             found=[int(node.verifications) for node in changed],
+            fix=LOOK,
         )
 
 
@@ -228,7 +238,9 @@ def check_accounting(changed: Sequence[NodeCounters], tally: Tally) -> None:
     unseen = sum(1 for seen in tally.seen[: tally.submitted] if seen < tally.nodes)
     found = [shown, *(int(node.transactions) for node in changed), tally.submitted - unseen]
     if set(found) != {tally.committed + tally.failed} or unseen != tally.rejected + tally.pending:
-        raise BenchFailed("the accounting does not close", expected=tally.committed + tally.failed, found=found)
+        raise BenchFailed(
+            "the accounting does not close", expected=tally.committed + tally.failed, found=found, fix=LOOK
+        )
 
 
 def percentile(ascending: Sequence[float], share: float) -> float:

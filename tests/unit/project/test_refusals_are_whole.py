@@ -20,6 +20,7 @@ PLACES = (
 )
 REFUSALS = {
     "BadSignature",
+    "BenchFailed",
     "ClusterError",
     "ConfigError",
     "DataError",
@@ -27,8 +28,10 @@ REFUSALS = {
     "DevFailed",
     "GenesisError",
     "GridchainError",
+    "ProofError",
     "QueryFailed",
     "Refused",
+    "SetupFailed",
     "StoreError",
     "UsageError",
 }
