@@ -65,7 +65,7 @@ def taken_by(
         ahead += best[2][other] * capacity[other]
     bounds = []
     for item in states.items():
-        bound = item[1][0] // top * SCALE + ahead
+        bound = item[1][0] // top * SCALE + ahead  # accept W005
         for user in range(users):
             if item[0] >> user & 1 == 1:
                 bound += service - later[user]

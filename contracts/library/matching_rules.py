@@ -26,7 +26,7 @@ def reputation_after(before: int, values: int, weights: int, alpha: int) -> int:
     """6.1: RC after a cycle with these sums of `trade_value`. A cycle without trade keeps RC."""
     if weights == 0:
         return before
-    return (alpha * (values // weights) + (ONE - alpha) * before) // ONE
+    return (alpha * (values // weights) + (ONE - alpha) * before) // ONE  # accept W005
 
 
 def degree(price: int, wh: int, fee: int, rc: int, benefit: int) -> int:

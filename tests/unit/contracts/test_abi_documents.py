@@ -92,7 +92,9 @@ def test_paths_are_those_that_a_node_serves() -> None:
     assert schemas["event.Sold"]["indexed"] == ["number"]
 
 
-@pytest.mark.parametrize("name", ["registry", "token", "metering", "double_auction", "governance", "lifecycle"])
+@pytest.mark.parametrize(
+    "name", ["registry", "token", "metering", "double_auction", "matching", "routing", "governance", "lifecycle"]
+)
 def test_every_reference_of_a_document_of_the_library_leads_somewhere(name: str) -> None:
     source = interface_source() if name == "lifecycle" else library_source(name)
     document = abi_openapi(compile_source(source), name)

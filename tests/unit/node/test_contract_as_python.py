@@ -78,7 +78,9 @@ def lines_of(text: str) -> dict[str, int]:
     return {node.name: node.lineno for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("name", ["registry", "token", "metering", "double_auction", "governance"])
+@pytest.mark.parametrize(
+    "name", ["registry", "token", "metering", "double_auction", "governance", "matching", "routing", "assignment"]
+)
 def test_every_function_stays_on_its_line(name: str) -> None:
     text = library_source(name)
     found = as_python(text)
