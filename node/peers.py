@@ -132,7 +132,6 @@ class Peers:
 
     def on_peer_up(self, peer: PeerId, info: PeerInfo) -> None:
         """Tell everybody of a new connection."""
-        self._log.info("peer up", peer=info.name, address=info.address)
         self.gossip.peer_up(peer)
         self._sync.client.peer_up(peer)
         self._sync.server.announce(peer)
@@ -141,7 +140,6 @@ class Peers:
 
     def on_peer_down(self, peer: PeerId, reason: str) -> None:
         """Tell everybody of a lost connection."""
-        self._log.info("peer down", peer=peer, reason=reason)
         self.gossip.peer_down(peer)
         self._sync.client.peer_down(peer)
         self._driver.post(Request(RequestKind.PEER_GONE, EnginePeer(peer)))
