@@ -42,20 +42,20 @@ async def run_campaign(directory: Path, kills: int, seed: int, environment: dict
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("environment", [RECORDING, LOSING], ids=["killed", "killed-and-unsynced-lost"])
 async def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path, environment: dict[str, str]) -> None:
     seed = int(os.environ.get("GRIDCHAIN_TEST_SEED", "20261121"))
-    await run_campaign(tmp_path, 5, seed, environment)
+    await run_campaign(tmp_path, 10, seed, environment)
 
 
 @pytest.mark.soak
 @pytest.mark.asyncio
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("environment", [RECORDING, LOSING], ids=["killed", "killed-and-unsynced-lost"])
 async def test_a_hundred_kills(tmp_path: Path, environment: dict[str, str]) -> None:
     seed = int(os.environ.get("GRIDCHAIN_TEST_SEED", "1"))
-    await run_campaign(tmp_path, 50, seed, environment)
+    await run_campaign(tmp_path, 100, seed, environment)
 
 
 @pytest.mark.asyncio
