@@ -27,12 +27,6 @@ def _texts(*values: Any) -> None:
             raise TypeMismatch
 
 
-def _blobs(*values: Any) -> None:
-    for value in values:
-        if type(value) is not bytes:
-            raise TypeMismatch
-
-
 def _index(*values: Any) -> None:
     for value in values:
         if not is_number(type(value)):

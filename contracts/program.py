@@ -35,7 +35,6 @@ from contracts.values import ValueRefused, encode_value
 from contracts.weights import too_large
 from contracts.wrapped import build_wrapped
 from ledger.crypto import contract_address
-from ledger.errors import InvariantBroken
 from ledger.objects import Event
 from ledger.schema import state_storage
 
@@ -316,8 +315,3 @@ def wrapped_constant(value: Any) -> Any:
             return tuple(map(wrapped_constant, value))
         case _:
             return copy.copy(value)
-
-
-def unlinked(*_: Any) -> Any:
-    """A call outside an executor."""
-    raise InvariantBroken("a contract was linked without an executor")

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts import keys
 from contracts.displays import text_of
-from contracts.faults import BadValue, Overflow, TypeMismatch
+from contracts.faults import BadValue, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, checked, is_number, numbers, size_of
@@ -352,8 +352,3 @@ def _hashes(meter: Meter) -> dict[str, Helper]:
         return verify(public_key, b"", message, signature)
 
     return {"sha256": digest, "contract_address": address, "verify_ed25519": verified}
-
-
-def too_wide() -> None:
-    """Raise `Overflow`; for inlined width checks."""
-    raise Overflow

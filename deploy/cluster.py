@@ -140,12 +140,8 @@ class Cluster:
         """Kill one node and wait until its process is gone."""
         await self._end([self.nodes[index]], signal_number)
 
-    async def stop_node(self, index: int) -> None:
-        """End one node in good order (SIGTERM, after a while SIGKILL)."""
-        await self._end([self.nodes[index]], signal.SIGTERM)
-
     async def stop(self) -> None:
-        """End every node in good order; no process is left when this returns."""
+        """End every node in good order (SIGTERM, after a while SIGKILL); no process is left when this returns."""
         await self._end(self.nodes, signal.SIGTERM)
 
     def kill_all(self) -> None:

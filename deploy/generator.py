@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import hashlib
 
-FEED = 450_000
-"""What the grid pays for surplus, micro-currency per kWh."""
-RETAIL = 670_000
-"""What the grid asks, micro-currency per kWh."""
-
 _ASK_FLOOR = 450_000
 _BID_FLOOR = 500_000
 _SPREAD = 170_001

@@ -14,7 +14,6 @@ from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
 
 EMPTY_ROOT = Hash(hashlib.sha256(b"").digest())
-MAX_PATH = 64
 
 _sha256 = hashlib.sha256
 

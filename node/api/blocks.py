@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -16,8 +16,6 @@ from node.api.feeds import render
 from node.api.models import BlockView, EventView, ReceiptView
 from node.api.parameters import BlockQuery, parse_hex, parse_number
 from node.api.problems import Refused
-
-MAX_RECEIPTS_SHOWN: Final = 10_000
 
 
 async def block(request: web.Request, query: BlockQuery) -> web.Response:
