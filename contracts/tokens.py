@@ -198,6 +198,9 @@ class _Scan:
                 raise self.fail("C018", "a string is never closed")
             char = self.text[end]
             if char == "\\":
+                if self.text[end + 1 : end + 2] == "N" and not set(prefix.lower()) & {"r", "b"}:
+                    # which names there are is decided by the Unicode tables of a CPython release
+                    raise self.fail("C018", "\\N{...}; write the character itself")
                 if self.text[end + 1 : end + 2] == "\n":
                     self.line += 1
                     self.line_start = end + 2

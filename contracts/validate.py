@@ -212,6 +212,8 @@ class _Validator:
         elif type(value) is int and not self.limits.int_low <= value < self.limits.int_high:
             # -2**255 is written as an expression; a bare literal of 2**255 has no value in the language
             self.refuse("C016", node, "outside -2**255 .. 2**255-1")
+        elif type(value) is str and any("\ud800" <= char <= "\udfff" for char in value):
+            self.refuse("C002", node, "a lone surrogate, written as an escape; write the character itself")
 
     def attribute(self, node: ast.Attribute) -> None:
         if not node.attr.isascii():

@@ -29,6 +29,9 @@ REJECTED: list[tuple[str, str | bytes]] = [
     ("C002", "def main():\n    return '\u200b'\n"),
     ("C002", "# \u2066 hidden\ndef main():\n    return 1\n"),
     ("C002", "def main():\n    return '\ufeff'\n"),
+    ("C002", body(r"return contract_address('\ud800')")),
+    ("C002", body(r"return f'\udfff{1}'")),
+    ("C002", body(r"return '\ud83d\ude00'")),
     ("C003", "def m\u00e4in():\n    return 1\n"),
     ("C003", "def main():\n    \u0430 = 1\n    return \u0430\n"),
     ("C003", "def main():\n    return x\u00b2\n"),
@@ -63,6 +66,9 @@ REJECTED: list[tuple[str, str | bytes]] = [
     ("C018", body("return (1]")),
     ("C018", body("return 1 ? 2")),
     ("C018", body("return $gas")),
+    ("C018", body('return "\\N{BULLET}"')),
+    ("C018", body('return "\\N{KAWI LETTER A}"')),  # a name since 3.12
+    ("C018", body('return f"\\N{BULLET}"')),
     ("C018", body("return 1 \\ 2")),
     # parse
     ("C018", "def main(:\n    return 1\n"),
