@@ -39,8 +39,8 @@ from ledger.genesis import (
     MarketClockSettings,
     Member,
     make_genesis,
-    prove_possession,
 )
+from ledger.possession import prove_possession
 from node.founding import found_log
 from node.keys import new_key, save_key
 from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of

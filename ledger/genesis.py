@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire, encode
 from ledger.crypto import (
     DOMAIN_GENESIS,
-    DOMAIN_POSSESSION,
     ZERO_HASH,
     Hash,
-    SigningKey,
     hash_of,
     sha256,
     valid_public_key,
-    verify,
 )
 from ledger.errors import DecodeError, GenesisError
 from ledger.merkle import EMPTY_ROOT, receipts_root
@@ -38,6 +35,7 @@ from ledger.objects import (
     make_block,
 )
 from ledger.plain_json import dump_json, load_json
+from ledger.possession import KeyRole, verify_possession
 from ledger.validators import MAX_VALIDATORS, Validator, ValidatorSet
 
 GENESIS_VERSION = 1
@@ -48,7 +46,6 @@ MAX_GENESIS_BYTES = 8 * 1024 * 1024
 MIN_BLOCK_BYTES = MAX_TRANSACTION_BYTES + 128
 """The largest transaction, the frame of the body around it, and the room that leaders leave for that."""
 
-KeyRole = Literal["node", "validator", "account"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 NetworkName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")]
 OptionalKey = Annotated[bytes, msgspec.Meta(max_length=32)]
@@ -206,22 +203,6 @@ class Genesis(GenesisHead, frozen=True):
     def to_json(self) -> str:
         """The document as people read it; `load_genesis` reads it back."""
         return dump_json(self)
-
-
-class _Possession(Wire, frozen=True):
-    name: str
-    role: str
-    public_key: Bytes32
-
-
-def prove_possession(key: SigningKey, network: str, role: KeyRole) -> bytes:
-    """Sign that the holder of `key` wants it in the network's register for `role`; 64 bytes."""
-    return key.sign(DOMAIN_POSSESSION, encode(_Possession(network, role, key.public)))
-
-
-def verify_possession(public_key: bytes, network: str, role: KeyRole, proof: bytes) -> bool:
-    """Tell whether `proof` is by `public_key` over (network, role, key)."""
-    return verify(public_key, DOMAIN_POSSESSION, encode(_Possession(network, role, public_key)), proof)
 
 
 def make_genesis(

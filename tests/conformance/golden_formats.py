@@ -13,10 +13,11 @@ from wire_samples import Sampler, wire_types
 from ledger import accounts, crypto, schema
 from ledger.certificates import VoteKind, vote_bytes
 from ledger.codec import Wire, encode
-from ledger.genesis import GenesisSummary, genesis_block, prove_possession
+from ledger.genesis import GenesisSummary, genesis_block
 from ledger.merkle import merkle_path, merkle_root
 from ledger.objects import TransactionBody, decode_transaction, extra_root, header_hash, sign_transaction
 from ledger.plain_json import to_plain
+from ledger.possession import prove_possession
 from ledger.proof_export import build_finality, build_settlement, trust_root_at
 from ledger.state import Overlay, StateBase
 from ledger.state_tree import bucket_digest, node_digest, place, value_digest

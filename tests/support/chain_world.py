@@ -19,7 +19,6 @@ from ledger.genesis import (
     MarketClockSettings,
     genesis_block,
     make_genesis,
-    prove_possession,
 )
 from ledger.merkle import receipts_root, transactions_root
 from ledger.objects import (
@@ -36,6 +35,7 @@ from ledger.objects import (
     make_block,
     sign_transaction,
 )
+from ledger.possession import prove_possession
 from ledger.state import Overlay, StateBase
 from ledger.store import MemoryStore, Store
 from ledger.validators import Validator, ValidatorSet

@@ -19,9 +19,9 @@ from ledger.genesis import (
     GenesisValidator,
     MarketClockSettings,
     make_genesis,
-    prove_possession,
 )
 from ledger.objects import Header, Transaction, TransactionBody, decode_transaction, sign_transaction
+from ledger.possession import prove_possession
 from ledger.store import MemoryStore
 from node.application import Application
 from node.commit import Commits

@@ -29,10 +29,9 @@ from ledger.genesis import (
     load_genesis,
     make_genesis,
     parse_genesis,
-    prove_possession,
-    verify_possession,
 )
 from ledger.objects import BODY_VERSION, MAX_TRANSACTION_BYTES, Body, decode_header
+from ledger.possession import prove_possession, verify_possession
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
