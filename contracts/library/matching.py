@@ -77,10 +77,6 @@ Position = record(
     "Position", side=u64, account=Address, wh=u64, escrow=u256, sent=u64, received=u64, receipts=u256, payments=u256,
     fees=u256, rewards=u256, values=u256, weights=u256,
 )
-Totals = record(
-    "Totals", meters=u64, estimated=u64, generation_wh=u64, use_wh=u64, sent_wh=u64, received_wh=u64, grid_buy_wh=u64,
-    grid_sell_wh=u64, receipts=u256, payments=u256, fees=u256, grid_cost=u256, grid_income=u256,
-)
 Settlement = record(
     "Settlement", account=Address, sent_wh=u64, received_wh=u64, generation_wh=u64, use_wh=u64, grid_buy_wh=u64,
     grid_sell_wh=u64, trade_receipts=u256, trade_payments=u256, grid_fees=u256, rewards=u256, grid_cost=u256,
@@ -107,7 +103,7 @@ orders_by_meter = Map((Address, u64), bool)
 progresses = Map((u64, u64), Progress)
 claims = Map(u64, Claim)
 positions = Map((u64, Address), Position)
-totals_of = Map(u64, Totals)
+totals_of = Map(u64, list[int])
 settlements = Map((u64, Address), Settlement)
 corrections = Map((u64, Address, u64), Settlement)
 reputations = Map(Address, Reputation)

@@ -22,6 +22,10 @@ def side_in(order: Order, meter: Address) -> int:
     return REQUEST
 
 
+def check_caps(order: Order, sent: int, received: int) -> None:
+    require(sent <= desks[order.provider].cap_wh and received <= desks[order.user].cap_wh, "BAD_WH")
+
+
 @export
 def progress(number: u64, wh: u64) -> None:
     """The cumulative Wh of an order so far, by the meter key of either side: never less than before, at most once a minute.
@@ -96,7 +100,7 @@ def dispute(number: u64, sent: u64, received: u64) -> None:
     require(ctx.sender == order.payer or ctx.sender == order.payee, "NOT_YOURS")
     require(order.state == MADE and ctx.market_time_ms >= end_of(rules, order.cycle), "NOT_DISPUTABLE")
     require(number not in claims, "DISPUTED")
-    require(sent <= desks[order.provider].cap_wh and received <= desks[order.user].cap_wh, "BAD_WH")
+    check_caps(order, sent, received)
     claims[number] = Claim(
         by=ctx.sender, sent=sent, received=received, third_sent=NO_READING, third_received=NO_READING, evidence=[]
     )
@@ -132,7 +136,7 @@ def third_reading(number: u64, sent: u64, received: u64) -> None:
     claim = open_claim(number)
     require(claim.third_sent == NO_READING, "REPORTED")
     order = orders[number]
-    require(sent <= desks[order.provider].cap_wh and received <= desks[order.user].cap_wh, "BAD_WH")
+    check_caps(order, sent, received)
     claims[number] = claim.replace(third_sent=sent, third_received=received)
     emit(Reported, order=number, meter=ctx.sender, side="third", wh=received, late=False)
 
@@ -144,7 +148,7 @@ def rule(number: u64, sent: u64, received: u64) -> None:
     open_claim(number)
     order = orders[number]
     require(order.state == DISPUTED, "NOT_SETTLED")
-    require(sent <= desks[order.provider].cap_wh and received <= desks[order.user].cap_wh, "BAD_WH")
+    check_caps(order, sent, received)
     decide(number, order, sent, received, "notary")
 
 

@@ -10,26 +10,18 @@ def settle_meters(rules: Rules, due: int, cycle: int, state: Cycle) -> None:
     names = [item[0] for item in rows if item[1].from_slot <= cycle]
     readings = view_call("metering", "measured", cycle, names)
     moves = []
-    sums = [0] * 13
+    sums = totals_of[cycle]
+    cost = sums[11] - sums[12]
     for index in range(len(names)):
         settle_meter(rules, state, cycle, names[index], readings[index], moves, sums)
-    moves.append([houses.get().grid, 0, sums[11] - sums[12]])
+    moves.append([houses.get().grid, 0, sums[11] - sums[12] - cost])
     call("token", "settle", moves)
-    before = totals_of[cycle]
-    totals = before.replace(
-        meters=before.meters + sums[0], estimated=before.estimated + sums[1],
-        generation_wh=before.generation_wh + sums[2], use_wh=before.use_wh + sums[3], sent_wh=before.sent_wh + sums[4],
-        received_wh=before.received_wh + sums[5], grid_buy_wh=before.grid_buy_wh + sums[6],
-        grid_sell_wh=before.grid_sell_wh + sums[7], receipts=before.receipts + sums[8],
-        payments=before.payments + sums[9], fees=before.fees + sums[10], grid_cost=before.grid_cost + sums[11],
-        grid_income=before.grid_income + sums[12],
-    )
-    totals_of[cycle] = totals
+    totals_of[cycle] = sums
     if len(rows) == METERS_PER_CALL:
         cycles[cycle] = state.replace(cursor=rows[len(rows) - 1][0])
         schedule(due, "settle_batch", cycle, gas=GAS_STEP)
     else:
-        close_cycle(cycle, state, totals)
+        close_cycle(cycle, state, sums)
 
 
 def empty_position(account: Address) -> Position:
@@ -102,23 +94,19 @@ def learn(rules: Rules, cycle: int, meter: Address, position: Position) -> None:
     emit(ReputationUpdated, provider=meter, cycle=cycle, rc=rc, before=known.rc)
 
 
-def close_cycle(cycle: int, state: Cycle, totals: Totals) -> None:
+def close_cycle(cycle: int, state: Cycle, sums: list) -> None:
     """The laws of the cycle: what users paid is what providers and the grid got; use - generation + what was lost between
     the two devices = what the grid sold - what it bought."""
-    lost = totals.sent_wh - totals.received_wh
-    require(totals.receipts == totals.payments, "TRADES_UNBALANCED")
-    require(
-        totals.use_wh - totals.generation_wh + lost == totals.grid_buy_wh - totals.grid_sell_wh, "ENERGY_NOT_CONSERVED"
-    )
+    require(sums[8] == sums[9], "TRADES_UNBALANCED")
+    require(sums[3] - sums[2] + sums[4] - sums[5] == sums[6] - sums[7], "ENERGY_NOT_CONSERVED")
     for user in range(len(tables[cycle].users)):
         del degrees[(cycle, user)]
         del fee_rows[(cycle, user)]
     cycles[cycle] = state.replace(phase=SETTLED, cursor=b"")
     emit(
-        CycleSettled, cycle=cycle, meters=totals.meters, estimated=totals.estimated, generation_wh=totals.generation_wh,
-        use_wh=totals.use_wh, sent_wh=totals.sent_wh, received_wh=totals.received_wh, grid_sales_wh=totals.grid_buy_wh,
-        grid_purchases_wh=totals.grid_sell_wh, trade_money=totals.payments, grid_fees=totals.fees,
-        grid_sales_money=totals.grid_cost, grid_purchases_money=totals.grid_income,
+        CycleSettled, cycle=cycle, meters=sums[0], estimated=sums[1], generation_wh=sums[2], use_wh=sums[3],
+        sent_wh=sums[4], received_wh=sums[5], grid_sales_wh=sums[6], grid_purchases_wh=sums[7], trade_money=sums[9],
+        grid_fees=sums[10], grid_sales_money=sums[11], grid_purchases_money=sums[12],
     )
 
 

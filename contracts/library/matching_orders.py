@@ -18,19 +18,20 @@ def side_of(side: str) -> int:
 @export
 def offer(cycle: u64, wh: u64, price: u64) -> None:
     """Offer up to `wh` at `price` per kWh."""
-    rules = rules_cell.get()
-    require(not rules.sealed, "SEALED")
-    check_window(rules, cycle)
-    place(rules, desk_of(ctx.sender), cycle, OFFER, wh, price)
+    place_plain(cycle, OFFER, wh, price)
 
 
 @export
 def request(cycle: u64, wh: u64, limit: u64) -> None:
     """Ask for `wh`, whole, from a provider whose price is not above `limit`."""
+    place_plain(cycle, REQUEST, wh, limit)
+
+
+def place_plain(cycle: int, side: int, wh: int, price: int) -> None:
     rules = rules_cell.get()
     require(not rules.sealed, "SEALED")
     check_window(rules, cycle)
-    place(rules, desk_of(ctx.sender), cycle, REQUEST, wh, limit)
+    place(rules, desk_of(ctx.sender), cycle, side, wh, price)
 
 
 def check_window(rules: Rules, cycle: int) -> None:

@@ -36,10 +36,7 @@ def settle_some(due: int, cycle: int) -> None:
         state = state.replace(next_order=last)
         if last == state.first_order + state.orders:
             state = state.replace(phase=CLOSING)
-            totals_of[cycle] = Totals(
-                meters=0, estimated=0, generation_wh=0, use_wh=0, sent_wh=0, received_wh=0, grid_buy_wh=0, grid_sell_wh=0,
-                receipts=0, payments=0, fees=0, grid_cost=0, grid_income=0,
-            )
+            totals_of[cycle] = [0] * 13
         cycles[cycle] = state
         schedule(due, "settle_batch", cycle, gas=GAS_STEP)
     elif state.phase == CLOSING:

@@ -68,6 +68,34 @@ def table(cycle: u64) -> dict | None:
 
 
 @view
+def schedule_of(cycle: u64) -> dict:
+    """What the match did: each user with its provider and order, or why it has none (`no pair`: no price within its limit, or
+    its own only; `no room`), and the capacity that each provider has left, by position in `table`."""
+    state = cycles.get(cycle)
+    if state is None or state.phase < MATCHED:
+        return {"users": [], "left": []}
+    found = tables[cycle]
+    providers = found.providers
+    left = found.capacity
+    numbers = {}
+    for number in range(state.first_order, state.first_order + state.orders):
+        numbers[orders[number].user] = number
+    rows = []
+    for user in range(len(found.wh)):
+        row = {"user": found.users[user], "provider": None, "order": numbers.get(found.users[user]), "why": "no pair"}
+        if row["order"] is not None:
+            made = orders[row["order"]]
+            row["provider"] = made.provider
+            row["why"] = ""
+            at = providers.index(made.provider)
+            left[at] = left[at] - made.wh
+        elif max(degrees.get((cycle, user), [0])) >= 0:
+            row["why"] = "no room"
+        rows.append(row)
+    return {"users": rows, "left": left}
+
+
+@view
 def solution(cycle: u64) -> dict | None:
     """The best solution submitted so far."""
     found = solutions.get(cycle)

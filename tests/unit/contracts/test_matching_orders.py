@@ -203,9 +203,14 @@ def test_a_provider_that_reports_less_than_it_sent_sells_less(world: MatchingWor
 
 def test_a_user_that_nobody_can_serve_has_its_money_back(world: MatchingWorld) -> None:
     world.request("carl", CYCLE, 1_001, 600_000)
+    assert world.query(D, "schedule_of", CYCLE) == {"users": [], "left": []}
     assert world.matched(CYCLE) in ({"anna": "paul"}, {"carl": "paul"})
     (found,) = world.events("CycleMatched", cycle=CYCLE)
     assert (found["by"], found["served"], found["served_bound"], found["gap_ppm"]) == ("exact", 1, 1, 0)
+    schedule = world.query(D, "schedule_of", CYCLE)
+    assert [row["user"] for row in schedule["users"]] == [meter(name) for name in world.by_id("anna", "carl")]
+    assert sorted((row["why"], row["order"] is None) for row in schedule["users"]) == [("", False), ("no room", True)]
+    assert schedule["left"] == [3_000 - world.orders(CYCLE)[0]["wh"]]
     assert sum(escrow for _, escrow, _ in world.accounts().values()) == sum(
         row["escrow"] + row["reward"] + (RETAIL - row["price"]) * row["wh"] // 1000 for row in world.orders(CYCLE)
     )
@@ -215,6 +220,8 @@ def test_a_price_above_the_limit_is_no_pair(world: MatchingWorld) -> None:
     world.request("carl", CYCLE, 500, 499_999)
     assert world.matched(CYCLE) == {"anna": "paul"}
     assert world.free("carl") == 10**9
+    rows = {world.name_of(row["user"]): row for row in world.query(D, "schedule_of", CYCLE)["users"]}
+    assert (rows["carl"]["why"], rows["anna"]["provider"]) == ("no pair", meter("paul"))
 
 
 def test_what_is_refused(world: MatchingWorld) -> None:
