@@ -44,6 +44,7 @@ fee_starts = Var(list[u64], default=[])
 fee_tables = Map(u64, Fees)
 queues = Map(u64, Queue)
 hops = Map((u64, u64), Hop)
+last_queued = Var(u64, default=NO_GRID)
 
 GridPosted = event("GridPosted", indexed=("version",), version=u64, from_slot=u64, buses=u64, lines=u64)
 FeesPosted = event(
@@ -329,6 +330,7 @@ def queue_trades(slot: u64, trades: list[list]) -> list:
         answer[row[0]] = [row[1], row[3]]
         position += 1
         curtailed += hop.wh - hop.granted
+    last_queued.set(slot)
     queues[slot] = Queue(trades=position, curtailed_wh=curtailed, flows=flows, digest=digest)
     emit(PathQueue, slot=slot, trades=position, curtailed_wh=curtailed, digest=digest)
     return answer

@@ -232,6 +232,15 @@ def queue(slot: u64, first: u64, limit: int) -> list:
 
 
 @view
+def latest() -> dict | None:
+    """Slot and digest of the path queue that was computed last: {slot, trades, digest}; None before the first."""
+    slot = last_queued.get()
+    if slot == NO_GRID:
+        return None
+    return {"slot": slot, "trades": queues[slot].trades, "digest": queues[slot].digest}
+
+
+@view
 def summary(slot: u64) -> dict:
     """Trades, curtailed Wh, net Wh on each line and the digest of L: SHA-256 chained over its entries from 32 zero bytes."""
     found = queues.get(slot)

@@ -112,6 +112,7 @@ def test_capacity_goes_in_queue_order_and_the_rest_is_curtailed(square: Instance
 
 
 def test_a_later_batch_stands_behind_and_the_digest_covers_all(square: Instance, market: Instance) -> None:
+    assert square.latest() is None
     assert market.queue(0, [trade(1, "s", "x", 900, "a", "b")]) == [[900, [0]]]
     once = square.summary(0)["digest"]
     assert market.queue(0, [trade(2, "a", "a", 900, "a", "b")]) == [[100, [0]]]
@@ -124,6 +125,7 @@ def test_a_later_batch_stands_behind_and_the_digest_covers_all(square: Instance,
         raw += b"".join(line.to_bytes(4, "big") for line in hop["path"])
         digest = hashlib.sha256(digest + raw).digest()
     assert square.summary(0)["digest"] == digest != once
+    assert square.latest() == {"slot": 1, "trades": 1, "digest": square.summary(1)["digest"]}
 
 
 def test_who_may_queue_and_post(
