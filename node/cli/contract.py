@@ -17,19 +17,18 @@ from contracts.limits import PYC1
 from contracts.review import review
 from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
-from ledger.errors import DecodeError
 from node.cli.confined import Died, confined
 from node.cli.contract_chain import COMMANDS, signer_of
 from node.cli.contract_files import new_contract
 from node.cli.contract_sources import read_admitted, read_source, source_file
 from node.cli.output import (
-    ARGUMENTS_FIX,
     DEFAULT_URL,
     ExitCode,
     JsonOption,
     Output,
     UrlOption,
     command_app,
+    json_array,
     run_async,
 )
 
@@ -244,25 +243,7 @@ for command in COMMANDS:
 def json_arguments(text: str) -> list[Any]:
     """A JSON array. Floats and integers of any size pass: the call fails with BadValue or Overflow, as it does on the
     chain. Raise `DecodeError` for what is no JSON array."""
-    try:
-        parsed = json.loads(text, parse_int=_bounded_int)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(
-            "the arguments are not JSON",
-            code="BAD_ARGS",
-            expected="a JSON array",
-            found=str(error)[:120],
-            fix=ARGUMENTS_FIX,
-        ) from None
-    if not isinstance(parsed, list):
-        raise DecodeError(
-            "the arguments are a JSON array",
-            code="BAD_ARGS",
-            expected="a JSON array",
-            found=text[:80],
-            fix=ARGUMENTS_FIX,
-        )
-    return parsed
+    return json_array(text, json.JSONDecoder(parse_int=_bounded_int))
 
 
 def _bounded_int(digits: str) -> int:

@@ -299,8 +299,13 @@ def parse_hex(text: str, what: str, size: int | None = None) -> bytes:
 
 def parse_arguments(text: str) -> list[Any]:
     """A JSON array of contract arguments as a person types it; bytes as 0x hex. Raise `DecodeError`."""
+    return json_array(text, json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float))
+
+
+def json_array(text: str, decoder: json.JSONDecoder) -> list[Any]:
+    """A JSON array of arguments, whose numbers are read as `decoder` does. Raise `DecodeError`."""
     try:
-        parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
+        parsed = decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise DecodeError(
             "the arguments are not JSON",
