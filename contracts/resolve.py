@@ -138,7 +138,7 @@ class _Resolver:
             raise reject("C070", node.lineno, node.col_offset, name)
         if name == "_":
             raise reject("C052", node.lineno, node.col_offset, name)
-        if name in words.TYPES:
+        if name in words.TYPES | words.UNBINDABLE:
             raise reject("C053", node.lineno, node.col_offset, name)
 
     def assign(self, name: str, value: ast.expr, node: ast.stmt) -> None:

@@ -149,7 +149,7 @@ class _Validator:
             self.refuse("C003", node, name.encode("ascii", "replace").decode())
         elif name.startswith("_") and name != "_":
             self.refuse("C052", node, name)
-        elif name in words.UNBINDABLE:
+        elif name in words.UNBINDABLE and (isinstance(node, ast.FunctionDef) or name not in words.COMMON_WORDS):
             self.refuse("C053", node, name)
 
     def name(self, node: ast.Name) -> None:

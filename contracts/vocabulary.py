@@ -24,7 +24,9 @@ CTX_FIELDS = frozenset(
     ("sender", "origin", "height", "block_time_ms", "market_time_ms", "tx_hash", "chain_id", "self_address")
 )
 UNBINDABLE = API | DECLARATIONS | DECORATORS | {"ctx", "Revert", "u64", "u256", "Address"}
-"""Names that source may use but never bind."""
+"""Names that source may use, but never give to a function, a constant or a declaration."""
+COMMON_WORDS = DECORATORS | {"record", "event", "call", "schedule"}
+"""Those of them that variables and parameters may have too: `for event in events`. A variable cannot be called."""
 
 METHODS: dict[str, frozenset[str]] = {
     "str": frozenset(

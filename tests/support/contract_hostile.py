@@ -258,8 +258,11 @@ REFUSED: list[tuple[str, str]] = [
     ("C053", body("if (revert := 1): pass", "return 1")),
     ("C053", body("for emit, y in x: pass", "return 1")),
     ("C053", body("def sha256(b): return b", "return 1")),
-    ("C053", body("return sorted([1], key=lambda call: 1)")),
+    ("C053", body("return sorted([1], key=lambda emit: 1)")),
     ("C053", "def main(Map):\n    return 1\n"),
+    ("C053", "event = 5\n\ndef main():\n    return 1\n"),
+    ("C053", body("def record(x): return x", "return 1")),
+    ("C056", body("schedule = 1", "return schedule(1, 'main')")),
     ("C053", "Var = 5\n\ndef main():\n    return 1\n"),
     # sets leak no order
     ("C067", body("return [y for y in {3, 1}]")),

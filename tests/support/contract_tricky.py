@@ -8,6 +8,10 @@ from typing import Any
 
 # name -> (source, [argument lists])
 TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
+    "words_of_the_module_as_variables": (
+        "def main(schedule, view=2):\n    out = []\n    for event in schedule:\n        record, call = event\n        out.append(record + call)\n    def shifted(init):\n        return init + view\n    export = [shifted(record) for record in out]\n    return [export, sorted(export, key=lambda event: -event), {call: record for call, record in schedule}]\n",
+        [[[[1, 2], [3, 4]]], [[], 5]],
+    ),
     "evaluation_order_of_calls": (
         "def note(log, x):\n    log.append(x)\n    return x\n\ndef three(a, b, c):\n    return [a, b, c]\n\ndef main():\n    log = []\n    r = three(note(log, 1), c=note(log, 2), b=note(log, 3))\n    return [r, log]\n",
         [[]],
@@ -311,7 +315,7 @@ TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
     ),
     "underscore": ("def main():\n    _ = 5\n    a, _, b = 1, 2, 3\n    xs = [_ for _ in range(3)]\n    return [a, _, b, xs]\n", [[]]),
     "docstrings_and_texts_in_a_row": (
-        '"""Module\ntext."""\n\nX = (\'a\' \'b\'\n     "c")\n\ndef main():\n    """Doc \'quoted\'."""\n    \'also\'\n    s = \'one\' "two" \'\'\'three\nfour\'\'\'\n    return [X, s, r\'\\n\', \'\\x41\\u00e9\\N{GREEK SMALL LETTER ALPHA}\\101\', b\'\\x00a\', \'a\\\nb\']\n',
+        '"""Module\ntext."""\n\nX = (\'a\' \'b\'\n     "c")\n\ndef main():\n    """Doc \'quoted\'."""\n    \'also\'\n    s = \'one\' "two" \'\'\'three\nfour\'\'\'\n    return [X, s, r\'\\n\', \'\\x41\\u00e9\\u03b1\\101\', b\'\\x00a\', \'a\\\nb\']\n',
         [[]],
     ),
     "line_continuations": (
