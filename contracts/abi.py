@@ -11,6 +11,7 @@ import msgspec
 from contracts import keys
 from contracts.checks import Check, make_check
 from contracts.compile import Program
+from contracts.displays import packed
 from contracts.faults import AuthDenied, BadValue, OutOfGas, Overflow, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
@@ -74,8 +75,10 @@ def _guarded(function: Function, call: Callable[..., Any], meter: Meter) -> Call
 def _entry(
     program: Program, function: Function, call: Callable[..., Any], meter: Meter, records: dict[str, Check]
 ) -> Entry:
-    intakes = [_intake(parameter.shape, program, meter, records) for parameter in function.parameters]
-    least = sum(1 for parameter in function.parameters if parameter.default is MISSING)
+    intakes = [_intake(parameter.shape, program, meter, records) for parameter in function.by_place]
+    least = sum(1 for parameter in function.by_place if parameter.default is MISSING)
+    each = None if function.rest is None else _intake(function.rest.each, program, meter, records)
+    nameless = any(parameter.default is MISSING for parameter in function.by_name)
 
     kinds, whole, sized = _plainly(function)
 
@@ -91,9 +94,12 @@ def _entry(
                         break
                 else:
                     return values
-        if not least <= len(values) <= len(intakes):
+        if len(values) < least or (len(values) > len(intakes) and each is None) or nameless:
             raise TypeMismatch
-        return tuple([intake(value) for intake, value in zip(intakes, values, strict=False)])
+        taken = tuple([intake(value) for intake, value in zip(intakes, values, strict=False)])
+        if each is None or len(values) <= len(intakes):
+            return taken
+        return (*taken, packed(meter, tuple([each(value) for value in values[len(intakes) :]])))
 
     def slow(raw: bytes) -> tuple[Any, ...]:
         try:
@@ -125,7 +131,8 @@ def _plainly(
     """What makes a tuple of arguments plainly right: their types, which are in 0 .. high - 1, which have a length in
     low .. high. None for types: some parameter needs a longer look."""
     tags = [parameter.shape.tag for parameter in function.parameters]
-    if any(parameter.shape.tag not in _PLAIN_TYPES or parameter.shape.optional for parameter in function.parameters):
+    plain = all(p.shape.tag in _PLAIN_TYPES and not p.shape.optional for p in function.parameters)
+    if not plain or len(function.by_place) != len(tags):
         return None, [], []
     whole = [(index, _WHOLE[tag]) for index, tag in enumerate(tags) if tag in _WHOLE]
     sized = [(index, *_SIZED[tag]) for index, tag in enumerate(tags) if tag in _SIZED]

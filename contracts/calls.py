@@ -71,38 +71,51 @@ class Calls(BuiltinCalls):
         summaries = self.scope.summaries
         result = summaries.result(self.scope.function.name, function)
         if any(isinstance(part, ast.Starred) for part in node.args):
-            if node.keywords:
-                raise self.scope.refuse("C058", node, "with keywords")
-            self.scope.facts.starred.add(function.name)
-            for parameter in function.parameters:
-                if parameter.shape.tag == "any":
-                    summaries.passes(function.name, parameter.name, kinds.ANY)
-                elif summaries.learns(function, parameter):
-                    summaries.lends(function, parameter, kinds.ANY)
-            items = ast.List(
-                [
-                    emit.pack([emit.const(star), self.visit(part.value if isinstance(part, ast.Starred) else part)[0]])
-                    for part in node.args
-                    for star in [isinstance(part, ast.Starred)]
-                ],
-                emit.LOAD,
-            )
-            spread = emit.helper("star", *items.elts)
-            return ast.Call(
-                emit.name(f"{summaries.prefix}{function.name}"),
-                [ast.Starred(emit.helper(f"args.{function.name}", spread), emit.LOAD)],
-                [],
-            ), result
-        positional, named = self.match_arguments(node, function)
-        call = ast.Call(emit.name(f"{summaries.prefix}{function.name}"), positional, named)
-        return call, result
+            positional, named = self.spread_arguments(node, function)
+        else:
+            positional, named = self.match_arguments(node, function)
+        return ast.Call(emit.name(f"{summaries.prefix}{function.name}"), positional, named), result
+
+    def spread_arguments(self, node: ast.Call, function: Function) -> tuple[list[ast.expr], list[ast.keyword]]:
+        """Arguments with stars are checked when all of them are known."""
+        summaries = self.scope.summaries
+        self.scope.facts.starred.add(function.name)
+        for parameter in function.parameters:
+            if parameter.shape.tag == "any":
+                summaries.passes(function.name, parameter.name, kinds.ANY)
+            elif summaries.learns(function, parameter):
+                summaries.lends(function, parameter, kinds.ANY)
+        parts = [
+            emit.pack([emit.const(star), self.visit(part.value if isinstance(part, ast.Starred) else part)[0]])
+            for part in node.args
+            for star in [isinstance(part, ast.Starred)]
+        ]
+        given = [emit.helper("star", *parts)]
+        by_name = {parameter.name: parameter for parameter in function.parameters if parameter.form in ("", "k")}
+        named = self.named_arguments(node, function, by_name)
+        names = tuple(keyword.arg for keyword in node.keywords if keyword.arg not in function.hidden)
+        checked = emit.helper(f"args.{function.name}", *given, *([emit.const(names)] if names else []))
+        return [ast.Starred(checked, emit.LOAD)], named
 
     def match_arguments(self, node: ast.Call, function: Function) -> tuple[list[ast.expr], list[ast.keyword]]:
-        parameters = function.parameters
-        if len(node.args) > len(parameters):
-            raise self.scope.refuse("C077", node, f"{function.name} takes {len(parameters)} arguments")
-        positional = [self.given(function, p, part) for part, p in zip(node.args, parameters, strict=False)]
-        by_name = {parameter.name: parameter for parameter in parameters[len(positional) :]}
+        plain, rest = function.by_place, function.rest
+        if len(node.args) > len(plain) and rest is None:
+            raise self.scope.refuse("C077", node, f"{function.name} takes {len(plain)} arguments")
+        positional = [self.given(function, p, part) for part, p in zip(node.args, plain, strict=False)]
+        left = [*plain[len(positional) :], *function.by_name]
+        if rest is not None and len(node.args) > len(plain):
+            further = [self.coerce(self.visit(part), rest.each) for part in node.args[len(plain) :]]
+            positional.append(emit.helper("packed", *further))
+        by_name = {parameter.name: parameter for parameter in left if parameter.form != "/"}
+        named = self.named_arguments(node, function, by_name)
+        given = {keyword.arg for keyword in named}
+        missing = [p.name for p in left if p.default is MISSING and (p.name not in given or p.form == "/")]
+        if missing:
+            raise self.scope.refuse("C077", node, f"{function.name} needs {missing[0]}")
+        return positional, named
+
+    def named_arguments(self, node: ast.Call, function: Function, free: dict[str, Parameter]) -> list[ast.keyword]:
+        """Arguments by name; `free`: the parameters that they may fill. Captured values come behind them."""
         named: list[ast.keyword] = []
         for keyword in node.keywords:
             if keyword.arg in function.hidden:
@@ -110,14 +123,11 @@ class Calls(BuiltinCalls):
                 self.scope.summaries.passes(function.name, keyword.arg, kind)
                 named.append(ast.keyword(keyword.arg, value))
                 continue
-            parameter = by_name.pop(keyword.arg or "", None)
+            parameter = free.pop(keyword.arg or "", None)
             if parameter is None:
                 raise self.scope.refuse("C077", node, f"{function.name} has no free parameter {keyword.arg}")
             named.append(ast.keyword(parameter.name, self.given(function, parameter, keyword.value)))
-        missing = [name for name, parameter in by_name.items() if parameter.default is MISSING]
-        if missing:
-            raise self.scope.refuse("C077", node, f"{function.name} needs {missing[0]}")
-        return positional, named
+        return named
 
     def given(self, function: Function, parameter: Parameter, node: ast.expr) -> ast.expr:
         emitted = self.visit(node)

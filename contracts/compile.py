@@ -66,8 +66,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
     tree = parse(text, limits)
     validate(tree, limits)
     spread_stars(tree)
-    lift(tree, limits)
-    contract = resolve(tree, limits, pure)
+    contract = resolve(tree, limits, pure, lift(tree, limits))
     rewritten = rewrite(contract, pure)
     digest = sha256(raw)
     return Program(

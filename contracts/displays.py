@@ -64,6 +64,13 @@ def _parse_spec(spec: str) -> tuple[str, str, bool]:
     return found["kind"], found["group"], bool(found["sign"])
 
 
+def packed(meter: Meter, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments that `*rest` takes, paid for."""
+    meter.spend(GAS.made + GAS.item * len(values))
+    meter.allocate(LIST_BYTES + ITEM_BYTES * len(values))
+    return values
+
+
 def build_displays(meter: Meter) -> dict[str, Helper]:
     """Helpers of one meter by name."""
     wrap = keys.make_new_key(meter)
@@ -158,6 +165,9 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         room(len(found))
         return found
 
+    def packed_(*values: Any) -> tuple[Any, ...]:
+        return packed(meter, values)
+
     def fstring(*parts: Any) -> str:
         """Pieces of an f-string: texts, or (value, format) pairs."""
         found = [part if type(part) is str else piece(part) for part in parts]
@@ -174,5 +184,5 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
 
     return {
         "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_,
-        "star": star, "fstring": fstring, "room": room, "key": wrap,
+        "star": star, "packed": packed_, "fstring": fstring, "room": room, "key": wrap,
     }  # fmt: skip

@@ -19,24 +19,30 @@ from collections.abc import Iterator
 
 from contracts import emit
 from contracts.limits import Limits
+from contracts.parameters import all_arguments
 from contracts.rules import SourceRejected, reject
 from contracts.scope import bound_names
 from contracts.vocabulary import KEY_HOSTS
 
 
-def lift(tree: ast.Module, limits: Limits) -> None:
-    """Rewrite a validated tree in place. Raise `SourceRejected` C063."""
+def lift(tree: ast.Module, limits: Limits) -> dict[str, tuple[str, ...]]:
+    """Rewrite a validated tree in place; what the functions that it makes get by hidden parameters. Raise
+    `SourceRejected` C063."""
     inner = [part for node in tree.body for part in ast.walk(node) if isinstance(part, ast.FunctionDef)]
     count = len(inner) - sum(isinstance(node, ast.FunctionDef) for node in tree.body)
     if count > limits.nested_functions:
         raise _refused(inner[-1], f"at most {limits.nested_functions} in a contract")
     pending = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    captured: dict[str, tuple[str, ...]] = {}
     while pending:
         outer = pending.pop()
         for nested in _nested(outer):
-            lifted = _Lifting(outer, nested).run()
+            lifting = _Lifting(outer, nested)
+            lifted = lifting.run()
+            captured[lifted.name] = tuple(lifting.captured)
             tree.body.append(lifted)
             pending.append(lifted)
+    return captured
 
 
 def _nested(outer: ast.FunctionDef) -> list[ast.FunctionDef]:
@@ -57,7 +63,7 @@ def _refused(node: ast.AST, detail: str) -> SourceRejected:
 
 
 def _parameters(node: ast.FunctionDef | ast.Lambda) -> set[str]:
-    return {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+    return {argument.arg for argument in all_arguments(node.args)}
 
 
 def _free(node: ast.AST, bound: frozenset[str]) -> Iterator[str]:
@@ -106,7 +112,8 @@ class _Lifting:
         own = self.inner.args
         hidden = [ast.copy_location(ast.arg(name), self.inner) for name in self.captured]
         empty: list[ast.expr | None] = [None] * len(hidden)
-        arguments = ast.arguments([], own.args, None, hidden, empty, None, own.defaults)
+        by_name, values = [*own.kwonlyargs, *hidden], [*own.kw_defaults, *empty]
+        arguments = ast.arguments(own.posonlyargs, own.args, own.vararg, by_name, values, None, own.defaults)
         lifted = ast.FunctionDef(self.name, arguments, self.inner.body, [], self.inner.returns, None)
         return ast.copy_location(lifted, self.inner)
 
@@ -170,8 +177,6 @@ class _Calls(ast.NodeTransformer):
             if keyword.arg == "key" and (host in KEY_HOSTS or method == "sort"):
                 keyword.value = self.as_lambda(keyword.value, 1)
         if own:
-            if any(isinstance(part, ast.Starred) for part in node.args):
-                raise _refused(node, "called with *")
             node.func = ast.copy_location(emit.name(self.lifting.name), node.func)
             for name, held in self.values.items():
                 value = ast.copy_location(emit.name(held), node)

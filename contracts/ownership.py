@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
+from contracts.parameters import all_arguments
+
 _READERS = frozenset(
     (
         "len", "sum", "min", "max", "sorted", "list", "tuple", "set", "dict", "any", "all", "enumerate", "zip",
@@ -43,7 +45,7 @@ def owned_names(
     """Names owned by a function. `parameters`: those whose argument nobody else holds."""
     finder = _found(function, is_builtin, readers)
     names = finder.bound | parameters
-    arguments = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
+    arguments = {argument.arg for argument in all_arguments(function.args)}
     return frozenset(names - finder.shared - (arguments - parameters))
 
 
@@ -63,7 +65,8 @@ def find_readers(functions: Mapping[str, tuple[ast.FunctionDef, Builtins]]) -> R
 
 def _numbered(node: ast.FunctionDef, names: set[str]) -> dict[int | str, str]:
     found: dict[int | str, str] = {name: name for name in sorted(names)}
-    found.update((index, argument.arg) for index, argument in enumerate(node.args.args) if argument.arg in names)
+    by_place = enumerate((*node.args.posonlyargs, *node.args.args))
+    found.update((index, argument.arg) for index, argument in by_place if argument.arg in names)
     return found
 
 

@@ -20,7 +20,7 @@ from contracts.abi import Entry, entries_of
 from contracts.access import access, comparing
 from contracts.checks import make_check
 from contracts.compile import Program
-from contracts.displays import build_displays
+from contracts.displays import build_displays, packed
 from contracts.faults import AuthDenied, BadValue, Fault, Halt, OutOfGas, OutOfMemory, TypeMismatch
 from contracts.indexes import build_indexes
 from contracts.limits import TEXT_BYTES
@@ -288,14 +288,25 @@ class Instance:
 
     def spreader(self, name: str, meter: Meter) -> Callable[[list[Any]], list[Any]]:
         """Check the items of `f(*items)` against the parameters of f."""
-        parameters = self.program.contract.functions[name].parameters
-        tests = [make_check(parameter.shape, self.program.structs, meter, False) for parameter in parameters]
-        least = sum(1 for parameter in parameters if parameter.default is MISSING)
+        function = self.program.contract.functions[name]
+        plain, rest = function.by_place, function.rest
+        tests = [make_check(parameter.shape, self.program.structs, meter, False) for parameter in plain]
+        each = None if rest is None else make_check(rest.each, self.program.structs, meter, False)
 
-        def spread(items: list[Any]) -> list[Any]:
-            if not least <= len(items) <= len(tests):
+        def spread(items: list[Any], named: tuple[str, ...] = ()) -> list[Any]:
+            """`named`: what the call gives by name."""
+            count = len(items)
+            left = (*plain[count:], *function.by_name)
+            if (
+                (count > len(tests) and each is None)
+                or any(parameter.default is MISSING and parameter.name not in named for parameter in left)
+                or any(parameter.name in named for parameter in plain[:count])
+            ):
                 raise TypeMismatch
-            return [test(item) for test, item in zip(tests, items, strict=False)]
+            found = [test(item) for test, item in zip(tests, items, strict=False)]
+            if each is not None and count > len(tests):
+                found.append(packed(meter, tuple([each(item) for item in items[len(tests) :]])))
+            return found
 
         return spread
 

@@ -6,6 +6,7 @@ The only statements are declarations, so the whole module is data after this ste
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +14,9 @@ from contracts import vocabulary as words
 from contracts.constants import constant_value, weight
 from contracts.decorators import decoration_of
 from contracts.limits import Limits
+from contracts.parameters import MISSING, Parameter, default_fits, read_parameters
 from contracts.rules import reject
 from contracts.shapes import ANY_SHAPE, SCALARS, Shape, parse_shape, storable
-
-MISSING: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a function; `shape` is ANY without an annotation; `default` is MISSING without one."""
-
-    name: str
-    shape: Shape
-    default: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +34,21 @@ class Function:
     auth: tuple[str, ...] = ()
     signer: str = ""
     reentrant: bool = False
+
+    @property
+    def by_place(self) -> tuple[Parameter, ...]:
+        """Parameters that one argument at their place fills."""
+        return tuple(parameter for parameter in self.parameters if parameter.form in ("", "/"))
+
+    @property
+    def by_name(self) -> tuple[Parameter, ...]:
+        """Parameters that only their name fills."""
+        return tuple(parameter for parameter in self.parameters if parameter.form == "k")
+
+    @property
+    def rest(self) -> Parameter | None:
+        """`*rest`, if there is one."""
+        return next((parameter for parameter in self.parameters if parameter.form == "*"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +114,10 @@ class Contract:
 
 
 class _Resolver:
-    def __init__(self, limits: Limits, pure: bool) -> None:
+    def __init__(self, limits: Limits, pure: bool, captured: Mapping[str, tuple[str, ...]]) -> None:
         self.limits = limits
         self.pure = pure
+        self.captured = captured
         self.contract = Contract()
         self.held = 0
         self.levels: dict[str, int] = {}
@@ -228,7 +235,7 @@ class _Resolver:
             if keyword.arg != "default":
                 raise reject("C076", call.lineno, call.col_offset, str(keyword.arg))
             found = constant_value(keyword.value, self.contract.constants, self.limits)
-        if found is not MISSING and not _default_fits(found, value):
+        if found is not MISSING and not default_fits(found, value):
             raise reject("C076", call.lineno, call.col_offset, f"the default is no {value}")
         return found
 
@@ -261,27 +268,16 @@ class _Resolver:
     def function(self, node: ast.FunctionDef) -> Function:
         says = decoration_of(node)
         role = says.role
-        arguments = node.args.args
-        missing = len(arguments) - len(node.args.defaults)
-        names = [argument.arg for argument in arguments]
-        parameters = []
-        for index, argument in enumerate(arguments):
-            shape = parse_shape(argument.annotation, self.contract.records) if argument.annotation else ANY_SHAPE
-            default = MISSING
-            if index >= missing:
-                default = constant_value(node.args.defaults[index - missing], {}, self.limits)
-                if not (shape.tag == "any" or _default_fits(default, shape) or (default is None and shape.optional)):
-                    raise reject("C042", node.lineno, node.col_offset, f"{argument.arg} is no {shape}")
-            parameters.append(Parameter(argument.arg, shape, default))
-        if len(set(names)) != len(names):
-            raise reject("C041", node.lineno, node.col_offset, "a parameter twice")
+        hidden = self.captured.get(node.name, ())
+        parameters = read_parameters(node, hidden, self.contract.records, self.limits)
+        if role and not self.pure and any(parameter.form in ("*", "k") for parameter in parameters):
+            raise reject("C041", node.lineno, node.col_offset, "an entry point takes its arguments by their places")
         if role and not self.pure and (node.returns is None or any(p.shape is ANY_SHAPE for p in parameters)):
             raise reject("C071", node.lineno, node.col_offset, node.name)
         returns = parse_shape(node.returns, self.contract.records) if node.returns else ANY_SHAPE
-        hidden = tuple(argument.arg for argument in node.args.kwonlyargs)
         role = role or ("export" if self.pure and "." not in node.name else "")
         return Function(
-            node.name, node, tuple(parameters), returns, role, says.scheduled, hidden, says.auth, says.signer,
+            node.name, node, parameters, returns, role, says.scheduled, hidden, says.auth, says.signer,
             says.reentrant,
         )  # fmt: skip
 
@@ -334,26 +330,12 @@ def _migrates(function: Function) -> bool:
     return plain and shapes == [Shape("u64"), Shape("bytes")] and function.returns == Shape("bytes", optional=True)
 
 
-def _default_fits(value: Any, shape: Shape) -> bool:
-    match shape.tag:
-        case "u64":
-            return type(value) is int and 0 <= value < 2**64
-        case "u256":
-            return type(value) is int and value >= 0
-        case "int":
-            return type(value) is int
-        case "bool" | "str" | "bytes":
-            return type(value).__name__ == shape.tag
-        case "Address":
-            return type(value) is bytes and len(value) == 32
-        case "list":
-            return type(value) is list and all(_default_fits(item, shape.items[0]) for item in value)
-        case "none":
-            return value is None
-        case _:
-            return False
+def resolve(
+    tree: ast.Module, limits: Limits, pure: bool = False, captured: Mapping[str, tuple[str, ...]] | None = None
+) -> Contract:
+    """Read the declarations of a validated tree. `pure`: undecorated functions are entries, annotations optional.
+    `captured`: what lifted functions get by hidden parameters."""
+    return _Resolver(limits, pure, captured or {}).run(tree)
 
 
-def resolve(tree: ast.Module, limits: Limits, pure: bool = False) -> Contract:
-    """Read the declarations of a validated tree. `pure`: undecorated functions are entries, annotations optional."""
-    return _Resolver(limits, pure).run(tree)
+__all__ = ["MISSING", "Contract", "EventType", "Function", "Index", "Parameter", "Record", "Slot", "resolve"]

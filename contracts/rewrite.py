@@ -137,10 +137,12 @@ def _emit(
         body = [*_entered(), ast.Try(body, [], [], [_stepped(ast.Sub())])]
     if integers:
         body = [_dispatch(function, integers), *body]
-    hidden = [ast.arg(name) for name in function.hidden]
-    empty: list[ast.expr | None] = [None] * len(hidden)
-    plain = [ast.arg(parameter.name) for parameter in function.parameters]
-    arguments = ast.arguments([], plain, None, hidden, empty, None, _defaults(function))
+    named = [ast.arg(name) for name in (*(parameter.name for parameter in function.by_name), *function.hidden)]
+    values: list[ast.expr | None] = [None if p.default is MISSING else emit.const(p.default) for p in function.by_name]
+    values += [None] * len(function.hidden)
+    # `*rest` comes as one tuple, which the caller has paid for
+    plain = [ast.arg(parameter.name) for parameter in function.parameters if parameter.form != "k"]
+    arguments = ast.arguments([], plain, None, named, values, None, _defaults(function))
     made = ast.FunctionDef(f"{prefix}{function.name}", arguments, body, [], None)
     emit.locate([made], function.node.lineno)
     return made
@@ -165,12 +167,14 @@ def _dispatch(function: Function, integers: tuple[str, ...]) -> ast.stmt:
     tests: list[ast.expr] = [
         emit.compare(emit.helper("type", emit.name(name)), ast.Is(), emit.name("$pyint")) for name in integers
     ]
-    call = ast.Call(emit.name(f"$i.{function.name}"), [emit.name(p.name) for p in function.parameters], [])
+    given: list[ast.expr] = [emit.name(parameter.name) for parameter in function.parameters if parameter.form != "k"]
+    named = [ast.keyword(parameter.name, emit.name(parameter.name)) for parameter in function.by_name]
+    call = ast.Call(emit.name(f"$i.{function.name}"), given, named)
     return ast.If(tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests), [ast.Return(call)], [])
 
 
 def _defaults(function: Function) -> list[ast.expr]:
-    return [emit.const(p.default) for p in function.parameters if p.default is not MISSING]
+    return [emit.const(p.default) for p in function.parameters if p.default is not MISSING and p.form != "k"]
 
 
 def _closure(seed: set[str], facts: dict[str, Facts]) -> set[str]:

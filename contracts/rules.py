@@ -39,7 +39,7 @@ RULES: dict[str, tuple[str, str]] = {
     "C038": ("a handler that names no contract code", "write `except CODE:` with one code or a tuple of codes"),
     "C039": ("del of something else than an entry", "write `del container[key]`"),
     "C040": ("a decorator", "only @export, @view, @init and @migrate"),
-    "C041": ("a parameter form", "use plain positional parameters"),
+    "C041": ("a parameter form", "use a, b=1, /, *rest and names behind *; there is no **"),
     "C042": ("a default value that is not a constant", "use None, a number or a text"),
     "C043": ("lambda outside key=, map and filter", "define a function"),
     "C044": (

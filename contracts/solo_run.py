@@ -185,8 +185,9 @@ RUN_HINTS: Final = {
 
 def given(arguments: list[Any], function: Function) -> list[Any]:
     """JSON arguments as values: text `0x` with hexadecimal pairs is bytes, unless the parameter says str."""
-    shapes = [parameter.shape for parameter in function.parameters]
-    shapes += [ANY_SHAPE] * (len(arguments) - len(shapes))
+    shapes = [parameter.shape for parameter in function.by_place]
+    further = ANY_SHAPE if function.rest is None else function.rest.each
+    shapes += [further] * (len(arguments) - len(shapes))
     return [_value(argument, shape, 0) for argument, shape in zip(arguments, shapes, strict=False)]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from contracts import vocabulary as words
 from contracts.limits import Limits
+from contracts.parameters import all_arguments
 from contracts.rules import Finding, SourceRejected, reject
 from contracts.stars import star_of
 
@@ -177,12 +178,14 @@ class _Validator:
             self.skipped.add(id(node.returns))
 
     def parameters(self, node: ast.arguments, place: ast.AST) -> None:
-        if node.posonlyargs or node.vararg or node.kwonlyargs or node.kwarg:
-            self.refuse("C041", place)
-        if len(node.args) > self.limits.parameters:
+        by_name = node.kwonlyargs or node.vararg
+        if node.kwarg or (isinstance(place, ast.Lambda) and (node.posonlyargs or by_name)):
+            self.refuse("C041", place, "**" if node.kwarg else "in a lambda")
+        if sum(1 for _ in all_arguments(node)) > self.limits.parameters:
             self.refuse("C041", place, f"at most {self.limits.parameters}")
-        for default in node.defaults:
-            self.default(default)
+        for default in (*node.defaults, *node.kw_defaults):
+            if default is not None:
+                self.default(default)
 
     def default(self, node: ast.expr) -> None:
         bare = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node

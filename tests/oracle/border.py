@@ -111,7 +111,8 @@ def run_alone(source: str, entry: str, arguments: list[Any], gas: int, memory: i
     }  # fmt: skip
     function = contract.functions[entry]
     try:
-        shapes = [shape for _, shape, _ in function.parameters] + [ANY] * len(arguments)
+        further = ANY if function.rest is None else function.rest[1]
+        shapes = [shape for _, shape, _ in function.parameters] + [further] * len(arguments)
         values = [given(value, shape, 0) for value, shape in zip(arguments, shapes, strict=False)]
         found = running.invoke(function, taken(running.types, function, values))
         shown = Shown(meter).json(found, 0)

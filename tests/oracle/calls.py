@@ -9,15 +9,23 @@ from typing import Any
 
 from contracts.limits import TEXT_BYTES, ExecutionLimits
 from oracle import operators as ops
-from oracle.contract import Function, Index, Slot, held
+from oracle.contract import MISSING, Function, Index, Slot, held
 from oracle.expressions import Expressions, Frame
 from oracle.failures import RESERVED, Failure, Stop, bad_value, mismatch
-from oracle.gas import G, L
+from oracle.gas import G, L, Meter
 from oracle.shapes import Shape, outgoing
 from oracle.values import Record, pack
 
 Named = dict[str, Any]
 EXECUTION = ExecutionLimits()
+
+
+def packed(meter: Meter, name: str, values: list[Any]) -> Named:
+    """What `*rest` takes; nothing is paid for an empty one."""
+    if values:
+        meter.spend(G.made + G.item * len(values))
+        meter.items(len(values))
+    return {name: tuple(values)}
 
 
 class Calls(Expressions):
@@ -60,11 +68,20 @@ class Calls(Expressions):
         given: Named = {}
         for part, (name, shape, _) in zip(node.args, function.parameters, strict=False):
             given[name] = self.types.check(shape, self.visit(part, frame))
-        shapes = {name: shape for name, shape, _ in function.parameters}
+        if function.rest is not None:
+            name, shape = function.rest
+            further = node.args[len(function.parameters) :]
+            given |= packed(self.meter, name, [self.types.check(shape, self.visit(part, frame)) for part in further])
+        given |= self.by_name(node, function, frame)
+        return self.invoke(function, given | self.hidden(node, function, frame))
+
+    def by_name(self, node: ast.Call, function: Function, frame: Frame) -> Named:
+        shapes = {name: shape for name, shape, _ in (*function.parameters, *function.by_name)}
+        given: Named = {}
         for keyword in node.keywords:
             arg = keyword.arg or ""
             given[arg] = self.types.check(shapes[arg], self.visit(keyword.value, frame))
-        return self.invoke(function, given | self.hidden(node, function, frame))
+        return given
 
     def hidden(self, node: ast.AST, function: Function, frame: Frame) -> Named:
         """Captured values that a call of a nested function passes."""
@@ -73,13 +90,25 @@ class Calls(Expressions):
 
     def spread(self, node: ast.Call, function: Function, frame: Frame) -> Any:
         found, _ = self.items(node.args, frame)
-        if not function.least <= len(found) <= len(function.parameters):
+        given = self.placed(function, found, [keyword.arg or "" for keyword in node.keywords])
+        given |= self.by_name(node, function, frame)
+        return self.invoke(function, given | self.hidden(node, function, frame))
+
+    def placed(self, function: Function, found: list[Any], named: list[str]) -> Named:
+        """Arguments by place that were not counted before; `named`: what comes by name."""
+        plain, count = function.parameters, len(found)
+        left = [*plain[count:], *function.by_name]
+        if (
+            (count > len(plain) and function.rest is None)
+            or any(default is MISSING and name not in named for name, _, default in left)
+            or any(name in named for name, _, _ in plain[:count])
+        ):
             raise mismatch()
-        given = {
-            name: self.types.check(shape, value)
-            for value, (name, shape, _) in zip(found, function.parameters, strict=False)
-        }
-        return self.invoke(function, given)
+        given = {name: self.types.check(shape, value) for value, (name, shape, _) in zip(found, plain, strict=False)}
+        if function.rest is not None:
+            name, shape = function.rest
+            given |= packed(self.meter, name, [self.types.check(shape, value) for value in found[len(plain) :]])
+        return given
 
     def define(self, node: ast.FunctionDef, frame: Frame) -> None:
         """A nested function keeps what it captures as it is now."""
@@ -131,10 +160,7 @@ class Calls(Expressions):
             self.meter.spend(price)
             if function is None:
                 return self.builtins.call(node.id, list(values), {})
-            given = {
-                name: self.types.check(shape, value)
-                for value, (name, shape, _) in zip(values, function.parameters, strict=False)
-            }
+            given = self.placed(function, list(values), [])
             return self.invoke(function, given | (self.hidden(node, function, frame) if nested else {}))
 
         return run

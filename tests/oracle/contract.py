@@ -20,10 +20,14 @@ class Function:
 
     node: ast.FunctionDef
     parameters: list[tuple[str, Shape, Any]]
+    """What arguments fill by place (and, but for the first `fixed`, by name)."""
     returns: Shape
     role: str
     names: frozenset[str]
     hidden: tuple[str, ...] = ()
+    fixed: int = 0
+    rest: tuple[str, Shape] | None = None
+    by_name: tuple[tuple[str, Shape, Any], ...] = ()
 
     @property
     def least(self) -> int:
@@ -128,7 +132,7 @@ def copied(value: Any) -> Any:
 
 
 def function(node: ast.FunctionDef, hidden: tuple[str, ...] = ()) -> Function:
-    given = node.args.args
+    given = [*node.args.posonlyargs, *node.args.args]
     first = len(given) - len(node.args.defaults)
     parameters = [
         (
@@ -140,8 +144,19 @@ def function(node: ast.FunctionDef, hidden: tuple[str, ...] = ()) -> Function:
     ]
     roles = [part.func if isinstance(part, ast.Call) else part for part in node.decorator_list]
     role = roles[0].id if roles and isinstance(roles[0], ast.Name) else ""
-    names = frozenset({argument.arg for argument in given} | bound(node.body) | set(hidden))
-    return Function(node, parameters, read(node.returns), role, names, hidden)
+    names = frozenset(own_names(node) | bound(node.body) | set(hidden))
+    rest = None if node.args.vararg is None else (node.args.vararg.arg, read(node.args.vararg.annotation))
+    by_name = tuple(
+        (argument.arg, read(argument.annotation), MISSING if value is None else ast.literal_eval(value))
+        for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    )
+    fixed = len(node.args.posonlyargs)
+    return Function(node, parameters, read(node.returns), role, names, hidden, fixed, rest, by_name)
+
+
+def own_names(node: ast.FunctionDef | ast.Lambda) -> set[str]:
+    """Names of all parameters."""
+    return {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
 
 
 def bound(body: list[ast.stmt]) -> set[str]:
@@ -166,7 +181,7 @@ def bound(body: list[ast.stmt]) -> set[str]:
 
 def resolve_nested(contract: Contract, outer: ast.FunctionDef, hidden: tuple[str, ...]) -> None:
     """A nested function takes what it captures by value, also what the functions that it calls captured before it."""
-    here = {argument.arg for argument in outer.args.args} | bound(outer.body) | set(hidden)
+    here = own_names(outer) | bound(outer.body) | set(hidden)
     inner = list(directly_nested(outer))
     for index, node in enumerate(inner):
         here |= {held(before, name) for before in inner[:index] for name in contract.prices.captured[id(before)]}
@@ -217,11 +232,11 @@ def free(prices: Prices, node: ast.AST, inner: frozenset[str]) -> Iterator[str]:
     yield from (name for name in prices.hidden.get(id(node), ()) if name not in inner)
     match node:
         case ast.FunctionDef():
-            known = inner | {argument.arg for argument in node.args.args} | bound(node.body)
+            known = inner | own_names(node) | bound(node.body)
             for part in node.body:
                 yield from free(prices, part, known)
         case ast.Lambda():
-            yield from free(prices, node.body, inner | {argument.arg for argument in node.args.args})
+            yield from free(prices, node.body, inner | own_names(node))
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             known = inner | {
                 part.id for clause in node.generators for part in ast.walk(clause.target) if isinstance(part, ast.Name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oracle.phrases import ITEM, Phrases
+from oracle.forms import Signatures
+from oracle.phrases import ITEM
 
 
-class Holders(Phrases):
+class Holders(Signatures):
     """Writes lists, dicts, sets, pairs and records."""
 
     def items(self, kind: str, depth: int) -> str:

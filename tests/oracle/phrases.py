@@ -90,11 +90,7 @@ class Phrases:
         return made(depth)
 
     def call(self, kind: str, depth: int) -> str | None:
-        fitting = [one for one in self.functions if one[2] == kind]
-        if not fitting:
-            return None
-        name, kinds, _ = self.chance.choice(fitting)
-        return f"{name}({', '.join(self.of(k, depth - 1) for k in kinds)})"
+        raise NotImplementedError
 
     # scalars
 

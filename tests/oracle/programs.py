@@ -291,7 +291,8 @@ class Statements(Holders):
             self.bring(name, kind)
         name, self.loops = self.fresh("g"), 0
         result, self.returns = self.returns, self.pick("int", "str", "li")
-        lines = [f"def {name}({', '.join(given)}):", *(TAB + line for line in self.body(min(depth - 1, 1), 2))]
+        head = f"def {name}({self.signed(name, given, given)}):"
+        lines = [head, *(TAB + line for line in self.rest_of(name) + self.body(min(depth - 1, 1), 2))]
         lines.append(f"{TAB}return {self.result()}")
         self.names, self.loops = outer, loops
         self.functions = [*functions, (name, kinds, self.returns)]
@@ -320,10 +321,12 @@ class PureProgram(Statements):
             given.append(f"p{index}: {ANNOTATION[kind]}" if annotated else f"p{index}")
         arrow = f" -> {ANNOTATION[self.returns]}" if annotated and self.chance.random() < 0.7 else ""
         outside = self.functions
-        body = self.opening()
+        names = [f"p{index}" for index in range(len(kinds))]
+        head = ", ".join(given) if name == "main" else self.signed(name, names, given)
+        body = self.rest_of(name) + self.opening()
         for _ in range(size):
             body += self.statement(3)
-        text = [f"def {name}({', '.join(given)}){arrow}:", *(TAB + line for line in body)]
+        text = [f"def {name}({head}){arrow}:", *(TAB + line for line in body)]
         text.append(f"{TAB}return {self.result()}")
         self.functions = outside
         return [*text, "", ""]

@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from oracle.contract import Contract, Function, copied
+from oracle.calls import packed
+from oracle.contract import MISSING, Contract, Function, copied
 from oracle.failures import HOST_ERRORS, Failure, Stop, bad_value, mismatch, of_host
 from oracle.gas import G, L, Meter
 from oracle.shapes import Types, outgoing
@@ -136,7 +137,13 @@ def started(contract: Contract, name: str, meter: Meter, state: State) -> Statem
 
 def taken(types: Types, function: Function, arguments: list[Any]) -> dict[str, Any]:
     """Arguments from outside by name."""
-    if not function.least <= len(arguments) <= len(function.parameters):
+    plain = function.parameters
+    if len(arguments) < function.least or (len(arguments) > len(plain) and function.rest is None):
         raise mismatch()
-    pairs = zip(arguments, function.parameters, strict=False)
-    return {name: types.taken(shape, value) for value, (name, shape, _) in pairs}
+    if any(default is MISSING for _, _, default in function.by_name):
+        raise mismatch()
+    found = {name: types.taken(shape, value) for value, (name, shape, _) in zip(arguments, plain, strict=False)}
+    if function.rest is not None:
+        name, shape = function.rest
+        found |= packed(types.meter, name, [types.taken(shape, value) for value in arguments[len(plain) :]])
+    return found

@@ -41,10 +41,12 @@ class Statements(Calls):
             if self.depth > L.function_depth:
                 raise Stop("DepthExceeded", line)
             frame = Frame(function)
-            for name, _, default in function.parameters:
+            for name, _, default in (*function.parameters, *function.by_name):
                 frame.locals[name] = given.get(name, default)
                 if frame.locals[name] is MISSING:
                     raise mismatch()
+            if function.rest is not None:
+                frame.locals[function.rest[0]] = given.get(function.rest[0], ())
             frame.locals.update({name: given[name] for name in function.hidden})
             if self.block(function.node.body, frame, FUNCTION) == RETURN:
                 return frame.result

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from contract_attacks import REVERTED
 from contract_failing import FAILING
+from contract_forms import FORMS
 from contract_programs import VALID
 from contract_tricky import TRICKY
 
@@ -70,7 +71,7 @@ def test_random_programs_agree(first: int) -> None:
 
 
 def corpus() -> list[tuple[str, str, list[list[Any]]]]:
-    valid = [(name, source, cases) for name, (source, cases) in (*VALID.items(), *TRICKY.items())]
+    valid = [(name, source, cases) for name, (source, cases) in (*VALID.items(), *TRICKY.items(), *FORMS.items())]
     failing = [(f"{code} {index}", source, [[]]) for index, (code, source) in enumerate((*REVERTED, *FAILING))]
     return [(name, str(source), cases) for name, source, cases in (*valid, *failing)]
 

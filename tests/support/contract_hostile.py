@@ -95,9 +95,9 @@ REFUSED: list[tuple[str, str]] = [
     ("C002", "def main():\n    return '\x7f'\n"),
     ("C018", "def main():\n    return `1`\n"),
     # star arguments and parameters
-    ("C041", "def main(*args):\n    return args\n"),
-    ("C041", "def main(a, *, b=1):\n    return a\n"),
-    ("C041", "def main(a, /, b):\n    return a\n"),
+    ("C041", "def main(*args, **kwargs):\n    return args\n"),
+    ("C041", "def main(a, *, b=1, **c):\n    return a\n"),
+    ("C041", "def main(a, /, b, *a):\n    return a\n"),
     ("C041", "def main(a, *b, **c):\n    return a\n"),
     ("C041", body("return sorted([1], key=lambda *a: 1)")),
     ("C041", body("return sorted([1], key=lambda a, /: 1)")),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from contract_bench import run
 from contract_expressions import EXPRESSIONS
+from contract_forms import FORMS
 from contract_programs import VALID
 from contract_tricky import TRICKY
 
-PROGRAMS = VALID | TRICKY
+PROGRAMS = VALID | TRICKY | FORMS
 
 
 def plain(value: Any) -> Any:

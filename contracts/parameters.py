@@ -1,0 +1,93 @@
+"""Parameters of functions: `def f(a, b=1, /, c=2, *rest, d, e=3)`. What else Python knows (`**`) does not exist."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.constants import constant_value
+from contracts.limits import Limits
+from contracts.rules import reject
+from contracts.shapes import ANY_SHAPE, Shape, parse_shape
+
+MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; `shape` is ANY without an annotation; `default` is MISSING without one.
+
+    `form`: "" by place or name, "/" by place only, "k" by name only, "*" for the tuple of all further arguments, each
+    of the shape `each`.
+    """
+
+    name: str
+    shape: Shape
+    default: Any
+    form: str = ""
+    each: Shape = ANY_SHAPE
+
+
+def read_parameters(
+    node: ast.FunctionDef, hidden: tuple[str, ...], records: Mapping[str, Any], limits: Limits
+) -> tuple[Parameter, ...]:
+    """The parameters of a function in their order; `hidden` are its captured values, which are none. Raise
+    `SourceRejected` C041, C042, C059."""
+    found: list[Parameter] = []
+    for form, argument, value in _written(node.args):
+        if form == "k" and argument.arg in hidden:
+            continue
+        shape = parse_shape(argument.annotation, records) if argument.annotation else ANY_SHAPE
+        if form == "*":
+            found.append(Parameter(argument.arg, Shape("tuple"), (), form, shape))
+            continue
+        default = MISSING
+        if value is not None:
+            default = constant_value(value, {}, limits)
+            if not (shape.tag == "any" or default_fits(default, shape) or (default is None and shape.optional)):
+                raise reject("C042", node.lineno, node.col_offset, f"{argument.arg} is no {shape}")
+        found.append(Parameter(argument.arg, shape, default, form))
+    if len({parameter.name for parameter in found}) != len(found):
+        raise reject("C041", node.lineno, node.col_offset, "a parameter twice")
+    return tuple(found)
+
+
+def _written(given: ast.arguments) -> Iterator[tuple[str, ast.arg, ast.expr | None]]:
+    """Form, name and default of each parameter."""
+    by_place = [("/", argument) for argument in given.posonlyargs] + [("", argument) for argument in given.args]
+    first = len(by_place) - len(given.defaults)
+    for index, (form, argument) in enumerate(by_place):
+        yield form, argument, given.defaults[index - first] if index >= first else None
+    if given.vararg is not None:
+        yield "*", given.vararg, None
+    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        yield "k", argument, default
+
+
+def all_arguments(given: ast.arguments) -> Iterator[ast.arg]:
+    """Everything that a function or lambda binds by its parameters."""
+    for _, argument, _ in _written(given):
+        yield argument
+
+
+def default_fits(value: Any, shape: Shape) -> bool:
+    """Whether a constant may be the default of something of a shape."""
+    match shape.tag:
+        case "u64":
+            return type(value) is int and 0 <= value < 2**64
+        case "u256":
+            return type(value) is int and value >= 0
+        case "int":
+            return type(value) is int
+        case "bool" | "str" | "bytes":
+            return type(value).__name__ == shape.tag
+        case "Address":
+            return type(value) is bytes and len(value) == 32
+        case "list":
+            return type(value) is list and all(default_fits(item, shape.items[0]) for item in value)
+        case "none":
+            return value is None
+        case _:
+            return False
