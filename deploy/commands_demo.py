@@ -63,7 +63,7 @@ def demo(
     try:
         result = run_async(_played(options, screen))
     except asyncio.CancelledError:
-        # SIGTERM: everything was ended in good order, as after Ctrl-C.
+        # Everything was ended in good order.
         raise KeyboardInterrupt from None
     output.result(as_json(result), render(result))
     if not result.conserved:
@@ -75,5 +75,7 @@ def demo(
 async def _played(options: DemoOptions, screen: Screen) -> Result:
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        # SIGINT too: what a shell starts in the background inherits that it is ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await play(options, screen)
