@@ -114,6 +114,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     _check(options)
     street = load(options.data)
     plan = street.plan(options.day)
+    screen.say("measuring how long nodes take to start here")
     pace = await pace_of(options, street, plan)
     with _directory(options, screen) as directory:
         stage = found(options, street, pace, directory)
