@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from contracts.state_format import GOVERNANCE, LIFECYCLE
 from contracts.values import Value, decode_value, encode_value
+from contracts.wind_mode import WindMode
 from ledger.errors import GenesisError
 
 ONE = 1_000_000
@@ -23,6 +24,7 @@ SLOT_LENGTHS_MS = (HOUR_MS // 4, HOUR_MS // 2, HOUR_MS)
 AUCTION = "double_auction"
 COMMUNITY = "community_vpp"
 MATCHING = "matching"
+WIND = "wind"
 """Names of the markets' instances; a chain has one market that settles its meters."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
@@ -31,7 +33,16 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "token": ("tokens.py",),
     "metering": ("metering.py",),
     "routing": ("routing.py", "routing_views.py"),
-    "wind": ("wind_rules.py",),
+    "wind_rules": ("wind_rules.py", "wind_day.py"),
+    "wind": (
+        "wind.py",
+        "wind_rules.py",
+        "wind_dayahead.py",
+        "wind_realtime.py",
+        "wind_lines.py",
+        "wind_settlement.py",
+        "wind_views.py",
+    ),
     "assignment": ("assignment.py", "assignment_exact.py"),
     "matching": (
         "matching.py",
@@ -169,7 +180,7 @@ class LibraryParameters:
 
     institutions: Institutions
     calendar: Calendar
-    mode: AuctionMode | CommunityMode | MatchingMode
+    mode: AuctionMode | CommunityMode | MatchingMode | WindMode
     tariffs: Tariffs = field(default_factory=Tariffs)
 
 
@@ -244,6 +255,8 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
 def _asked_by(parameters: LibraryParameters, market: str) -> list[Installation]:
     """The instances that only some markets call."""
     when = parameters.calendar
+    if market == WIND:
+        return [_installation("wind_rules", [], ())]
     if market != MATCHING:
         return []
     routing: list[Value] = [
@@ -274,6 +287,13 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
             return _installation(COMMUNITY, arguments, ("token", "metering"))
         case MatchingMode():
             return _matching(parameters, mode, [*ahead, when.t2_slots, *late])
+        case WindMode():
+            arguments = [
+                [who.grid_company, who.community, who.trading_center, who.energy_bureau],
+                [*ahead, when.t2_slots, *late, mode.periods], [tariffs.feed, tariffs.retail, *bounds], mode.terms(),
+                mode.choices(), mode.sealed,
+            ]  # fmt: skip
+            return _installation(WIND, arguments, ("registry", "token", "metering", "wind_rules"))
 
 
 def _matching(parameters: LibraryParameters, mode: MatchingMode, calendar: list[Value]) -> Installation:
@@ -336,6 +356,8 @@ def _check(parameters: LibraryParameters) -> None:
     _require(0 <= when.grace_slots <= when.late_slots, "grace out of order", "0 <= grace <= late", late)
     opening = when.slot0_ms + (when.first_slot - when.open_slots) * when.slot_ms
     _require(when.first_slot >= 0 and opening >= 0, "the first window opens before time 0", "0 or later", opening)
+    if isinstance(parameters.mode, WindMode):
+        parameters.mode.check()
     last = when.first_slot if when.last_slot is None else when.last_slot
     _require(when.first_slot <= last <= NO_LAST_SLOT, "last slot before the first", f">= {when.first_slot}", last)
     prices = (tariffs.feed, tariffs.retail, tariffs.max_price)

@@ -1,5 +1,5 @@
 """Market A: `a.wpp_reputation`, `a.balancing_price`, `a.prosumer_reputation`, `a.rank_match`, `a.day` on the views of
-the library's `wind`, which are its rules."""
+the library's `wind_rules`, which share their source with the market `wind`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from node.conformance.ids import to_bytes, to_text
 from node.conformance.mechanism import Mechanism
 from node.conformance.world import CaseWorld
 
-_WIND: Final = "wind"
+_WIND: Final = "wind_rules"
 _WH: Final = Integer(0, 10**12)
 _PRICE: Final = Integer(0, 10**12)
 _PPM: Final = Integer(0, ONE)
