@@ -48,6 +48,7 @@ __all__ = [
 
 _INSORT_AT_MOST = 24
 _SLICE = 512
+_LONGEST_LOOK = 1_024
 
 
 class _Shown(dict[bytes, bytes | None]):
@@ -106,15 +107,16 @@ class Overlay:
     def scan(self, prefix: bytes, after: bytes | None = None, limit: int = NO_LIMIT) -> list[tuple[bytes, bytes]]:
         """Entries under `prefix` after `after`, ascending, own writes over the parent's.
 
-        A page costs its own length: written keys are kept in order and merged page by page.
+        A page costs its own length: written keys are kept in order and merged page by page. Behind rows that were
+        deleted here pages grow, so that the first row behind many of them is found in few looks.
         """
         own = self._range(prefix, after)
         if not own:
             return self._parent.scan(prefix, after, limit)
         found: list[tuple[bytes, bytes]] = []
-        cursor, start = after, 0
+        cursor, start, looked = after, 0, 0
         while len(found) < limit:
-            want = limit - len(found)
+            looked = want = max(limit - len(found), min(4 * looked, _LONGEST_LOOK))
             page = self._parent.scan(prefix, cursor, want)
             last = page[-1][0] if len(page) == want else None
             stop = len(own) if last is None else bisect_right(own, last, start)

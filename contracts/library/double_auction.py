@@ -46,13 +46,18 @@ Rules = record(
     t2_ms=u64, grace_ms=u64, late_ms=u64, feed=u64, retail=u64, max_price=u64, margin_ppm=u64, two_stages=bool,
     hardened_pa=bool, self_trade=bool, sealed=bool, deposit=u64,
 )
-Desk = record("Desk", account=Address, meter=Address, owner=bytes, cap_wh=u64, active=bool)
+Desk = record("Desk", account=Address, meter=Address, owner=Address, cap_wh=u64, active=bool)
 Meter = record("Meter", account=Address, from_slot=u64)
-Order = record("Order", meter=Address, wh=u64, left=u64, price=u64, cover=u64, reference=bool, quote=u64)
-Position = record("Position", side=u64, account=Address, owner=bytes, wh=u64, money=u256, escrow=u256)
+Order = record(
+    "Order", meter=Address, owner=Address, wh=u64, left=u64, price=u64, cover=u64, reference=bool, quote=u64,
+)
+Position = record("Position", side=u64, account=Address, wh=u64, money=u256, escrow=u256)
 State = record(
     "State", phase=u64, ask_cursor=list[u64], bid_cursor=list[u64], trades=u64, traded_wh=u64, traded_money=u256,
     price_sum=u256, value=u256, large_wh=u64, large_value=u256, pa=u64, unsold_wh=u64, unmet_wh=u64,
+)
+Sums = record(
+    "Sums", trades=u64, wh=u64, money=u256, price_sum=u256, value=u256, large_wh=u64, large_value=u256,
 )
 Totals = record(
     "Totals", cursor=bytes, meters=u64, estimated=u64, sold_wh=u64, bought_wh=u64, generation_wh=u64, use_wh=u64,
@@ -164,7 +169,7 @@ def start_of(rules: Rules, slot: int) -> int:
 
 
 @export
-def enrol(account: Address, meter: Address, owner: bytes, rated_w: u64) -> None:
+def enrol(account: Address, meter: Address, owner: Address, rated_w: u64) -> None:
     """The registry approved this member. It is settled from the next slot on."""
     require(ctx.sender == contract_address("registry"), "NOT_ALLOWED")
     rules = rules_cell.get()

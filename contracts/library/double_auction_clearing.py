@@ -73,141 +73,134 @@ def forfeit(slot: int, state: State, budget: int) -> tuple:
     return (state, len(rows))
 
 
-def held(cache: dict, slot: int, meter: Address) -> list:
-    """A working copy of a meter's position: [position, Wh, money, escrow]."""
-    found = cache.get(meter)
-    if found is None:
-        position = positions[(slot, meter)]
-        found = [position, position.wh, position.money, position.escrow]
-        cache[meter] = found
-    return found
+def fill(slot: u64, key, order: Order, left: u64, money: int) -> None:
+    """Of `order` `left` Wh are left now, the rest was traded for `money`. If nothing is left the order goes, and its
+    escrow becomes its meter's position's. `key` has no annotation: so it is known to be a key of the book."""
+    place = (slot, order.meter)
+    position = positions[place]
+    escrow = position.escrow
+    if left == 0:
+        del book[key]
+        escrow += order.cover * order.wh // 1000
+    else:
+        book[key] = order.replace(left=left)
+    positions[place] = Position(
+        side=position.side, account=position.account, wh=position.wh + order.left - left, money=position.money + money,
+        escrow=escrow,
+    )
 
 
-def write_back(cache: dict, slot: int) -> None:
-    for item in cache.items():
-        found = item[1]
-        positions[(slot, item[0])] = found[0].replace(wh=found[1], money=found[2], escrow=found[3])
-
-
-def store_fills(rows: list, left: list, cache: dict) -> None:
-    """Delete filled orders, their escrow now belongs to the position; write back what was filled in part."""
-    for index in range(len(rows)):
-        key = rows[index][0]
-        order = rows[index][1]
-        if left[index] == 0:
-            del book[key]
-            found = cache[order.meter]
-            found[3] = found[3] + amount(order.cover, order.wh)
-        elif left[index] != order.left:
-            book[key] = order.replace(left=left[index])
-
-
-def match(rules: Rules, slot: int, stage: int, state: State, budget: int) -> tuple:
+def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tuple:
     """Asks by rank; each takes the bids by rank while they cross, passing at most `MAX_PASSED` of its own owner."""
-    queue = ASKS
-    if stage == 2:
-        queue = STAGE_TWO
-    limit = ORDERS_PER_CALL
-    ask_cursor = state.ask_cursor
-    bid_cursor = state.bid_cursor
-    asks = book.items((slot, queue), after=after_key(slot, queue, ask_cursor), limit=limit)
-    bids = book.items((slot, queue + 1), after=after_key(slot, queue + 1, bid_cursor), limit=limit)
-    ask_left = [item[1].left for item in asks]
+    queue = ASKS if stage == 1 else STAGE_TWO
+    asks = book.items((slot, queue), after=after_key(slot, queue, state.ask_cursor), limit=ORDERS_PER_CALL)
+    bids = book.items((slot, queue + 1), after=after_key(slot, queue + 1, state.bid_cursor), limit=ORDERS_PER_CALL)
+    count = len(bids)
+    more = count == ORDERS_PER_CALL
+    finished = count == 0
     bid_left = [item[1].left for item in bids]
-    cache = {}
-    sums = [0, 0, 0, 0, 0, 0, 0]
+    bid_money = [0] * count
+    trades = 0
+    traded_wh = 0
+    traded_money = 0
+    price_sum = 0
+    value = 0
+    large_wh = 0
+    large_value = 0
     first = 0
-    finished = len(bids) == 0
     index = 0
     while index < len(asks) and not finished:
-        ask_key = asks[index][0]
-        ask = asks[index][1]
-        ask_price = ask_key[2]
-        seller = held(cache, slot, ask.meter)
+        ask_key, ask = asks[index]
+        left = ask.left
+        income = 0
         at = first
         passed = 0
         crossing = True
-        while crossing and ask_left[index] > 0 and at < len(bids):
+        while crossing and left > 0 and at < count:
             if bid_left[at] == 0:
                 at += 1
             else:
-                bid_key = bids[at][0]
-                bid = bids[at][1]
+                bid_key, bid = bids[at]
                 bid_price = RANK_TOP - bid_key[2]
-                buyer = held(cache, slot, bid.meter)
-                own = not rules.self_trade and buyer[0].owner == seller[0].owner
-                if bid_price < ask_price or (own and passed == MAX_PASSED):
+                own = bid.owner == ask.owner and not rules.self_trade
+                if bid_price < ask_key[2] or (own and passed == MAX_PASSED):
                     crossing = False
                 elif own:
                     passed += 1
                     at += 1
                 else:
-                    wh = min(ask_left[index], bid_left[at])
-                    price = (ask_price + bid_price) // 2
-                    money = price * wh // 1000
-                    ask_left[index] = ask_left[index] - wh
-                    bid_left[at] = bid_left[at] - wh
-                    seller[1] = seller[1] + wh
-                    seller[2] = seller[2] + money
-                    buyer[1] = buyer[1] + wh
-                    buyer[2] = buyer[2] + money
-                    sums[0] = sums[0] + 1
-                    sums[1] = sums[1] + wh
-                    sums[2] = sums[2] + money
-                    sums[3] = sums[3] + price
-                    sums[4] = sums[4] + price * wh
-                    if wh >= SMALL_TRADE_WH:
-                        sums[5] = sums[5] + wh
-                        sums[6] = sums[6] + price * wh
+                    wh: u64 = min(left, bid_left[at])
+                    price = (ask_key[2] + bid_price) // 2
+                    worth = price * wh
+                    money = worth // 1000
+                    left -= wh
+                    bid_left[at] -= wh
+                    income += money
+                    bid_money[at] += money
+                    trades += 1
+                    traded_wh += wh
+                    traded_money += money
+                    price_sum += price
+                    value += worth
+                    large_wh += wh if wh >= SMALL_TRADE_WH else 0
+                    large_value += worth if wh >= SMALL_TRADE_WH else 0
                     emit(
                         Trade, slot=slot, stage=stage, seller=ask.meter, buyer=bid.meter, wh=wh, price=price,
                         money=money, sell_seq=ask_key[3], buy_seq=bid_key[3],
                     )
-        while first < len(bids) and bid_left[first] == 0:
+        if left < ask.left:
+            fill(slot, ask_key, ask, left, income)
+        while first < count and bid_left[first] == 0:
             first += 1
-        if ask_left[index] > 0 and at == len(bids) and len(bids) == limit and crossing:
+        if more and crossing and left > 0 and at == count:
             break
-        ask_cursor = [ask_key[2], ask_key[3]]
         index += 1
-        if first == len(bids):
-            if len(bids) == limit:
-                break
-            finished = True
-        elif not crossing and passed == 0:
-            finished = True
-    if index == len(asks) and len(asks) < limit:
-        finished = True
-    store_fills(asks, ask_left, cache)
-    store_fills(bids, bid_left, cache)
-    write_back(cache, slot)
+        if more and first == count:
+            break
+        finished = first == count or (not crossing and passed == 0)
+    for at in range(count):
+        bid_key, bid = bids[at]
+        if bid_left[at] < bid.left:
+            fill(slot, bid_key, bid, bid_left[at], bid_money[at])
+    sums = Sums(
+        trades=trades, wh=traded_wh, money=traded_money, price_sum=price_sum, value=value, large_wh=large_wh,
+        large_value=large_value,
+    )
     state = counted(state, stage, sums)
-    if finished:
+    if finished or (index == len(asks) and index < ORDERS_PER_CALL):
         state = after_match(rules, slot, stage, state.replace(ask_cursor=[], bid_cursor=[]))
     else:
-        if first > 0:
-            bid_key = bids[first - 1][0]
-            bid_cursor = [bid_key[2], bid_key[3]]
-        state = state.replace(ask_cursor=ask_cursor, bid_cursor=bid_cursor)
+        state = state.replace(
+            ask_cursor=cursor_at(asks, index, state.ask_cursor), bid_cursor=cursor_at(bids, first, state.bid_cursor),
+        )
     return (state, index + first + 1)
+
+
+def cursor_at(rows: list, done: int, before: list) -> list:
+    """Rank and seq of the last row that is done with; where none is, those of the page before."""
+    if done == 0:
+        return before
+    key = rows[done - 1][0]
+    return [key[2], key[3]]
+
+
+def counted(state: State, stage: int, sums: Sums) -> State:
+    state = state.replace(
+        trades=state.trades + sums.trades, traded_wh=state.traded_wh + sums.wh,
+        traded_money=state.traded_money + sums.money,
+    )
+    if stage == 1:
+        state = state.replace(
+            price_sum=state.price_sum + sums.price_sum, value=state.value + sums.value,
+            large_wh=state.large_wh + sums.large_wh, large_value=state.large_value + sums.large_value,
+        )
+    return state
 
 
 def after_key(slot: int, queue: int, cursor: list) -> tuple | None:
     if len(cursor) == 0:
         return None
     return (slot, queue, cursor[0], cursor[1])
-
-
-def counted(state: State, stage: int, sums: list) -> State:
-    state = state.replace(
-        trades=state.trades + sums[0], traded_wh=state.traded_wh + sums[1],
-        traded_money=state.traded_money + sums[2],
-    )
-    if stage == 1:
-        state = state.replace(
-            price_sum=state.price_sum + sums[3], value=state.value + sums[4], large_wh=state.large_wh + sums[5],
-            large_value=state.large_value + sums[6],
-        )
-    return state
 
 
 def after_match(rules: Rules, slot: int, stage: int, state: State) -> State:
@@ -265,18 +258,19 @@ def expire(slot: int, state: State, budget: int) -> tuple:
     if len(cursor) > 0:
         after = (slot, cursor[0], cursor[1], cursor[2])
     rows = book.items((slot,), after=after, limit=budget)
-    cache = {}
     moves = []
     unsold = 0
     unmet = 0
     for item in rows:
         key = item[0]
         order = item[1]
-        found = held(cache, slot, order.meter)
+        place = (slot, order.meter)
+        position = positions[place]
         kept = amount(order.cover, order.wh - order.left)
         released = amount(order.cover, order.wh) - kept
-        found[3] = found[3] + kept
-        moves.append([found[0].account, released, 0])
+        if kept > 0:
+            positions[place] = position.replace(escrow=position.escrow + kept)
+        moves.append([position.account, released, 0])
         side = "sell"
         if key[1] == BIDS or key[1] == STAGE_TWO + BIDS:
             side = "buy"
@@ -285,7 +279,6 @@ def expire(slot: int, state: State, budget: int) -> tuple:
             unsold += order.left
         del book[key]
         emit(OrderExpired, slot=slot, seq=key[3], meter=order.meter, side=side, left_wh=order.left, released=released)
-    write_back(cache, slot)
     if len(moves) > 0:
         call("token", "settle", moves)
     state = state.replace(unsold_wh=state.unsold_wh + unsold, unmet_wh=state.unmet_wh + unmet)

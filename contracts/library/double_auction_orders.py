@@ -7,46 +7,37 @@ def submit_order(slot: int, side: str, wh: int, price: int, requote: str) -> int
     rules = rules_cell.get()
     require(not rules.sealed, "SEALED")
     desk = desks.get(ctx.sender)
-    if desk is None:
-        revert("NOT_MEMBER")
+    require(desk is not None, "NOT_MEMBER")
+    require(rules.first_slot <= slot <= rules.last_slot, "WINDOW_CLOSED")
     left = rules.slot0_ms + slot * rules.slot_ms - ctx.market_time_ms
-    require(left <= rules.open_ms and rules.first_slot <= slot <= rules.last_slot, "WINDOW_CLOSED")
+    require(left <= rules.open_ms, "WINDOW_CLOSED")
     require(left > rules.t1_ms, "ORDER_LATE")
     return admit(rules, desk, slot, side, wh, price, requote)
 
 
-def admit(rules: Rules, desk: Desk, slot: int, side: str, wh: int, price: int, requote: str) -> int:
+def admit(rules: Rules, desk: Desk, slot: u64, side: str, wh: int, price: int, requote: str) -> int:
     require(desk.active, "SUSPENDED")
     require(0 < wh <= desk.cap_wh, "BAD_WH")
     require(0 <= price <= rules.max_price, "BAD_PRICE")
     reference = requote == "reference"
     require(reference or requote == "keep", "BAD_REQUOTE")
-    worst = price
+    moves = reference and rules.two_stages
     if side == "sell":
         queue = ASKS
         rank = price
-        if reference and rules.two_stages and rules.feed < price:
-            worst = rules.feed
-        cover = max(0, rules.retail - worst)
-    elif side == "buy":
+        cover = max(0, rules.retail - (min(price, rules.feed) if moves else price))
+    else:
+        require(side == "buy", "BAD_SIDE")
         queue = BIDS
         rank = RANK_TOP - price
-        if reference and rules.two_stages and rules.retail > price:
-            worst = rules.retail
-        cover = worst
-    else:
-        revert("BAD_SIDE")
+        cover = max(price, rules.retail) if moves else price
     meter = desk.meter
-    place = (slot, meter)
-    position = positions.get(place)
-    if position is None:
-        positions[place] = Position(side=queue, account=desk.account, owner=desk.owner, wh=0, money=0, escrow=0)
-    elif position.side != queue:
-        revert("ONE_SIDE")
+    position = positions.get((slot, meter))
+    require(position is None or position.side == queue, "ONE_SIDE")
     seq = next_seq.get()
     next_seq.set(seq + 1)
     book[(slot, queue, rank, seq)] = Order(
-        meter=meter, wh=wh, left=wh, price=price, cover=cover, reference=reference, quote=NO_QUOTE,
+        meter=meter, owner=desk.owner, wh=wh, left=wh, price=price, cover=cover, reference=reference, quote=NO_QUOTE,
     )
     escrow = cover * wh // 1000
     call("token", "lock", desk.account, escrow)
@@ -54,6 +45,8 @@ def admit(rules: Rules, desk: Desk, slot: int, side: str, wh: int, price: int, r
         OrderAccepted, slot=slot, seq=seq, meter=meter, side=side, wh=wh, price=price, requote=requote,
         escrow=escrow,
     )
+    if position is None:
+        positions[(slot, meter)] = Position(side=queue, account=desk.account, wh=0, money=0, escrow=0)
     return seq
 
 

@@ -36,10 +36,15 @@ def setup(trading_center: Address, grid: Address, debt_limit: u256, market_names
         markets[contract_address(name)] = True
 
 
+def fresh() -> Account:
+    """The account of somebody whom no money has reached yet."""
+    return Account(balance=0, escrow=0, debt=0, limit=default_limit.get())
+
+
 def load(address: Address) -> Account:
     entry = accounts.get(address)
     if entry is None:
-        return Account(balance=0, escrow=0, debt=0, limit=default_limit.get())
+        return fresh()
     return entry
 
 
@@ -109,15 +114,17 @@ def lock(account: Address, amount: int) -> None:
     """Move `amount` from the free balance into escrow. Refused at the debt limit, whatever the amount."""
     require(ctx.sender in markets, "NOT_ALLOWED")
     require(0 <= amount <= MAX_AMOUNT, "BAD_AMOUNT")
-    entry = load(account)
+    entry = accounts.get(account)
+    if entry is None:
+        entry = fresh()
     debt = entry.debt
-    if debt > 0 and debt >= entry.limit:
-        revert("DEBT_LIMIT", {"debt": debt, "limit": entry.limit})
+    require(debt == 0 or debt < entry.limit, "DEBT_LIMIT", {"debt": debt, "limit": entry.limit})
     balance = entry.balance
-    if balance < amount:
-        revert("INSUFFICIENT_FUNDS", {"required": amount, "available": balance})
+    require(balance >= amount, "INSUFFICIENT_FUNDS", {"required": amount, "available": balance})
     if amount > 0:
-        accounts[account] = entry.replace(balance=balance - amount, escrow=entry.escrow + amount)
+        accounts[account] = Account(
+            balance=balance - amount, escrow=entry.escrow + amount, debt=debt, limit=entry.limit,
+        )
 
 
 @export
