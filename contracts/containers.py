@@ -50,6 +50,12 @@ class Containers(Expressions):
         return (emit.helper("setof", emit.helper("star", *found)) if starred else emit.helper("set", *found)), kinds.SET
 
     def dict_(self, node: ast.Dict) -> Emitted:
+        if None in node.keys:
+            parts = [
+                emit.pack([self.visit(part)[0] for part in (key, value) if part])
+                for key, value in zip(node.keys, node.values, strict=True)
+            ]
+            return emit.helper("merged", *parts), kinds.DICT
         pairs = [(self.visit(key), self.visit(value)) for key, value in zip(node.keys, node.values, strict=True) if key]
         known = (
             kinds.join_all(tuple(key[1] for key, _ in pairs)),

@@ -149,6 +149,23 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
     def dict_(*pairs: Any) -> dict[Any, Any]:
         return {wrap(key): value for key, value in pairs}
 
+    def merged(*parts: tuple[Any, ...]) -> dict[Any, Any]:
+        """A dict display with stars: (key, value), or (another dict,)."""
+        found: dict[Any, Any] = {}
+        for part in parts:
+            if len(part) == 2:
+                found[wrap(part[0])] = part[1]
+                continue
+            (more,) = part
+            if type(more) is not dict:
+                raise TypeMismatch
+            meter.spend(GAS.listing + GAS.item * len(more))
+            room(len(more), 2)
+            found.update(more)
+            if len(found) > LIMITS.items:
+                raise BadValue
+        return found
+
     def set_(*items: Any) -> set[Any]:
         return {wrap(item) for item in items}
 
@@ -183,6 +200,7 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         return formatted(value, spec) if spec else text_of(value)
 
     return {
-        "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "set": set_,
+        "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "merged": merged,
+        "set": set_,
         "star": star, "packed": packed_, "fstring": fstring, "room": room, "key": wrap,
     }  # fmt: skip

@@ -107,7 +107,7 @@ class _Validator:
             ast.AnnAssign: self.annotated,
             ast.AugAssign: self.augmented,
             ast.NamedExpr: self.nothing,
-            ast.Dict: self.dict_,
+            ast.Dict: self.nothing,
             ast.keyword: self.keyword,
             ast.arguments: self.nothing,
             ast.arg: self.argument,
@@ -299,10 +299,6 @@ class _Validator:
         index, target = star_of(node), node.targets[0]
         if index is not None and isinstance(target, ast.Tuple | ast.List):
             self.allowed.add(id(target.elts[index]))
-
-    def dict_(self, node: ast.Dict) -> None:
-        if any(key is None for key in node.keys):
-            self.refuse("C058", node, "**")
 
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:

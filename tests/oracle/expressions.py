@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from contracts.limits import ITEM_BYTES, LIST_BYTES
 from oracle import operators as ops
 from oracle.callables import Builtins
 from oracle.contract import Contract, Slot
@@ -209,11 +210,23 @@ class Expressions:
         return self.builtins.set_(found) if starred else {new_key(self.meter, item) for item in found}
 
     def dict(self, node: ast.Dict, frame: Frame) -> Any:
-        pairs = []
-        for place, value in zip(node.keys, node.values, strict=True):
-            assert place is not None
-            pairs.append((self.visit(place, frame), self.visit(value, frame)))
-        return {new_key(self.meter, place): value for place, value in pairs}
+        parts = [
+            [self.visit(part, frame) for part in (place, value) if part is not None]
+            for place, value in zip(node.keys, node.values, strict=True)
+        ]
+        found: dict[Any, Any] = {}
+        for *place, value in parts:
+            if place:
+                found[new_key(self.meter, place[0])] = value
+                continue
+            if type(value) is not dict:
+                raise mismatch()
+            self.meter.spend(G.listing + 2 * G.item * len(value))
+            self.meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
+            found.update(value)
+            if len(found) > L.items:
+                raise bad_value()
+        return found
 
     # comprehensions
 

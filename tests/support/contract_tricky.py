@@ -8,6 +8,10 @@ from typing import Any
 
 # name -> (source, [argument lists])
 TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
+    "dict_displays_with_stars": (
+        "def main(d, e):\n    log = []\n    def note(x):\n        log.append(x)\n        return x\n    f = {**d, note(\"k\"): note(1), **e, \"a\": 9}\n    f[\"list\"] = [0]\n    g = {**f}\n    g[\"list\"].append(1)\n    h = {\"z\": 0, **{(1, 2): \"t\", 2**70: \"w\", 5: \"s\"}, **{}}\n    h[(1, 2)] = \"T\"\n    return [f, g == f, h, log, d, len({**d, **e}), list({**d, **e})]\n",
+        [[{"a": 1, "b": 2}, {"b": 3, "k": 4}], [{}, {}]],
+    ),
     "words_of_the_module_as_variables": (
         "def main(schedule, view=2):\n    out = []\n    for event in schedule:\n        record, call = event\n        out.append(record + call)\n    def shifted(init):\n        return init + view\n    export = [shifted(record) for record in out]\n    return [export, sorted(export, key=lambda event: -event), {call: record for call, record in schedule}]\n",
         [[[[1, 2], [3, 4]]], [[], 5]],
