@@ -1,15 +1,24 @@
-"""A founded one-node network, copied for each test, and its API."""
+"""A founded one-node network, copied for each test, and its API. What talks over sockets runs on both event loops."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import replace
 
 import aiohttp
 import pytest
 import pytest_asyncio
+import uvloop
 
 from tests.support.solo_world import found_solo, open_solo
+
+ON_BOTH_LOOPS = {"test_api.py", "test_api_refusals.py", "test_api_streams.py", "test_client.py", "test_ingress.py"}
+
+
+def pytest_asyncio_loop_factories(config, item):
+    loops = {"asyncio": asyncio.new_event_loop}
+    return loops | {"uvloop": uvloop.new_event_loop} if item.path.name in ON_BOTH_LOOPS else loops
 
 
 @pytest.fixture(scope="session")
