@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.constants import constant_value
+from contracts.constants import constant_value, weight
 from contracts.limits import Limits
-from contracts.rules import reject
+from contracts.rules import SourceRejected, reject
 from contracts.shapes import ANY_SHAPE, Shape, parse_shape
 
 MISSING: Any = object()
@@ -31,10 +31,16 @@ class Parameter:
 
 
 def read_parameters(
-    node: ast.FunctionDef, hidden: tuple[str, ...], records: Mapping[str, Any], limits: Limits
+    node: ast.FunctionDef,
+    hidden: tuple[str, ...],
+    records: Mapping[str, Any],
+    constants: Mapping[str, Any],
+    limits: Limits,
 ) -> tuple[Parameter, ...]:
-    """The parameters of a function in their order; `hidden` are its captured values, which are none. Raise
-    `SourceRejected` C041, C042, C059."""
+    """The parameters of a function in their order; `hidden` are its captured values, which are none; `constants` are
+    those of the module above it. Raise `SourceRejected` C041, C042, C059."""
+    # the defaults of a nested function could mean its surroundings
+    known = {} if "." in node.name else constants
     found: list[Parameter] = []
     for form, argument, value in _written(node.args):
         if form == "k" and argument.arg in hidden:
@@ -45,13 +51,28 @@ def read_parameters(
             continue
         default = MISSING
         if value is not None:
-            default = constant_value(value, {}, limits)
+            default = _default(value, known, limits)
             if not (shape.tag == "any" or default_fits(default, shape) or (default is None and shape.optional)):
                 raise reject("C042", node.lineno, node.col_offset, f"{argument.arg} is no {shape}")
         found.append(Parameter(argument.arg, shape, default, form))
     if len({parameter.name for parameter in found}) != len(found):
         raise reject("C041", node.lineno, node.col_offset, "a parameter twice")
     return tuple(found)
+
+
+def _default(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
+    """The value of a default; lists and dicts would be shared by all calls."""
+    try:
+        value = constant_value(node, known, limits)
+    except SourceRejected as error:
+        raise reject("C042", error.line, error.finding.column) from None
+    if weight(value, limits) > limits.tree_nodes or _mutable(value):
+        raise reject("C042", node.lineno, node.col_offset, "a value that calls could change, or a large one")
+    return value
+
+
+def _mutable(value: Any) -> bool:
+    return any(map(_mutable, value)) if type(value) is tuple else type(value) in (list, dict)
 
 
 def _written(given: ast.arguments) -> Iterator[tuple[str, ast.arg, ast.expr | None]]:
@@ -87,6 +108,8 @@ def default_fits(value: Any, shape: Shape) -> bool:
             return type(value) is bytes and len(value) == 32
         case "list":
             return type(value) is list and all(default_fits(item, shape.items[0]) for item in value)
+        case "tuple":
+            return type(value) is tuple
         case "none":
             return value is None
         case _:

@@ -269,7 +269,7 @@ class _Resolver:
         says = decoration_of(node)
         role = says.role
         hidden = self.captured.get(node.name, ())
-        parameters = read_parameters(node, hidden, self.contract.records, self.limits)
+        parameters = read_parameters(node, hidden, self.contract.records, self.contract.constants, self.limits)
         if role and not self.pure and any(parameter.form in ("*", "k") for parameter in parameters):
             raise reject("C041", node.lineno, node.col_offset, "an entry point takes its arguments by their places")
         if role and not self.pure and (node.returns is None or any(p.shape is ANY_SHAPE for p in parameters)):

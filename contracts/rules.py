@@ -40,7 +40,7 @@ RULES: dict[str, tuple[str, str]] = {
     "C039": ("del of something else than an entry", "write `del container[key]`"),
     "C040": ("a decorator", "only @export, @view, @init and @migrate"),
     "C041": ("a parameter form", "use a, b=1, /, *rest and names behind *; there is no **"),
-    "C042": ("a default value that is not a constant", "use None, a number or a text"),
+    "C042": ("a default value that is not a constant", "use None, a number, a text, or a constant declared above"),
     "C043": ("lambda outside key=, map and filter", "define a function"),
     "C044": (
         "a generator outside sum, any, all, min, max, sorted, list, tuple, set, dict, join",

@@ -32,6 +32,9 @@ _BANNED: dict[str, str] = {
     "MatchClass": "C051", "MatchStar": "C051", "TryStar": "C038", "TypeAlias": "C062", "TypeVar": "C062",
     "ParamSpec": "C062", "TypeVarTuple": "C062", "TemplateStr": "C050", "Interpolation": "C050",
 }  # fmt: skip
+_DEFAULTS = (
+    ast.Constant, ast.Name, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context,
+)  # fmt: skip
 _SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 _JUMPS = (ast.For, ast.While, ast.Try, ast.Return, ast.Break, ast.Continue, ast.Raise, ast.FunctionDef, ast.Match)
 
@@ -188,8 +191,7 @@ class _Validator:
                 self.default(default)
 
     def default(self, node: ast.expr) -> None:
-        bare = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
-        if not isinstance(bare, ast.Constant) or (bare is not node and type(bare.value) is not int):
+        if not all(isinstance(part, _DEFAULTS) for part in ast.walk(node)):
             self.refuse("C042", node)
 
     def argument(self, node: ast.arg) -> None:

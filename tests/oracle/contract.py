@@ -81,7 +81,7 @@ def parse(source: str) -> Contract:
             ):
                 declare(found, name, value)
             case ast.FunctionDef():
-                found.functions[node.name] = function(node)
+                found.functions[node.name] = function(node, (), found)
                 resolve_nested(found, node, ())
             case _:
                 continue
@@ -131,14 +131,14 @@ def copied(value: Any) -> Any:
     return tuple(map(copied, value)) if type(value) is tuple else value
 
 
-def function(node: ast.FunctionDef, hidden: tuple[str, ...] = ()) -> Function:
+def function(node: ast.FunctionDef, hidden: tuple[str, ...], contract: Contract) -> Function:
     given = [*node.args.posonlyargs, *node.args.args]
     first = len(given) - len(node.args.defaults)
     parameters = [
         (
             argument.arg,
             read(argument.annotation),
-            MISSING if index < first else ast.literal_eval(node.args.defaults[index - first]),
+            MISSING if index < first else constant(contract, node.args.defaults[index - first]),
         )
         for index, argument in enumerate(given)
     ]
@@ -147,7 +147,7 @@ def function(node: ast.FunctionDef, hidden: tuple[str, ...] = ()) -> Function:
     names = frozenset(own_names(node) | bound(node.body) | set(hidden))
     rest = None if node.args.vararg is None else (node.args.vararg.arg, read(node.args.vararg.annotation))
     by_name = tuple(
-        (argument.arg, read(argument.annotation), MISSING if value is None else ast.literal_eval(value))
+        (argument.arg, read(argument.annotation), MISSING if value is None else constant(contract, value))
         for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
     )
     fixed = len(node.args.posonlyargs)
@@ -188,7 +188,7 @@ def resolve_nested(contract: Contract, outer: ast.FunctionDef, hidden: tuple[str
         wanted = dict.fromkeys(free(contract.prices, node, frozenset()))
         captured = tuple(name for name in wanted if name in here and name != node.name)
         contract.prices.captured[id(node)] = captured
-        made = function(node, captured)
+        made = function(node, captured, contract)
         inside = {id(part) for part in ast.walk(node)}
         for use in uses(outer, node.name):
             own = id(use) in inside

@@ -8,6 +8,10 @@ from typing import Any
 
 # name -> (source, [argument lists])
 TRICKY: dict[str, tuple[str, list[list[Any]]]] = {
+    "constants_as_defaults": (
+        "RATE = 5\nPAIR = (1, \"a\")\ndef fee(amount, rate=RATE, pair=PAIR, base=(0, -1), *, scale=RATE * 20):\n    return [amount * rate // scale, pair, base]\n\ndef main(amount, extra=RATE + 1):\n    def near(x, box=(1, (2, 3))):\n        return [x, box]\n    return [fee(amount), fee(amount, 7, scale=10), near(extra), near(1, ())]\n",
+        [[1000], [3, 9]],
+    ),
     "dict_displays_with_stars": (
         "def main(d, e):\n    log = []\n    def note(x):\n        log.append(x)\n        return x\n    f = {**d, note(\"k\"): note(1), **e, \"a\": 9}\n    f[\"list\"] = [0]\n    g = {**f}\n    g[\"list\"].append(1)\n    h = {\"z\": 0, **{(1, 2): \"t\", 2**70: \"w\", 5: \"s\"}, **{}}\n    h[(1, 2)] = \"T\"\n    return [f, g == f, h, log, d, len({**d, **e}), list({**d, **e})]\n",
         [[{"a": 1, "b": 2}, {"b": 3, "k": 4}], [{}, {}]],
