@@ -34,7 +34,9 @@ _FAST: dict[str, Any] = {"u64": _U64, "bool": bool, "Address": _ADDRESS}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry point. `decode` turns argument bytes into values, `take` does so for values of a calling contract."""
+    """One entry point. `decode` turns argument bytes into values, `take` does so for values of a calling contract.
+    `fits` tells of values that `take` would give back as they are, and that nobody can change, what copying their texts
+    costs; None of all others."""
 
     name: str
     role: str
@@ -42,6 +44,7 @@ class Entry:
     call: Callable[..., Any]
     decode: Callable[[bytes], tuple[Any, ...]]
     take: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    fits: Callable[[tuple[Any, ...]], int | None]
     reentrant: bool = False
 
 
@@ -81,19 +84,26 @@ def _entry(
     nameless = any(parameter.default is MISSING for parameter in function.by_name)
 
     kinds, whole, sized = _plainly(function)
+    per_gas = GAS.bytes_per_gas
+
+    def fits(values: tuple[Any, ...]) -> int | None:
+        if tuple(map(type, values)) != kinds:
+            return None
+        for index, high in whole:
+            if not 0 <= values[index] < high:
+                return None
+        texts = 0
+        for index, low, high in sized:
+            size = len(values[index])
+            if not low <= size <= high:
+                return None
+            texts += size // per_gas
+        return texts
 
     def take(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Check values that another contract gives. The first lines see to what is nearly always so."""
-        if tuple(map(type, values)) == kinds:
-            for index, high in whole:
-                if not 0 <= values[index] < high:
-                    break
-            else:
-                for index, low, high in sized:
-                    if not low <= len(values[index]) <= high:
-                        break
-                else:
-                    return values
+        """Check values that another contract gives."""
+        if fits(values) is not None:
+            return values
         if len(values) < least or (len(values) > len(intakes) and each is None) or nameless:
             raise TypeMismatch
         taken = tuple([intake(value) for intake, value in zip(intakes, values, strict=False)])
@@ -112,7 +122,7 @@ def _entry(
 
     quick = _quick(function)
     if quick is None:
-        return Entry(function.name, function.role, function.scheduled, call, slow, take, function.reentrant)
+        return Entry(function.name, function.role, function.scheduled, call, slow, take, fits, function.reentrant)
 
     def fast(raw: bytes) -> tuple[Any, ...]:
         """Typed decoding; anything unusual goes the slow way, which decides."""
@@ -122,7 +132,7 @@ def _entry(
             return slow(raw)
         return values if _encode(values) == raw else slow(raw)
 
-    return Entry(function.name, function.role, function.scheduled, call, fast, take, function.reentrant)
+    return Entry(function.name, function.role, function.scheduled, call, fast, take, fits, function.reentrant)
 
 
 def _plainly(

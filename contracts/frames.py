@@ -44,7 +44,7 @@ from ledger.schema import state_contract, state_scheduled, state_source
 ROLE_VIEW = "has_role"
 """The view of an instance that says who has which role: (account, role) -> bool."""
 _SIMPLE = (int, bool, type(None))
-_CROSS_CALL, _BYTES_PER_GAS = GAS.cross_call, GAS.bytes_per_gas
+_CROSS_CALL = GAS.cross_call
 _TRANSACTION, _ARGUMENT_BYTE, _MEMORY = GAS.transaction, GAS.argument_byte, LIMITS.memory
 _CALL_DEPTH, _FUNCTION_DEPTH, _FRAMES = LIMITS.call_depth, LIMITS.function_depth, LIMITS.frames
 
@@ -131,11 +131,14 @@ class Machine:
     def instance(self, name: str) -> Instance | None:
         """The linked instance under a name in the current view; None if there is none."""
         known, get = self.linked.get(name), self.meter.get
-        raw = get(state_contract(name) if known is None else known[2])
+        if known is not None:
+            raw = get(known[2])
+            if raw == known[0]:
+                return known[1]
+        else:
+            raw = get(state_contract(name))
         if raw is None:
             return self.native(name)
-        if known is not None and known[0] == raw:
-            return known[1]
         record = decode(InstanceRecord, raw)
         linked = self.link(name, record, frozenset(record.calls))
         if record.status:
@@ -239,13 +242,18 @@ class Machine:
         role = entry.role
         if entry.scheduled or (role != "view" and (view_only or role != "export")):
             raise AuthDenied
-        running = instance in stack
-        if running and role != "view" and not entry.reentrant:
+        if instance in stack and role != "view" and not entry.reentrant:
             raise Reentrancy
-        copies = self.copied(arguments)
+        texts = entry.fits(arguments)
+        if texts is None:
+            arguments = self.copied(arguments)
+        else:
+            meter.gas -= texts
+            if meter.gas < 0:
+                raise OutOfGas
         if gas is None:
-            return self.enter(instance, entry, copies, running, quiet)
-        return self.capped(instance, entry, copies, running, quiet, gas)
+            return self.enter(instance, entry, arguments, quiet, texts is not None)
+        return self.capped(instance, entry, arguments, quiet, gas)
 
     def has_role(self, role: Any) -> bool:
         """`ctx.has_role("role")`: whether the instance that the manifest names says so of the sender."""
@@ -263,11 +271,9 @@ class Machine:
         entry = instance.entries.get(ROLE_VIEW)
         if entry is None or entry.role != "view":
             raise Unknown("UNKNOWN_ENTRY")
-        return self.enter(instance, entry, (meter.sender, role), instance in stack, False) is True
+        return self.enter(instance, entry, (meter.sender, role), False) is True
 
-    def capped(
-        self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], running: bool, quiet: bool, gas: Any
-    ) -> Any:
+    def capped(self, instance: Instance, entry: Entry, arguments: tuple[Any, ...], quiet: bool, gas: Any) -> Any:
         """A call under a gas cap: running out of the cap is the callee's failure, with code OutOfGas."""
         if type(gas) is not int:
             raise TypeMismatch
@@ -276,38 +282,29 @@ class Machine:
         meter = self.meter
         kept = meter.gas - gas
         if kept <= 0:
-            return self.enter(instance, entry, arguments, running, quiet)
+            return self.enter(instance, entry, arguments, quiet)
         meter.gas = gas
         try:
-            return self.enter(instance, entry, arguments, running, quiet, True)
+            return self.enter(instance, entry, arguments, quiet, capped=True)
         finally:
             meter.gas = max(0, meter.gas) + kept
 
     def copied(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Values as another contract gets them: nothing is shared that could change."""
         meter = self.meter
-        texts = 0
-        for value in arguments:
-            kind = type(value)
-            if kind is bytes or kind is str:
-                texts += len(value) // _BYTES_PER_GAS
-            elif kind is not int and kind is not bool and value is not None:
-                return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
-        meter.gas -= texts
-        if meter.gas < 0:
-            raise OutOfGas
-        return arguments
+        return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
 
     def enter(
         self,
         instance: Instance,
         entry: Entry,
         arguments: tuple[Any, ...],
-        running: bool,
         quiet: bool,
+        fitting: bool = False,
         capped: bool = False,
     ) -> Any:
-        """Run a checked call in a frame of its own and come back to the caller's."""
+        """Run a checked call in a frame of its own and come back to the caller's. `fitting`: the entry takes these
+        arguments as they are. `capped`: running out of gas is the callee's failure."""
         meter, view, stack = self.meter, self.view, self.stack
         name, sender, own, depth = meter.name, meter.sender, meter.self_address, meter.depth
         allowed, frames, readonly = meter.allowed, self.frames, meter.readonly
@@ -318,7 +315,8 @@ class Machine:
             room = _FUNCTION_DEPTH
         if room < (1 if program.counted else program.chain):
             raise DepthExceeded
-        constants = {label: instance.scope[label] for label in instance.fresh} if running else None
+        fresh = instance.fresh
+        constants = {label: instance.scope[label] for label in fresh} if fresh and instance in stack else None
         mark = view.checkpoint() if quiet and view is not None else 0
         events = len(meter.events) if quiet else 0
         self.frames = now
@@ -328,11 +326,11 @@ class Machine:
             meter.readonly = True
             meter.put = meter.delete = refuse_write
         stack.append(instance)
-        if instance.fresh:
+        if fresh:
             instance.renew()
         try:
-            call, take = entry.call, entry.take
-            result = call(*take(arguments))
+            call = entry.call
+            result = call(*arguments) if fitting else call(*entry.take(arguments))
             found = result if type(result) in _SIMPLE else incoming(outgoing(result, meter), meter)
             answer = (True, found) if quiet else found
         except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise

@@ -233,7 +233,7 @@ class Lifecycle:
             own, self.meter.self_address = self.meter.self_address, creator
             # @init may trust its sender: here the account that asked, who may do nothing else through it
             try:
-                self.machine.enter(instance, setup, tuple(arguments), False, False)
+                self.machine.enter(instance, setup, tuple(arguments), False)
             finally:
                 self.meter.self_address = own
 

@@ -276,7 +276,7 @@ class Migrations:
         try:
             arguments = (plan.from_version, plan.cursor)
             reserve = min(_RESERVE, meter.gas // 2)
-            cursor = machine.capped(linked, entry, arguments, False, False, meter.gas - reserve)
+            cursor = machine.capped(linked, entry, arguments, False, meter.gas - reserve)
             code, line = _cursor_fault(cursor, plan.cursor), 0
         except Halt as error:
             code, line = outcome_of(error)
