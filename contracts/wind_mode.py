@@ -15,8 +15,8 @@ _MAX_PERIODS: Final = 96
 @dataclass(frozen=True, slots=True)
 class WindMode:
     """The defaults are those of a node, but sealed day-ahead orders are the caller's choice. A day has `periods` slots;
-    the gate of a day is T1 before its first slot, that of each slot T2. Weights, spreads, slopes and reputations are ppm;
-    `reference` is the reference volume of the first day in Wh."""
+    the gate of a day is T1 before its first slot, that of each slot T2. Weights, spreads, slopes and reputations are
+    ppm; `reference` is the reference volume of the first day in Wh."""
 
     sealed: bool
     periods: int = 24
