@@ -68,7 +68,9 @@ class BuiltinCalls(Containers):
         keyed = [keyword for keyword in node.keywords if keyword.arg == "key"]
         if keyed and name not in _HANDLES_KEY:
             raise self.scope.refuse("C077", node, "key")
-        plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
+        plain = ast.copy_location(
+            ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed]), node
+        )
         visited = [self.visit(part.value if isinstance(part, ast.Starred) else part) for part in node.args]
         starred = any(isinstance(part, ast.Starred) for part in node.args)
         if not node.keywords and not starred:
