@@ -140,11 +140,12 @@ def _where(line: int) -> str:
 
 def _show_receipt(output: Output, receipt: ReceiptView) -> None:
     verdict = "ok" if receipt.ok else f"failed with {receipt.code} ({_where(receipt.line)})"
+    told = [f"{'returned' if receipt.ok else 'details'} {receipt.value!r}"] if receipt.ok or receipt.value else []
     output.result(
         receipt.model_dump(mode="json"),
         f"{receipt.contract}.{receipt.entry}  {verdict}",
         f"block {receipt.height}, position {receipt.index}, gas {receipt.gas}",
-        f"returned {receipt.value!r}",
+        *told,
         *(f"event {event.name} {event.data}" for event in receipt.events),
     )
     if not receipt.ok:
