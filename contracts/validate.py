@@ -32,6 +32,8 @@ _BANNED: dict[str, str] = {
     "MatchClass": "C051", "MatchStar": "C051", "TryStar": "C038", "TypeAlias": "C062", "TypeVar": "C062",
     "ParamSpec": "C062", "TypeVarTuple": "C062", "TemplateStr": "C050", "Interpolation": "C050",
 }  # fmt: skip
+_NEEDS_NAME = frozenset(("C030", "C050", "C051", "C062"))
+"""Rules for several kinds of nodes: the refusal says which."""
 _DEFAULTS = (
     ast.Constant, ast.Name, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
@@ -128,7 +130,8 @@ class _Validator:
             check = self.checks.get(type(node))
             if check is None:
                 name = type(node).__name__
-                self.refuse(_BANNED.get(name, "C030"), node, name)
+                code = _BANNED.get(name, "C030")
+                self.refuse(code, node, name if code in _NEEDS_NAME else "")
                 continue
             check(node)
             self.containers(node)
