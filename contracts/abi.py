@@ -83,22 +83,7 @@ def _entry(
     each = None if function.rest is None else _intake(function.rest.each, program, meter, records)
     nameless = any(parameter.default is MISSING for parameter in function.by_name)
 
-    kinds, whole, sized = _plainly(function)
-    per_gas = GAS.bytes_per_gas
-
-    def fits(values: tuple[Any, ...]) -> int | None:
-        if tuple(map(type, values)) != kinds:
-            return None
-        for index, high in whole:
-            if not 0 <= values[index] < high:
-                return None
-        texts = 0
-        for index, low, high in sized:
-            size = len(values[index])
-            if not low <= size <= high:
-                return None
-            texts += size // per_gas
-        return texts
+    fits = _fitting(function)
 
     def take(values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Check values that another contract gives."""
@@ -135,18 +120,29 @@ def _entry(
     return Entry(function.name, function.role, function.scheduled, call, fast, take, fits, function.reentrant)
 
 
-def _plainly(
-    function: Function,
-) -> tuple[tuple[type, ...] | None, list[tuple[int, int]], list[tuple[int, int, int]]]:
-    """What makes a tuple of arguments plainly right: their types, which are in 0 .. high - 1, which have a length in
-    low .. high. None for types: some parameter needs a longer look."""
-    tags = [parameter.shape.tag for parameter in function.parameters]
-    plain = all(p.shape.tag in _PLAIN_TYPES and not p.shape.optional for p in function.parameters)
-    if not plain or len(function.by_place) != len(tags):
-        return None, [], []
-    whole = [(index, _WHOLE[tag]) for index, tag in enumerate(tags) if tag in _WHOLE]
-    sized = [(index, *_SIZED[tag]) for index, tag in enumerate(tags) if tag in _SIZED]
-    return tuple(_PLAIN_TYPES[tag] for tag in tags), whole, sized
+def _fitting(function: Function) -> Callable[[tuple[Any, ...]], int | None]:
+    """`Entry.fits` for one function, written out: calls between contracts ask it of every call."""
+    parameters = function.parameters
+    plain = all(found.shape.tag in _PLAIN_TYPES and not found.shape.optional for found in parameters)
+    if not plain or len(function.by_place) != len(parameters):
+        return _never_fits
+    names = [f"v{index}" for index in range(len(parameters))]
+    tests, texts = [f"len(values) == {len(names)}"], ["0"]
+    for index, (name, tag) in enumerate(zip(names, (found.shape.tag for found in parameters), strict=True)):
+        tests.append(f"type({name} := values[{index}]) is {_PLAIN_TYPES[tag].__name__}")
+        if tag in _WHOLE:
+            tests.append(f"0 <= {name} < {_WHOLE[tag]}")
+        if tag in _SIZED:
+            tests.append(f"{_SIZED[tag][0]} <= len({name}) <= {_SIZED[tag][1]}")
+            texts.append(f"len({name}) // {GAS.bytes_per_gas}")
+    fits: Callable[[tuple[Any, ...]], int | None] = eval(  # our own text: tags, numbers and names that are made here
+        f"lambda values: {' + '.join(texts)} if {' and '.join(tests)} else None"
+    )
+    return fits
+
+
+def _never_fits(_: tuple[Any, ...]) -> int | None:
+    return None
 
 
 def _quick(function: Function) -> Callable[[bytes], tuple[Any, ...]] | None:

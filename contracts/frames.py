@@ -242,7 +242,7 @@ class Machine:
         role = entry.role
         if entry.scheduled or (role != "view" and (view_only or role != "export")):
             raise AuthDenied
-        if instance in stack and role != "view" and not entry.reentrant:
+        if role != "view" and not entry.reentrant and instance in stack:
             raise Reentrancy
         texts = entry.fits(arguments)
         if texts is None:
