@@ -285,3 +285,21 @@ def test_a_scan_of_a_large_overlay_costs_its_page() -> None:
     assert overlay._index is index
     assert len(index) == 5_200
     assert index == sorted(set(index))
+
+
+def test_a_scan_passes_many_deleted_rows_in_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market clears its book in one call and asks for the first order that is left."""
+    _, base = filled(400)
+    keys = [key for key, _ in base.scan(b"")]
+    overlay = Overlay(base)
+    for key in keys[:-2]:
+        overlay.delete(key)
+    looks: list[int] = []
+    scan = base.scan
+    monkeypatch.setattr(
+        StateBase, "scan", lambda _, prefix, after, limit: looks.append(limit) or scan(prefix, after, limit)
+    )
+    assert [key for key, _ in overlay.scan(b"", limit=1)] == keys[-2:-1]
+    assert [key for key, _ in overlay.scan(b"", after=keys[-2], limit=5)] == keys[-1:]
+    assert len(looks) < 10
+    assert max(looks) <= 1_024
