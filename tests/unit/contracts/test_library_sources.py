@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from market_world import INSTITUTIONS, SLOT_MS, parameters
 
+from contracts.compile import compile_source
 from contracts.library_sources import Installation, LibraryParameters, library_contracts, library_source
 from contracts.values import decode_value
 from ledger.errors import GenesisError
@@ -73,3 +76,11 @@ def test_institutions_are_addresses() -> None:
     given: LibraryParameters = replace(parameters(), institutions=replace(INSTITUTIONS, notary=b"notary"))
     with pytest.raises(GenesisError, match="32"):
         library_contracts(given)
+
+
+def test_the_examples_of_the_language_reference_are_admitted() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "contract-language.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        assert compile_source(example).contract.functions
