@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from contracts.abi import outgoing
 from contracts.clock import MarketClock
 from contracts.faults import Halt
-from contracts.frames import BlockContext, Machine, Outcome
+from contracts.frames import BlockContext, Machine
 from contracts.lifecycle import Lifecycle, make_machine, valid_name
 from contracts.limits import GAS1, GAS_VERSION, PYC1, ExecutionLimits
 from contracts.meter import Meter, StateReader
@@ -48,7 +48,6 @@ comprehensions of at most five host frames, is 3,360. CPython's default of 1,000
 
 _PARKING_GAS = 2_000
 """What putting a scheduled call aside takes of the block's gas for them."""
-_UNKNOWN = Outcome(False, "UNKNOWN_ENTRY", 0, 0, b"", ())
 
 
 class Executor:
@@ -88,21 +87,21 @@ class Executor:
             setup = self._lifecycle.installed(name, raw, calls)
             price = GAS1.install_per_byte * len(raw)
             if setup:
-                outcome = self._set_up(name, setup, arguments, subject, self.limits.install_gas - price)
-                outcome = replace(outcome, gas=outcome.gas + price)
+                receipt = self._set_up(name, setup, arguments, subject, self.limits.install_gas - price)
+                receipt = replace(receipt, gas=receipt.gas + price)
             elif arguments != encode_value([]):
-                outcome = Outcome(False, "TypeMismatch", 0, 0, b"", ())
+                receipt = _refused(subject, name, "TypeMismatch", 0)
             else:
-                outcome = Outcome(True, "", 0, price, b"\xc0", ())
+                receipt = Receipt(subject, False, name, "", True, "", 0, price, GAS_VERSION, b"\xc0", ())
         except SourceRejected as error:
-            outcome = Outcome(False, error.code, error.line, 0, b"", ())
+            receipt = _refused(subject, name, error.code, error.line)
         finally:
             machine.close()
-        if not outcome.ok:
+        if not receipt.ok:
             view.rollback(mark)
-        return _receipt(subject, False, name, setup, outcome)
+        return receipt
 
-    def _set_up(self, name: str, entry: str, arguments: bytes, subject: Hash, gas: int) -> Outcome:
+    def _set_up(self, name: str, entry: str, arguments: bytes, subject: Hash, gas: int) -> Receipt:
         machine = self._machine
         instance = machine.instance(name)
         if instance is None:
@@ -133,14 +132,10 @@ class Executor:
                 return _refused(tx.id, body.contract, "UNKNOWN_ENTRY", 0, body.entry)
             if entry.scheduled or entry.role not in ("export", "view"):
                 return _refused(tx.id, body.contract, "AuthDenied", 0, body.entry)
-            outcome = machine.attempt(instance, entry, body.arguments, tx.sender, tx.id, gas)
+            return machine.attempt(instance, entry, body.arguments, tx.sender, tx.id, gas)
         except BaseException:
             machine.close()
             raise
-        return Receipt(
-            tx.id, False, body.contract, body.entry, outcome.ok, outcome.code, outcome.line, outcome.gas, GAS_VERSION,
-            outcome.value, outcome.events,
-        )  # fmt: skip
 
     def run_due(self, view: Overlay, block: BlockContext) -> list[Receipt]:
         """Begin the upgrades whose height this is; then run the scheduled calls that are due at the block's time, in
@@ -159,14 +154,14 @@ class Executor:
                 return receipts
             view.delete(key)
             name, subject = scheduled_contract(key), scheduled_subject(key)
-            outcome = self._scheduled(view, block, name, call, subject)
+            receipt = self._scheduled(view, block, name, call, subject)
             ran = True
-            if outcome is None:
+            if receipt is None:
                 view.put(parked_key(name, key), raw)
                 left -= _PARKING_GAS
                 continue
-            left -= outcome.gas
-            receipts.append(_receipt(subject, True, name, call.entry, outcome))
+            left -= receipt.gas
+            receipts.append(receipt)
 
     def _activated(self, view: Overlay, block: BlockContext) -> list[Receipt]:
         receipts: list[Receipt] = []
@@ -177,13 +172,13 @@ class Executor:
             due, name = activation_height(key), encode_value([activation_instance(key)])
             call = ScheduledCall(due, "activate", name, self.limits.scheduled_gas)
             subject = scheduled_subject(key)
-            outcome = self._scheduled(view, block, LIFECYCLE, call, subject)
-            receipts.append(_receipt(subject, True, LIFECYCLE, "activate", outcome or _UNKNOWN))
+            receipt = self._scheduled(view, block, LIFECYCLE, call, subject)
+            receipts.append(receipt or _unknown(subject, LIFECYCLE, "activate"))
         return receipts
 
     def _scheduled(
         self, view: Overlay, block: BlockContext, name: str, call: ScheduledCall, subject: Hash
-    ) -> Outcome | None:
+    ) -> Receipt | None:
         """Make a scheduled call; None if the instance takes no calls now."""
         machine = self._machine
         machine.open(view, block)
@@ -193,7 +188,7 @@ class Executor:
                 return None
             entry = None if instance is None else instance.entries.get(call.entry)
             if instance is None or entry is None or not entry.scheduled:
-                return _UNKNOWN
+                return _unknown(subject, name, call.entry)
             return machine.attempt(instance, entry, _with_due(call), machine.address(name), subject, call.gas)
         finally:
             machine.close()
@@ -263,8 +258,6 @@ def _refused(subject: Hash, contract: str, code: str, line: int, entry: str = ""
     return Receipt(subject, False, contract, entry, False, code, line, 0, GAS_VERSION, b"", ())
 
 
-def _receipt(subject: Hash, scheduled: bool, contract: str, entry: str, outcome: Outcome) -> Receipt:
-    return Receipt(
-        subject, scheduled, contract, entry, outcome.ok, outcome.code, outcome.line, outcome.gas, GAS_VERSION,
-        outcome.value, outcome.events,
-    )  # fmt: skip
+def _unknown(subject: Hash, contract: str, entry: str) -> Receipt:
+    """A scheduled call of what is not there any more."""
+    return Receipt(subject, True, contract, entry, False, "UNKNOWN_ENTRY", 0, 0, GAS_VERSION, b"", ())

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from contracts.abi import Entry, encode_result, incoming, outgoing
 from contracts.clock import MarketClock
 from contracts.compile import compile_source
@@ -29,16 +27,16 @@ from contracts.faults import (
     TypeMismatch,
     Unknown,
 )
-from contracts.limits import LANGUAGE, ExecutionLimits
+from contracts.limits import GAS_VERSION, LANGUAGE, ExecutionLimits
 from contracts.meter import GAS, LIMITS, Meter, StateReader, StateView, no_view, refuse_write
 from contracts.outcome import encoded_details, outcome_of
 from contracts.program import Instance, Library
 from contracts.state_format import InstanceRecord, ScheduledCall, sequence_key
 from contracts.values import ValueRefused, encode_value
 from ledger.codec import decode, encode
-from ledger.crypto import contract_address
+from ledger.crypto import Hash, contract_address
 from ledger.errors import GridchainError, InvariantBroken
-from ledger.objects import Event
+from ledger.objects import Event, Receipt
 from ledger.schema import state_contract, state_scheduled, state_source
 
 ROLE_VIEW = "has_role"
@@ -57,17 +55,6 @@ class BlockContext:
     height: int
     time_ms: int
     market_time_ms: int
-
-
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What a call did. `value` is the encoded result, or the encoded details of a revert."""
-
-    ok: bool
-    code: str
-    line: int
-    gas: int
-    value: bytes
-    events: tuple[Event, ...]
 
 
 class Machine:
@@ -186,8 +173,8 @@ class Machine:
         return call(*decode(arguments))
 
     def attempt(
-        self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: bytes, gas: int
-    ) -> Outcome:
+        self, instance: Instance, entry: Entry, arguments: bytes, sender: bytes, subject: Hash, gas: int
+    ) -> Receipt:
         """Run a call in a frame of its own: a failure undoes its writes and drops its events."""
         view, meter = self.view, self.meter
         if view is None:
@@ -197,7 +184,8 @@ class Machine:
         meter.mem = _MEMORY
         events: list[Event] = []
         meter.events = events
-        self.stack.clear()
+        stack = self.stack
+        stack.clear()
         try:
             meter.gas -= _TRANSACTION + _ARGUMENT_BYTE * len(arguments)
             if meter.gas < 0:
@@ -206,14 +194,19 @@ class Machine:
         except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: every outcome is mapped, host faults re-raise
             code, line = outcome_of(error)
             view.rollback(mark)
-            details = encoded_details(error)
-            return Outcome(False, code, getattr(error, "line", 0) or line, gas - max(meter.gas, 0), details, ())
+            return Receipt(
+                subject, entry.scheduled, instance.name, entry.name, False, code, getattr(error, "line", 0) or line,
+                gas - max(meter.gas, 0), GAS_VERSION, encoded_details(error), (),
+            )  # fmt: skip
         finally:
-            self.stack.clear()
+            stack.clear()
             if meter.readonly:
                 meter.readonly = False
                 meter.put, meter.delete = view.put, view.delete
-        return Outcome(True, "", 0, gas - meter.gas, value, tuple(events))
+        return Receipt(
+            subject, entry.scheduled, instance.name, entry.name, True, "", 0, gas - meter.gas, GAS_VERSION, value,
+            tuple(events),
+        )  # fmt: skip
 
     # calls between contracts
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from market_world import CHAIN_ID, MarketWorld, address, meter, parameters
 
-from contracts.frames import Machine, Outcome
+from contracts.frames import Machine
 from contracts.library_sources import library_contracts
 from contracts.state_format import sequence_key
 from contracts.values import decode_value
-from ledger.crypto import contract_address
+from ledger.crypto import Hash, contract_address
+from ledger.objects import Receipt
 from oracle.border import World
 from oracle.compare import agree, row_of
 from oracle.contract import parse
@@ -35,8 +36,8 @@ class Shadow:
         original = Machine.attempt
 
         def attempt(
-            machine: Machine, instance: Any, entry: Any, raw: bytes, sender: bytes, subject: bytes, gas: int
-        ) -> Outcome:
+            machine: Machine, instance: Any, entry: Any, raw: bytes, sender: bytes, subject: Hash, gas: int
+        ) -> Receipt:
             if instance.name not in self.world.contracts:
                 return original(machine, instance, entry, raw, sender, subject, gas)
             now = machine.meter
@@ -44,13 +45,13 @@ class Shadow:
                 "chain_id": CHAIN_ID, "height": now.height, "block_time_ms": now.block_time_ms,
                 "market_time_ms": now.market_time_ms,
             }  # fmt: skip
-            outcome = original(machine, instance, entry, raw, sender, subject, gas)
+            receipt = original(machine, instance, entry, raw, sender, subject, gas)
             answer = self.world.call(instance.name, entry.name, decode_value(raw), bytes(sender), bytes(subject), gas)
-            events = tuple((event.contract, event.name, event.data) for event in outcome.events)
-            row = (outcome.ok, outcome.code, outcome.line, outcome.gas, outcome.value, events)
+            events = tuple((event.contract, event.name, event.data) for event in receipt.events)
+            row = (receipt.ok, receipt.code, receipt.line, receipt.gas, receipt.value, events)
             agree(f"{instance.name}.{entry.name}({decode_value(raw)})", row, tuple(row_of(answer)))
             self.calls += 1
-            return outcome
+            return receipt
 
         monkeypatch.setattr(Machine, "attempt", attempt)
 
