@@ -49,6 +49,11 @@ def comparing(meter: Meter) -> dict[str, Helper]:
             return
         if is_number(left) and is_number(right):
             return
+        if left is set and right is set:
+            # by inclusion; inside sequences it would be no total order
+            meter.spend(GAS.helper + GAS.item * (len(a) + len(b)))
+            meter.spend(size_of(meter, a) + size_of(meter, b))
+            return
         if left is not right or left not in (list, tuple):
             raise TypeMismatch
         meter.spend(GAS.order + GAS.item * (len(a) + len(b)) + size_of(meter, a) + size_of(meter, b))

@@ -34,7 +34,12 @@ _RESULTS: dict[str, Kind] = {
 }
 _HELPER_NAMES = {"dict": "dictof", "set": "setof", "pow": "pow_"}
 _HANDLES_KEY = frozenset(("sorted", "min", "max"))
-_KEYWORDS = frozenset(("key", "reverse", "default", "start", "maxsplit", "signed", "byteorder", "length"))
+_KEYWORDS = frozenset(
+    (
+        "key", "reverse", "default", "start", "maxsplit", "signed", "byteorder", "length", "sep", "base", "exp", "mod",
+        "bytes", "encoding", "keepends",
+    )
+)  # fmt: skip
 
 
 class BuiltinCalls(Containers):
@@ -50,9 +55,10 @@ class BuiltinCalls(Containers):
                 found.append(self.visit(argument)[0])
         return found
 
-    def keywords(self, node: ast.Call) -> list[ast.keyword]:
+    def keywords(self, node: ast.Call, free: bool = False) -> list[ast.keyword]:
+        """`free`: names are keys of a dict."""
         for keyword in node.keywords:
-            if keyword.arg not in _KEYWORDS or keyword.arg == "key":
+            if not free and (keyword.arg not in _KEYWORDS or keyword.arg == "key"):
                 raise self.scope.refuse("C077", node, str(keyword.arg))
         return [ast.keyword(keyword.arg, self.visit(keyword.value)[0]) for keyword in node.keywords]
 
@@ -65,7 +71,7 @@ class BuiltinCalls(Containers):
             return self.isinstance(node)
         if name in ("map", "filter"):
             return self.mapped(node, name)
-        keyed = [keyword for keyword in node.keywords if keyword.arg == "key"]
+        keyed = [keyword for keyword in node.keywords if keyword.arg == "key" and name != "dict"]
         if keyed and name not in _HANDLES_KEY:
             raise self.scope.refuse("C077", node, "key")
         plain = ast.copy_location(
@@ -78,7 +84,7 @@ class BuiltinCalls(Containers):
             if quick is not None:
                 return quick
         known = tuple(kind for _, kind in visited)
-        named = self.keywords(plain)
+        named = self.keywords(plain, name == "dict")
         if keyed:
             if node.args and makes_set(node.args[0]):
                 raise self.scope.refuse("C068", node)

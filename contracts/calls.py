@@ -16,18 +16,33 @@ from contracts.resolve import MISSING, Function, Parameter, Slot
 from contracts.shapes import Shape, deep_kind, shallow_kind
 from contracts.stars import SPREAD
 
+# fmt: off
 _METHOD_RESULTS: dict[str, Kind] = {
-    **dict.fromkeys(("strip", "lstrip", "rstrip", "lower", "upper", "join", "hex", "decode"), kinds.STR),
-    **dict.fromkeys(("startswith", "endswith", "isdigit"), kinds.BOOL),
-    **dict.fromkeys(("find", "count", "index"), kinds.interval(-1, kinds.STR.high)),
     **dict.fromkeys(
-        ("append", "extend", "insert", "remove", "sort", "reverse", "update", "add", "discard"), kinds.NONE
+        (
+            "strip", "lstrip", "rstrip", "lower", "upper", "join", "hex", "decode", "title", "capitalize", "swapcase",
+            "ljust", "rjust", "center", "zfill", "removeprefix", "removesuffix",
+        ),
+        kinds.STR,
     ),
-    "split": kinds.list_of(kinds.STR),
+    **dict.fromkeys(
+        (
+            "startswith", "endswith", "isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "isascii",
+            "issubset", "issuperset", "isdisjoint",
+        ),
+        kinds.BOOL,
+    ),
+    **dict.fromkeys(("find", "count", "index", "rfind", "rindex"), kinds.interval(-1, kinds.STR.high)),
+    **dict.fromkeys(
+        ("append", "extend", "insert", "remove", "sort", "reverse", "update", "add", "discard", "clear"), kinds.NONE
+    ),
+    **dict.fromkeys(("split", "rsplit", "splitlines"), kinds.list_of(kinds.STR)),
+    **dict.fromkeys(("union", "intersection", "difference", "symmetric_difference"), kinds.SET),
     "bit_length": kinds.interval(0, 256),
     "encode": kinds.BYTES,
     "to_bytes": Kind("bytes", 0, 32),
 }
+# fmt: on
 
 
 class Calls(BuiltinCalls):
@@ -159,7 +174,7 @@ class Calls(BuiltinCalls):
             return self.index_method(node, base.id, name)
         if isinstance(base, ast.Name) and not self.scope.is_local(base.id):
             if (base.id, name) in words.CLASS_METHODS:
-                kind = kinds.BYTES if base.id == "bytes" else kinds.INT
+                kind = {"bytes": kinds.BYTES, "int": kinds.INT, "dict": kinds.DICT}[base.id]
                 return emit.helper(f"{base.id}.{name}", *self.arguments(node), keywords=self.keywords(node)), kind
             if base.id == "ctx" and name == "has_role":
                 return self.fixed(node, "has_role", 1, kinds.BOOL)
@@ -183,7 +198,7 @@ class Calls(BuiltinCalls):
             tag = "any"  # None has no methods, and the dispatch knows it before anything is charged
         keyed = [keyword for keyword in node.keywords if keyword.arg == "key"] if name == "sort" else []
         plain = ast.Call(node.func, node.args, [keyword for keyword in node.keywords if keyword not in keyed])
-        named = self.replacements(plain) if name == "replace" else self.keywords(plain)
+        named = self.replacements(plain) if name == "replace" else self.keywords(plain, name == "update")
         if name == "replace" and named:
             tag = "any"
         named += [ast.keyword("key", self.key_function(keyword.value, (kinds.item_kind(kind),))) for keyword in keyed]

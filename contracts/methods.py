@@ -9,181 +9,13 @@ from typing import Any
 
 from contracts import keys
 from contracts.faults import BadValue, Fault, KeyMissing, TypeMismatch
-from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES, search_gas, strip_gas
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
-from contracts.operators import Helper, is_number, size_of
+from contracts.operators import Helper, size_of
+from contracts.set_methods import SetMethods
+from contracts.text_methods import TextMethods, whole
 
-_SPACE = " \n\t\r\x0b\x0c"
-_WIDE_SPACE = (
-    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
-"""White space beyond ASCII; Unicode has added none since version 6.3."""
 _NOTHING: Any = object()
-
-
-def _texts(*values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise TypeMismatch
-
-
-def _index(*values: Any) -> None:
-    for value in values:
-        if not is_number(type(value)):
-            raise TypeMismatch
-
-
-class TextMethods:
-    """str and bytes."""
-
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
-
-    def made(self, size: int) -> None:
-        if size > LIMITS.text:
-            raise BadValue
-        self.meter.spend(GAS.made + size // GAS.bytes_per_gas)
-        self.meter.allocate(TEXT_BYTES + size)
-
-    def strip(self, s: str, chars: Any = None) -> str:
-        return s.strip(self.chars(s, chars))
-
-    def lstrip(self, s: str, chars: Any = None) -> str:
-        return s.lstrip(self.chars(s, chars))
-
-    def rstrip(self, s: str, chars: Any = None) -> str:
-        return s.rstrip(self.chars(s, chars))
-
-    def scanned(self, s: Any) -> None:
-        """Charge for looking at every character, and for a result of that size."""
-        self.meter.spend(GAS.scanned + len(s) // GAS.scan_bytes_per_gas)
-        self.made(len(s))
-
-    def chars(self, s: str, chars: Any) -> str:
-        """The characters to strip from `s`, paid for."""
-        if chars is None:
-            chars = _SPACE
-        _texts(chars)
-        if len(chars) > LIMITS.strip_chars:
-            raise BadValue
-        self.meter.spend(strip_gas(s, chars))
-        self.made(len(s))
-        return str(chars)
-
-    def lower(self, s: str) -> str:
-        self.scanned(s)
-        return s.lower() if s.isascii() else s.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
-
-    def upper(self, s: str) -> str:
-        self.scanned(s)
-        return s.upper() if s.isascii() else s.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
-
-    def split(self, s: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
-        _index(maxsplit)
-        if separator is None:
-            self.scanned(s)
-            # only ASCII white space separates, whatever the Unicode tables of the host say
-            if not s.isascii():
-                self.scanned(s)
-                if any(white in s for white in _WIDE_SPACE):
-                    raise BadValue
-            bound = len(s) // 2 + 1
-            self.room(bound if maxsplit < 0 else min(bound, maxsplit + 1))
-            return s.split(None, maxsplit)
-        _texts(separator)
-        if not separator:
-            raise BadValue
-        self.made(len(s))
-        self.meter.spend(search_gas(s, separator, repeated=True))
-        count = s.count(separator) + 1
-        self.room(count if maxsplit < 0 else min(count, maxsplit + 1))
-        return s.split(separator, maxsplit)
-
-    def room(self, items: int) -> None:
-        if items > LIMITS.items:
-            raise BadValue
-        self.meter.spend(GAS.made + GAS.item * items)
-        self.meter.allocate(LIST_BYTES + ITEM_BYTES * items)
-
-    def join(self, s: str, parts: Any) -> str:
-        if type(parts) is dict:
-            parts = keys.unwrap_all(parts, self.meter)
-        elif type(parts) not in (list, tuple, str):
-            raise TypeMismatch
-        self.meter.spend(GAS.helper + GAS.item * len(parts))
-        _texts(*parts)
-        self.made(sum(map(len, parts)) + len(s) * max(0, len(parts) - 1))
-        return s.join(parts)
-
-    def replace(self, s: str, old: Any, new: Any, count: Any = -1) -> str:
-        _texts(old, new)
-        _index(count)
-        self.made(len(s))
-        self.meter.spend(search_gas(s, old, repeated=True))
-        found = s.count(old) if old else len(s) + 1
-        self.meter.spend(GAS.match * found)
-        if count >= 0:
-            found = min(found, count)
-        self.made(len(s) + found * (len(new) - len(old)))
-        return s.replace(old, new, count)
-
-    def startswith(self, s: Any, prefix: Any, *rest: Any) -> bool:
-        self.same(s, prefix, rest)
-        return bool(s.startswith(prefix))
-
-    def endswith(self, s: Any, suffix: Any, *rest: Any) -> bool:
-        self.same(s, suffix, rest)
-        return bool(s.endswith(suffix))
-
-    def same(self, s: Any, other: Any, rest: tuple[Any, ...] = ()) -> None:
-        if type(other) is not type(s) or rest:
-            raise TypeMismatch
-        self.meter.spend(GAS.prefix + min(len(s), len(other)) // 64)
-
-    def find(self, s: Any, part: Any, start: Any = 0) -> int:
-        _index(start)
-        if type(part) is not type(s):
-            raise TypeMismatch
-        self.meter.spend(search_gas(s, part, start))
-        return int(s.find(part, start))
-
-    def count(self, s: Any, part: Any) -> int:
-        if type(part) is not type(s):
-            raise TypeMismatch
-        self.meter.spend(search_gas(s, part))
-        return int(s.count(part))
-
-    def isdigit(self, s: str) -> bool:
-        self.meter.spend(GAS.text + len(s) // GAS.scan_bytes_per_gas)
-        return s.isascii() and s.isdigit()
-
-    def encode(self, s: str) -> bytes:
-        self.scanned(s)
-        raw = s.encode("utf-8")
-        self.made(len(raw))
-        return raw
-
-    def hex(self, b: bytes) -> str:
-        self.made(2 * len(b))
-        return b.hex()
-
-    def decode(self, b: bytes) -> str:
-        self.meter.spend(GAS.listing)
-        self.scanned(b)
-        return b.decode("utf-8")
-
-    def table(self) -> dict[type, dict[str, Helper]]:
-        text = {
-            name: getattr(self, name)
-            for name in (
-                "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith",
-                "find", "count", "isdigit", "encode",
-            )
-        }  # fmt: skip
-        return {
-            str: text,
-            bytes: {name: getattr(self, name) for name in ("hex", "decode", "startswith", "endswith", "find")},
-        }
 
 
 class ListMethods:
@@ -213,7 +45,7 @@ class ListMethods:
         items.extend(source)
 
     def insert(self, items: list[Any], index: Any, value: Any) -> None:
-        _index(index)
+        whole(index)
         self.grow(items, 1)
         self.meter.spend(GAS.shift + len(items) // 16)
         items.insert(index, value)
@@ -226,7 +58,7 @@ class ListMethods:
         self.meter.spend(GAS.item * len(items) + size_of(self.meter, items) + size_of(self.meter, value))
 
     def pop(self, items: list[Any], index: Any = -1) -> Any:
-        _index(index)
+        whole(index)
         self.meter.spend(GAS.text + (len(items) // 16 if index != -1 else 0))
         return items.pop(index)
 
@@ -237,9 +69,15 @@ class ListMethods:
     def sort(self, items: list[Any], key: Any = None, reverse: Any = False) -> None:
         items[:] = self.call_sort(items, key=key, reverse=reverse)
 
-    def index(self, items: Any, value: Any) -> int:
+    def index(self, items: Any, value: Any, *bounds: Any) -> int:
+        whole(*bounds)
         self.walk(items, value)
-        return int(items.index(value))
+        return int(items.index(value, *bounds))
+
+    def clear(self, items: Any) -> None:
+        """Also of dicts and sets."""
+        self.meter.spend(GAS.helper + GAS.item * len(items))
+        items.clear()
 
     def count(self, items: Any, value: Any) -> int:
         self.walk(items, value)
@@ -251,15 +89,16 @@ class ListMethods:
         return items.copy()
 
     def table(self) -> dict[type, dict[str, Helper]]:
-        names = ("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy")
+        names = ("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy", "clear")
         return {list: {name: getattr(self, name) for name in names}, tuple: {"index": self.index, "count": self.count}}
 
 
 class DictMethods:
-    """dict and set; keys are kept wrapped (`contracts.keys`)."""
+    """dict; keys are kept wrapped (`contracts.keys`)."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, base: Mapping[str, Helper]) -> None:
         self.meter = meter
+        self.base = base
         self.wrap = keys.make_wrap(meter)
 
     def room(self, size: int) -> None:
@@ -305,51 +144,37 @@ class DictMethods:
             raise BadValue
         self.meter.allocate(keys.entry_bytes(kept) * more)
 
-    def update(self, table: dict[Any, Any], more: Any) -> None:
-        if type(more) is not dict:
-            raise TypeMismatch
+    def update(self, table: dict[Any, Any], more: Any = (), /, **named: Any) -> None:
+        """By another dict; pairs and names make one first."""
+        if type(more) is not dict or named:
+            more = self.base["dictof"](more, **named)
         self.meter.spend(GAS.listing + 2 * GAS.item * len(more))
         self.grow(table, sum(1 for key in more if key not in table))
         table.update(more)
+
+    def popitem(self, table: dict[Any, Any]) -> tuple[Any, Any]:
+        self.meter.spend(2 * GAS.helper)
+        self.meter.allocate(LIST_BYTES + 2 * ITEM_BYTES)
+        kept, value = table.popitem()
+        keys.tidied(table)
+        return keys.unwrap(kept), value
+
+    def clear(self, table: Any) -> None:
+        self.meter.spend(GAS.helper + GAS.item * len(table))
+        table.clear()
 
     def copy(self, table: Any) -> Any:
         self.room(2 * len(table))
         return table.copy()
 
-    def add(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
-        kept = self.wrap(value)
-        if kept not in items:
-            self.grow(items, 1, kept)
-        items.add(kept)
-
-    def discard(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
-        items.discard(self.wrap(value))
-        keys.tidied(items)
-
-    def remove(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
-        items.remove(self.wrap(value))
-        keys.tidied(items)
-
-    def union(self, items: set[Any], other: Any) -> set[Any]:
-        if type(other) is not set:
-            raise TypeMismatch
-        if len(items) + len(other) > LIMITS.items:
-            raise BadValue
-        self.room(len(items) + len(other))
-        return items | other
-
-    def table(self) -> dict[type, dict[str, Helper]]:
-        names = ("get", "items", "keys", "values", "pop", "setdefault", "update", "copy")
-        sets = ("add", "discard", "remove", "union", "copy")
-        return {dict: {name: getattr(self, name) for name in names}, set: {name: getattr(self, name) for name in sets}}
+    def table(self) -> dict[str, Helper]:
+        names = ("get", "items", "keys", "values", "pop", "popitem", "setdefault", "update", "copy", "clear")
+        return {name: getattr(self, name) for name in names}
 
 
 def _to_bytes(meter: Meter) -> Helper:
     def to_bytes(value: int, length: Any = 1, byteorder: Any = "big", signed: Any = False) -> bytes:
-        _index(length)
+        whole(length)
         if byteorder not in ("big", "little") or type(signed) is not bool or not 0 <= length <= 32:
             raise BadValue
         meter.spend(GAS.helper)
@@ -360,13 +185,15 @@ def _to_bytes(meter: Meter) -> Helper:
 
 
 def build_methods(
-    meter: Meter, call_sort: Callable[..., list[Any]], records: Mapping[type, Callable[..., Any]]
+    meter: Meter, base: Mapping[str, Helper], records: Mapping[type, Callable[..., Any]]
 ) -> dict[str, Helper]:
-    """Helpers `<type>.<method>`, and `method` for the dispatch. `records`: replace functions by struct."""
+    """Helpers `<type>.<method>`, and `method` for the dispatch. `base`: operators and builtins of the meter; `records`:
+    replace functions by struct."""
     table: dict[type, dict[str, Helper]] = {
         **TextMethods(meter).table(),
-        **ListMethods(meter, call_sort).table(),
-        **DictMethods(meter).table(),
+        **ListMethods(meter, base["sorted"]).table(),
+        dict: DictMethods(meter, base).table(),
+        set: SetMethods(meter, base).table(),
     }
     numbers = {"to_bytes": _to_bytes(meter), "bit_length": int.bit_length}
     table[int] = table[bool] = numbers

@@ -52,7 +52,6 @@ class Library:
         base = {**build_operators(meter), **comparing(meter), **access(meter), **build_displays(meter)}
         wrapped = build_wrapped(meter, base)
         self.meter = meter
-        self.sort = wrapped["sorted"]
         self.helpers: dict[str, Any] = {
             **base,
             **wrapped,
@@ -229,7 +228,7 @@ class Instance:
         scope["__builtins__"] = {}
         records = {struct: self.replacer(label, meter) for label, struct in program.structs.items()}
         linked: dict[str, Any] = {
-            **build_methods(meter, library.sort, records),
+            **build_methods(meter, library.helpers, records),
             **stored,
             **build_indexes(contract.indexes, places, stored, meter),
             **_events(meter),

@@ -32,19 +32,30 @@ METHODS: dict[str, frozenset[str]] = {
     "str": frozenset(
         (
             "strip", "lstrip", "rstrip", "lower", "upper", "split", "join", "replace", "startswith", "endswith", "find",
-            "count", "isdigit", "encode",
+            "count", "isdigit", "encode", "rfind", "index", "rindex", "rsplit", "partition", "rpartition", "splitlines",
+            "title", "capitalize", "swapcase", "ljust", "rjust", "center", "zfill", "removeprefix", "removesuffix",
+            "isalpha", "isalnum", "isupper", "islower", "isspace", "isascii",
         )
     ),
-    "bytes": frozenset(("hex", "startswith", "endswith", "find", "decode")),
-    "list": frozenset(("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy")),
+    "bytes": frozenset(
+        ("hex", "startswith", "endswith", "find", "decode", "count", "index", "rfind", "rindex"),
+    ),
+    "list": frozenset(
+        ("append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy", "clear")
+    ),
     "tuple": frozenset(("index", "count")),
-    "dict": frozenset(("get", "items", "keys", "values", "pop", "setdefault", "update", "copy")),
-    "set": frozenset(("add", "discard", "remove", "union", "copy")),
+    "dict": frozenset(("get", "items", "keys", "values", "pop", "popitem", "setdefault", "update", "copy", "clear")),
+    "set": frozenset(
+        (
+            "add", "discard", "remove", "union", "intersection", "difference", "symmetric_difference", "update",
+            "issubset", "issuperset", "isdisjoint", "copy", "clear",
+        )
+    ),
     "int": frozenset(("to_bytes", "bit_length")),
     "record": frozenset(("replace",)),
 }  # fmt: skip
 ALL_METHODS = frozenset().union(*METHODS.values())
-CLASS_METHODS = frozenset((("bytes", "fromhex"), ("int", "from_bytes")))
+CLASS_METHODS = frozenset((("bytes", "fromhex"), ("int", "from_bytes"), ("dict", "fromkeys")))
 MAP_METHODS = frozenset(("get", "items", "keys"))
 INDEX_METHODS = frozenset(("items", "keys"))
 VAR_METHODS = frozenset(("get", "set"))

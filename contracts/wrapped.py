@@ -16,6 +16,7 @@ from ledger.crypto import contract_address, sha256, verify
 
 _NOTHING: Any = object()
 _NUMBERS = frozenset((int, bool))
+_BYTES = bytes
 
 
 def build_wrapped(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
@@ -98,8 +99,9 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         return found
 
     def sorted_(value: Any, key: Any = None, reverse: Any = False) -> list[Any]:
-        if type(reverse) is not bool:
+        if not is_number(type(reverse)):
             raise TypeMismatch
+        reverse = bool(reverse)
         if type(value) is set:
             if key is not None:
                 raise TypeMismatch
@@ -179,21 +181,21 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
     eager = base["eager"]
 
-    def int_(value: Any = 0, radix: Any = _NOTHING) -> int:
+    def int_(value: Any = 0, /, base: Any = _NOTHING) -> int:
         if type(value) is not str:
             numbers(value, value)
-            if radix is not _NOTHING:
+            if base is not _NOTHING:
                 raise TypeMismatch
             return int(value)
-        number = 10 if radix is _NOTHING else radix
-        if type(number) is not int or number not in (2, 8, 10, 16):
+        number = 10 if base is _NOTHING else base
+        if type(number) is not int or not (number == 0 or 2 <= number <= 36):
             raise BadValue
         if len(value) > 260 or not value.isascii():
             raise BadValue
-        meter.spend(GAS.parse)
+        meter.spend(GAS.parse if number in (2, 8, 10, 16) else 2 * GAS.parse)
         text = value.strip()
         bare = text[1:] if text[:1] in ("+", "-") else text
-        if not bare.isalnum():
+        if not bare.replace("_", "").isalnum():
             raise BadValue
         return checked(int(text, number))
 
@@ -226,7 +228,23 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
     def tuple_(value: Any = ()) -> tuple[Any, ...]:
         return tuple(eager(value))
 
-    def dict_(value: Any = ()) -> dict[Any, Any]:
+    def dict_(value: Any = (), /, **named: Any) -> dict[Any, Any]:
+        made = pairs_of(value)
+        if named:
+            meter.spend(GAS.pair * 2 * len(named))
+            meter.allocate(2 * ITEM_BYTES * len(named))
+            made.update(named)
+        if len(made) > LIMITS.items:
+            raise BadValue
+        return made
+
+    def fromkeys(value: Any, filled: Any = None, /) -> dict[Any, Any]:
+        items = eager(value)
+        meter.spend(GAS.helper + GAS.pair * 2 * len(items))
+        meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(items))
+        return {base["key"](item): filled for item in items}
+
+    def pairs_of(value: Any) -> dict[Any, Any]:
         if type(value) is dict:
             meter.spend(2 * GAS.item * len(value))
             meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
@@ -260,12 +278,12 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             raise BadValue
         return bytes.fromhex(text)
 
-    def from_bytes(raw: Any, byteorder: Any = "big", signed: Any = False) -> int:
-        if type(raw) is not bytes or type(signed) is not bool:
+    def from_bytes(bytes: Any, byteorder: Any = "big", signed: Any = False) -> int:
+        if type(bytes) is not _BYTES or type(signed) is not bool:
             raise TypeMismatch
-        if len(raw) > 32 or byteorder not in ("big", "little"):
+        if len(bytes) > 32 or byteorder not in ("big", "little"):
             raise BadValue
-        return checked(int.from_bytes(raw, byteorder, signed=signed))
+        return checked(int.from_bytes(bytes, byteorder, signed=signed))
 
     def ord_(text: Any) -> int:
         if type(text) is not str:
@@ -282,11 +300,14 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     return {
         "int": int_, "str": str_, "bool": bool_, "bytes": bytes_, "list": list_, "tuple": tuple_, "dictof": dict_,
-        "setof": set_, "bytes.fromhex": fromhex, "int.from_bytes": from_bytes, "ord": ord_, "chr": chr_,
+        "setof": set_, "dict.fromkeys": fromkeys, "bytes.fromhex": fromhex, "int.from_bytes": from_bytes, "ord": ord_,
+        "chr": chr_,
     }  # fmt: skip
 
 
 def _integers(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
+    power = base["pow"]
+
     def abs_(value: Any) -> int:
         numbers(value, value)
         return checked(abs(value))
@@ -296,15 +317,15 @@ def _integers(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         meter.spend(GAS.text)
         return (checked(a // b), a % b)
 
-    def pow_(a: Any, b: Any, modulus: Any = None) -> int:
-        if modulus is None:
-            return int(base["pow"](a, b))
-        numbers(a, b)
-        numbers(modulus, modulus)
-        if b < 0 or modulus == 0:
+    def pow_(base: Any, exp: Any, mod: Any = None) -> int:
+        if mod is None:
+            return int(power(base, exp))
+        numbers(base, exp)
+        numbers(mod, mod)
+        if exp < 0 or mod == 0:
             raise BadValue
-        meter.spend(GAS.listing + 20 * max(1, int(b).bit_length()))
-        return pow(int(a), int(b), int(modulus))
+        meter.spend(GAS.listing + 20 * max(1, int(exp).bit_length()))
+        return pow(int(base), int(exp), int(mod))
 
     def mul_div(a: Any, b: Any, c: Any) -> int:
         """floor(a * b / c) with a product of full width."""

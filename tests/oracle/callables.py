@@ -14,6 +14,7 @@ from oracle.operators import eager, integers, ranged, sized, sortable, text_of
 from oracle.values import Record, bounded, keys_of, new_key, number, walk
 
 ABSENT: Any = object()
+_BYTES = bytes
 
 
 def numbers(*values: Any) -> None:
@@ -84,8 +85,8 @@ class Builtins:
         return found
 
     def sorted_(self, value: Any, key: Any = None, reverse: Any = False) -> list[Any]:
-        if type(reverse) is not bool:
-            raise mismatch()
+        numbers(reverse)
+        reverse = bool(reverse)
         if type(value) is set:
             if key is not None:
                 raise mismatch()
@@ -165,7 +166,8 @@ class Builtins:
         self.meter.spend(G.text)
         return bounded(a // b), a % b
 
-    def pow_(self, a: Any, b: Any, modulus: Any = None) -> int:
+    def pow_(self, base: Any, exp: Any, mod: Any = None) -> int:
+        a, b, modulus = base, exp, mod
         numbers(a, b)
         if modulus is None:
             return int(integers(ast.Pow, a, b))
@@ -182,19 +184,19 @@ class Builtins:
 
     # conversions
 
-    def int_(self, value: Any = 0, radix: Any = ABSENT) -> int:
+    def int_(self, value: Any = 0, /, base: Any = ABSENT) -> int:
         if type(value) is not str:
             numbers(value)
-            if radix is not ABSENT:
+            if base is not ABSENT:
                 raise mismatch()
             return int(value)
-        base = 10 if radix is ABSENT else radix
-        if type(base) is not int or base not in (2, 8, 10, 16) or len(value) > 260 or not value.isascii():
+        base = 10 if base is ABSENT else base
+        if type(base) is not int or base not in (0, *range(2, 37)) or len(value) > 260 or not value.isascii():
             raise bad_value()
-        self.meter.spend(G.parse)
+        self.meter.spend(G.parse if base in (2, 8, 10, 16) else 2 * G.parse)
         text = value.strip()
         digits = text[1:] if text[:1] in ("+", "-") else text
-        if not digits.isalnum():
+        if not all(digit.isalnum() or digit == "_" for digit in digits) or not digits.strip("_"):
             raise bad_value()
         return bounded(int(text, base))
 
@@ -227,7 +229,23 @@ class Builtins:
     def tuple_(self, value: Any = ()) -> tuple[Any, ...]:
         return tuple(eager(self.meter, value))
 
-    def dict_(self, value: Any = ()) -> dict[Any, Any]:
+    def dict_(self, value: Any = (), /, **named: Any) -> dict[Any, Any]:
+        made = self.pairs_of(value)
+        if named:
+            self.meter.spend(2 * G.pair * len(named))
+            self.meter.allocate(2 * ITEM_BYTES * len(named))
+            made.update(named)
+        if len(made) > L.items:
+            raise bad_value()
+        return made
+
+    def fromkeys_(self, value: Any, filled: Any = None) -> dict[Any, Any]:
+        items = eager(self.meter, value)
+        self.meter.spend(G.helper + 2 * G.pair * len(items))
+        self.meter.items(len(items), 2)
+        return {new_key(self.meter, item): filled for item in items}
+
+    def pairs_of(self, value: Any) -> dict[Any, Any]:
         if type(value) is dict:
             self.meter.spend(2 * G.item * len(value))
             self.meter.items(len(value), 2)
@@ -277,8 +295,9 @@ class Builtins:
             raise bad_value()
         return bytes.fromhex(text)
 
-    def from_bytes_(self, raw: Any, byteorder: Any = "big", signed: Any = False) -> int:
-        if type(raw) is not bytes or type(signed) is not bool:
+    def from_bytes_(self, bytes: Any, byteorder: Any = "big", signed: Any = False) -> int:
+        raw = bytes
+        if not isinstance(raw, _BYTES) or type(signed) is not bool:
             raise mismatch()
         if len(raw) > 32 or byteorder not in ("big", "little"):
             raise bad_value()

@@ -127,9 +127,11 @@ class Calls(Expressions):
         return found
 
     def named(self, node: ast.Call, frame: Frame) -> Named:
-        found = {part.arg or "": self.visit(part.value, frame) for part in node.keywords if part.arg != "key"}
+        plain = isinstance(node.func, ast.Name) and node.func.id == "dict"
+        plain = plain or (isinstance(node.func, ast.Attribute) and node.func.attr == "update")
+        found = {part.arg or "": self.visit(part.value, frame) for part in node.keywords if plain or part.arg != "key"}
         for part in node.keywords:
-            if part.arg == "key":
+            if part.arg == "key" and not plain:
                 found["key"] = self.function_given(part.value, 1, frame)
         return found
 
@@ -174,7 +176,7 @@ class Calls(Expressions):
         if isinstance(func.value, ast.Name) and func.value.id in self.contract.indexes and not frame.has(func.value.id):
             return self.index_method(node, self.contract.indexes[func.value.id], func.attr, frame)
         base = func.value.id if isinstance(func.value, ast.Name) and not frame.has(func.value.id) else ""
-        if (base, func.attr) in (("bytes", "fromhex"), ("int", "from_bytes")):
+        if (base, func.attr) in (("bytes", "fromhex"), ("int", "from_bytes"), ("dict", "fromkeys")):
             return self.builtins.call(func.attr, self.arguments(node, frame), self.named(node, frame))
         target = self.visit(func.value, frame)
         arguments = self.arguments(node, frame)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oracle.forms import Signatures
+from oracle.idioms import Idioms
 from oracle.phrases import ITEM
 
 
-class Holders(Signatures):
+class Holders(Idioms):
     """Writes lists, dicts, sets, pairs and records."""
 
     def items(self, kind: str, depth: int) -> str:

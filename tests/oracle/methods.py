@@ -8,9 +8,10 @@ from typing import Any
 from contracts.limits import ITEM_BYTES, search_gas, strip_gas
 from oracle.callables import ABSENT, Builtins
 from oracle.failures import Failure, bad_value, mismatch
+from oracle.further import Further, numbers, texts
 from oracle.gas import G, L, Meter
 from oracle.operators import TEXTS
-from oracle.values import entry_room, key, keys_of, number, walk
+from oracle.values import entry_room, key, keys_of, walk
 
 SPACE = " \n\t\r\x0b\x0c"
 TABLE: dict[type, frozenset[str]] = {
@@ -30,29 +31,59 @@ TABLE: dict[type, frozenset[str]] = {
             "count",
             "isdigit",
             "encode",
+            "rfind",
+            "index",
+            "rindex",
+            "rsplit",
+            "partition",
+            "rpartition",
+            "splitlines",
+            "title",
+            "capitalize",
+            "swapcase",
+            "ljust",
+            "rjust",
+            "center",
+            "zfill",
+            "removeprefix",
+            "removesuffix",
+            "isalpha",
+            "isalnum",
+            "isupper",
+            "islower",
+            "isspace",
+            "isascii",
         ]
     ),
-    bytes: frozenset(["hex", "decode", "startswith", "endswith", "find"]),
-    list: frozenset(["append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy"]),
+    bytes: frozenset(["hex", "decode", "startswith", "endswith", "find", "count", "index", "rfind", "rindex"]),
+    list: frozenset(
+        ["append", "extend", "insert", "remove", "pop", "sort", "reverse", "index", "count", "copy", "clear"]
+    ),
     tuple: frozenset(("index", "count")),
-    dict: frozenset(["get", "items", "keys", "values", "pop", "setdefault", "update", "copy"]),
-    set: frozenset(["add", "discard", "remove", "union", "copy"]),
+    dict: frozenset(["get", "items", "keys", "values", "pop", "popitem", "setdefault", "update", "copy", "clear"]),
+    set: frozenset(
+        [
+            "add",
+            "discard",
+            "remove",
+            "union",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "update",
+            "issubset",
+            "issuperset",
+            "isdisjoint",
+            "copy",
+            "clear",
+        ]
+    ),
     int: frozenset(("to_bytes", "bit_length")),
     bool: frozenset(("to_bytes", "bit_length")),
 }
 
 
-def numbers(*values: Any) -> None:
-    if not all(map(number, values)):
-        raise mismatch()
-
-
-def texts(*values: Any) -> None:
-    if any(type(value) is not str for value in values):
-        raise mismatch()
-
-
-class Methods:
+class Methods(Further):
     """`<type>_<name>` for each method; texts and bytes share `text_`, int and bool `int_`, list and tuple `list_`."""
 
     def __init__(self, meter: Meter, builtins: Builtins) -> None:
@@ -106,9 +137,9 @@ class Methods:
         self.scanned(text)
         return "".join(char.upper() if "a" <= char <= "z" else char for char in text)
 
-    def text_split(self, text: str, separator: Any = None, maxsplit: Any = -1) -> list[str]:
+    def text_split(self, text: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
         numbers(maxsplit)
-        if separator is None:
+        if sep is None:
             self.scanned(text)
             if not text.isascii():
                 self.scanned(text)
@@ -116,18 +147,18 @@ class Methods:
                     raise bad_value()
             most = len(text) // 2 + 1
         else:
-            texts(separator)
-            if not separator:
+            texts(sep)
+            if not sep:
                 raise bad_value()
             self.made(len(text))
-            self.meter.spend(search_gas(text, separator, repeated=True))
-            most = text.count(separator) + 1
+            self.meter.spend(search_gas(text, sep, repeated=True))
+            most = text.count(sep) + 1
         count = most if maxsplit < 0 else min(most, maxsplit + 1)
         if count > L.items:
             raise bad_value()
         self.meter.spend(G.made + G.item * count)
         self.meter.items(count)
-        return text.split(separator, maxsplit)
+        return text.split(sep, maxsplit)
 
     def text_join(self, text: str, parts: Any) -> str:
         if type(parts) is dict:
@@ -151,39 +182,35 @@ class Methods:
         self.made(len(text) + found * (len(new) - len(old)))
         return text.replace(old, new, count)
 
-    def same(self, text: Any, part: Any, rest: tuple[Any, ...]) -> None:
-        if type(part) is not type(text) or rest:
-            raise mismatch()
-        self.meter.spend(G.prefix + min(len(text), len(part)) // 64)
+    def same(self, text: Any, part: Any, bounds: tuple[Any, ...]) -> None:
+        numbers(*bounds)
+        for one in part if type(part) is tuple else (part,):
+            if type(one) is not type(text) or len(bounds) > 2:
+                raise mismatch()
+            self.meter.spend(G.prefix + min(len(text), len(one)) // 64)
 
-    def text_startswith(self, text: Any, part: Any, *rest: Any) -> bool:
-        self.same(text, part, rest)
-        return bool(text.startswith(part))
+    def text_startswith(self, text: Any, part: Any, *bounds: Any) -> bool:
+        self.same(text, part, bounds)
+        return bool(text.startswith(part, *bounds))
 
-    def text_endswith(self, text: Any, part: Any, *rest: Any) -> bool:
-        self.same(text, part, rest)
-        return bool(text.endswith(part))
-
-    def text_find(self, text: Any, part: Any, start: Any = 0) -> int:
-        numbers(start)
-        if type(part) is not type(text):
-            raise mismatch()
-        self.meter.spend(search_gas(text, part, start))
-        return int(text.find(part, start))
-
-    def text_count(self, text: Any, part: Any) -> int:
-        if type(part) is not type(text):
-            raise mismatch()
-        self.meter.spend(search_gas(text, part))
-        return int(text.count(part))
+    def text_endswith(self, text: Any, part: Any, *bounds: Any) -> bool:
+        self.same(text, part, bounds)
+        return bool(text.endswith(part, *bounds))
 
     def text_isdigit(self, text: str) -> bool:
         self.meter.spend(G.text + len(text) // G.scan_bytes_per_gas)
         return text != "" and all("0" <= char <= "9" for char in text)
 
-    def text_encode(self, text: str) -> bytes:
+    def coding(self, name: Any) -> str:
+        texts(name)
+        if name not in ("utf-8", "utf8", "UTF-8", "ascii"):
+            raise bad_value()
+        return str(name)
+
+    def text_encode(self, text: str, encoding: Any = "utf-8") -> bytes:
+        name = self.coding(encoding)
         self.scanned(text)
-        raw = text.encode("utf-8")
+        raw = text.encode(name)
         self.made(len(raw))
         return raw
 
@@ -191,10 +218,11 @@ class Methods:
         self.made(2 * len(raw))
         return raw.hex()
 
-    def text_decode(self, raw: bytes) -> str:
+    def text_decode(self, raw: bytes, encoding: Any = "utf-8") -> str:
+        name = self.coding(encoding)
         self.meter.spend(G.listing)
         self.scanned(raw)
-        return raw.decode("utf-8")
+        return raw.decode(name)
 
     # lists and tuples
 
@@ -228,9 +256,10 @@ class Methods:
         self.walked(items, value)
         items.remove(value)
 
-    def list_index(self, items: Any, value: Any) -> int:
+    def list_index(self, items: Any, value: Any, *bounds: Any) -> int:
+        numbers(*bounds)
         self.walked(items, value)
-        return int(items.index(value))
+        return int(items.index(value, *bounds))
 
     def list_count(self, items: Any, value: Any) -> int:
         self.walked(items, value)
@@ -289,9 +318,9 @@ class Methods:
             self.grow(table, 1, entry_room(found))
         return table.setdefault(found, default)
 
-    def dict_update(self, table: dict[Any, Any], more: Any) -> None:
-        if type(more) is not dict:
-            raise mismatch()
+    def dict_update(self, table: dict[Any, Any], more: Any = (), /, **named: Any) -> None:
+        if type(more) is not dict or named:
+            more = self.builtins.dict_(more, **named)
         self.meter.spend(G.listing + 2 * G.item * len(more))
         self.grow(table, sum(1 for place in more if place not in table), 2 * ITEM_BYTES)
         table.update(more)
@@ -314,14 +343,6 @@ class Methods:
     def set_remove(self, items: set[Any], value: Any) -> None:
         self.meter.spend(G.helper)
         items.remove(key(self.meter, value))
-
-    def set_union(self, items: set[Any], other: Any) -> set[Any]:
-        if type(other) is not set:
-            raise mismatch()
-        if len(items) + len(other) > L.items:
-            raise bad_value()
-        self.room(len(items) + len(other))
-        return items | other
 
     # integers
 

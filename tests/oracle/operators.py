@@ -148,6 +148,10 @@ def weigh(meter: Meter, a: Any, b: Any) -> None:
 
 
 def ordered(meter: Meter, a: Any, b: Any) -> None:
+    if type(a) is type(b) is set:
+        meter.spend(G.helper + G.item * (len(a) + len(b)))
+        meter.spend(walk(meter, a) + walk(meter, b))
+        return
     if type(a) is not type(b) or type(a) not in TEXTS + SEQUENCES:
         raise mismatch()
     if type(a) in TEXTS:

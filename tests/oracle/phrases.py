@@ -86,10 +86,17 @@ class Phrases:
             called = self.call(kind, depth)
             if called:
                 return called
+        if depth > 0 and self.chance.random() < 0.06:
+            found = self.idiom(kind, depth)
+            if found:
+                return found
         made: Callable[[int], str] = getattr(self, f"make_{kind}")
         return made(depth)
 
     def call(self, kind: str, depth: int) -> str | None:
+        raise NotImplementedError
+
+    def idiom(self, kind: str, depth: int) -> str | None:
         raise NotImplementedError
 
     # scalars

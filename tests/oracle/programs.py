@@ -111,6 +111,9 @@ class Statements(Holders):
                 f"{self.bound(self.pick('si', 'ss'))} {self.pick('|', '&', '-', '^')}= {of(self.pick('si', 'ss'), 1)}"
             ),
             lambda: f"{owner('li')}.append({of('int', 2)})",
+            lambda: f"{owner(self.pick('li', 'ls', 'ds', 'si'))}.clear()" if self.risky() else "pass",
+            lambda: f"{owner('ds')}.update({self.pick('', of('ds', 1) + ', ')}k={of('int', 1)})",
+            lambda: f"{owner('si')}.update({of('li', 1)}, {of('si', 1)})",
             lambda: f"{owner('ls')}.append({of('str', 1)})",
             lambda: f"{owner('lt')}.append({of('t2', 1)})",
             lambda: f"{owner('ll')}.append({of('li', 1)})",

@@ -29,7 +29,7 @@ REFUSED: list[tuple[str, str]] = [
     # formats
     ("C057", body("return '{0.append.__self__}'.format([])")),
     ("C057", body("f = '{}'", "return f.format_map(x)")),
-    ("C057", body("return 'a'.zfill(5)")),
+    ("C057", body("return 'a'.casefold()")),
     ("C050", body("return f'{x!s}'")),
     ("C050", body("return f'{x!a}'")),
     ("C050", body("return f'{x:{x}.{x}}'")),

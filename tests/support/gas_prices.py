@@ -20,7 +20,9 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from gas_price_values import OPERATIONS, Operation
+from gas_price_methods import METHODS
+from gas_price_values import OPERATIONS as COMMON
+from gas_price_values import Operation
 
 from contracts.clock import MarketClock
 from contracts.compile import compile_source
@@ -30,6 +32,7 @@ from contracts.limits import HANDLER_GAS, ExecutionLimits
 from contracts.outcome import outcome_of
 from contracts.program import Instance
 
+OPERATIONS = COMMON | METHODS
 REFERENCE_LOOP_NS = 65
 """Plain CPython 3.11 on the reference host, for one turn of `reference_loop`."""
 GAS_NS = 10

@@ -9,10 +9,11 @@ import pytest
 from contract_bench import run
 from contract_expressions import EXPRESSIONS
 from contract_forms import FORMS
+from contract_idioms import CHANGES, IDIOMS
 from contract_programs import VALID
 from contract_tricky import TRICKY
 
-PROGRAMS = VALID | TRICKY | FORMS
+PROGRAMS = VALID | TRICKY | FORMS | CHANGES
 
 
 def plain(value: Any) -> Any:
@@ -43,6 +44,16 @@ def test_expressions_are_worth_what_python_says() -> None:
     for expression in EXPRESSIONS:
         found = run(f"def main():\n    return {expression}\n")
         assert (found.status, plain(found.value)) == ("ok", plain(eval(expression))), expression
+
+
+def test_methods_and_named_arguments_are_worth_what_python_says() -> None:
+    for start in range(0, len(IDIOMS), 40):
+        some = IDIOMS[start : start + 40]
+        lines = "".join(f"    found.append({expression})\n" for expression in some)
+        found = run(f"def main():\n    found = []\n{lines}    return found\n")
+        assert found.status == "ok", found
+        for expression, value in zip(some, found.value, strict=True):
+            assert plain(value) == plain(eval(expression)), expression
 
 
 @pytest.mark.parametrize("name", ["for_range", "dict_methods", "sort_keys", "recursion", "strings"])

@@ -8,8 +8,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from gas_price_values import OPERATIONS
-from gas_prices import GAS_NS, Bench, Price, search, table
+from gas_prices import GAS_NS, OPERATIONS, Bench, Price, search, table
 
 from contracts import vocabulary as words
 from contracts.limits import search_gas

@@ -1,0 +1,121 @@
+"""Methods of sets. What they make is a set or a truth, so that no order of a set can be seen."""
+
+# ruff: noqa: D102  # a method is named after the Python method that it stands for; it checks, charges and does it
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import keys
+from contracts.faults import BadValue
+from contracts.limits import ITEM_BYTES, LIST_BYTES
+from contracts.meter import GAS, LIMITS, Meter
+from contracts.operators import Helper, size_of
+
+
+class SetMethods:
+    """set; items are kept wrapped (`contracts.keys`). Other operands may be anything that `set(...)` takes."""
+
+    def __init__(self, meter: Meter, base: Mapping[str, Helper]) -> None:
+        self.meter = meter
+        self.base = base
+        self.wrap = keys.make_wrap(meter)
+
+    def grow(self, items: set[Any], more: int, room: int) -> None:
+        if len(items) + more > LIMITS.items:
+            raise BadValue
+        self.meter.allocate(room * more)
+
+    def add(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
+        kept = self.wrap(value)
+        if kept not in items:
+            self.grow(items, 1, keys.entry_bytes(kept))
+        items.add(kept)
+
+    def discard(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
+        items.discard(self.wrap(value))
+        keys.tidied(items)
+
+    def remove(self, items: set[Any], value: Any) -> None:
+        self.meter.spend(GAS.helper)
+        items.remove(self.wrap(value))
+        keys.tidied(items)
+
+    def other(self, value: Any) -> set[Any]:
+        found: set[Any] = value if type(value) is set else self.base["setof"](value)
+        return found
+
+    def both(self, items: set[Any], other: set[Any], looks: int = 2) -> None:
+        """Charge for a new set of at most all items of two, which are looked up so often."""
+        size = len(items) + len(other)
+        if size > LIMITS.items:
+            raise BadValue
+        self.meter.spend(GAS.listing + looks * GAS.item * size)
+        self.meter.allocate(LIST_BYTES + ITEM_BYTES * size)
+
+    def union(self, items: set[Any], *others: Any) -> set[Any]:
+        for value in others or (set(),):
+            other = self.other(value)
+            self.both(items, other, 1)
+            items = items | other
+        return items
+
+    def intersection(self, items: set[Any], *others: Any) -> set[Any]:
+        for value in others or (items,):
+            other = self.other(value)
+            self.both(items, other)
+            items = items & other
+        return items
+
+    def difference(self, items: set[Any], *others: Any) -> set[Any]:
+        for value in others or (set(),):
+            other = self.other(value)
+            self.both(items, other)
+            items = items - other
+        return items
+
+    def symmetric_difference(self, items: set[Any], value: Any, /) -> set[Any]:
+        other = self.other(value)
+        self.both(items, other)
+        return items ^ other
+
+    def update(self, items: set[Any], *others: Any) -> None:
+        for value in others:
+            other = self.other(value)
+            self.meter.spend(GAS.listing + 2 * GAS.item * len(other))
+            self.grow(items, len(other - items), ITEM_BYTES)
+            items.update(other)
+
+    def compared(self, items: set[Any], value: Any) -> set[Any]:
+        other = self.other(value)
+        self.meter.spend(GAS.helper + GAS.item * (len(items) + len(other)))
+        self.meter.spend(size_of(self.meter, items) + size_of(self.meter, other))
+        return other
+
+    def issubset(self, items: set[Any], value: Any, /) -> bool:
+        return items <= self.compared(items, value)
+
+    def issuperset(self, items: set[Any], value: Any, /) -> bool:
+        return items >= self.compared(items, value)
+
+    def isdisjoint(self, items: set[Any], value: Any, /) -> bool:
+        return items.isdisjoint(self.compared(items, value))
+
+    def copy(self, items: set[Any]) -> set[Any]:
+        self.meter.spend(GAS.listing + 2 * GAS.item * len(items))
+        self.meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(items))
+        return items.copy()
+
+    def clear(self, items: set[Any]) -> None:
+        self.meter.spend(GAS.helper + GAS.item * len(items))
+        items.clear()
+
+    def table(self) -> dict[str, Helper]:
+        names = (
+            "add", "discard", "remove", "union", "intersection", "difference", "symmetric_difference", "update",
+            "issubset", "issuperset", "isdisjoint", "copy", "clear",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
