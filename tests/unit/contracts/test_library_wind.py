@@ -264,3 +264,35 @@ def test_published_options_run_the_published_rules() -> None:
 def test_terms_that_no_market_can_run_on_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(GenesisError):
         WindWorld(**wrong)
+
+
+def test_what_a_prosumer_moved_is_delivered_once_though_two_producers_count_on_it() -> None:
+    chain = listed("W1", "W2", "P1")
+    chain.offer("W2", 0, DAY)
+    chain.forecast("P1", 0, 1_000)
+    for name in ("W1", "W2"):
+        chain.announce(name, 0, 800)
+    chain.reserve("P1", 0, 400, 400)
+    chain.go_slot(0, -1)
+    assert [wh for _, _, wh in chain.trades(0)] == [200, 200]
+    chain.readings(0, {"W1": (800, 0), "W2": (800, 0), "P1": (0, 700)})
+    assert [event["delivered_wh"] for event in chain.events("Delivered", slot=0)] == [200, 100]
+    assert chain.entry(0, "P1")["p2p_sold_wh"] == 300
+    assert sum(chain.entry(0, name)["bl_bought_wh"] for name in ("W1", "W2")) == 100
+
+
+def test_a_prosumer_moves_in_one_direction_a_slot() -> None:
+    """Two producers of one owner are not netted: one has too much, the other too little."""
+    chain = WindWorld(da_clearing=False, first_reputation=900_000)
+    for name in ("W1", "W2"):
+        chain.join(name, "producer", legal_owner="firm")
+    chain.join("P1", "prosumer")
+    chain.go_slot(0, -4)
+    chain.done(OPERATOR, A, "post_day", 0, [PRICE] * 4)
+    for name, made in (("W1", 800), ("W2", 1_200)):
+        chain.offer(name, 0, DAY)
+        chain.announce(name, 0, made)
+    chain.forecast("P1", 0, 1_000)
+    chain.reserve("P1", 0, 400, 400)
+    chain.go_slot(0, -1)
+    assert [wh for _, _, wh in chain.trades(0)] == [200]
