@@ -189,7 +189,7 @@ def access(meter: Meter) -> dict[str, Helper]:
     def unpack(value: Any, count: int) -> Any:
         """The right side of `a, b = value`."""
         kind = type(value)
-        if kind not in (list, tuple):
+        if kind not in (list, tuple, str, bytes):
             raise TypeMismatch
         if len(value) != count:
             raise BadValue
@@ -197,8 +197,10 @@ def access(meter: Meter) -> dict[str, Helper]:
 
     def spread(value: Any, before: int, after: int) -> Any:
         """The right side of `a, *b, c = value`, as a tuple."""
-        if type(value) is not list and type(value) is not tuple:
+        if type(value) not in (list, tuple, str, bytes):
             raise TypeMismatch
+        if len(value) > LIMITS.items:
+            raise BadValue
         end = len(value) - after
         if end < before:
             raise BadValue

@@ -124,7 +124,7 @@ def _rows(source: Any, shape: Any) -> Iterator[Any]:
 def _unpacks(item: Any, shape: Any) -> None:
     if shape == 0:
         return
-    if type(item) is not tuple and type(item) is not list:
+    if type(item) not in (tuple, list, str, bytes):
         raise TypeMismatch
     if len(item) != len(shape):
         raise BadValue

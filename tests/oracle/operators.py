@@ -300,7 +300,7 @@ def turns(source: range) -> int:
 
 
 def unpacked(value: Any, count: int) -> Any:
-    if type(value) not in SEQUENCES:
+    if type(value) not in SEQUENCES + TEXTS:
         raise mismatch()
     if len(value) != count:
         raise bad_value()
@@ -309,8 +309,10 @@ def unpacked(value: Any, count: int) -> Any:
 
 def spread(meter: Meter, value: Any, before: int, after: int) -> tuple[Any, ...]:
     """The right side of `a, *b, c = value`."""
-    if type(value) not in SEQUENCES:
+    if type(value) not in SEQUENCES + TEXTS:
         raise mismatch()
+    if len(value) > L.items:
+        raise bad_value()
     end = len(value) - after
     if end < before:
         raise bad_value()

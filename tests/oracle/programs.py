@@ -76,7 +76,8 @@ class Statements(Holders):
         if roll < 0.08:
             first, second = self.target("int"), self.fresh("v")
             pair = self.pick(self.of("t2", 2), f"{self.of('int', 1)}, {self.of('int', 1)}")
-            text = f"{first}, {second} = {self.of('li', 1) if self.risky() else pair}"
+            other = self.pick(self.of("li", 1), self.of("bytes", 1), "b'ab'")
+            text = f"{first}, {second} = {other if self.risky() else pair}"
             self.bring(first, "int")
             self.bring(second, "int")
             return [text]

@@ -143,7 +143,7 @@ FAILING: list[tuple[str, str]] = [
     ("BadValue", body("a, b = [1]")),
     ("BadValue", body("a, b = (1, 2, 3)")),
     ("BadValue", body("a, *b, c = [1]")),
-    ("TypeMismatch", body("a, *b = 'abc'")),
+    ("TypeMismatch", body("a, *b = {'a', 'b'}")),
     ("TypeMismatch", body("a, *b = {1, 2}")),
     ("TypeMismatch", body("*a, = {'k': 1}")),
     ("OutOfMemory", body("y = list(range(50000))", "z = []", "while True:", "    a, *b = y", "    z.append(b)")),

@@ -56,6 +56,10 @@ CHANGES = {
         "def main():\n    d, s = {'a': 1}, {1}\n    d.update({'b': 2})\n    d.update([('c', 3)])\n    d.update(a=9, e=4)\n    d.update({'f': 1}, g=2)\n    s.update([2, 3], {4})\n    s.update()\n    return [d, sorted(s)]\n",
         [[]],
     ),
+    "unpacked_texts": (
+        "def main(w, xs):\n    a, b = w\n    c, *d = 'xyz'\n    *e, f = b'pq'\n    out = [a, b, c, d, e, f]\n    for g, h in xs:\n        out.append(h + g)\n    return [out, [j + k for j, k in xs], [m for m, (n, o) in [(1, w)]], {p: q for p, q in ['ab', 'cd']}]\n",
+        [["uv", ["kl", "mn"]], ["ab", []]],
+    ),
     "popitem": (
         "def main(d):\n    out = []\n    while d:\n        k, v = d.popitem()\n        out.append([k, v])\n    return out\n",
         [[{"a": 1, "b": 2}]],
