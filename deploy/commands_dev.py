@@ -80,6 +80,7 @@ def dev(
             slot_minutes=slot_minutes,
             accounts=tuple(name for r in RESIDENTS for name in (r.name, f"{r.name}_meter")),
             first_api_port=port,
+            strangers=True,  # a developer's keys are made as they are needed
         )
         fresh = not (home / MANIFEST).exists()
         layout = make_network(plan) if fresh else NetworkLayout.load(home)

@@ -356,6 +356,12 @@ seeds = [{seeds}]
 
 [log]
 format = "{plan.log_format}"
+{_OPEN_DOOR if plan.strangers else ""}"""
+
+
+_OPEN_DOOR: Final = """
+[mempool]
+strangers = true
 """
 
 

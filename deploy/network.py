@@ -20,8 +20,8 @@ class NetworkPlan:
 
     `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
     counted from 1970, the first one opens as soon as the chain runs. `accounts`: names of further keys made under
-    DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `passphrase` encrypts the
-    validators' and accounts' key files.
+    DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `strangers`: nodes take
+    transactions of accounts that nobody knows. `passphrase` encrypts the validators' and accounts' key files.
     """
 
     directory: Path
@@ -42,4 +42,5 @@ class NetworkPlan:
     lan: bool = True
     min_block_interval_ms: int | None = None
     log_format: str = "json"
+    strangers: bool = False
     passphrase: bytes | None = field(default=None, repr=False)

@@ -20,8 +20,8 @@ REPOST_S = 2.5
 PAUSE_S = 0.4
 HAVE_IT = frozenset({"DUPLICATE", "NONCE_USED"})
 """Refusals of bytes that the chain has: our keys sign nowhere else, so a used nonce is this transaction."""
-TRY_AGAIN = frozenset({"MEMPOOL_FULL", "QUOTA_SENDER", "QUOTA_PEER", "OVERLOADED"})
-"""Refusals that pass with time."""
+TRY_AGAIN = frozenset({"MEMPOOL_FULL", "QUOTA_SENDER", "QUOTA_PEER", "OVERLOADED", "NOT_MEMBER"})
+"""Refusals that pass with time: a node may be a block behind the one that showed a member's approval."""
 
 
 class Answer(Protocol):

@@ -93,12 +93,14 @@ class ConsensusSection(Section):
 
 
 class MempoolSection(Section):
-    """[mempool]: local limits on waiting transactions."""
+    """[mempool]: local limits on waiting transactions. `strangers`: whether accounts that neither genesis nor the
+    register knows may submit."""
 
     max_transactions: Count = 60_000
     max_bytes: Count = 64 * 1024 * 1024
     max_per_sender: Count = 4_096
     max_per_peer: Count = 30_000
+    strangers: bool = False
 
 
 class VerifySection(Section):

@@ -71,6 +71,9 @@ class Rules(Protocol):
     def window(self, sender: bytes) -> Window:
         """Nonce window of an account."""
 
+    def sender_refusal(self, sender: bytes, contract: str) -> Refusal | None:
+        """Why an account may not call a contract; None if it may."""
+
     def call_refusal(self, contract: str, entry: str) -> Refusal | None:
         """Why a contract's entry cannot be called; None if it can."""
 
@@ -154,6 +157,9 @@ class Mempool:
         unknown = self._rules.call_refusal(body.contract, body.entry)
         if unknown is not None:
             return unknown
+        stranger = self._rules.sender_refusal(transaction.sender, body.contract)
+        if stranger is not None:
+            return stranger
         account = self._account(transaction.sender)
         if not account.window.admits(body.nonce):
             return _nonce_refusal(account.window, body.nonce)

@@ -15,7 +15,7 @@ from consensus.engine import EpochStart, PeerId, Started, TransactionsReady
 from consensus.parameters import EngineParameters
 from contracts.executor import Executor
 from ledger.chain import ChainStore
-from ledger.crypto import SigningKey
+from ledger.crypto import SigningKey, address_of
 from ledger.errors import ConfigError
 from ledger.genesis import Genesis
 from ledger.store import Store, open_store
@@ -142,6 +142,12 @@ def network_settings(
         is_validator=members.is_validator,
         max_clock_skew_ms=p2p.max_clock_skew_ms,
     )
+
+
+def submitters(genesis: Genesis) -> frozenset[bytes]:
+    """The accounts that genesis lets submit: those of its members that submit, deploy or vote."""
+    may = {"submit", "deploy", "validator"}
+    return frozenset(address_of(m.account_key) for m in genesis.members if m.account_key and may & set(m.roles))
 
 
 def has_own_cores(config: NodeConfig, genesis: Genesis) -> bool:
@@ -273,7 +279,7 @@ def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
     state = HeadState(chain.rows)
     mempool = Mempool(
         MempoolLimits(bounds.max_transactions, bounds.max_bytes, bounds.max_per_sender, bounds.max_per_peer),
-        AdmissionRules(state, ground.questions),
+        AdmissionRules(state, make_executor(genesis), None if bounds.strangers else submitters(genesis)),
         lambda pending: inbox.put(TransactionsReady(pending)),
     )
     own_cores = has_own_cores(config, genesis)

@@ -306,7 +306,7 @@ ORDERS = [
     ("BAD_REQUOTE", {"requote": "perhaps"}),
     ("WINDOW_CLOSED", {"slot": 2**53}),
     ("WINDOW_CLOSED", {"slot": 2**200}),
-    ("Overflow", {"slot": 2**255 - 1}),
+    ("WINDOW_CLOSED", {"slot": 2**255 - 1}),
     ("TypeMismatch", {"wh": True}),
     ("TypeMismatch", {"wh": None}),
     ("TypeMismatch", {"wh": "1000"}),

@@ -31,6 +31,9 @@ class State:
     def window(self, sender: bytes) -> NonceWindow:
         return self.windows[sender]
 
+    def sender_refusal(self, sender: bytes, contract: str) -> Refusal | None:
+        return None
+
     def call_refusal(self, contract: str, entry: str) -> Refusal | None:
         return None
 

@@ -26,6 +26,9 @@ class OpenRules:
     def window(self, sender: bytes) -> NonceWindow:
         return self.windows.get(sender, NonceWindow())
 
+    def sender_refusal(self, sender: bytes, contract: str) -> Refusal | None:
+        return None
+
     def call_refusal(self, contract: str, entry: str) -> Refusal | None:
         if contract != "market":
             return Refusal("UNKNOWN_CONTRACT", "market", contract)

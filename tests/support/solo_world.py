@@ -36,8 +36,9 @@ class Solo:
 
 
 def found_solo(directory: Path, **plan: object) -> NetworkLayout:
-    """A network of one node in `directory`, on ports that the system chose."""
+    """A network of one node in `directory`, on ports that the system chose, open to any account like `dev`'s."""
     settings: dict[str, object] = {"chain_name": "dev-test", "engine": "solo", "names": ("one",), "speed": 60}
+    settings["strangers"] = True
     return make_network(
         NetworkPlan(directory=directory, first_api_port=0, first_p2p_port=0, **(settings | plan))  # type: ignore[arg-type]  # test settings
     )

@@ -14,6 +14,9 @@ class Fresh:
     def window(self, sender: bytes) -> NonceWindow:
         return NonceWindow()
 
+    def sender_refusal(self, sender: bytes, contract: str) -> Refusal | None:
+        return None
+
     def call_refusal(self, contract: str, entry: str) -> Refusal | None:
         return None
 
