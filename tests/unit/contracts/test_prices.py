@@ -1,6 +1,7 @@
 """No operation is priced more than three times below what it takes, whatever its values; see `gas_prices`.
 
-CI looks at every operation once and at as many values as a few seconds allow, the soak run at all of them.
+CI looks at every operation once and at as many values as a few seconds allow, and for gross errors only; the soak run
+(`make prices`) looks at all values and holds them to the bound.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from contracts.limits import search_gas
 LIMIT = 3 * GAS_NS
 NOISE = 1.5
 """What a shared host may add to the best of many runs."""
+CI_NOISE = 5.0
+"""In CI other processes share the caches, so only gross errors fail there; `make prices` judges by `NOISE`."""
 
 
-def confirmed(found: list[Price]) -> list[Price]:
+def confirmed(found: list[Price], noise: float = NOISE) -> list[Price]:
     """What is still too dear when it is measured again with patience."""
     bench = Bench()
     late = []
     for price in found:
-        if price.nanoseconds > LIMIT * NOISE:
+        if price.nanoseconds > LIMIT * noise:
             function = bench.linked(OPERATIONS[price.operation].code)
             again = bench.price(price.operation, function, price.values, price.size, 40)
-            if again.nanoseconds > LIMIT * NOISE:
+            if again.nanoseconds > LIMIT * noise:
                 late.append(again)
     return late
 
@@ -36,7 +39,7 @@ def test_no_operation_is_cheap_for_the_time_it_takes() -> None:
     print(f"seed {seed}")
     found = search(6.0, seed, repeat=2)
     print(table(found, 20))
-    assert confirmed(found) == []
+    assert confirmed(found, CI_NOISE) == []
 
 
 @pytest.mark.soak
