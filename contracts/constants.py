@@ -9,6 +9,9 @@ from typing import Any
 from contracts.limits import Limits
 from contracts.rules import SourceRejected, reject
 
+_LONGEST = 4_096
+"""Characters or items of a constant made by + and *: source is not charged for what it grows into."""
+
 
 def constant_value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
     """The value of a constant expression. Raise `SourceRejected` C078. Lists and dicts are made anew for every call."""
@@ -69,6 +72,41 @@ def _key(value: Any, node: ast.expr) -> Any:
     return value
 
 
+def _joined(node: ast.BinOp, one: Any, other: Any) -> Any:
+    """`+` and `*` of texts and of tuples of scalars, checked for their size before."""
+    if isinstance(node.op, ast.Add):
+        size = len(one) + len(other) if type(other) is type(one) else _LONGEST + 1
+    else:
+        size = len(one) * max(0, _integer(other))
+    if size > _LONGEST or (type(one) is tuple and not all(_scalar(item) for item in one)):
+        raise _refused(node)
+    return one + other if isinstance(node.op, ast.Add) else one * other
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or type(value) in (int, str, bytes, bool)
+
+
+def named_values(node: ast.Assign) -> list[tuple[str, ast.expr]]:
+    """`A, B = 1, 2` and `A = B = 1` as single assignments of expressions without containers; nothing if it is neither,
+    or if two names would share what can change."""
+    match node:
+        case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)) if len(names) == len(values):
+            pairs = list(zip(names, values, strict=True))
+        case ast.Assign(targets=[_, _, *_], value=value):
+            pairs = [(name, value) for name in node.targets]
+        case _:
+            return []
+    plain = (ast.Constant, ast.UnaryOp, ast.BinOp)
+    named: list[tuple[str, ast.expr]] = []
+    for name, value in pairs:
+        if isinstance(name, ast.Name) and isinstance(value, plain):
+            named.append((name.id, value))
+    new = {name for name, _ in named}
+    early = any(isinstance(part, ast.Name) and part.id in new for _, value in named for part in ast.walk(value))
+    return named if len(named) == len(pairs) and not early else []
+
+
 def _integer(value: Any) -> int:
     if type(value) is not int:
         raise TypeError
@@ -82,7 +120,10 @@ def _bounded(value: int, node: ast.expr, limits: Limits) -> int:
 
 
 def _binary(node: ast.BinOp, known: Mapping[str, Any], limits: Limits) -> Any:
-    left, right = _integer(_value(node.left, known, limits)), _integer(_value(node.right, known, limits))
+    one, other = _value(node.left, known, limits), _value(node.right, known, limits)
+    if isinstance(node.op, ast.Add | ast.Mult) and isinstance(one, str | bytes | tuple):
+        return _joined(node, one, other)
+    left, right = _integer(one), _integer(other)
     result: int
     match node.op:
         case ast.Add():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import vocabulary as words
-from contracts.constants import constant_value, weight
+from contracts.constants import constant_value, named_values, weight
 from contracts.decorators import decoration_of
 from contracts.limits import Limits
 from contracts.parameters import MISSING, Parameter, default_fits, read_parameters
@@ -129,6 +129,9 @@ class _Resolver:
                     continue
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     self.assign(name, value, node)
+                case ast.Assign() if pairs := named_values(node):
+                    for name, value in pairs:
+                        self.assign(name, value, node)
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     parse_shape(node.annotation, self.contract.records)
                     self.assign(name, value, node)

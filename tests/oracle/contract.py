@@ -80,6 +80,14 @@ def parse(source: str) -> Contract:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 declare(found, name, value)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                for target, part in zip(names, values, strict=True):
+                    assert isinstance(target, ast.Name)
+                    declare(found, target.id, part)
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    assert isinstance(target, ast.Name)
+                    declare(found, target.id, value)
             case ast.FunctionDef():
                 found.functions[node.name] = function(node, (), found)
                 resolve_nested(found, node, ())

@@ -251,7 +251,7 @@ REJECTED: list[tuple[str, str | bytes]] = [
     ("C060", "for i in [1]:\n    pass\n"),
     ("C060", "if True:\n    x = 1\n"),
     ("C060", "len([])\n"),
-    ("C060", "a, b = 1, 2\n"),
+    ("C060", "a, b = 1, a + 1\n"),
     ("C060", "while True:\n    pass\n"),
     ("C061", body("return " + " < ".join("123456789a".replace("a", "10") for _ in range(10)))),
     ("C064", body("print(x)")),

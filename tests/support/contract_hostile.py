@@ -252,7 +252,7 @@ REFUSED: list[tuple[str, str]] = [
     ("C078", "x = [i for i in range(10)]\n\ndef main():\n    return 1\n"),
     ("C078", "x = len('abc')\n\ndef main():\n    return x\n"),
     ("C078", "x = {1, 2}\n\ndef main():\n    return 1\n"),
-    ("C078", "x = 'a' * 3\n\ndef main():\n    return x\n"),
+    ("C078", "x = 'a' * 5000\n\ndef main():\n    return x\n"),
     ("C078", "x = y\n\ndef main():\n    return x\n"),
     ("C078", "x = f'{1}'\n\ndef main():\n    return x\n"),
     # binding names of the language

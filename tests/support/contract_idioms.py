@@ -60,6 +60,11 @@ CHANGES = {
         "def main(w, xs):\n    a, b = w\n    c, *d = 'xyz'\n    *e, f = b'pq'\n    out = [a, b, c, d, e, f]\n    for g, h in xs:\n        out.append(h + g)\n    return [out, [j + k for j, k in xs], [m for m, (n, o) in [(1, w)]], {p: q for p, q in ['ab', 'cd']}]\n",
         [["uv", ["kl", "mn"]], ["ab", []]],
     ),
+    "module_constants": (
+        "A, B = 2, -3\nC = D = 10**3\nE = 'ab' + 'c' * 2\nF = b'x' * 3\nG = (1, 2) + (3,) * 2\nLOW, HIGH = 'a', 2 * 5\n\n"
+        "def main():\n    return [A, B, C, D, E, F, G, LOW, HIGH, len(E)]\n",
+        [[]],
+    ),
     "popitem": (
         "def main(d):\n    out = []\n    while d:\n        k, v = d.popitem()\n        out.append([k, v])\n    return out\n",
         [[{"a": 1, "b": 2}]],
