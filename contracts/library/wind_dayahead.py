@@ -197,11 +197,11 @@ def clear_hour(due: int, slot: int) -> None:
         rows = (offers, bids)[side]
         for at in range(len(rows)):
             keep_position(rules, slot, side, rows[at], done[1 + side][at], moves)
-    if len(moves) > 0:
-        call("token", "settle", moves)
     hours[slot] = Hour(
         phase=CLEARED, da_price=price, p2p_price=0, posted=False, flagged=found[1], matches=0, matched_wh=0,
     )
+    if len(moves) > 0:
+        call("token", "settle", moves)
     emit(
         HourCleared, slot=slot, price=price, flagged=found[1], sold_wh=sum(done[1]), bought_wh=sum(done[2]),
     )

@@ -61,11 +61,11 @@ def reserve(slot: int, up: int, down: int, charge: int, discharge: int, soc: int
                 require(up <= holding.up and down <= holding.down and soc <= holding.soc, "ABOVE_RESERVE")
     key = (slot, desk.meter)
     before = reserves.get(key)
-    if before is not None:
-        call("token", "settle", [[desk.account, reserve_cover(rules, before), 0]])
     entry = Reserve(up=up, down=down, charge=charge, discharge=discharge, soc=soc)
     escrow = reserve_cover(rules, entry)
     reserves[key] = entry
+    if before is not None:
+        call("token", "settle", [[desk.account, reserve_cover(rules, before), 0]])
     call("token", "lock", desk.account, escrow)
     emit(
         Reserved, slot=slot, meter=desk.meter, up=up, down=down, charge=charge, discharge=discharge, soc=soc,
@@ -322,9 +322,9 @@ def finish_match(rules: Rules, slot: int, rows: list) -> None:
                 counted = credit(options, offered, wh)
                 count_credit(day, row[0], counted[0], counted[1])
                 standings[row[0]] = standings[row[0]].replace(active_day=day)
-    if len(moves) > 0:
-        call("token", "settle", moves)
     rankings[slot] = Ranking(
         meters=[row[0] for row in rows], reputations=[row[1] for row in rows], reasons=[row[6] for row in rows],
         taken=[row[8] for row in rows], left_up=[row[2] for row in rows], left_down=[row[3] for row in rows],
     )
+    if len(moves) > 0:
+        call("token", "settle", moves)
