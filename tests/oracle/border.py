@@ -8,7 +8,7 @@ from typing import Any
 from oracle.contract import parse
 from oracle.failures import HOST_ERRORS, Failure, Stop, bad_value, of_host
 from oracle.gas import G, L, Meter
-from oracle.session import Installed, Session, started, taken
+from oracle.session import Installed, Session, deep, started, taken
 from oracle.shapes import ANY, Shape, outgoing
 from oracle.storage import State
 from oracle.values import Record, pack
@@ -114,7 +114,8 @@ def run_alone(source: str, entry: str, arguments: list[Any], gas: int, memory: i
         further = ANY if function.rest is None else function.rest[1]
         shapes = [shape for _, shape, _ in function.parameters] + [further] * len(arguments)
         values = [given(value, shape, 0) for value, shape in zip(arguments, shapes, strict=False)]
-        found = running.invoke(function, taken(running.types, function, values))
+        with deep():
+            found = running.invoke(function, taken(running.types, function, values))
         shown = Shown(meter).json(found, 0)
     except (Failure, Stop, *HOST_ERRORS) as error:
         failed = error if isinstance(error, Failure | Stop) else of_host(error, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +50,8 @@ class Session:
         running.storage.readonly = readonly or entry.role == "view"
         self.stack.append(name)
         try:
-            return running.invoke(entry, taken(running.types, entry, arguments))
+            with deep():
+                return running.invoke(entry, taken(running.types, entry, arguments))
         finally:
             self.stack.pop()
 
@@ -122,10 +125,19 @@ class Session:
         return (True, value) if quiet else value
 
 
+@contextmanager
+def deep() -> Iterator[None]:
+    """Room for an interpreter that walks trees; what runs after it finds the host's limit as it was."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def started(contract: Contract, name: str, meter: Meter, state: State) -> Statements:
     """An interpreter with fresh constants."""
-    if sys.getrecursionlimit() < _DEPTH:
-        sys.setrecursionlimit(_DEPTH)
     types = Types(meter)
     types.records = contract.records
     running = Statements(contract, meter, types, Storage(name, types, meter, state))
