@@ -208,7 +208,7 @@ def _container_intake(shape: Shape, program: Program, meter: Meter, records: dic
         found = [inner(item) if inner else incoming(item, meter) for item in value]
         if shape.tag == "tuple":
             return tuple(found)
-        return set(map(keys.wrap, found)) if shape.tag == "set" else found
+        return set(map(keys.wrap_new, found)) if shape.tag == "set" else found
 
     return intake
 
@@ -248,7 +248,7 @@ def incoming(value: Any, meter: Meter, depth: int = 0) -> Any:
     meter.spend(GAS.item * len(value))
     meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(value))
     if kind is dict:
-        return {keys.wrap(key): incoming(item, meter, depth + 1) for key, item in value.items()}
+        return {keys.wrap_new(key): incoming(item, meter, depth + 1) for key, item in value.items()}
     found = [incoming(item, meter, depth + 1) for item in value]
     return tuple(found) if kind is tuple else found
 

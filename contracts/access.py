@@ -112,7 +112,7 @@ def comparing(meter: Meter) -> dict[str, Helper]:
 
 def access(meter: Meter) -> dict[str, Helper]:
     """Items, slices, record fields, unpacking."""
-    wrap = keys.make_wrap(meter)
+    wrap, wrap_new = keys.make_wrap(meter), keys.make_wrap_new(meter)
 
     def getitem(a: Any, b: Any) -> Any:
         kind = type(a)
@@ -129,7 +129,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         kind = type(a)
         if kind is dict:
             meter.spend(GAS.helper)
-            key = wrap(b)
+            key = wrap_new(b)
             if key not in a:
                 meter.allocate(keys.entry_bytes(key))
                 if len(a) >= LIMITS.items:

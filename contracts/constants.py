@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.keys import fits
 from contracts.limits import Limits
 from contracts.rules import SourceRejected, reject
 
@@ -69,6 +70,8 @@ def _refused(node: ast.expr) -> SourceRejected:
 def _key(value: Any, node: ast.expr) -> Any:
     if type(value) not in (int, str, bytes, bool):
         raise _refused(node)
+    if not fits(value):
+        raise reject("C078", node.lineno, node.col_offset, "a key that is too long")
     return value
 
 

@@ -11,6 +11,7 @@ from contracts import emit, kinds
 from contracts.cost import clause_bytes, clause_gas, display_bytes, expression_gas
 from contracts.displays import valid_spec
 from contracts.expressions import Emitted, Expressions, lambda_of
+from contracts.keys import fits
 from contracts.kinds import Kind
 from contracts.limits import ITEM_BYTES
 from contracts.scope import bound_names
@@ -62,7 +63,7 @@ class Containers(Expressions):
             kinds.join_all(tuple(value[1] for _, value in pairs)),
         )
         kind = Kind("dict", items=known)
-        if all(isinstance(key[0], ast.Constant) and key[1].tag in ("str", "bytes") for key, _ in pairs):
+        if all(_short_text(*key) for key, _ in pairs):
             return ast.Dict([key[0] for key, _ in pairs], [value[0] for _, value in pairs]), kind
         return emit.helper("dict", *(emit.pack([key[0], value[0]]) for key, value in pairs)), kind
 
@@ -215,6 +216,11 @@ def range_kind(bounds: list[Emitted]) -> Kind:
         low = numbers[0].low
         return kinds.list_of(kinds.interval(low, max(low, numbers[1].high - 1)))
     return kinds.list_of(kinds.interval(low, max(kind.high for kind in numbers[:2])))
+
+
+def _short_text(key: ast.expr, kind: Kind) -> bool:
+    """Whether a key of a display is kept as it is, whatever happens at run time."""
+    return isinstance(key, ast.Constant) and kind.tag in ("str", "bytes") and fits(key.value)
 
 
 def makes_set(node: ast.expr) -> bool:

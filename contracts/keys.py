@@ -21,6 +21,8 @@ _WIDE = "wide integer"
 _TUPLE = "tuple"
 _NARROW = LIMITS.narrow_key
 _SMALL = LIMITS.small_key
+_SURE = LIMITS.key_bytes // 4
+"""A text of so many characters fits, whatever they are."""
 _SALT = 2**60 | (hash(LANGUAGE) & (2**60 - 1))
 """A bit above every narrow integer, so that no salted key is a small one, and 60 that nobody else knows."""
 
@@ -44,6 +46,25 @@ def wrap(key: Any) -> Any:
     raise TypeMismatch
 
 
+def fits(part: Any) -> bool:
+    """Whether what a key holds may be kept: texts (in UTF-8) and bytes of at most `key_bytes`. CPython compares a key
+    with an equal one that is another object byte by byte, and no price of a lookup knows how long they are."""
+    kind = type(part)
+    if (kind is not str and kind is not bytes) or len(part) <= _SURE:
+        return True
+    if len(part) > LIMITS.key_bytes:
+        return False
+    return kind is bytes or part.isascii() or len(part.encode("utf-8")) <= LIMITS.key_bytes
+
+
+def wrap_new(key: Any) -> Any:
+    """`wrap` for a key that a dict or set is going to keep. Raise `BadValue` too for one that is too long."""
+    kept = wrap(key)
+    if not (all(map(fits, kept)) if type(kept) is tuple else fits(kept)):
+        raise BadValue
+    return kept
+
+
 def make_wrap(meter: Meter) -> Callable[[Any], Any]:
     """`wrap` that charges for what is not kept as it is."""
 
@@ -64,9 +85,27 @@ def make_wrap(meter: Meter) -> Callable[[Any], Any]:
     return metered
 
 
-def make_new_key(meter: Meter) -> Callable[[Any], Any]:
-    """`make_wrap` for a key that a dict or set is going to keep: charges memory too."""
+def make_wrap_new(meter: Meter) -> Callable[[Any], Any]:
+    """`wrap_new` that charges as `make_wrap` does."""
     wrapped = make_wrap(meter)
+
+    def metered(key: Any) -> Any:
+        kind = type(key)
+        if kind is str or kind is bytes:
+            if len(key) > _SURE and not fits(key):
+                raise BadValue
+            return key
+        kept = wrapped(key)
+        if kind is tuple and not all(map(fits, kept)):
+            raise BadValue
+        return kept
+
+    return metered
+
+
+def make_new_key(meter: Meter) -> Callable[[Any], Any]:
+    """`make_wrap_new` that charges the memory of the kept form too."""
+    wrapped = make_wrap_new(meter)
 
     def metered(key: Any) -> Any:
         kept = wrapped(key)

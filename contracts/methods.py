@@ -100,6 +100,7 @@ class DictMethods:
         self.meter = meter
         self.base = base
         self.wrap = keys.make_wrap(meter)
+        self.wrap_new = keys.make_wrap_new(meter)
 
     def room(self, size: int) -> None:
         self.meter.spend(GAS.listing + GAS.item * size)
@@ -134,7 +135,7 @@ class DictMethods:
 
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
         self.meter.spend(GAS.helper)
-        kept = self.wrap(key)
+        kept = self.wrap_new(key)
         if kept not in table:
             self.grow(table, 1, kept)
         return table.setdefault(kept, default)

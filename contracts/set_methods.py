@@ -21,6 +21,7 @@ class SetMethods:
         self.meter = meter
         self.base = base
         self.wrap = keys.make_wrap(meter)
+        self.wrap_new = keys.make_wrap_new(meter)
 
     def grow(self, items: set[Any], more: int, room: int) -> None:
         if len(items) + more > LIMITS.items:
@@ -29,7 +30,7 @@ class SetMethods:
 
     def add(self, items: set[Any], value: Any) -> None:
         self.meter.spend(GAS.helper)
-        kept = self.wrap(value)
+        kept = self.wrap_new(value)
         if kept not in items:
             self.grow(items, 1, keys.entry_bytes(kept))
         items.add(kept)

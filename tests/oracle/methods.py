@@ -11,7 +11,7 @@ from oracle.failures import Failure, bad_value, mismatch
 from oracle.further import Further, numbers, texts
 from oracle.gas import G, L, Meter
 from oracle.operators import TEXTS
-from oracle.values import entry_room, key, keys_of, walk
+from oracle.values import entry_key, entry_room, key, keys_of, walk
 
 SPACE = " \n\t\r\x0b\x0c"
 TABLE: dict[type, frozenset[str]] = {
@@ -313,7 +313,7 @@ class Methods(Further):
 
     def dict_setdefault(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
         self.meter.spend(G.helper)
-        found = key(self.meter, place)
+        found = entry_key(self.meter, place)
         if found not in table:
             self.grow(table, 1, entry_room(found))
         return table.setdefault(found, default)
@@ -331,7 +331,7 @@ class Methods(Further):
 
     def set_add(self, items: set[Any], value: Any) -> None:
         self.meter.spend(G.helper)
-        found = key(self.meter, value)
+        found = entry_key(self.meter, value)
         if found not in items:
             self.grow(items, 1, entry_room(found))
         items.add(found)

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.limits import search_gas
 from oracle.failures import Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
-from oracle.values import SCALARS, Record, bounded, entry_room, key, keys_of, number, walk
+from oracle.values import SCALARS, Record, bounded, entry_key, entry_room, key, keys_of, number, walk
 
 TEXTS, SEQUENCES = (str, bytes), (list, tuple)
 _INTEGER: dict[type, Callable[[Any, Any], Any]] = {
@@ -199,7 +199,7 @@ def get_item(meter: Meter, a: Any, b: Any) -> Any:
 def set_item(meter: Meter, a: Any, b: Any, value: Any) -> None:
     if type(a) is dict:
         meter.spend(G.helper)
-        place = key(meter, b)
+        place = entry_key(meter, b)
         if place not in a:
             meter.allocate(entry_room(place))
             if len(a) >= L.items:

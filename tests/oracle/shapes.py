@@ -9,7 +9,7 @@ from typing import Any
 
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
-from oracle.values import Record, checked_key
+from oracle.values import Record, checked_key, short_key
 
 Fields = Mapping[str, "Shape"]
 
@@ -119,7 +119,7 @@ class Types:
         found = [self.taken(inner, item) for item in value]
         if shape.tag == "tuple":
             return tuple(found)
-        return {checked_key(item) for item in found} if shape.tag == "set" else found
+        return {short_key(checked_key(item)) for item in found} if shape.tag == "set" else found
 
     def taken_record(self, name: str, value: Any) -> Record:
         fields = self.records[name]
@@ -146,7 +146,7 @@ class Types:
         self.meter.spend(G.item * len(value))
         self.meter.items(len(value), 2)
         if kind is dict:
-            return {checked_key(name): self.incoming(item, depth + 1) for name, item in value.items()}
+            return {short_key(checked_key(name)): self.incoming(item, depth + 1) for name, item in value.items()}
         found = [self.incoming(item, depth + 1) for item in value]
         return tuple(found) if kind is tuple else found
 

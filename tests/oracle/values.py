@@ -52,9 +52,22 @@ def key(meter: Meter, value: Any) -> Any:
     return checked_key(value)
 
 
+def entry_key(meter: Meter, value: Any) -> Any:
+    """A key that a dict or set is going to keep: texts and bytes in it have a longest size."""
+    return short_key(key(meter, value))
+
+
+def short_key(place: Any) -> Any:
+    for part in place if type(place) is tuple else (place,):
+        raw = part.encode("utf-8") if type(part) is str else part
+        if type(raw) is bytes and len(raw) > L.key_bytes:
+            raise bad_value()
+    return place
+
+
 def new_key(meter: Meter, value: Any) -> Any:
     """A key that a display, comprehension, `dict` or `set` is given: memory of its form too."""
-    place = key(meter, value)
+    place = entry_key(meter, value)
     if kept_otherwise(place):
         meter.allocate(WIDE_KEY_BYTES)
     return place

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gas_price_values import WIDER, Maker, Operation, _set, blob_needles, dicts, lists, needles, texts, twins
+from gas_price_values import WIDER, Maker, Operation, _set, blob_needles, dicts, key_twins, lists, needles, texts, twins
 
 HALF = (1, 7, 63, 400, 2_400, 29_999)
 
@@ -68,6 +68,23 @@ METHODS: dict[str, Operation] = {
     "set .union rows": Operation("v = a.union(b)", row_twins(), HALF),
     "set .update": Operation("c = set()\nc.update(a, b)", row_twins(), HALF),
     "set order": Operation("v = a <= a", dicts(_set)),
+    # equal keys that are other objects, so that CPython compares them
+    "dict update twin": Operation("a.update(b)", key_twins()),
+    "dict merge twin": Operation("v = {**a, **b}", key_twins()),
+    "dict == twin": Operation("v = a == b", key_twins()),
+    "dict set twins": Operation("for x in c:\n    a[x] = 1", key_twins()),
+    "dict setdefault twins": Operation("for x in c:\n    a.setdefault(x, 1)", key_twins()),
+    "dict get twins": Operation("for x in c:\n    v = a[x]", key_twins()),
+    "dict fromkeys twins": Operation("v = dict.fromkeys(c + c)", key_twins(), (1, 7, 63, 400, 2_400, 29_999)),
+    "set twins": Operation("v = {x for x in c + c}", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
+    "set add twins": Operation("for x in c:\n    a.add(x)", key_twins(_set)),
+    "set | twin": Operation("v = a | b", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
+    "set & twin": Operation("v = a & b", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
+    "set - twin": Operation("v = a - b", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
+    "set ^ twin": Operation("v = a ^ b", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
+    "set <= twin": Operation("v = a <= b", key_twins(_set)),
+    "set update twin": Operation("a.update(b)", key_twins(_set)),
+    "set update list twin": Operation("a.update(c)", key_twins(_set), (1, 7, 63, 400, 2_400, 29_999)),
     "set clear": Operation("b = set(a)\nb.clear()", dicts(_set)),
     "int(text, 36)": Operation("v = int(a, 36)", {"z": lambda n: ("z" * 49, 0, 0), "spaces": lambda n: (" " * 200 + "1_1", 0, 0)}, (1,)),
     "int(text, 7)": Operation("v = int(a, 7)", {"z": lambda n: ("6" * 90, 0, 0), "zeroes": lambda n: ("0" * 250 + "1", 0, 0)}, (1,)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts import keys
+from contracts.meter import LIMITS
 
 Maker = Callable[[int], tuple[Any, Any, Any]]
 SIZES = (1, 7, 63, 400, 2_400, 29_999, 65_000)
@@ -109,7 +110,8 @@ KEYS: dict[str, Callable[[int], list[Any]]] = {
     "wide": lambda n: [2**200 + j for j in range(n)],
     "texts": lambda n: [str(j) for j in range(n)],
     "tuples": lambda n: [(j, "a", 2**200, b"x") for j in range(n)],
-    "long texts": lambda n: ["a" * 3_000 + str(j) for j in range(min(n, 100))],
+    "long texts": lambda n: [f"{j:05d}".rjust(LIMITS.key_bytes, "a") for j in range(min(n, 2_400))],
+    "long blobs": lambda n: [(b"%05d" % j).rjust(LIMITS.key_bytes, b"a") for j in range(min(n, 100))],
     "long tuples": lambda n: [("a" * 900, "b" * 900 + str(j)) for j in range(min(n, 100))],
 }
 
@@ -155,6 +157,11 @@ def list_twins() -> dict[str, Maker]:
 
 def dicts(table: Callable[[list[Any]], Any] = _dict) -> dict[str, Maker]:
     return {label: lambda n, make=make: (table(make(n)), make(n)[-1], make(n)) for label, make in KEYS.items()}
+
+
+def key_twins(table: Callable[[list[Any]], Any] = _dict) -> dict[str, Maker]:
+    """Two tables with equal keys that are not the same objects, and a list of such keys."""
+    return {label: lambda n, make=make: (table(make(n)), table(make(n)), make(n)) for label, make in KEYS.items()}
 
 
 def missed(table: Callable[[list[Any]], Any] = _dict) -> dict[str, Maker]:

@@ -105,6 +105,13 @@ def nested(depth: int) -> str:
     return ran("def main(n):\n    y = 1\n    for i in range(n):\n        y = [y]\n    return y\n", depth)
 
 
+def long_key(size: int) -> str:
+    """In storage and in memory, where `test_key_sizes` looks at every way in."""
+    stored = ran("m = Map(str, u64, default=0)\n\ndef main(n):\n    return m['a' * n]\n", size)
+    kept = ran("def main(n):\n    d = {}\n    d['a' * n] = 1\n    return len(d)\n", size)
+    return kept if kept == stored else f"{stored} stored, {kept} kept"
+
+
 # limit -> (what happens with n, the code above it)
 CASES: dict[str, tuple[Callable[[int], str], str]] = {
     "source_bytes": (lambda n: admitted(("#" * 127 + "\n") * (n // 128) + "#" * (n % 128)), "C004"),
@@ -128,7 +135,7 @@ CASES: dict[str, tuple[Callable[[int], str], str]] = {
     "nesting": (nested, "BadValue"),
     "key_items": (lambda n: ran("def main(n):\n    return len({(1,) * n: 1})\n", n), "BadValue"),
     "strip_chars": (lambda n: ran("def main(n):\n    return 'aba'.strip('a' * n)\n", n), "BadValue"),
-    "key_bytes": (lambda n: ran("m = Map(str, u64, default=0)\n\ndef main(n):\n    return m['a' * n]\n", n), "BadValue"),
+    "key_bytes": (long_key, "BadValue"),
     "code_chars": (lambda n: ran("def main(n):\n    try:\n        revert('A' * n)\n    except Revert:\n        return 1\n", n), "BadValue"),
     "memory": (allocated, "OutOfMemory"),
     "function_depth": (calls_itself, "DepthExceeded"),
