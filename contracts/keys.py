@@ -19,9 +19,11 @@ from contracts.meter import GAS, LIMITS, Meter
 
 _WIDE = "wide integer"
 _TUPLE = "tuple"
+_CHARACTER = 4
+"""Bytes of a character in a text with any beyond ASCII: CPython keeps and compares so many for the widest."""
 _NARROW = LIMITS.narrow_key
 _SMALL = LIMITS.small_key
-_SURE = LIMITS.key_bytes // 4
+_SURE = LIMITS.key_bytes // _CHARACTER
 """A text of so many characters fits, whatever they are."""
 _SALT = 2**60 | (hash(LANGUAGE) & (2**60 - 1))
 """A bit above every narrow integer, so that no salted key is a small one, and 60 that nobody else knows."""
@@ -47,14 +49,13 @@ def wrap(key: Any) -> Any:
 
 
 def fits(part: Any) -> bool:
-    """Whether what a key holds may be kept: texts (in UTF-8) and bytes of at most `key_bytes`. CPython compares a key
-    with an equal one that is another object byte by byte, and no price of a lookup knows how long they are."""
+    """Whether what a key holds may be kept: texts and bytes of at most `key_bytes`, where every character of a text
+    that is not all ASCII counts four. CPython compares a key with an equal one that is another object byte by byte, and
+    no price of a lookup knows how long they are."""
     kind = type(part)
     if (kind is not str and kind is not bytes) or len(part) <= _SURE:
         return True
-    if len(part) > LIMITS.key_bytes:
-        return False
-    return kind is bytes or part.isascii() or len(part.encode("utf-8")) <= LIMITS.key_bytes
+    return len(part) <= LIMITS.key_bytes and (kind is bytes or part.isascii())
 
 
 def wrap_new(key: Any) -> Any:

@@ -59,9 +59,10 @@ def entry_key(meter: Meter, value: Any) -> Any:
 
 def short_key(place: Any) -> Any:
     for part in place if type(place) is tuple else (place,):
-        raw = part.encode("utf-8") if type(part) is str else part
-        if type(raw) is bytes and len(raw) > L.key_bytes:
-            raise bad_value()
+        if type(part) is str or type(part) is bytes:
+            each = 4 if type(part) is str and max(part, default="") > "\x7f" else 1
+            if len(part) * each > L.key_bytes:
+                raise bad_value()
     return place
 
 

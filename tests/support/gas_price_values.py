@@ -112,6 +112,7 @@ KEYS: dict[str, Callable[[int], list[Any]]] = {
     "tuples": lambda n: [(j, "a", 2**200, b"x") for j in range(n)],
     "long texts": lambda n: [f"{j:05d}".rjust(LIMITS.key_bytes, "a") for j in range(min(n, 2_400))],
     "long blobs": lambda n: [(b"%05d" % j).rjust(LIMITS.key_bytes, b"a") for j in range(min(n, 100))],
+    "wide texts": lambda n: [f"{WIDER}{j:05d}".rjust(LIMITS.key_bytes // 4, "a") for j in range(min(n, 2_400))],
     "long tuples": lambda n: [("a" * 900, "b" * 900 + str(j)) for j in range(min(n, 100))],
 }
 
