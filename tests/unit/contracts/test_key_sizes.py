@@ -122,6 +122,8 @@ def test_keys_of_module_constants() -> None:
         return run("D = {\n" + constant(size) + ": 1}\n\ndef main():\n    return len(D)\n").code or "ok"
 
     assert [code(LIMIT + by) for by in (-1, 0, 1)] == ["ok", "ok", "C078"]
+    computed = [f"D = {{'a' * {LIMIT + by}: 1}}\n\ndef main():\n    return len(D)\n" for by in (0, 1)]
+    assert [run(source).code or "ok" for source in computed] == ["ok", "C078"]
 
 
 TAKES = """
