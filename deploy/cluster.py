@@ -25,10 +25,10 @@ from typing import Final
 
 import aiohttp
 
-import deploy
 from deploy.layout import NetworkLayout, NodeLayout
 from deploy.ports import PortClaims
 from ledger.errors import GridchainError
+from node.lifeline import child_environment
 
 READY_TIMEOUT_S: Final = 45.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -181,11 +181,9 @@ def launch(
     command = [sys.executable, "-m", "deploy.main", "node", "run", str(node.home)]
     if attached:
         command += ["--die-with", str(os.getpid())]
-    root = str(Path(deploy.__file__).resolve().parents[1])
     seeds = ",".join(f'"{other.peer_address}"' for other in network.nodes if other.name != node.name)
     merged = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        **child_environment(),
         "GRIDCHAIN_API__HOST": node.host,
         "GRIDCHAIN_API__PORT": str(node.api_port),
         "GRIDCHAIN_P2P__HOST": node.host,

@@ -8,17 +8,14 @@ get ready is estimated from a measured start of Python, and the slots share what
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import deploy
 from contracts.library_sources import Calendar
 from deploy.neighbourhood import Neighbourhood, Plan, Side
+from node.lifeline import child_environment
 
-_ROOT = str(Path(deploy.__file__).resolve().parents[1])
 SLOT_MS = 900_000
 SLOWEST_SLOT_MS = 600
 """How long a slot takes at most, however many members there are."""
@@ -53,12 +50,9 @@ class Pace:
 
 async def measure_start(processes: int) -> int:
     """Milliseconds until `processes` processes, started at once as the nodes will be, have imported a node."""
-    path = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     command = (sys.executable, "-c", "import deploy.main, node.node, node.api.server")
     started = time.monotonic()
-    running = [
-        await asyncio.create_subprocess_exec(*command, env={**os.environ, "PYTHONPATH": path}) for _ in range(processes)
-    ]
+    running = [await asyncio.create_subprocess_exec(*command, env=child_environment()) for _ in range(processes)]
     try:
         for process in running:
             await process.wait()

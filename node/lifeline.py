@@ -1,4 +1,7 @@
-"""A child that must not outlive its parent asks the kernel to end it, so that even a killed parent leaves nothing."""
+"""Python children of this process: they run the code that it runs, and need not outlive it.
+
+A child that must not outlive its parent asks the kernel to end it, so that even a killed parent leaves nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _POLL_S: Final = 0.5
+_TREE: Final = str(Path(__file__).resolve().parents[1])
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment, with the tree that this code lies in first on the child's path."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([_TREE, *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def die_with(parent: int) -> None:

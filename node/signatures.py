@@ -19,13 +19,12 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
-import node
 from ledger.codec import encode
 from ledger.crypto import Hash
 from ledger.objects import Transaction, Verified, verify_transaction
+from node.lifeline import child_environment
 from node.log import Logger
 from node.metrics import Metrics
 from node.signature_process import ANSWER, LENGTH
@@ -42,14 +41,12 @@ class CheckingProcess:
     """A child that checks what is written to it (`node.signature_process`). It ends when its input does."""
 
     def __init__(self) -> None:
-        root = str(Path(node.__file__).resolve().parents[1])
-        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         self._child = subprocess.Popen(
             [sys.executable, "-m", "node.signature_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_environment(),
             start_new_session=True,  # a Ctrl-C at the terminal is the node's alone; the child follows it
         )
         assert self._child.stdin is not None
@@ -70,23 +67,18 @@ class CheckingProcess:
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            self._wait_for(writable=True)
+            _wait_for(self._input, select.POLLOUT)
             view = view[os.write(self._input, view[:65_536]) :]
 
     def _read(self, size: int) -> bytes:
         parts = bytearray()
         while len(parts) < size:
-            self._wait_for(writable=False)
+            _wait_for(self._output, select.POLLIN)
             part = os.read(self._output, size - len(parts))
             if not part:
                 raise ProcessLost("it has ended")
             parts += part
         return bytes(parts)
-
-    def _wait_for(self, *, writable: bool) -> None:
-        reads, writes = ([], [self._input]) if writable else ([self._output], [])
-        if not any(select.select(reads, writes, [], PATIENCE_S)):
-            raise ProcessLost(f"no answer within {PATIENCE_S:.0f} s")
 
     def close(self) -> None:
         """End the child and wait for it."""
@@ -96,6 +88,14 @@ class CheckingProcess:
                     pipe.close()
         self._child.kill()
         self._child.wait()
+
+
+def _wait_for(pipe: int, what: int) -> None:
+    """Until a pipe can be read or written. By poll(2): select(2) takes no descriptor above 1,023."""
+    poll = select.poll()
+    poll.register(pipe, what)
+    if not poll.poll(PATIENCE_S * 1_000):
+        raise ProcessLost(f"no answer within {PATIENCE_S:.0f} s")
 
 
 class SignatureChecks:
