@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,11 +47,12 @@ def process_cpu_seconds(pid: int) -> float:
 
 def family(pid: int) -> list[int]:
     """A process and its children: what a node runs in processes of its own counts as the node."""
-    try:
-        children = [Path(task / "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
-    except FileNotFoundError:
-        return [pid]
-    return [pid, *(member for group in children for child in group for member in family(int(child)))]
+    members = [pid]
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended since has no children
+            for child in listing.read_text().split():
+                members += family(int(child))
+    return members
 
 
 def peak_memory_bytes(pid: int) -> int:
