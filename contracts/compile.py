@@ -58,6 +58,11 @@ def compile_source(source: str | bytes, *, pure: bool = False) -> Program:
     return _compiled(raw, LANGUAGE, GAS_VERSION, pure)
 
 
+def forget_programs() -> None:
+    """Drop what was compiled: memory only, since no gas depends on the cache."""
+    _compiled.cache_clear()
+
+
 @lru_cache(maxsize=256)
 def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Program:
     limits = PYC1

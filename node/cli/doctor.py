@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal
 import typer
 from rich.text import Text
 
+from contracts.self_test import self_test
 from ledger.crypto import DOMAIN_TRANSACTION, SigningKey, verify
 from ledger.errors import GridchainError
 from ledger.genesis import load_genesis
@@ -54,7 +55,7 @@ def doctor(
     home: Annotated[Path | None, typer.Argument(help="A node's home, to check its files and ports too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check python, clock, fsync, disk, store, open files; with HOME its configuration, keys, certificate and ports."""
+    """Check python, clock, fsync, disk, store, files, self-test; with HOME configuration, keys, certificate, ports."""
     output = Output(as_json=as_json)
     with output.working("checking"):
         checks = list(_machine(home or Path.cwd()))
@@ -83,6 +84,7 @@ def _machine(where: Path) -> Iterator[Check]:
     yield _store_engine()
     yield _open_files()
     yield _signatures()
+    yield _guarded("self-test", _self_test)
 
 
 def _python() -> Check:
@@ -160,6 +162,13 @@ def _signatures() -> Check:
     return Check(
         "signatures", "ok" if good else "failed", f"{each_us:.0f} us each", "" if good else "libsodium is broken"
     )
+
+
+def _self_test() -> Check:
+    begun = time.process_time()
+    count = self_test()
+    spent_ms = (time.process_time() - begun) * 1000
+    return Check("self-test", "ok", f"{count} programs run as on every node ({spent_ms:.0f} ms)")
 
 
 def _node(home: Path) -> Iterator[Check]:
