@@ -17,7 +17,7 @@ from contracts.clock import MarketClock
 from contracts.faults import Halt
 from contracts.frames import BlockContext, Machine
 from contracts.lifecycle import Lifecycle, make_machine, valid_name
-from contracts.limits import GAS1, GAS_VERSION, PYC1, ExecutionLimits
+from contracts.limits import GAS1, GAS_VERSION, LANGUAGE, PYC1, ExecutionLimits
 from contracts.meter import Meter, StateReader
 from contracts.migration import ACTIVATIONS, activation_height, activation_instance, parked_key
 from contracts.outcome import outcome_of
@@ -92,7 +92,7 @@ class Executor:
             elif arguments != encode_value([]):
                 receipt = _refused(subject, name, "TypeMismatch", 0)
             else:
-                receipt = Receipt(subject, False, name, "", True, "", 0, price, GAS_VERSION, b"\xc0", ())
+                receipt = Receipt(subject, False, name, "", True, "", 0, price, GAS_VERSION, LANGUAGE, b"\xc0", ())
         except SourceRejected as error:
             receipt = _refused(subject, name, error.code, error.line)
         finally:
@@ -255,9 +255,9 @@ def _with_due(call: ScheduledCall) -> bytes:
 
 
 def _refused(subject: Hash, contract: str, code: str, line: int, entry: str = "") -> Receipt:
-    return Receipt(subject, False, contract, entry, False, code, line, 0, GAS_VERSION, b"", ())
+    return Receipt(subject, False, contract, entry, False, code, line, 0, GAS_VERSION, "", b"", ())
 
 
 def _unknown(subject: Hash, contract: str, entry: str) -> Receipt:
     """A scheduled call of what is not there any more."""
-    return Receipt(subject, True, contract, entry, False, "UNKNOWN_ENTRY", 0, 0, GAS_VERSION, b"", ())
+    return Receipt(subject, True, contract, entry, False, "UNKNOWN_ENTRY", 0, 0, GAS_VERSION, "", b"", ())

@@ -196,16 +196,16 @@ class Machine:
             view.rollback(mark)
             return Receipt(
                 subject, entry.scheduled, instance.name, entry.name, False, code, getattr(error, "line", 0) or line,
-                gas - max(meter.gas, 0), GAS_VERSION, encoded_details(error), (),
+                gas - max(meter.gas, 0), GAS_VERSION, LANGUAGE, encoded_details(error), (),
             )  # fmt: skip
         finally:
-            stack.clear()
+            self.stack.clear()
             if meter.readonly:
                 meter.readonly = False
                 meter.put, meter.delete = view.put, view.delete
         return Receipt(
-            subject, entry.scheduled, instance.name, entry.name, True, "", 0, gas - meter.gas, GAS_VERSION, value,
-            tuple(events),
+            subject, entry.scheduled, instance.name, entry.name, True, "", 0, gas - meter.gas, GAS_VERSION, LANGUAGE,
+            value, tuple(events),
         )  # fmt: skip
 
     # calls between contracts

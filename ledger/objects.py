@@ -190,7 +190,8 @@ class Receipt(Wire, frozen=True):
     """What one transaction or one scheduled call did. Text is local, so only codes are hashed.
 
     `subject`: transaction id, or for a scheduled call the hash of (due, contract, seq). `code`: "" when `ok`.
-    `line`: source line of the contract that failed, 0 if none.
+    `line`: source line of the contract that failed, 0 if none. `gas_version`: the schedule that priced it. `language`:
+    what the contract is written in, "" if none ran.
     """
 
     subject: Bytes32
@@ -202,5 +203,6 @@ class Receipt(Wire, frozen=True):
     line: Uint
     gas: Uint
     gas_version: Uint
+    language: ShortText
     value: bytes
     events: tuple[Event, ...]

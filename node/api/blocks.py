@@ -87,6 +87,8 @@ def receipt_views(height: int, receipts: Sequence[Receipt]) -> list[ReceiptView]
                 code=receipt.code,
                 line=receipt.line,
                 gas=receipt.gas,
+                gas_version=receipt.gas_version,
+                language=receipt.language,
                 value=to_json(decode_value(receipt.value)) if receipt.value else None,
                 events=[EventView(**event.fields) for event in events],
             )

@@ -74,6 +74,8 @@ class ReceiptView(Model):
     code: str
     line: int
     gas: int
+    gas_version: int
+    language: str
     value: Any
     events: list[EventView]
 

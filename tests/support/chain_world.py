@@ -122,7 +122,7 @@ class ChainWorld:
 
     def receipt(self, subject: bytes, scheduled: bool) -> bytes:
         event = Event("token", "moved", subject[:4])
-        return encode(Receipt(subject, scheduled, "token", "move", True, "", 0, 100, 1, b"\xc0", (event,)))
+        return encode(Receipt(subject, scheduled, "token", "move", True, "", 0, 100, 1, "pyc/1", b"\xc0", (event,)))
 
     def transaction(self) -> Transaction:
         key = self.senders[self.nonce % len(self.senders)]

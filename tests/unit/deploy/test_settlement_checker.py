@@ -76,7 +76,7 @@ def receipt(
     subject: bytes, contract: str, entry: str, *events: tuple[str, str, dict], ok=True, code="", scheduled=True
 ):
     told = tuple(Event(owner, name, encode_value(fields)) for owner, name, fields in events)
-    return encode(Receipt(subject, scheduled, contract, entry, ok, code, 0, 100, 1, b"", told))
+    return encode(Receipt(subject, scheduled, contract, entry, ok, code, 0, 100, 1, "pyc/1", b"", told))
 
 
 def market() -> list[list[tuple]]:
@@ -230,6 +230,7 @@ def test_any_altered_receipt_is_noticed():
                         *[getattr(known, name) for name in known.__struct_fields__][:7],
                         known.gas + 1,
                         1,
+                        "pyc/1",
                         b"",
                         known.events,
                     ]
@@ -247,7 +248,12 @@ def test_a_receipt_altered_with_its_root_breaks_the_certificate_or_the_link():
     block = blocks[4]
     forged = encode(
         Receipt(
-            *[getattr(decode(Receipt, block.receipts[0]), n) for n in Receipt.__struct_fields__][:7], 999, 1, b"", ()
+            *[getattr(decode(Receipt, block.receipts[0]), n) for n in Receipt.__struct_fields__][:7],
+            999,
+            1,
+            "",
+            b"",
+            (),
         )
     )
     fields = decode(Header, block.header)

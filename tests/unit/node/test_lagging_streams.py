@@ -38,7 +38,18 @@ class Blocks:
         subject = sha256(height.to_bytes(8, "big"))
         return [
             Receipt(
-                subject, False, "token", "x", height % 2 == 0, "" if height % 2 == 0 else "ODD", 0, 1, 1, b"", events
+                subject,
+                False,
+                "token",
+                "x",
+                height % 2 == 0,
+                "" if height % 2 == 0 else "ODD",
+                0,
+                1,
+                1,
+                "pyc/1",
+                b"",
+                events,
             )
         ]
 
