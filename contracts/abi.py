@@ -24,6 +24,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _U64 = Annotated[int, msgspec.Meta(ge=0)]
 _ADDRESS = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _NARROW = 2**63
+_COPY_PER_BYTE = GAS.copy_per_byte
 _PLAIN_TYPES: dict[str, type] = {
     "int": int, "u64": int, "u256": int, "bool": bool, "Address": bytes, "str": str, "bytes": bytes
 }  # fmt: skip
@@ -285,7 +286,7 @@ def encode_result(value: Any, meter: Meter) -> bytes:
         return b"\xc0"
     if type(value) is int and -_NARROW <= value < _NARROW:
         raw = _encode(value)
-        meter.gas -= GAS.copy_per_byte * len(raw)
+        meter.gas -= _COPY_PER_BYTE * len(raw)
         if meter.gas < 0:
             raise OutOfGas
         return raw

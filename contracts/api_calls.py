@@ -92,6 +92,9 @@ class ApiCalls(Calls):
                 raise self.scope.refuse("C077", node, 'on_fail="return"')
             quiet = True
         name, entry, *arguments = [self.visit(part)[0] for part in node.args]
+        if which == "call" and not node.keywords and (route := _route(node)):
+            self.scope.facts.routes.add(route)
+            return emit.helper(f"to.{route[0]}.{route[1]}", emit.pack(arguments)), kinds.ANY
         flag = emit.const(which == "view_call")
         return emit.helper("call", name, entry, emit.pack(arguments), flag, emit.const(quiet), limit), kinds.ANY
 
@@ -113,6 +116,16 @@ class ApiCalls(Calls):
         rest = [self.visit(part)[0] for part in node.args[2:]]
         limit = self.visit(gas[0])[0] if gas else emit.const(None)
         return emit.helper("schedule", due, emit.const(function.name), emit.pack(rest), limit), kinds.NONE
+
+
+def _route(node: ast.Call) -> tuple[str, str] | None:
+    """Contract and entry of a call, if both stand in the source and could be the names of such."""
+    match node.args:
+        case [ast.Constant(value=str(name)), ast.Constant(value=str(entry)), *_]:
+            plain = all(text.isascii() and text.isidentifier() for text in (name, entry))
+            return (name, entry) if plain else None
+        case _:
+            return None
 
 
 def _holds_record(shape: Shape) -> bool:

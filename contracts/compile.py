@@ -41,6 +41,7 @@ class Program:
     events: dict[str, type]
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
+    routes: frozenset[tuple[str, str]]
     writers: frozenset[str]
     chain: int
     counted: bool
@@ -82,6 +83,7 @@ def _compiled(raw: bytes, language: str, gas_version: int, pure: bool) -> Progra
         event_types(contract),
         rewritten.checks,
         rewritten.starred,
+        rewritten.routes,
         rewritten.writers,
         rewritten.chain,
         rewritten.counted,

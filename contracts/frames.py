@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from contracts.abi import Entry, encode_result, incoming, outgoing
@@ -18,7 +19,6 @@ from contracts.faults import (
     AuthDenied,
     BadValue,
     Blocked,
-    CalleeFailed,
     DepthExceeded,
     Halt,
     OutOfGas,
@@ -31,6 +31,7 @@ from contracts.limits import GAS_VERSION, LANGUAGE, ExecutionLimits
 from contracts.meter import GAS, LIMITS, Meter, StateReader, StateView, no_view, refuse_write
 from contracts.outcome import encoded_details, outcome_of
 from contracts.program import Instance, Library
+from contracts.routes import SIMPLE, callee_failed, make_route
 from contracts.state_format import InstanceRecord, ScheduledCall, sequence_key
 from contracts.values import ValueRefused, encode_value
 from ledger.codec import decode, encode
@@ -41,7 +42,6 @@ from ledger.schema import state_contract, state_scheduled, state_source
 
 ROLE_VIEW = "has_role"
 """The view of an instance that says who has which role: (account, role) -> bool."""
-_SIMPLE = (int, bool, type(None))
 _CROSS_CALL = GAS.cross_call
 _TRANSACTION, _ARGUMENT_BYTE, _MEMORY = GAS.transaction, GAS.argument_byte, LIMITS.memory
 _CALL_DEPTH, _FUNCTION_DEPTH, _FRAMES = LIMITS.call_depth, LIMITS.function_depth, LIMITS.frames
@@ -67,6 +67,7 @@ class Machine:
         self.meter.invoke = self.invoke
         self.meter.schedule = self.schedule
         self.meter.has_role = self.has_role
+        self.meter.route = partial(make_route, self)
         self.library = Library(self.meter)
         self.linked: dict[str, tuple[bytes, Instance, bytes]] = {}
         self.addresses: dict[str, bytes] = {}
@@ -184,8 +185,7 @@ class Machine:
         meter.mem = _MEMORY
         events: list[Event] = []
         meter.events = events
-        stack = self.stack
-        stack.clear()
+        self.stack.clear()
         try:
             meter.gas -= _TRANSACTION + _ARGUMENT_BYTE * len(arguments)
             if meter.gas < 0:
@@ -214,10 +214,23 @@ class Machine:
         self, name: Any, entry_name: Any, arguments: tuple[Any, ...], view_only: bool, quiet: bool, gas: Any
     ) -> Any:
         """`call` and `view_call` of contract source. `gas`: a cap for the callee, which then fails alone."""
-        meter, stack = self.meter, self.stack
+        meter = self.meter
         meter.gas -= _CROSS_CALL
         if meter.gas < 0:
             raise OutOfGas
+        return self.called(name, entry_name, arguments, view_only, quiet, gas)
+
+    def called(
+        self,
+        name: Any,
+        entry_name: Any,
+        arguments: tuple[Any, ...],
+        view_only: bool = False,
+        quiet: bool = False,
+        gas: Any = None,
+    ) -> Any:
+        """`invoke` behind its charge."""
+        meter, stack = self.meter, self.stack
         if type(name) is not str or type(entry_name) is not str:
             raise TypeMismatch
         if name not in stack[-1].calls:
@@ -285,7 +298,7 @@ class Machine:
     def copied(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Values as another contract gets them: nothing is shared that could change."""
         meter = self.meter
-        return tuple([value if type(value) in _SIMPLE else outgoing(value, meter) for value in arguments])
+        return tuple([value if type(value) in SIMPLE else outgoing(value, meter) for value in arguments])
 
     def enter(
         self,
@@ -324,18 +337,18 @@ class Machine:
         try:
             call = entry.call
             result = call(*arguments) if fitting else call(*entry.take(arguments))
-            found = result if type(result) in _SIMPLE else incoming(outgoing(result, meter), meter)
+            found = result if type(result) in SIMPLE else incoming(outgoing(result, meter), meter)
             answer = (True, found) if quiet else found
         except (Exception, Halt) as error:  # the call into contract code: mapped, host faults re-raise
             if isinstance(error, OutOfMemory) or (isinstance(error, OutOfGas) and not capped):
                 raise
-            code, line = outcome_of(error)
+            failed = callee_failed(error)
             if not quiet:
-                raise CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None)) from None
+                raise failed from None
             if view is not None:
                 view.rollback(mark)
             del meter.events[events:]
-            answer = (False, code)
+            answer = (False, failed.code)
         finally:
             stack.pop()
             self.frames = frames

@@ -65,8 +65,8 @@ class Meter:
 
     __slots__ = (
         "allowed", "block_time_ms", "chain_id", "delete", "depth", "events", "gas", "get", "has_role", "height",
-        "invoke", "market_time_ms", "mem", "name", "origin", "put", "readonly", "scan", "schedule", "self_address",
-        "sender", "tx_hash",
+        "invoke", "market_time_ms", "mem", "name", "origin", "put", "readonly", "route", "scan", "schedule",
+        "self_address", "sender", "tx_hash",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -90,6 +90,7 @@ class Meter:
         self.delete: Callable[[bytes], None] = no_view
         self.scan: Callable[..., list[tuple[bytes, bytes]]] = no_view
         self.invoke: Callable[..., Any] = no_view
+        self.route: Callable[..., Callable[..., Any]] = no_view
         self.schedule: Callable[..., None] = no_view
         self.has_role: Callable[[Any], bool] = no_view
 

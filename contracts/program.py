@@ -152,6 +152,8 @@ def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
 
 
 def _events(meter: Meter) -> dict[str, Helper]:
+    base, per_byte, most, kept = GAS.event, GAS.event_per_byte, LIMITS.event_bytes, LIMITS.call_events
+
     def emit(label: str, fields: Any) -> None:
         """`fields`: a struct of `storage.event_types`."""
         try:
@@ -159,19 +161,20 @@ def _events(meter: Meter) -> dict[str, Helper]:
         except (OverflowError, UnicodeEncodeError):
             data = encoded(fields)
         size = len(data)
-        if size > LIMITS.event_bytes:
+        if size > most:
             refuse()
-        meter.gas -= GAS.event + GAS.event_per_byte * size
+        meter.gas -= base + per_byte * size
         if meter.gas < 0:
             raise OutOfGas
-        if len(meter.events) >= LIMITS.call_events:
+        events = meter.events
+        if len(events) >= kept:
             raise BadValue
         meter.mem -= TEXT_BYTES + size
         if meter.mem < 0:
             raise OutOfMemory
         if meter.readonly:
             raise AuthDenied
-        meter.events.append(Event(meter.name, label, data))
+        events.append(Event(meter.name, label, data))
 
     def encoded(fields: Any) -> bytes:
         try:
@@ -180,18 +183,18 @@ def _events(meter: Meter) -> dict[str, Helper]:
             raise BadValue from None
 
     def refuse() -> None:
-        meter.spend(GAS.event + GAS.event_per_byte * LIMITS.event_bytes)
+        meter.spend(base + per_byte * most)
         raise BadValue
 
     def emit_lists(label: str, fields: Any) -> None:
         """Events with lists in them: one part may stand in them many times."""
-        if too_large(fields, LIMITS.event_bytes):
+        if too_large(fields, most):
             refuse()
         emit(label, fields)
 
     def emit_records(label: str, table: dict[str, Any]) -> None:
         """Events with records in them: those are encoded as maps."""
-        if too_large(table, LIMITS.event_bytes):
+        if too_large(table, most):
             refuse()
         emit(label, msgspec.Raw(encoded(table)))
 
@@ -240,6 +243,7 @@ class Instance:
             **{f"e.{name}": struct for name, struct in program.events.items()},
             **{f"args.{function}": self.spreader(function, meter) for function in program.starred},
             "call": meter.invoke,
+            **{f"to.{target}.{entry}": meter.route(self, target, entry) for target, entry in program.routes},
             "schedule": meter.schedule,
             "has_role": meter.has_role,
         }

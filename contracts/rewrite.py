@@ -32,6 +32,7 @@ class Rewritten:
     tree: ast.Module
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
+    routes: frozenset[tuple[str, str]]
     writers: frozenset[str]
     chain: int
     counted: bool
@@ -59,9 +60,10 @@ def rewrite(contract: Contract, pure: bool) -> Rewritten:
         emitted.append(_emit(function, body, counted, "$f.", tuple(assumed.get(name, ()))))
     checks = {label: check for fact in facts.values() for label, check in fact.checks.items()}
     starred = frozenset(name for fact in facts.values() for name in fact.starred)
+    routes = frozenset(route for fact in facts.values() for route in fact.routes)
     tree = ast.fix_missing_locations(ast.Module(emitted, []))
     warnings = tuple(warning for fact in facts.values() for warning in fact.warnings)
-    return Rewritten(tree, checks, starred, frozenset(writers), chain, counted, warnings)
+    return Rewritten(tree, checks, starred, routes, frozenset(writers), chain, counted, warnings)
 
 
 def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, Facts]]:

@@ -26,6 +26,7 @@ class Facts:
     writes: bool = False
     checks: dict[str, tuple[Shape, bool]] = field(default_factory=dict)
     starred: set[str] = field(default_factory=set)
+    routes: set[tuple[str, str]] = field(default_factory=set)
     warnings: list[Finding] = field(default_factory=list)
 
     def joined(self, other: Facts) -> Facts:
@@ -35,6 +36,7 @@ class Facts:
             self.writes or other.writes,
             {**self.checks, **other.checks},
             self.starred | other.starred,
+            self.routes | other.routes,
             self.warnings,
         )
 

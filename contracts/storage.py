@@ -286,6 +286,7 @@ class SlotHandle:
     def make_store(self) -> Helper:
         meter, is_cell, is_compound = self.meter, not self.slot.key and not self.is_list, self.is_compound
         limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
+        reading, reading_per_byte = GAS.read, GAS.read_per_byte
 
         def store(value: Any, key: bytes) -> None:
             if is_compound and too_large(value, limit):
@@ -306,7 +307,7 @@ class SlotHandle:
             put = meter.put
             put(key, raw)
             if is_cell:
-                self.held = (raw, value, GAS.read + GAS.read_per_byte * touched, size)
+                self.held = (raw, value, reading + reading_per_byte * touched, size)
 
         return store
 

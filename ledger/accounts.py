@@ -53,7 +53,8 @@ def use_nonce(overlay: Overlay, address: bytes, nonce: int) -> bool:
     get = overlay.get
     raw = get(key)
     if raw is not None and len(raw) == 8 and int.from_bytes(raw, "big") == nonce:
-        overlay.put(key, (nonce + 1).to_bytes(8, "big"))  # in sequence, as nearly all are
+        put = overlay.put
+        put(key, (nonce + 1).to_bytes(8, "big"))  # in sequence, as nearly all are
         return True
     lowest, used = (0, 0) if raw is None else _decode(raw)
     distance = nonce - lowest

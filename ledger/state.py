@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
+from typing import NoReturn
 
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
@@ -68,11 +69,34 @@ class _Shown(dict[bytes, bytes | None]):
         return value
 
 
+Journal = list[tuple[bytes, bytes | Unset | None]]
+"""Written keys in order, each with what was shown before."""
+
+
+def _writer(shown: _Shown, journal: Journal) -> tuple[Callable[[bytes, bytes], None], Callable[[], None]]:
+    """`Overlay.put`, and what ends it. A closure, because execution writes five times a transaction."""
+    record, before = journal.append, shown.get
+
+    def put(key: bytes, value: bytes) -> None:
+        record((key, before(key, UNSET)))
+        shown[key] = value
+
+    def stop() -> None:
+        nonlocal record
+        record = _sealed
+
+    return put, stop
+
+
+def _sealed(*_: object) -> NoReturn:
+    raise InvariantBroken("a sealed overlay was written")
+
+
 class Overlay:
     """Writes over a parent, copied on write. Unsealed it may be written; sealed it has a `root` and never changes.
 
     What is below must not change while an overlay on it is unsealed: it remembers what it read. `get(key)` gives the
-    value of a key, None if it is absent.
+    value of a key, None if it is absent; `put(key, value)` writes one.
     """
 
     __slots__ = (
@@ -85,15 +109,18 @@ class Overlay:
         "_parent_root",
         "_root",
         "_shown",
+        "_stop",
         "_top",
         "get",
+        "put",
     )
 
     def __init__(self, parent: Overlay | StateBase) -> None:
         self._parent = parent
         self._shown = _Shown(parent.get)
         self.get: Callable[[bytes], bytes | None] = self._shown.__getitem__
-        self._journal: list[tuple[bytes, bytes | Unset | None]] = []
+        self._journal: Journal = []
+        self.put, self._stop = _writer(self._shown, self._journal)
         self._index: list[bytes] = []
         self._indexed = 0
         self._nodes: Nodes = {}
@@ -167,18 +194,10 @@ class Overlay:
 
     # -- writing
 
-    def put(self, key: bytes, value: bytes) -> None:
-        """Write a value."""
-        if self._root is not None:
-            raise InvariantBroken("a sealed overlay was written")
-        shown = self._shown
-        self._journal.append((key, shown.get(key, UNSET)))
-        shown[key] = value
-
     def delete(self, key: bytes) -> None:
         """Remove a key; nothing happens if it is absent."""
         if self._root is not None:
-            raise InvariantBroken("a sealed overlay was written")
+            _sealed()
         self._journal.append((key, self._shown.get(key, UNSET)))
         self._shown[key] = None
 
@@ -271,6 +290,7 @@ class Overlay:
             yield
         self._delta = StateDelta(self._parent.root, root, writes, old, update.nodes, top, groups)
         self._root = root
+        self._stop()
         self._journal.clear()
         self._indexed = 0
 

@@ -1,0 +1,109 @@
+"""Calls between contracts whose target stands in the source: `call("token", "lock", ...)` with both names written out.
+
+A route is one helper for one caller, contract and entry. It finds the target once and keeps it for as long as state
+shows the same instance record, and knows beforehand what `Machine.invoke` asks of every call. Whatever is not plain,
+or not permitted, it leaves to the machine, which decides: meaning, gas and failures are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.abi import Entry, incoming, outgoing
+from contracts.faults import CalleeFailed, DepthExceeded, Halt, OutOfGas, OutOfMemory
+from contracts.meter import GAS, LIMITS
+from contracts.outcome import outcome_of
+from contracts.program import Instance
+from ledger.schema import state_contract
+
+if TYPE_CHECKING:
+    from contracts.frames import Machine
+
+SIMPLE: Final = (int, bool, type(None))
+"""Types of values that go from contract to contract as they are."""
+_CROSS_CALL, _CALL_DEPTH = GAS.cross_call, LIMITS.call_depth
+_FUNCTION_DEPTH, _FRAMES = LIMITS.function_depth, LIMITS.frames
+
+
+def callee_failed(error: BaseException) -> CalleeFailed:
+    """What a caller gets of a failure inside the contract that it called. Host faults are raised."""
+    code, line = outcome_of(error)
+    return CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None))
+
+
+def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -> Callable[[tuple[Any, ...]], Any]:
+    """The helper for `call(name, entry_name, ...)` in the functions of `caller`."""
+    meter, stack, key = machine.meter, machine.stack, state_contract(name)
+    caller_name, caller_address = caller.name, caller.address
+    caller_counted, caller_chain = caller.program.counted, caller.program.chain
+    record: bytes | None = None
+    target, fits, call = caller, _nothing, _nothing
+    target_name, target_address, counted, need = "", b"", False, 1
+
+    def found(shown: bytes | None) -> bool:
+        """Look the target up; False if the machine has to make the calls to it."""
+        nonlocal record, target, fits, call, target_name, target_address, counted, need
+        record = None
+        if shown is None or name not in caller.calls:
+            return False
+        instance = machine.instance(name)
+        chosen = None if instance is None else instance.entries.get(entry_name)
+        if instance is None or chosen is None or not _plain(instance, chosen):
+            return False
+        record, target, fits, call = shown, instance, chosen.fits, chosen.call
+        target_name, target_address = instance.name, instance.address
+        counted = instance.program.counted
+        need = 1 if counted else instance.program.chain
+        return True
+
+    def route(arguments: tuple[Any, ...]) -> Any:
+        meter.gas -= _CROSS_CALL
+        if meter.gas < 0:
+            raise OutOfGas
+        get = meter.get
+        shown = get(key)
+        if len(stack) >= _CALL_DEPTH or ((shown is not record or shown is None) and not found(shown)):
+            return machine.called(name, entry_name, arguments)
+        texts = fits(arguments)
+        if texts is None or target in stack:
+            return machine.called(name, entry_name, arguments)
+        meter.gas -= texts
+        if meter.gas < 0:
+            raise OutOfGas
+        frames, depth, allowed, sender = machine.frames, meter.depth, meter.allowed, meter.sender
+        now = frames + (depth if caller_counted else caller_chain)
+        room = _FRAMES - now
+        if room > _FUNCTION_DEPTH:
+            room = _FUNCTION_DEPTH
+        if room < need:
+            raise DepthExceeded
+        machine.frames = now
+        if counted:
+            meter.allowed, meter.depth = room, 0
+        meter.sender, meter.self_address, meter.name = caller_address, target_address, target_name
+        stack.append(target)
+        try:
+            result = call(*arguments)
+            return result if type(result) in SIMPLE else incoming(outgoing(result, meter), meter)
+        except (OutOfGas, OutOfMemory):
+            raise
+        except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped, host faults re-raise
+            raise callee_failed(error) from None
+        finally:
+            stack.pop()
+            machine.frames = frames
+            meter.name, meter.sender, meter.self_address = caller_name, sender, caller_address
+            if counted:
+                meter.depth, meter.allowed = depth, allowed
+
+    return route
+
+
+def _plain(instance: Instance, entry: Entry) -> bool:
+    """Whether a call needs nothing but a frame: no rights other than an export's, nothing that is made anew."""
+    return entry.role == "export" and not entry.scheduled and not entry.reentrant and not instance.fresh
+
+
+def _nothing(*_: Any) -> Any:
+    return None
