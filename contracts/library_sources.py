@@ -26,6 +26,8 @@ COMMUNITY = "community_vpp"
 MATCHING = "matching"
 WIND = "wind"
 """Names of the markets' instances; a chain has one market that settles its meters."""
+PRICINGS = ("midpoint", "clear", "mcafee")
+"""What trades of market C cost: each the midpoint of its pair; all the midpoint of the last crossing pair; McAfee's."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "governance": ("governance.py",),
@@ -115,12 +117,14 @@ class Tariffs:
 
 @dataclass(frozen=True, slots=True)
 class AuctionMode:
-    """Which options of market C run; the defaults are those of a node, but sealed orders are the caller's choice."""
+    """Which options of market C run; the defaults are those of a node, but sealed orders are the caller's choice.
+    `pricing`: what the trades of a stage cost, `midpoint`, `clear` or `mcafee`."""
 
     sealed: bool
     two_stages: bool = True
     hardened_pa: bool = True
     self_trade: bool = False
+    pricing: str = "midpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +280,7 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
             arguments = [
                 who.grid_company, who.community, [*ahead, when.t2_slots, *late],
                 [tariffs.feed, tariffs.retail, *bounds], mode.two_stages, mode.hardened_pa, mode.self_trade,
-                mode.sealed,
+                mode.sealed, mode.pricing,
             ]  # fmt: skip
             return _installation(AUCTION, arguments, ("token", "metering"))
         case CommunityMode():
@@ -324,10 +328,10 @@ def governance_contract(electorate: Electorate) -> Installation:
 def mode_of(arguments: bytes) -> AuctionMode:
     """The mode in the `arguments` of an installed `double_auction`. Raise `GenesisError` for arguments of others."""
     match decode_value(arguments):
-        case [_, _, list(), list(), bool(two_stages), bool(hardened_pa), bool(self_trade), bool(sealed)]:
-            return AuctionMode(sealed, two_stages, hardened_pa, self_trade)
+        case [_, _, list(), list(), bool(two), bool(hardened_pa), bool(self_trade), bool(sealed), str(pricing)]:
+            return AuctionMode(sealed, two, hardened_pa, self_trade, pricing)
         case other:
-            raise GenesisError("not the arguments of a double auction", expected="8 values", found=other)
+            raise GenesisError("not the arguments of a double auction", expected="9 values", found=other)
 
 
 def _installation(name: str, arguments: list[Value], calls: tuple[str, ...]) -> Installation:
@@ -356,6 +360,9 @@ def _check(parameters: LibraryParameters) -> None:
     _require(0 <= when.grace_slots <= when.late_slots, "grace out of order", "0 <= grace <= late", late)
     opening = when.slot0_ms + (when.first_slot - when.open_slots) * when.slot_ms
     _require(when.first_slot >= 0 and opening >= 0, "the first window opens before time 0", "0 or later", opening)
+    if isinstance(parameters.mode, AuctionMode):
+        pricing = parameters.mode.pricing
+        _require(pricing in PRICINGS, "no such pricing of a double auction", " ".join(PRICINGS), pricing)
     if isinstance(parameters.mode, WindMode):
         parameters.mode.check()
     last = when.first_slot if when.last_slot is None else when.last_slot

@@ -18,6 +18,11 @@ def auction_order(side: str, wh: int, price: int, requote: str) -> bytes:
     return bytes([side == "buy"]) + _numbers(wh, price) + bytes([requote == "reference"])
 
 
+def auction_quote(seq: int, price: int) -> bytes:
+    """Text of a price for stage 2 of market C, for the order `seq` that stage 1 left over."""
+    return _numbers(seq, price)
+
+
 def community_bid(quotation: int, wh: int, price: int) -> bytes:
     """Text of a bid of market B on a quotation by its seq."""
     return _numbers(quotation, wh, price)

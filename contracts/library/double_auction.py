@@ -5,6 +5,10 @@ stage 2; the rank of a bid is RANK_TOP - price, so that ascending keys are the o
 is done by scheduled calls in bounded batches: `advance` runs the phases of clearing, `settle_slot` and `settle_batch`
 settle. A batch that does not finish schedules the next at the same due time, which comes before any later phase.
 
+`pricing` says what trades of a stage cost. MIDPOINT: each the midpoint of its pair. CLEAR: all the midpoint of the last
+crossing pair. MCAFEE: all the midpoint of the orders after that pair where it suits that pair; else that pair does not
+trade, the others trade at its two prices, and what buyers pay beyond what sellers get is the community's.
+
 Until settlement escrow stays with the token contract; `Order.cover` is the price it was locked at. The account of this
 contract is the counterparty of every trade inside a settlement and is back at zero when the slot is settled.
 """
@@ -21,6 +25,11 @@ SMALL_TRADE_WH = 100
 GAS_STEP = 10_000_000
 GAS_SIGNAL = 1_000_000
 
+MIDPOINT = 0
+CLEAR = 1
+MCAFEE = 2
+PRICINGS = ("midpoint", "clear", "mcafee")
+
 ASKS = 0
 BIDS = 1
 STAGE_TWO = 2
@@ -31,20 +40,22 @@ OPEN = 1
 FORFEIT = 2
 MATCH_ONE = 3
 BETWEEN = 4
-QUOTE = 5
-MATCH_TWO = 6
-EXPIRE = 7
-CLEARED = 8
-SETTLING = 9
-SETTLED = 10
+FORFEIT_TWO = 5
+QUOTE = 6
+MATCH_TWO = 7
+EXPIRE = 8
+CLEARED = 9
+SETTLING = 10
+SETTLED = 11
 PHASES = (
-    "future", "open", "forfeit", "stage1", "between", "quote", "stage2", "expire", "cleared", "settling", "settled",
+    "future", "open", "forfeit", "stage1", "between", "forfeit2", "quote", "stage2", "expire", "cleared", "settling",
+    "settled",
 )
 
 Rules = record(
     "Rules", slot_ms=u64, slot0_ms=u64, first_slot=u64, last_slot=u64, open_ms=u64, reveal_ms=u64, t1_ms=u64,
     t2_ms=u64, grace_ms=u64, late_ms=u64, feed=u64, retail=u64, max_price=u64, margin_ppm=u64, two_stages=bool,
-    hardened_pa=bool, self_trade=bool, sealed=bool, deposit=u64,
+    hardened_pa=bool, self_trade=bool, sealed=bool, deposit=u64, pricing=u64, requote_ms=u64,
 )
 Desk = record("Desk", account=Address, meter=Address, owner=Address, cap_wh=u64, active=bool)
 Meter = record("Meter", account=Address, from_slot=u64)
@@ -54,10 +65,11 @@ Order = record(
 Position = record("Position", side=u64, account=Address, wh=u64, money=u256, escrow=u256)
 State = record(
     "State", phase=u64, ask_cursor=list[u64], bid_cursor=list[u64], trades=u64, traded_wh=u64, traded_money=u256,
-    price_sum=u256, value=u256, large_wh=u64, large_value=u256, pa=u64, unsold_wh=u64, unmet_wh=u64,
+    price_sum=u256, value=u256, large_wh=u64, large_value=u256, pa=u64, unsold_wh=u64, unmet_wh=u64, surplus=u256,
+    lefts=list[u64], last=list[u64], prices=list[u64],
 )
 Sums = record(
-    "Sums", trades=u64, wh=u64, money=u256, price_sum=u256, value=u256, large_wh=u64, large_value=u256,
+    "Sums", trades=u64, wh=u64, money=u256, surplus=u256, price_sum=u256, value=u256, large_wh=u64, large_value=u256,
 )
 Totals = record(
     "Totals", cursor=bytes, meters=u64, estimated=u64, sold_wh=u64, bought_wh=u64, generation_wh=u64, use_wh=u64,
@@ -78,6 +90,7 @@ next_seq = Var(u64, default=0)
 book = Map((u64, u64, u64, u64), Order)
 positions = Map((u64, Address), Position)
 commitments = Map((u64, Address, bytes), u64)
+deals = Map((u64, u64), list[list])
 states = Map(u64, State)
 totals_of = Map(u64, Totals)
 settlements = Map((u64, Address), Settlement)
@@ -89,7 +102,7 @@ OrderAccepted = event(
     requote=str, escrow=u256,
 )
 OrderWithdrawn = event(
-    "OrderWithdrawn", indexed=("slot", "meter"), slot=u64, seq=u64, meter=Address, wh=u64, released=u256,
+    "OrderWithdrawn", indexed=("slot", "meter"), slot=u64, seq=u64, meter=Address, wh=u64, released=u256, deposit=u256,
 )
 OrderRequoted = event(
     "OrderRequoted", indexed=("slot", "meter"), slot=u64, seq=u64, meter=Address, price=u64, escrow=u256,
@@ -100,8 +113,9 @@ OrderCommitted = event(
 DepositLost = event("DepositLost", indexed=("slot", "meter"), slot=u64, meter=Address, commitment=bytes, deposit=u256)
 Trade = event(
     "Trade", indexed=("slot", "seller", "buyer"), slot=u64, stage=u64, seller=Address, buyer=Address, wh=u64,
-    price=u64, money=u256, sell_seq=u64, buy_seq=u64,
+    price=u64, money=u256, surplus=u256, sell_seq=u64, buy_seq=u64,
 )
+StagePriced = event("StagePriced", indexed=("slot",), slot=u64, stage=u64, sell_price=u64, buy_price=u64)
 ReferencePrice = event("ReferencePrice", indexed=("slot",), slot=u64, pa=u64)
 OrderExpired = event(
     "OrderExpired", indexed=("slot", "meter"), slot=u64, seq=u64, meter=Address, side=str, left_wh=u64,
@@ -120,7 +134,7 @@ Settled = event(
 SlotSettled = event(
     "SlotSettled", indexed=("slot",), slot=u64, meters=u64, estimated=u64, generation_wh=u64, use_wh=u64,
     traded_wh=u64, grid_sales_wh=u64, grid_purchases_wh=u64, trade_money=u256, grid_sales_money=u256,
-    grid_purchases_money=u256, members_net=int, grid_net=int,
+    grid_purchases_money=u256, members_net=int, grid_net=int, surplus=u256,
 )
 Corrected = event(
     "Corrected", indexed=("slot", "meter"), slot=u64, meter=Address, account=Address, revision=u64,
@@ -139,10 +153,12 @@ def setup(
     hardened_pa: bool,
     self_trade: bool,
     sealed: bool,
+    pricing: str,
 ) -> None:
     """`calendar`: slot_ms, slot0_ms, first and last slot, then in slots: open, reveal, T1, T2 before delivery, grace and
     late after it. `prices`: feed, retail, highest price, margin of rated power (ppm), deposit of a sealed order."""
     slot_ms = calendar[0]
+    require(pricing in PRICINGS, "BAD_PRICING")
     grid_account.set(grid)
     community_account.set(community)
     rules = Rules(
@@ -151,6 +167,7 @@ def setup(
         t2_ms=calendar[7] * slot_ms, grace_ms=calendar[8] * slot_ms, late_ms=calendar[9] * slot_ms,
         feed=prices[0], retail=prices[1], max_price=prices[2], margin_ppm=prices[3], deposit=prices[4],
         two_stages=two_stages, hardened_pa=hardened_pa, self_trade=self_trade, sealed=sealed,
+        pricing=PRICINGS.index(pricing), requote_ms=(calendar[6] + calendar[7]) * slot_ms // 2,
     )
     rules_cell.set(rules)
     start = calendar[1] + calendar[2] * slot_ms

@@ -8,7 +8,7 @@ def open_slot(due: int, slot: int) -> None:
     start = start_of(rules, slot)
     states[slot] = State(
         phase=OPEN, ask_cursor=[], bid_cursor=[], trades=0, traded_wh=0, traded_money=0, price_sum=0, value=0, large_wh=0,
-        large_value=0, pa=NO_PRICE, unsold_wh=0, unmet_wh=0,
+        large_value=0, pa=NO_PRICE, unsold_wh=0, unmet_wh=0, surplus=0, lefts=[], last=[], prices=[],
     )
     emit(
         SlotOpened, slot=slot, start_ms=start, t1_ms=start - rules.t1_ms, t2_ms=start - rules.t2_ms,
@@ -28,17 +28,19 @@ def advance(due: int, slot: int) -> None:
     if state.phase == OPEN:
         state = state.replace(phase=FORFEIT)
     elif state.phase == BETWEEN:
-        state = state.replace(phase=QUOTE)
+        state = state.replace(phase=FORFEIT_TWO)
     budget = ORDERS_PER_CALL
     while budget > 0 and state.phase != BETWEEN and state.phase != CLEARED:
-        if state.phase == FORFEIT:
+        if state.phase == FORFEIT or state.phase == FORFEIT_TWO:
             result = forfeit(slot, state, budget)
-        elif state.phase == MATCH_ONE:
-            result = match(rules, slot, 1, state, budget)
         elif state.phase == QUOTE:
             result = quote(rules, slot, state, budget)
-        elif state.phase == MATCH_TWO:
-            result = match(rules, slot, 2, state, budget)
+        elif state.phase == MATCH_ONE or state.phase == MATCH_TWO:
+            stage = 1 if state.phase == MATCH_ONE else 2
+            if rules.pricing == MIDPOINT or len(state.prices) > 0:
+                result = match(rules, slot, stage, state, budget)
+            else:
+                result = find(rules, slot, stage, state)
         else:
             result = expire(slot, state, budget)
         state = result[0]
@@ -69,8 +71,83 @@ def forfeit(slot: int, state: State, budget: int) -> tuple:
         moves.append([community_account.get(), 0, lost])
         call("token", "settle", moves)
     if len(rows) < budget:
-        state = state.replace(phase=MATCH_ONE)
+        state = state.replace(phase=MATCH_ONE if state.phase == FORFEIT else QUOTE)
     return (state, len(rows))
+
+
+def find(rules: Rules, slot: u64, stage: u64, state: State) -> tuple:
+    """Where the stage has one price for all: walk both queues as far as they cross, a page at a time and without a
+    write. `lefts` is what is left of the orders at the heads, `last` the last crossing pair of two owners: ask rank and
+    seq, bid rank and seq. Same-owner pairs cross, but set no price."""
+    queue = ASKS if stage == 1 else STAGE_TWO
+    asks = book.items((slot, queue), after=after_key(slot, queue, state.ask_cursor), limit=ORDERS_PER_CALL)
+    bids = book.items((slot, queue + 1), after=after_key(slot, queue + 1, state.bid_cursor), limit=ORDERS_PER_CALL)
+    if len(asks) == 0 or len(bids) == 0:
+        return (priced(rules, slot, stage, state), 1)
+    ask_left = asks[0][1].left
+    bid_left = bids[0][1].left
+    if len(state.lefts) > 0:
+        ask_left = state.lefts[0] if state.lefts[0] > 0 else ask_left
+        bid_left = state.lefts[1] if state.lefts[1] > 0 else bid_left
+    last = state.last
+    at = 0
+    to = 0
+    crossing = True
+    while crossing and at < len(asks) and to < len(bids):
+        ask_key, ask = asks[at]
+        bid_key, bid = bids[to]
+        crossing = ask_key[2] <= RANK_TOP - bid_key[2]
+        if crossing:
+            wh = min(ask_left, bid_left)
+            ask_left -= wh
+            bid_left -= wh
+            if rules.self_trade or ask.owner != bid.owner:
+                last = [ask_key[2], ask_key[3], bid_key[2], bid_key[3]]
+            if ask_left == 0:
+                at += 1
+                ask_left = asks[at][1].left if at < len(asks) else 0
+            if bid_left == 0:
+                to += 1
+                bid_left = bids[to][1].left if to < len(bids) else 0
+    state = state.replace(last=last)
+    ended = (at == len(asks) and at < ORDERS_PER_CALL) or (to == len(bids) and to < ORDERS_PER_CALL)
+    if ended or not crossing:
+        return (priced(rules, slot, stage, state), at + to + 1)
+    state = state.replace(
+        lefts=[ask_left, bid_left], ask_cursor=cursor_at(asks, at, state.ask_cursor),
+        bid_cursor=cursor_at(bids, to, state.bid_cursor),
+    )
+    return (state, at + to + 1)
+
+
+def priced(rules: Rules, slot: u64, stage: u64, state: State) -> State:
+    """`prices` of the stage: what sellers get and buyers pay, and the place (rank, seq) of the first ask and of the first
+    bid that stay out. Nothing crosses: the stage is over."""
+    last = state.last
+    state = state.replace(lefts=[], last=[], ask_cursor=[], bid_cursor=[])
+    if len(last) == 0:
+        return after_match(rules, slot, stage, state)
+    ask_price = last[0]
+    bid_price = RANK_TOP - last[2]
+    prices = [(ask_price + bid_price) // 2, (ask_price + bid_price) // 2, last[0], last[1] + 1, last[2], last[3] + 1]
+    if rules.pricing == MCAFEE:
+        queue = ASKS if stage == 1 else STAGE_TWO
+        asks = book.keys((slot, queue), after=(slot, queue, last[0], last[1]), limit=1)
+        bids = book.keys((slot, queue + 1), after=(slot, queue + 1, last[2], last[3]), limit=1)
+        middle = NO_PRICE
+        if len(asks) > 0 and len(bids) > 0:
+            middle = (asks[0][2] + RANK_TOP - bids[0][2]) // 2
+        if ask_price <= middle <= bid_price:
+            prices = [middle, middle, last[0], last[1] + 1, last[2], last[3] + 1]
+        else:
+            prices = [ask_price, bid_price, last[0], last[1], last[2], last[3]]
+    emit(StagePriced, slot=slot, stage=stage, sell_price=prices[0], buy_price=prices[1])
+    return state.replace(prices=prices)
+
+
+def admitted(rows: list, rank: u64, seq: u64) -> list:
+    """The rows before a place."""
+    return [item for item in rows if item[0][2] < rank or (item[0][2] == rank and item[0][3] < seq)]
 
 
 def fill(slot: u64, key, order: Order, left: u64, money: int) -> None:
@@ -91,10 +168,18 @@ def fill(slot: u64, key, order: Order, left: u64, money: int) -> None:
 
 
 def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tuple:
-    """Asks by rank; each takes the bids by rank while they cross, passing at most `MAX_PASSED` of its own owner."""
+    """Asks by rank; each takes the bids by rank while they cross, passing at most `MAX_PASSED` of its own owner. Where
+    the stage has prices, only what was admitted to them trades, and all of it crosses."""
     queue = ASKS if stage == 1 else STAGE_TWO
     asks = book.items((slot, queue), after=after_key(slot, queue, state.ask_cursor), limit=ORDERS_PER_CALL)
     bids = book.items((slot, queue + 1), after=after_key(slot, queue + 1, state.bid_cursor), limit=ORDERS_PER_CALL)
+    sell_price: u64 = 0
+    buy_price: u64 = 0
+    midpoint = len(state.prices) == 0
+    if not midpoint:
+        sell_price, buy_price, ask_rank, ask_seq, bid_rank, bid_seq = state.prices
+        asks = admitted(asks, ask_rank, ask_seq)
+        bids = admitted(bids, bid_rank, bid_seq)
     count = len(bids)
     more = count == ORDERS_PER_CALL
     finished = count == 0
@@ -103,10 +188,12 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
     trades = 0
     traded_wh = 0
     traded_money = 0
+    surplus = 0
     price_sum = 0
     value = 0
     large_wh = 0
     large_value = 0
+    made = []
     first = 0
     index = 0
     while index < len(asks) and not finished:
@@ -130,23 +217,32 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
                     at += 1
                 else:
                     wh: u64 = min(left, bid_left[at])
-                    price = (ask_key[2] + bid_price) // 2
-                    worth = price * wh
-                    money = worth // 1000
+                    extra = 0
+                    if midpoint:
+                        price = (ask_key[2] + bid_price) // 2
+                        worth = price * wh
+                        money = worth // 1000
+                    else:
+                        price = sell_price
+                        worth = (sell_price + buy_price) // 2 * wh
+                        money = price * wh // 1000
+                        extra = buy_price * wh // 1000 - money
+                        surplus += extra
                     left -= wh
                     bid_left[at] -= wh
                     income += money
-                    bid_money[at] += money
+                    bid_money[at] += money + extra
                     trades += 1
                     traded_wh += wh
                     traded_money += money
-                    price_sum += price
+                    price_sum += price if midpoint else (sell_price + buy_price) // 2
                     value += worth
                     large_wh += wh if wh >= SMALL_TRADE_WH else 0
                     large_value += worth if wh >= SMALL_TRADE_WH else 0
+                    made.append([ask.meter, bid.meter, wh, price, money, extra])
                     emit(
                         Trade, slot=slot, stage=stage, seller=ask.meter, buyer=bid.meter, wh=wh, price=price,
-                        money=money, sell_seq=ask_key[3], buy_seq=bid_key[3],
+                        money=money, surplus=extra, sell_seq=ask_key[3], buy_seq=bid_key[3],
                     )
         if left < ask.left:
             fill(slot, ask_key, ask, left, income)
@@ -162,13 +258,15 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
         bid_key, bid = bids[at]
         if bid_left[at] < bid.left:
             fill(slot, bid_key, bid, bid_left[at], bid_money[at])
+    if trades > 0:
+        deals[(slot, state.trades)] = made
     sums = Sums(
-        trades=trades, wh=traded_wh, money=traded_money, price_sum=price_sum, value=value, large_wh=large_wh,
-        large_value=large_value,
+        trades=trades, wh=traded_wh, money=traded_money, surplus=surplus, price_sum=price_sum, value=value,
+        large_wh=large_wh, large_value=large_value,
     )
     state = counted(state, stage, sums)
     if finished or (index == len(asks) and index < ORDERS_PER_CALL):
-        state = after_match(rules, slot, stage, state.replace(ask_cursor=[], bid_cursor=[]))
+        state = after_match(rules, slot, stage, state.replace(ask_cursor=[], bid_cursor=[], prices=[]))
     else:
         state = state.replace(
             ask_cursor=cursor_at(asks, index, state.ask_cursor), bid_cursor=cursor_at(bids, first, state.bid_cursor),
@@ -187,7 +285,7 @@ def cursor_at(rows: list, done: int, before: list) -> list:
 def counted(state: State, stage: int, sums: Sums) -> State:
     state = state.replace(
         trades=state.trades + sums.trades, traded_wh=state.traded_wh + sums.wh,
-        traded_money=state.traded_money + sums.money,
+        traded_money=state.traded_money + sums.money, surplus=state.surplus + sums.surplus,
     )
     if stage == 1:
         state = state.replace(

@@ -70,7 +70,8 @@ def own_order(slot: int, side: str, price: int, seq: int, desk: Desk | None) -> 
 
 @export
 def withdraw_order(slot: int, side: str, price: int, seq: int) -> int:
-    """Take an order out of the book before T1. Returns the escrow released."""
+    """Take an order out of the book before T1. Returns the escrow released. Where orders are sealed this costs their
+    deposit, as not to reveal them does: others' orders may be read by now, and looking must not be free."""
     rules = rules_cell.get()
     require(start_of(rules, slot) - ctx.market_time_ms > rules.t1_ms, "ORDER_LATE")
     desk = desks.get(ctx.sender)
@@ -79,7 +80,11 @@ def withdraw_order(slot: int, side: str, price: int, seq: int) -> int:
     del book[found[0]]
     released = amount(order.cover, order.wh)
     call("token", "settle", [[desk.account, released, 0]])
-    emit(OrderWithdrawn, slot=slot, seq=seq, meter=order.meter, wh=order.wh, released=released)
+    lost = rules.deposit if rules.sealed else 0
+    if lost > 0:
+        call("token", "lock", desk.account, lost)
+        call("token", "settle", [[desk.account, lost, -lost], [community_account.get(), 0, lost]])
+    emit(OrderWithdrawn, slot=slot, seq=seq, meter=order.meter, wh=order.wh, released=released, deposit=lost)
     return released
 
 
@@ -87,12 +92,23 @@ def withdraw_order(slot: int, side: str, price: int, seq: int) -> int:
 def requote_order(slot: int, side: str, price: int, seq: int, new_price: int) -> None:
     """Give an order left over from stage 1 its price for stage 2: once, between T1 and T2, with cover at that price."""
     rules = rules_cell.get()
+    require(not rules.sealed, "SEALED")
+    before_stage_two(rules, slot)
+    apply_quote(rules, desks.get(ctx.sender), slot, side, price, seq, new_price)
+
+
+def before_stage_two(rules: Rules, slot: int) -> int:
+    """How long delivery is away, ms, if stage 2 of `slot` is still to come."""
     state = states.get(slot)
     if state is None or state.phase != BETWEEN:
         revert("NO_STAGE_TWO")
-    require(start_of(rules, slot) - ctx.market_time_ms > rules.t2_ms, "ORDER_LATE")
+    left = start_of(rules, slot) - ctx.market_time_ms
+    require(left > rules.t2_ms, "ORDER_LATE")
+    return left
+
+
+def apply_quote(rules: Rules, desk: Desk | None, slot: int, side: str, price: int, seq: int, new_price: int) -> None:
     require(0 <= new_price <= rules.max_price, "BAD_PRICE")
-    desk = desks.get(ctx.sender)
     found = own_order(slot, side, price, seq, desk)
     order = found[1]
     require(desk.active, "SUSPENDED")
@@ -123,11 +139,23 @@ def commit_order(slot: int, commitment: bytes) -> None:
     left = start_of(rules, slot) - ctx.market_time_ms
     require(left <= rules.open_ms and rules.first_slot <= slot <= rules.last_slot, "WINDOW_CLOSED")
     require(left > rules.reveal_ms, "ORDER_LATE")
+    keep_commitment(rules, desk, slot, commitment)
+
+
+def keep_commitment(rules: Rules, desk: Desk, slot: int, commitment: bytes) -> None:
     key = (slot, ctx.sender, commitment)
     require(key not in commitments, "COMMITTED")
     commitments[key] = rules.deposit
     call("token", "lock", desk.account, rules.deposit)
     emit(OrderCommitted, slot=slot, meter=desk.meter, commitment=commitment, deposit=rules.deposit)
+
+
+def open_commitment(desk: Desk, slot: int, text: bytes) -> None:
+    """The sender showed what it committed to; its deposit returns."""
+    key = (slot, ctx.sender, sha256(text))
+    require(key in commitments, "NO_COMMITMENT")
+    call("token", "settle", [[desk.account, commitments[key], 0]])
+    del commitments[key]
 
 
 @export
@@ -148,8 +176,34 @@ def reveal_order(slot: int, side: str, wh: int, price: int, requote: str, nonce:
     if requote == "reference":
         again = 1
     text = flags.to_bytes(1, "big") + wh.to_bytes(8, "big") + price.to_bytes(8, "big") + again.to_bytes(1, "big")
-    key = (slot, ctx.sender, sha256(text + nonce + ctx.sender + slot.to_bytes(8, "big")))
-    require(key in commitments, "NO_COMMITMENT")
-    call("token", "settle", [[desk.account, commitments[key], 0]])
-    del commitments[key]
+    open_commitment(desk, slot, text + nonce + ctx.sender + slot.to_bytes(8, "big"))
     return admit(rules, desk, slot, side, wh, price, requote)
+
+
+@export
+def commit_requote(slot: int, commitment: bytes) -> None:
+    """Commit to a price for stage 2 by SHA-256(seq 8 | new price 8 | nonce 32 | sender 32 | slot 8), big-endian, in the
+    first half of the time between T1 and T2."""
+    rules = rules_cell.get()
+    require(rules.sealed, "NOT_SEALED")
+    desk = desks.get(ctx.sender)
+    if desk is None:
+        revert("NOT_MEMBER")
+    require(desk.active, "SUSPENDED")
+    require(len(commitment) == 32, "BAD_COMMITMENT")
+    require(before_stage_two(rules, slot) > rules.requote_ms, "ORDER_LATE")
+    keep_commitment(rules, desk, slot, commitment)
+
+
+@export
+def reveal_requote(slot: int, side: str, price: int, seq: int, new_price: int, nonce: bytes) -> None:
+    """Open a commitment to a price for stage 2 in the second half; its deposit returns, the order has that price."""
+    rules = rules_cell.get()
+    desk = desks.get(ctx.sender)
+    if desk is None:
+        revert("NOT_MEMBER")
+    require(before_stage_two(rules, slot) <= rules.requote_ms, "WINDOW_CLOSED")
+    require(len(nonce) == 32 and 0 <= seq < 2**64 and 0 <= new_price <= rules.max_price, "BAD_REVEAL")
+    text = seq.to_bytes(8, "big") + new_price.to_bytes(8, "big") + nonce + ctx.sender + slot.to_bytes(8, "big")
+    open_commitment(desk, slot, text)
+    apply_quote(rules, desk, slot, side, price, seq, new_price)

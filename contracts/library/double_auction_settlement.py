@@ -118,20 +118,24 @@ def settle_meter(rules: Rules, slot: int, meter: Address, reading: list, moves: 
 
 
 def close_settlement(slot: int, totals: Totals) -> None:
-    """The laws of the slot: trades balance in energy and money, members + grid = 0, use - generation = sales - purchases."""
+    """The laws of the slot: trades balance in energy and money, members + grid + surplus = 0, use - generation = sales - purchases."""
     members_net = totals.receipts - totals.payments + totals.grid_income - totals.grid_cost
     grid_net = totals.grid_cost - totals.grid_income
-    require(totals.sold_wh == totals.bought_wh and totals.receipts == totals.payments, "TRADES_UNBALANCED")
-    require(members_net + grid_net == 0, "MONEY_NOT_CONSERVED")
+    surplus = states[slot].surplus
+    paid = totals.receipts + surplus
+    require(totals.sold_wh == totals.bought_wh and totals.payments == paid, "TRADES_UNBALANCED")
+    require(members_net + grid_net + surplus == 0, "MONEY_NOT_CONSERVED")
     require(
         totals.use_wh - totals.generation_wh == totals.grid_buy_wh - totals.grid_sell_wh, "ENERGY_NOT_CONSERVED"
     )
+    if surplus > 0:
+        call("token", "settle", [[ctx.self_address, 0, -surplus], [community_account.get(), 0, surplus]])
     states[slot] = states[slot].replace(phase=SETTLED)
     emit(
         SlotSettled, slot=slot, meters=totals.meters, estimated=totals.estimated, generation_wh=totals.generation_wh,
         use_wh=totals.use_wh, traded_wh=totals.sold_wh, grid_sales_wh=totals.grid_buy_wh,
         grid_purchases_wh=totals.grid_sell_wh, trade_money=totals.payments, grid_sales_money=totals.grid_cost,
-        grid_purchases_money=totals.grid_income, members_net=members_net, grid_net=grid_net,
+        grid_purchases_money=totals.grid_income, members_net=members_net, grid_net=grid_net, surplus=surplus,
     )
 
 

@@ -11,6 +11,7 @@ def slot(number: u64) -> dict:
         "phase": PHASES[0],
         "open_ms": start - rules.open_ms,
         "t1_ms": start - rules.t1_ms,
+        "requote_ms": start - rules.requote_ms,
         "t2_ms": start - rules.t2_ms,
         "start_ms": start,
         "end_ms": end,
@@ -19,6 +20,7 @@ def slot(number: u64) -> dict:
         "trades": 0,
         "traded_wh": 0,
         "traded_money": 0,
+        "surplus": 0,
         "pa": None,
     }
     state = states.get(number)
@@ -27,6 +29,7 @@ def slot(number: u64) -> dict:
         shown["trades"] = state.trades
         shown["traded_wh"] = state.traded_wh
         shown["traded_money"] = state.traded_money
+        shown["surplus"] = state.surplus
         shown["pa"] = pa_or_none(state)
     return shown
 
@@ -56,6 +59,16 @@ def book_of(slot: u64, side: str, limit: int) -> list:
             if base == BIDS:
                 price = RANK_TOP - price
             rows.append({"seq": key[3], "meter": order.meter, "wh": order.wh, "left_wh": order.left, "price": price})
+    return rows
+
+
+@view
+def trades_of(slot: u64) -> list:
+    """Trades in match order: meters of seller and buyer, Wh, price, money, and what the buyer pays beyond it. Kept a batch at a time."""
+    rows = []
+    for item in deals.items((slot,)):
+        for row in item[1]:
+            rows.append({"seller": row[0], "buyer": row[1], "wh": row[2], "price": row[3], "money": row[4], "surplus": row[5]})
     return rows
 
 
@@ -90,7 +103,7 @@ def settlement(slot: u64, meter: Address) -> dict | None:
 @view
 def corrections_of(slot: u64, meter: Address) -> list:
     rows = []
-    for item in corrections.items((slot, meter), limit=MAX_CORRECTIONS + 1):
+    for item in corrections.items((slot, meter), limit=MAX_CORRECTIONS + 2):
         rows.append(shown_settlement(item[1]))
     return rows
 
@@ -117,5 +130,6 @@ def parameters() -> dict:
         "self_trade": rules.self_trade,
         "sealed": rules.sealed,
         "deposit": rules.deposit,
+        "pricing": PRICINGS[rules.pricing],
         "grid": grid_account.get(),
     }

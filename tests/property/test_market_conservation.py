@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_world import AUCTION, MarketWorld, address, meter
-from naive_market import clear, settle
+from naive_market import amount, clear, settle
 
 FEED, RETAIL = 450_000, 670_000
 SLOT = 5
@@ -38,6 +38,7 @@ market = st.fixed_dictionaries(
         "quotes": st.lists(st.tuples(st.integers(0, 23), st.integers(400_000, 800_000)), max_size=8),
         "hardened": st.booleans(),
         "self_trade": st.booleans(),
+        "pricing": st.sampled_from(("midpoint", "clear", "mcafee")),
     }
 )
 
@@ -74,7 +75,7 @@ def requote(world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any
 
 
 def trade_rows(world: MarketWorld, stage: int) -> list[dict[str, Any]]:
-    names = ("seller", "buyer", "wh", "price", "sell_seq", "buy_seq")
+    names = ("seller", "buyer", "wh", "price", "surplus", "sell_seq", "buy_seq")
     return [{name: event[name] for name in names} for event in world.events("Trade", slot=SLOT, stage=stage)]
 
 
@@ -82,13 +83,28 @@ def compare_clearing(
     world: MarketWorld, case: dict[str, Any], orders: list[dict[str, Any]], quotes: dict[int, int]
 ) -> list[dict[str, Any]]:
     options = {"hardened": case["hardened"], "self_trade": case["self_trade"], "quotes": quotes}
-    model = clear(orders, feed=FEED, retail=RETAIL, **options)
-    assert trade_rows(world, 1) == model["stage1"]
-    assert trade_rows(world, 2) == model["stage2"]
+    model = clear(orders, feed=FEED, retail=RETAIL, pricing=case["pricing"], **options)
+    for stage in (1, 2):
+        found = trade_rows(world, stage)
+        assert found == [{name: trade[name] for name in trade if name != "mark"} for trade in model[f"stage{stage}"]]
+        within_limits(orders, quotes, model["pa"], found)
     (cleared,) = world.events("SlotCleared", slot=SLOT)
     assert (cleared["pa"], cleared["unsold_wh"], cleared["unmet_wh"]) == (model["pa"], model["unsold"], model["unmet"])
     assert {event["seq"]: event["left_wh"] for event in world.events("OrderExpired", slot=SLOT)} == model["left"]
     return [*model["stage1"], *model["stage2"]]
+
+
+def within_limits(orders: list[dict], quotes: dict[int, int], pa: int | None, trades: list[dict[str, Any]]) -> None:
+    """Nobody sells below or buys above what it said, as it stands after the reference price is known."""
+    worst = {}
+    for order in orders:
+        worst[order["seq"]] = {order["price"], quotes.get(order["seq"], order["price"])}
+        if order["requote"] == "reference" and pa is not None:
+            worst[order["seq"]].add(max(pa, FEED) if order["side"] == "sell" else min(pa, RETAIL))
+    for trade in trades:
+        assert amount(min(worst[trade["sell_seq"]]), trade["wh"]) <= amount(trade["price"], trade["wh"])
+        paid = amount(trade["price"], trade["wh"]) + trade["surplus"]
+        assert paid <= amount(max(worst[trade["buy_seq"]]), trade["wh"])
 
 
 def compare_settlement(world: MarketWorld, case: dict[str, Any], trades: list[dict[str, Any]]) -> None:
@@ -109,14 +125,18 @@ def compare_settlement(world: MarketWorld, case: dict[str, Any], trades: list[di
     use = sum(value[1] for value in readings.values())
     assert (total["generation_wh"], total["use_wh"]) == (generation, use)
     assert use - generation == total["grid_sales_wh"] - total["grid_purchases_wh"]
-    assert total["members_net"] + total["grid_net"] == 0
+    assert total["members_net"] + total["grid_net"] + total["surplus"] == 0
+    assert total["surplus"] == sum(trade["surplus"] for trade in trades)
+    assert world.accounts().get(address("community"), (0, 0, 0)) == (total["surplus"], 0, 0)
+    assert case["pricing"] == "mcafee" or total["surplus"] == 0
     assert total["members_net"] == sum(event["net"] for event in world.events("Settled", slot=SLOT))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(case=market)
 def test_random_markets_equal_the_naive_model_and_conserve(case: dict[str, Any]) -> None:
-    world = MarketWorld(first_slot=SLOT, last_slot=SLOT, hardened_pa=case["hardened"], self_trade=case["self_trade"])
+    options = {"hardened_pa": case["hardened"], "self_trade": case["self_trade"], "pricing": case["pricing"]}
+    world = MarketWorld(first_slot=SLOT, last_slot=SLOT, **options)
     for index, name in enumerate(NAMES):
         world.member(name, funds=10**9, legal_owner="firm" if case["owners"][index] == "firm" else name)
     world.go_slot(SLOT, -4)

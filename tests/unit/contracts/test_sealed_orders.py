@@ -12,6 +12,7 @@ SENDER, NONCE = bytes(range(32)), bytes(range(100, 132))
 def test_texts_of_orders() -> None:
     assert sealed.auction_order("buy", 500, 620_000, "reference").hex() == "0100000000000001f400000000000975e001"
     assert sealed.auction_order("sell", 1, 2, "keep").hex() == "000000000000000001000000000000000200"
+    assert sealed.auction_quote(3, 540_000).hex() == "00000000000000030000000000083d60"
     assert sealed.community_bid(3, 500, 120_000).hex() == "000000000000000300000000000001f4000000000001d4c0"
     assert sealed.matching_order("request", 2_000, 7).hex() == "0100000000000007d00000000000000007"
     assert sealed.matching_order("offer", 2_000, 7)[:1] == b"\0"
