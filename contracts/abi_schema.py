@@ -101,10 +101,11 @@ def _fields(fields: dict[str, Shape]) -> dict[str, Any]:
 
 def _entry(contract: Contract, function: Function) -> dict[str, Any]:
     parameters = []
-    for found in function.parameters:
+    for found in function.by_place:
         schema = {"title": found.name, **schema_of(found.shape)}
         parameters.append(schema if found.default is MISSING else {**schema, "default": to_json(found.default)})
-    least = sum(1 for found in function.parameters if found.default is MISSING)
+    least = sum(1 for found in function.by_place if found.default is MISSING)
+    further = False if function.rest is None else schema_of(function.rest.each)
     codes = error_codes(contract, function.name)
     return {
         "role": function.role,
@@ -112,7 +113,7 @@ def _entry(contract: Contract, function: Function) -> dict[str, Any]:
         "auth": list(function.auth),
         "signers": [function.signer] if function.signer else [],
         "reentrant": function.reentrant,
-        "arguments": {"type": "array", "prefixItems": parameters, "items": False, "minItems": least},
+        "arguments": {"type": "array", "prefixItems": parameters, "items": further, "minItems": least},
         "returns": schema_of(function.returns),
         "errors": {"codes": list(codes.own), "more": codes.more},
     }

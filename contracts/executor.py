@@ -31,6 +31,7 @@ from contracts.state_format import (
     scheduled_subject,
     well_named,
 )
+from contracts.typed_json import typed_arguments
 from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import use_nonce
 from ledger.codec import decode
@@ -203,10 +204,19 @@ class Executor:
 
     # reading
 
-    def query(self, view: StateReader, contract: str, entry: str, arguments: list[Value], block: BlockContext) -> Value:
-        """The value of a @view, free and without trace, under a local gas limit. Raise `QueryFailed` with a code,
-        `ValueRefused` for arguments that are no values."""
-        raw = encode_value(arguments)
+    def query(
+        self,
+        view: StateReader,
+        contract: str,
+        entry: str,
+        arguments: list[Value],
+        block: BlockContext,
+        *,
+        as_json: bool = False,
+    ) -> Value:
+        """The value of a @view, free and without trace, under a local gas limit. `as_json`: arguments are parsed JSON,
+        read by the types of the view. Raise `QueryFailed` with a code, `ValueRefused` for what is no value."""
+        raw = b"" if as_json else encode_value(arguments)
         machine = make_machine(self.clock, self.limits) if self._machine.stack else self._machine
         machine.open_reader(view, block)
         try:
@@ -218,6 +228,10 @@ class Executor:
                 raise no_entry(contract, entry, instance.entries)
             if found.role != "view":
                 raise no_view(contract, found, instance.entries)
+            if as_json:
+                declared = instance.program.contract
+                arguments = typed_arguments(arguments, declared.functions[entry], declared.records)
+                raw = encode_value(arguments)
             meter = machine.meter
             meter.gas, meter.mem, meter.events = self.limits.query_gas, PYC1.memory, []
             machine.stack.clear()

@@ -174,8 +174,11 @@ class Node:
             refusals=[] if self.network is None else self.network.refusals(),
         )
 
-    def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
-        """Ask a view of the state at a height (the head, if None). Any thread. Raise `GridchainError`."""
+    def query(
+        self, contract: str, entry: str, arguments: list[Value], height: int | None = None, *, as_json: bool = False
+    ) -> Value:
+        """Ask a view of the state at a height (the head, if None). `as_json`: arguments are parsed JSON, read by the
+        types of the view. Any thread. Raise `GridchainError`."""
         with self._asking, self.chain.view(height) as view:
             header = view.chain.header(view.height)
             if header is None:
@@ -188,7 +191,7 @@ class Node:
                 )
             market_ms = self.executor.clock.market_time(header.time_ms)
             context = BlockContext(self._chain_id, header.height, header.time_ms, market_ms)
-            return self.executor.query(view.state, contract, entry, arguments, context)
+            return self.executor.query(view.state, contract, entry, arguments, context, as_json=as_json)
 
     def state(self, key: bytes, height: int | None = None) -> bytes | None:
         """A value of committed state. Raise `StoreError` if that height is not kept."""

@@ -116,8 +116,10 @@ class ApiNode(Protocol):
     def status(self) -> Any:
         """`node.node.NodeStatus`."""
 
-    def query(self, contract: str, entry: str, arguments: list[Value], height: int | None = None) -> Value:
-        """Ask a view; on any thread."""
+    def query(
+        self, contract: str, entry: str, arguments: list[Value], height: int | None = None, *, as_json: bool = False
+    ) -> Value:
+        """Ask a view; on any thread. `as_json`: arguments are parsed JSON, read by the types of the view."""
 
     def state(self, key: bytes, height: int | None = None) -> bytes | None:
         """A value of committed state."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from contracts.values import Value, encode_value, from_json, to_json
+from contracts.values import encode_value, to_json
 from ledger.codec import encode
 from node.api.access import CONTEXT, ApiContext
 from node.api.models import AccountView, ContractAnswer, SettlementProofView, StateView
@@ -50,23 +50,23 @@ async def contract(request: web.Request, query: ContractQuery) -> web.Response:
     height = _height(context, query.height)
     arguments = _arguments(query.args)
     # A view may use up its gas limit, which takes milliseconds: not on the loop.
-    value = await asyncio.to_thread(context.node.query, name, view, arguments, height)
+    value = await asyncio.to_thread(context.node.query, name, view, arguments, height, as_json=True)
     encoded = "0x" + encode_value(value).hex()
     answer = ContractAnswer(contract=name, view=view, height=height, value=to_json(value), encoded=encoded)
     return web.Response(text=answer.model_dump_json(), content_type="application/json")
 
 
-def _arguments(text: str) -> list[Value]:
+def _arguments(text: str) -> list[Any]:
+    """Parsed JSON; what it means is up to the types of the view."""
     try:
         parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
-        values = from_json(parsed)
     except (ValueError, RecursionError) as error:
         raise Refused(
             "args is not JSON", code="BAD_ARGS", expected="a JSON array", found=str(error)[:120], fix=_ARGS_FIX
         ) from None
     if not isinstance(parsed, list):
         raise Refused("args is not a list", code="BAD_ARGS", expected="a JSON array", found=text[:80], fix=_ARGS_FIX)
-    return list(values)
+    return parsed
 
 
 def _no_float(text: str) -> int:

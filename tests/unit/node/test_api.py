@@ -106,6 +106,7 @@ async def test_a_transaction_is_unknown_then_pending_then_committed(tmp_path):
         receipt = await client.transaction(identity)
         assert isinstance(receipt, ReceiptView)
         assert (receipt.height, receipt.ok) == (outcome.height, True)
+        assert (receipt.gas_version, receipt.language, receipt.gas > 0) == (1, "pyc/1", True)
 
 
 async def test_health_and_metrics(web):
