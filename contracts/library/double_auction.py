@@ -71,6 +71,9 @@ State = record(
 Sums = record(
     "Sums", trades=u64, wh=u64, money=u256, surplus=u256, price_sum=u256, value=u256, large_wh=u64, large_value=u256,
 )
+Deals = record(
+    "Deals", sellers=list[Address], buyers=list[Address], wh=list[u64], prices=list[u64], surplus=list[u64],
+)
 Totals = record(
     "Totals", cursor=bytes, meters=u64, estimated=u64, sold_wh=u64, bought_wh=u64, generation_wh=u64, use_wh=u64,
     grid_buy_wh=u64, grid_sell_wh=u64, receipts=u256, payments=u256, grid_cost=u256, grid_income=u256,
@@ -90,7 +93,7 @@ next_seq = Var(u64, default=0)
 book = Map((u64, u64, u64, u64), Order)
 positions = Map((u64, Address), Position)
 commitments = Map((u64, Address, bytes), u64)
-deals = Map((u64, u64), list[list])
+deals = Map((u64, u64), Deals)
 states = Map(u64, State)
 totals_of = Map(u64, Totals)
 settlements = Map((u64, Address), Settlement)

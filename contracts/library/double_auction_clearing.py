@@ -193,7 +193,11 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
     value = 0
     large_wh = 0
     large_value = 0
-    made = []
+    sellers = []
+    buyers = []
+    volumes = []
+    prices = []
+    surpluses = []
     first = 0
     index = 0
     while index < len(asks) and not finished:
@@ -239,7 +243,11 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
                     value += worth
                     large_wh += wh if wh >= SMALL_TRADE_WH else 0
                     large_value += worth if wh >= SMALL_TRADE_WH else 0
-                    made.append([ask.meter, bid.meter, wh, price, money, extra])
+                    sellers.append(ask.meter)
+                    buyers.append(bid.meter)
+                    volumes.append(wh)
+                    prices.append(price)
+                    surpluses.append(extra)
                     emit(
                         Trade, slot=slot, stage=stage, seller=ask.meter, buyer=bid.meter, wh=wh, price=price,
                         money=money, surplus=extra, sell_seq=ask_key[3], buy_seq=bid_key[3],
@@ -259,7 +267,9 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
         if bid_left[at] < bid.left:
             fill(slot, bid_key, bid, bid_left[at], bid_money[at])
     if trades > 0:
-        deals[(slot, state.trades)] = made
+        deals[(slot, state.trades)] = Deals(
+            sellers=sellers, buyers=buyers, wh=volumes, prices=prices, surplus=surpluses,
+        )
     sums = Sums(
         trades=trades, wh=traded_wh, money=traded_money, surplus=surplus, price_sum=price_sum, value=value,
         large_wh=large_wh, large_value=large_value,

@@ -64,11 +64,19 @@ def book_of(slot: u64, side: str, limit: int) -> list:
 
 @view
 def trades_of(slot: u64) -> list:
-    """Trades in match order: meters of seller and buyer, Wh, price, money, and what the buyer pays beyond it. Kept a batch at a time."""
+    """Trades in match order: meters of seller and buyer, Wh, price, what the buyer pays beyond it. Kept a batch at a time."""
     rows = []
     for item in deals.items((slot,)):
-        for row in item[1]:
-            rows.append({"seller": row[0], "buyer": row[1], "wh": row[2], "price": row[3], "money": row[4], "surplus": row[5]})
+        batch = item[1]
+        sellers, buyers, wh, prices = batch.sellers, batch.buyers, batch.wh, batch.prices
+        surplus = batch.surplus
+        for at in range(len(wh)):
+            rows.append(
+                {
+                    "seller": sellers[at], "buyer": buyers[at], "wh": wh[at], "price": prices[at],
+                    "surplus": surplus[at],
+                }
+            )
     return rows
 
 
