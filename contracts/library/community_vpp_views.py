@@ -103,6 +103,17 @@ def trades_of(slot: u64) -> list:
 
 
 @view
+def pool_of(slot: u64) -> dict:
+    """What the excess pool moved in a slot, as first settled: giver, taker, Wh, and its price."""
+    options = rules_cell.get().options
+    moves = [
+        {"giver": item[1].giver, "taker": item[1].taker, "wh": item[1].wh}
+        for item in pool_moves.items((slot,), limit=2 * MAX_METERS)
+    ]
+    return {"price": (options.sbp + options.ssp) // 2, "moves": moves}
+
+
+@view
 def performance_of(meter: Address) -> dict:
     """Good slots, slots outside the band, the fee discount in ppm, and whether a waiver is held for the next trade."""
     score = scores.get(meter)

@@ -326,6 +326,20 @@ def owner_of(meter: Address) -> Address | None:
 
 
 @view
+def sources_of(meter: Address) -> str:
+    """What a meter can deliver from: its device types other than load, joined by `+` (`pv`, `pv+storage`); `load` if it has
+    no other, which cannot generate. Shown by trades, vouchers and bills."""
+    account = account_of_meter.get(meter)
+    if account is None:
+        return ""
+    devices = members_by_account[account].devices
+    found = [device for device in DEVICES if device != "load" and device in devices]
+    if len(found) == 0:
+        return "load"
+    return "+".join(found)
+
+
+@view
 def role_of(address: Address) -> str:
     institutions = institution_cell.get()
     if address == institutions.energy_bureau:

@@ -3,13 +3,13 @@
 
 @export(scheduled=True)
 def end_delivery(due: int, slot: int) -> None:
-    """Delivery is over. Gateways wait for this committed event, never for a clock of their own, to post readings."""
+    """Delivery is over: gateways wait for this event to post readings."""
     emit(SlotDelivered, slot=slot, end_ms=due)
 
 
 @export(scheduled=True)
 def settle_slot(due: int, slot: int, final: bool) -> None:
-    """Settle if all readings are in or this is the final call; else wait until the late slots have passed."""
+    """Settle if all readings are in or at the final call; else wait for the late slots."""
     hour = hours[slot]
     if hour.phase != MATCHED:
         return
@@ -24,14 +24,14 @@ def settle_slot(due: int, slot: int, final: bool) -> None:
 
 @export(scheduled=True)
 def settle_again(due: int, slot: int) -> None:
-    """Run the settlement once more on the readings as they are now, and book what differs."""
+    """Settle once more on the readings as they are now, and book what differs."""
     del again[slot]
     settle_all(slot, [item[0][1] for item in settlements.items((slot,), limit=MAX_METERS)], False)
 
 
 @export
 def on_reading(slot: int, meter: Address, generation_wh: int, use_wh: int, complete: bool) -> None:
-    """A reading after the grace time: settle the slot if it was the last one, settle it again if it is settled."""
+    """A late reading: settle if it was the last one, settle again what is settled."""
     require(ctx.sender == contract_address("metering"), "NOT_ALLOWED")
     hour = hours.get(slot)
     if hour is None:
@@ -87,20 +87,25 @@ def metered_for(slot: int, names: list) -> tuple:
     return (generation, use, expected, estimated)
 
 
+@view
+def nettings_of(slot: u64) -> list:
+    """[seller, buyer, Wh, price] of netted producers."""
+    return [
+        [item[1].seller, item[1].buyer, item[1].wh, item[1].price]
+        for item in nettings.items((slot,), limit=MAX_PRODUCERS * MAX_PRODUCERS)
+    ]
+
+
 def settle_all(slot: int, names: list, first: bool) -> None:
-    """Settle a whole slot by the rules on the readings as they are, book it, count deliveries, check the laws."""
+    """Settle a slot on the readings as they are, book it, count deliveries, check the laws."""
     rules = rules_cell.get()
     hour = hours[slot]
     book = book_for(slot, names)
     metered = metered_for(slot, names)
     rows = [item[1] for item in matches.items((slot,), limit=MAX_METERS * MAX_PRODUCERS)]
     taken = [[row.producer, row.prosumer, row.wh, row.surplus, row.price] for row in rows]
-    netted = [
-        [item[1].seller, item[1].buyer, item[1].wh, item[1].price]
-        for item in nettings.items((slot,), limit=MAX_PRODUCERS * MAX_PRODUCERS)
-    ]
     terms = [hour.da_price, rules.feed, rules.retail, rules.options.metered]
-    done = settled_hour(terms, book, taken, netted, metered)
+    done = settled_hour(terms, book, taken, nettings_of(slot), metered)
     check_laws(slot, names, done[0], metered, first, sum([row[0] for row in done[1]]))
     given = deliveries(slot, rows, done[1])
     moves = []
