@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
+from contracts.library_shared import TRADING, shared_arguments
 from contracts.state_format import GOVERNANCE, LIFECYCLE
 from contracts.values import Value, decode_value, encode_value
 from contracts.wind_mode import WindMode
@@ -35,6 +36,9 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "token": ("tokens.py",),
     "metering": ("metering.py",),
     "routing": ("routing.py", "routing_views.py"),
+    "bilateral": ("bilateral.py",),
+    "bills": ("bills.py", "bills_views.py"),
+    "vouchers": ("vouchers.py",),
     "wind_rules": ("wind_rules.py", "wind_day.py"),
     "wind": (
         "wind.py",
@@ -243,7 +247,7 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
     registry: list[Value] = [
         who.energy_bureau, who.grid_company, who.notary, who.trading_center, ["metering", market.name], [market.name],
     ]  # fmt: skip
-    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, [market.name]]
+    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, [market.name, *TRADING]]
     metering: list[Value] = [
         *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, [market.name],
     ]  # fmt: skip
@@ -251,22 +255,24 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         _installation("registry", registry, ("metering", market.name)),
         _installation("token", token, ()),
         _installation("metering", metering, (market.name,)),
-        *_asked_by(parameters, market.name),
+        *_asked_by(market.name),
         market,
+        *_shared(parameters, market.name, slots),
     ]
 
 
-def _asked_by(parameters: LibraryParameters, market: str) -> list[Installation]:
-    """The instances that only some markets call."""
-    when = parameters.calendar
-    if market == WIND:
-        return [_installation("wind_rules", [], ())]
-    if market != MATCHING:
-        return []
-    routing: list[Value] = [
-        parameters.institutions.grid_company, when.slot_ms, when.slot0_ms, when.open_slots, [market],
-    ]  # fmt: skip
-    return [_installation("routing", routing, ()), _installation("assignment", [], ())]
+def _asked_by(market: str) -> list[Installation]:
+    """The rules that only some markets ask."""
+    names = {WIND: ["wind_rules"], MATCHING: ["assignment"]}
+    return [_installation(name, [], ()) for name in names.get(market, [])]
+
+
+def _shared(parameters: LibraryParameters, market: str, slots: list[Value]) -> list[Installation]:
+    who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
+    gates = (when.open_slots, when.grace_slots, when.late_slots)
+    prices: list[Value] = [tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm]
+    found = shared_arguments(market, (who.energy_bureau, who.grid_company), slots, gates, prices)
+    return [_installation(*item) for item in found]
 
 
 def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:

@@ -14,7 +14,8 @@ from contracts.library_sources import Installation, LibraryParameters, library_c
 from contracts.values import decode_value
 from ledger.errors import GenesisError
 
-NAMES = ["registry", "token", "metering", "double_auction"]
+SHARED = ["routing", "bilateral", "bills", "vouchers"]
+NAMES = ["registry", "token", "metering", "double_auction", *SHARED]
 
 
 def test_every_contract_is_installed_with_its_callees() -> None:
@@ -25,6 +26,10 @@ def test_every_contract_is_installed_with_its_callees() -> None:
         "token": (),
         "metering": ("double_auction",),
         "double_auction": ("token", "metering"),
+        "routing": (),
+        "bilateral": ("registry", "token", "metering", "routing"),
+        "bills": ("registry", "metering", "routing", "bilateral", "double_auction"),
+        "vouchers": ("registry", "bills"),
     }
     for item in installed:
         assert item.source == library_source(item.name)
