@@ -11,13 +11,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consensus.simulator import SeedOptions, SeedReport, SimulationOptions, SimulationReport, run_seed, simulate
 from consensus.simulator.options import ADVERSARIES, FAULTS
 from ledger.errors import ConfigError
-from node.cli.output import ExitCode, JsonOption, Output, command_app
+from node.cli.output import ExitCode, JsonOption, Output
+from node.cli.simulate_market import market, one_of
 
-app = command_app("Run the consensus engine in a seeded world of faults.", group=False)
+app = typer.Typer(
+    help="Run the consensus engine among faults, or strategies on a market.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("market")(market)
 
 
-@app.command()
+@app.callback()
 def run(
+    context: typer.Context,
     engine: Annotated[str, typer.Option("--engine", help="bft or solo.")] = "bft",
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=200, help="Members of the committee.")] = 4,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 50,
@@ -29,14 +39,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run many seeds and check every invariant after each event. Exit code 1 if one is broken or a run stalls."""
+    if context.invoked_subcommand is not None:
+        return
     output = Output(as_json=as_json)
     if replay:
         _replay(output, replay)
         return
-    _one_of("engine", engine, ("bft", "solo"))
-    _one_of("faults", faults, FAULTS)
+    one_of("engine", engine, ("bft", "solo"))
+    one_of("faults", faults, FAULTS)
     if adversary:
-        _one_of("adversary", adversary, ADVERSARIES)
+        one_of("adversary", adversary, ADVERSARIES)
     options = SimulationOptions(
         engine=engine,
         nodes=nodes,
@@ -98,10 +110,3 @@ def _replay(output: Output, line: str) -> None:
     output.result(document, report.text(), f"trace hash {report.trace_hash}")
     if not report.good:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _one_of(what: str, found: str, known: tuple[str, ...]) -> None:
-    if found not in known:
-        raise ConfigError(
-            f"unknown {what}", code="BAD_OPTION", expected=", ".join(known), found=found, fix="choose one of these"
-        )

@@ -287,6 +287,21 @@ def test_doctor_finds_a_network_in_order_and_says_what_is_not(cli, network):
     assert (status, found["keys"], found["genesis"]) == (1, "failed", "failed")
 
 
+def test_strategies_on_a_market_are_shown_under_both_rules(cli):
+    status, out, _ = cli("simulate", "market", "--market", "D", "--members", "4", "--seeds", "2", "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["contract"] == "matching"
+    assert set(document["rules"]) == {"published", "default"}
+    for groups in document["rules"].values():
+        assert set(groups) == {"strategists", "honest"}
+        assert set(groups["honest"]["gain"]) == {"median", "p5", "p95"}
+    for wrong in (["--market", "E"], ["--strategy", "cheat"], ["--share", "2"]):
+        status, out, _ = cli("simulate", "market", *wrong, "--json")
+        assert status == 2
+        assert json.loads(out)["error"]["code"] == "BAD_OPTION"
+
+
 def test_simulate_ends_with_zero_and_one_document(cli):
     status, out, _ = cli("simulate", "--seeds", "2", "--seconds", "3", "--json")
     document = json.loads(out)
