@@ -25,7 +25,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "query": ("node.cli.query", "Ask a node about its chain."),
     "proof": ("node.cli.proof", "Export and check proofs of settlements."),
     "db": ("node.cli.db", "Check a node's database."),
-    "simulate": ("node.cli.simulate", "Run the consensus engine in a seeded world of faults."),
+    "reproduce": (
+        "deploy.commands_reproduce",
+        "The published results of the four markets, by the chain's own contracts.",
+    ),
+    "simulate": (
+        "node.cli.simulate",
+        "Run the consensus engine among faults, or strategies on a market.",
+    ),
     "bench": ("deploy.commands_bench", "Measure throughput and latency of real processes."),
     "doctor": ("node.cli.doctor", "Check this machine and a node's files."),
 }

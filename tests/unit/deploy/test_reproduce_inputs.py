@@ -1,0 +1,36 @@
+"""Inputs of the experiments whose results count as exact or shape are fixed: who changes one must say so here.
+
+A digest may be added for a new experiment. One that is changed after its first result makes the experiment calibrated.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.reproduce.experiment import Experiment, Kind
+from deploy.reproduce.inputs import Inputs, inputs_of
+from deploy.reproduce.registry import offered
+from ledger.errors import InvariantBroken
+
+PINNED = {
+    "D.fig4": "0357033a2fe95f8300e599f42d3644767fe4bd010f8f71b2dd1d8872c1773bad",
+}
+
+
+def test_inputs_that_were_committed_first_stay_as_they_are() -> None:
+    counted = {
+        name
+        for name, one in offered().items()
+        if isinstance(one, Experiment) and one.claims[0].kind in (Kind.EXACT, Kind.SHAPE)
+    }
+    assert {name: inputs_of(name).digest for name in sorted(counted)} == PINNED
+
+
+def test_inputs_are_read_by_type() -> None:
+    found = Inputs("x", {"one": 1, "two": [1, 2], "name": "n", "others": [{"one": 5}]})
+    assert (found.whole("one"), found.wholes("two"), found.span("two"), found.text("name")) == (1, (1, 2), (1, 2), "n")
+    assert [other.values for other in found.others] == [{"one": 5, "two": [1, 2], "name": "n"}]
+    assert found.digest != found.others[0].digest
+    for read in (lambda: found.whole("two"), lambda: found.wholes("one"), lambda: inputs_of("no such id")):
+        with pytest.raises(InvariantBroken):
+            read()
