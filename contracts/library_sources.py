@@ -40,6 +40,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "bills": ("bills.py", "bills_views.py"),
     "vouchers": ("vouchers.py",),
     "wind_rules": ("wind_rules.py", "wind_day.py"),
+    "wind_prices": ("wind_prices.py",),
     "wind": (
         "wind.py",
         "wind_rules.py",
@@ -258,6 +259,7 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         *_asked_by(market.name),
         market,
         *_shared(parameters, market.name, slots),
+        *_prices_of(parameters, slots),
     ]
 
 
@@ -273,6 +275,21 @@ def _shared(parameters: LibraryParameters, market: str, slots: list[Value]) -> l
     prices: list[Value] = [tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm]
     found = shared_arguments(market, (who.energy_bureau, who.grid_company), slots, gates, prices)
     return [_installation(*item) for item in found]
+
+
+def _prices_of(parameters: LibraryParameters, slots: list[Value]) -> list[Installation]:
+    """What checks solutions of market A's bilevel problem: windows of at most a day, frozen halfway between T1 and
+    T2."""
+    who, when, tariffs, mode = parameters.institutions, parameters.calendar, parameters.tariffs, parameters.mode
+    if not isinstance(mode, WindMode):
+        return []
+    gate = when.t2_slots * when.slot_ms
+    freeze = gate + (when.t1_slots - when.t2_slots) * when.slot_ms // 2
+    arguments: list[Value] = [
+        who.trading_center, [*slots, mode.window, gate, freeze], [tariffs.feed, tariffs.retail, tariffs.max_price],
+        mode.tolerance,
+    ]  # fmt: skip
+    return [_installation("wind_prices", arguments, ("registry", "metering", WIND))]
 
 
 def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:

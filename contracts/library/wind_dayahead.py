@@ -219,11 +219,8 @@ def clear_hour(due: int, slot: int) -> None:
 
 def order_rows(day: int, side: int, hour: int) -> list:
     """[price, Wh, meter] of an hour by seq."""
-    rows = []
-    for item in day_orders.items((day, side), limit=MAX_METERS):
-        order = item[1]
-        rows.append([order.prices[hour], order.wh[hour], order.meter])
-    return rows
+    orders = [item[1] for item in day_orders.items((day, side), limit=MAX_METERS)]
+    return [[order.prices[hour], order.wh[hour], order.meter] for order in orders]
 
 
 def keep_position(rules: Rules, slot: int, side: int, row: list, wh: int, moves: list) -> None:

@@ -18,15 +18,20 @@ def slot_desk(rules: Rules, slot: int) -> Desk:
 
 @export
 def post_prices(slot: int, prices: list[u64]) -> None:
-    """The operator's peer-to-peer prices for the slots from this one on; the last before each gate counts. Where there is
-    none, the middle of the balancing prices is taken."""
+    """Peer-to-peer prices for the slots from this one on, by the operator or, checked, by `wind_prices`, which no operator
+    overrides; the last before each gate counts. Without one the middle of the balancing prices is taken."""
     rules = rules_cell.get()
-    require(ctx.sender == houses.get().operator, "NOT_ALLOWED")
+    checked = ctx.sender == contract_address("wind_prices")
+    require(checked or ctx.sender == houses.get().operator, "NOT_ALLOWED")
     require(0 < len(prices) <= rules.periods, "BAD_LENGTH")
     require(floor_open(rules, slot) and slot + len(prices) - 1 <= rules.last_slot, "WINDOW_CLOSED")
     require(start_of(rules, slot) - ctx.market_time_ms > rules.t2_ms, "ORDER_LATE")
     for at in range(len(prices)):
         require(prices[at] <= rules.worst, "BAD_PRICE")
+        if checked:
+            checked_lists[slot + at] = True
+        else:
+            require(slot + at not in checked_lists, "CHECKED_PRICE")
         price_lists[slot + at] = prices[at]
     emit(PricesPosted, slot=slot, prices=prices)
 
@@ -152,11 +157,11 @@ def match_slot(due: int, slot: int) -> None:
     rules = rules_cell.get()
     hour = hours[slot]
     queue = producer_queue(rules, slot, hour.da_price)
-    low = 0
-    high = rules.worst
     for row in queue:
-        low = max(low, row[3])
-        high = min(high, row[2])
+        balances[(slot, row[0])] = Balance(
+            reputation=row[4], announced=row[5], deviation=row[1], buy=row[2], sell=row[3], rest=0,
+        )
+    low, high = price_range(rules, queue)
     posted = price_lists.get(slot)
     price = (low + high) // 2
     if posted is not None:
@@ -183,8 +188,8 @@ def match_slot(due: int, slot: int) -> None:
 
 
 def producer_queue(rules: Rules, slot: int, da_price: int) -> list:
-    """Producers by reputation descending, id ascending: [meter, deviation left, buys at, sells at]. Who has not offered
-    for the day has no deviation to match: the floor is closed to it."""
+    """Producers by reputation descending, id ascending: [meter, deviation left, buys at, sells at, reputation, announced].
+    Who has not offered for the day has no deviation to match: the floor is closed to it."""
     options = rules.options
     rows = []
     for item in producers.items((), limit=MAX_PRODUCERS):
@@ -197,11 +202,26 @@ def producer_queue(rules: Rules, slot: int, da_price: int) -> list:
         if position is not None:
             announced = announcements.get((slot, name), position.sold)
             deviation = announced - position.sold
-        balances[(slot, name)] = Balance(
-            reputation=wind.reputation, announced=announced, deviation=deviation, buy=prices[0], sell=prices[1], rest=0,
-        )
-        rows.append([-wind.reputation, name, deviation, prices[0], prices[1]])
-    return [[row[1], row[2], row[3], row[4]] for row in sorted(rows, key=lambda row: (row[0], row[1]))]
+        rows.append([name, deviation, prices[0], prices[1], wind.reputation, announced])
+    return sorted(rows, key=lambda row: (-row[4], row[0]))
+
+
+def price_range(rules: Rules, queue: list) -> tuple:
+    """What lies within all balancing prices."""
+    return (max([0] + [row[3] for row in queue]), min([rules.worst] + [row[2] for row in queue]))
+
+
+@view
+def floor(slot: u64) -> list | None:
+    """A cleared slot before its match: [least, highest price, deviation, by rank [meter, up, down]]."""
+    hour = hours.get(slot)
+    if hour is None or hour.phase != CLEARED:
+        return None
+    rules = rules_cell.get()
+    queue = producer_queue(rules, slot, hour.da_price)
+    low, high = price_range(rules, queue)
+    rows = sorted([row for row in ranked_rows(rules, slot) if row[6] == ""], key=lambda row: (-row[1], row[12]))
+    return [low, high, sum([row[1] for row in queue]), [[row[0], row[2], row[3]] for row in rows]]
 
 
 def net_producers(rules: Rules, slot: int, queue: list) -> None:
@@ -294,6 +314,13 @@ def match_queue(rules: Rules, slot: int, price: int, queue: list, rows: list) ->
     return [number, total]
 
 
+def position_of(slot: int, meter: Address) -> Position:
+    found = positions.get((slot, meter))
+    if found is None:
+        return Position(offered=0, sold=0, bought=0, escrow=0)
+    return found
+
+
 def finish_match(rules: Rules, slot: int, rows: list) -> None:
     """Reserves, states of charge, scores and escrow after the match; what each place in the ranking shows."""
     options = rules.options
@@ -307,9 +334,7 @@ def finish_match(rules: Rules, slot: int, rows: list) -> None:
             moves.append([row[10], released, 0])
         if wh > 0:
             key = (slot, row[0])
-            position = positions.get(key)
-            if position is None:
-                position = Position(offered=0, sold=0, bought=0, escrow=0)
+            position = position_of(slot, row[0])
             positions[key] = position.replace(escrow=position.escrow + kept)
             soc = row[11].soc
             if row[9] == 1:

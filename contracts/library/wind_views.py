@@ -7,21 +7,15 @@ def slot(number: u64) -> dict:
     rules = rules_cell.get()
     start = start_of(rules, number)
     end = start + rules.slot_ms
-    shown = {
-        "phase": PHASES[0], "day": max(0, day_of(rules, number)), "t2_ms": start - rules.t2_ms, "start_ms": start,
-        "end_ms": end, "settle_ms": end + rules.grace_ms, "late_ms": end + rules.late_ms, "da_price": 0, "p2p_price": 0,
-        "posted": False, "flagged": False, "matches": 0, "matched_wh": 0,
-    }
     hour = hours.get(number)
-    if hour is not None:
-        shown["phase"] = PHASES[hour.phase]
-        shown["da_price"] = hour.da_price
-        shown["p2p_price"] = hour.p2p_price
-        shown["posted"] = hour.posted
-        shown["flagged"] = hour.flagged
-        shown["matches"] = hour.matches
-        shown["matched_wh"] = hour.matched_wh
-    return shown
+    if hour is None:
+        hour = Hour(phase=0, da_price=0, p2p_price=0, posted=False, flagged=False, matches=0, matched_wh=0)
+    return {
+        "phase": PHASES[hour.phase], "day": max(0, day_of(rules, number)), "t2_ms": start - rules.t2_ms,
+        "start_ms": start, "end_ms": end, "settle_ms": end + rules.grace_ms, "late_ms": end + rules.late_ms,
+        "da_price": hour.da_price, "p2p_price": hour.p2p_price, "posted": hour.posted, "flagged": hour.flagged,
+        "matches": hour.matches, "matched_wh": hour.matched_wh,
+    }
 
 
 @view
@@ -61,9 +55,7 @@ def day_book(day: u64) -> dict:
 
 @view
 def position(slot: u64, meter: Address) -> dict:
-    found = positions.get((slot, meter))
-    if found is None:
-        return {"offered": 0, "sold": 0, "bought": 0, "escrow": 0}
+    found = position_of(slot, meter)
     return {"offered": found.offered, "sold": found.sold, "bought": found.bought, "escrow": found.escrow}
 
 
