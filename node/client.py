@@ -289,11 +289,14 @@ class Client:
 
 
 def _json(value: Value) -> Value:
-    """A value as the API reads it in `args`: bytes as 0x hex, integers as they are, however wide."""
+    """A value as the API reads it in `args`: bytes as 0x hex, integers as they are, however wide; a dict whose keys are
+    no text as pairs."""
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
         return {name: _json(item) for name, item in value.items()}
+    if isinstance(value, dict):
+        return [[_json(name), _json(item)] for name, item in value.items()]
     return value

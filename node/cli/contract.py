@@ -19,6 +19,7 @@ from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from node.cli.confined import Died, confined
 from node.cli.contract_chain import COMMANDS, signer_of
+from node.cli.contract_client import client
 from node.cli.contract_files import new_contract
 from node.cli.contract_sources import read_admitted, read_source, source_file
 from node.cli.output import (
@@ -236,7 +237,7 @@ def new(
     )
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, client):
     app.command()(command)
 
 
