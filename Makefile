@@ -32,6 +32,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	echo "environment: $$("$$found" --version) in $(VENV)"; \
 	rm -rf $(VENV) && "$$found" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[solvers]' || \
+	  echo "no solver of optimisation problems for this machine: its tests are skipped" >&2
 	@touch $@
 
 install: $(VENV)/installed
