@@ -13,6 +13,7 @@ from deploy.reproduce.registry import offered
 from ledger.errors import InvariantBroken
 
 PINNED = {
+    "D.assignment": "d5be7ed099f4ce4769ad25fd547ad599b86e5e671a0f81bae2d625eb88727677",
     "D.fig4": "0357033a2fe95f8300e599f42d3644767fe4bd010f8f71b2dd1d8872c1773bad",
 }
 
