@@ -24,6 +24,7 @@ from ledger.crypto import Address, Hash, contract_address
 from ledger.errors import ConfigError
 from ledger.objects import Receipt, Transaction, TransactionBody
 from ledger.schema import state_contract, state_source
+from node.contract_testing.due import DueRun
 from node.contract_testing.explain import Scene, explain
 from node.contract_testing.gas_book import GasBook
 from node.contract_testing.governed import GOVERNANCE, Governed
@@ -134,13 +135,18 @@ class ContractChain:
             raise ConfigError("time stands still here", code="FROZEN", fix="let it pass outside of freeze_height")
         self.height += 1
         self.time_ms = time_ms
-        touched = self._begin()
+        self._begin()
+        due = DueRun(self.state, self.executor.meter, lambda: self.executor.run_due(self.state, self.context()))
         done: list[Sent] = []
-        for receipt in self.executor.run_due(self.state, self.context()):
+        for receipt in due.receipts():
             if receipt.contract == LIFECYCLE and receipt.ok:
                 continue
-            call = Call(receipt.contract, receipt.entry, (), contract_address(receipt.contract))
-            done.append(self._note(_outcome(call, receipt, self, touched)))
+            made = due.of(receipt)
+            call = Call(receipt.contract, receipt.entry, made.arguments, contract_address(receipt.contract))
+            sent = self._note(_outcome(call, receipt, self, made.touched))
+            done.append(sent)
+            if not sent.ok and self._again is None:
+                self._again = (sent, lambda receipt=receipt: due.raised(receipt))
         for sent in done:
             if not sent.ok:
                 raise CallFailed(sent, self.explanation(sent))

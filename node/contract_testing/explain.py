@@ -51,8 +51,6 @@ def facts(sent: Sent, function: Function | None, scene: Scene) -> list[str]:
         f"  call      {sent.contract}.{sent.entry}({arguments_text(sent, function, show)}), {by}",
         f"  block     height {sent.height}, time {sent.time_ms} ms; {sent.gas:,} gas",
     ]
-    if sent.scheduled:
-        return lines
     read = [found for key, raw in sent.touched.read.items() if (found := scene.layout.entry(key, raw))]
     lines += [
         f"  {'read' if index == 0 else '':<9} {show.place(entry.place)} = {stored(entry.value, show)}"
@@ -80,8 +78,6 @@ def stored(value: Any, show: Show) -> str:
 
 def arguments_text(sent: Sent, function: Function | None, show: Show) -> str:
     """Arguments with the names of their parameters."""
-    if sent.scheduled:
-        return ".."
     names = [parameter.name for parameter in function.parameters] if function else []
     named = len(names) >= len(sent.arguments)
     return ", ".join(

@@ -38,7 +38,7 @@ class SeenEvent:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A call and its outcome. `value`: what it returned, or the details of a revert. `scheduled`: made by the chain;
-    then `sender` is the contract and `arguments` are unknown. `height` and `time_ms` are of its block."""
+    then `sender` is the contract and the first of `arguments` its due time. `height` and `time_ms` are of its block."""
 
     contract: str
     entry: str

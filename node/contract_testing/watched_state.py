@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.compile import Program
+from contracts.migration import ACTIVATIONS
 from contracts.shapes import wire_type
 from contracts.storage import decode_parts
 from contracts.values import wire_decoder
-from ledger.schema import state_storage
+from ledger.schema import STATE_SCHEDULE, state_storage
 from ledger.state import NO_LIMIT, Overlay, StateBase
+
+_SCHEDULED = (STATE_SCHEDULE, ACTIVATIONS)
 
 
 class NoRows:
@@ -38,16 +41,21 @@ class Touched:
 
 
 class WatchedState(Overlay):
-    """One overlay over nothing; `touched` collects what is used since it was last replaced."""
+    """One overlay over nothing; `touched` collects what is used since it was last replaced. `taken` hears of each
+    scheduled call, key and record, when it is taken out to be made."""
 
-    __slots__ = ("peek", "touched")
+    __slots__ = ("peek", "store", "taken", "touched")
 
     def __init__(self) -> None:
         super().__init__(StateBase(NoRows()))
         self.touched = Touched()
+        self.taken: Callable[[bytes, bytes], None] | None = None
         self.peek: Callable[[bytes], bytes | None] = self.get
         """As `get`; not noted."""
         self.get = self.noted
+        self.store: Callable[[bytes, bytes], None] = self.put
+        """As `put`; not noted."""
+        self.put = self.stored
 
     def noted(self, key: bytes) -> bytes | None:
         """The value of a key; noted."""
@@ -64,13 +72,15 @@ class WatchedState(Overlay):
                 self.touched.read.setdefault(key, value)
         return rows
 
-    def put(self, key: bytes, value: bytes) -> None:
-        """As the overlay; noted."""
+    def stored(self, key: bytes, value: bytes) -> None:
+        """Write a key; noted."""
         self.note(key, value)
-        super().put(key, value)
+        self.store(key, value)
 
     def delete(self, key: bytes) -> None:
         """As the overlay; noted."""
+        if self.taken is not None and key.startswith(_SCHEDULED):
+            self.taken(key, self.peek(key) or b"")
         self.note(key, None)
         super().delete(key)
 

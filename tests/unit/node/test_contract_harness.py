@@ -200,6 +200,56 @@ def test_time_passes_in_blocks_and_due_calls_run(chain, box, freeze_height) -> N
         box.now()
 
 
+TICKER = """
+last = Var(u64, default=0)
+ticks = Map(u64, u64, default=0)
+
+@export
+def plan(due: u64, number: u64) -> None:
+    schedule(due, "tick", number)
+
+@export(scheduled=True)
+def tick(due: u64, number: u64) -> None:
+    ticks[number] = ticks[number] + 1
+    seen = last.get()
+    last.set(number)
+    require(number != 13, "UNLUCKY", seen)
+"""
+
+
+def test_a_scheduled_failure_shows_its_own_line_arguments_and_state(chain, deploy) -> None:
+    ticker = deploy(TICKER, name="ticker")
+    for number in (12, 13, 14):
+        ticker.plan(50_000, number)
+    with pytest.raises(CallFailed) as caught:
+        chain.advance(60_000)
+    sent, text = caught.value.sent, str(caught.value)
+    assert (sent.code, sent.value, sent.arguments, sent.scheduled) == ("UNLUCKY", 12, (50_000, 13), True)
+    for part in (
+        "UNLUCKY at line 14 of ticker",
+        '>   14      require(number != 13, "UNLUCKY", seen)',
+        "ticker:14 in tick",
+        "seen = 12",
+        "ticker.tick(due=50000, number=13), made by the chain",
+        "read      ticker.ticks[13] = nothing",
+        "ticker.last = 12",
+        "written   ticker.ticks[13]: nothing -> 1 (undone)",
+        "ticker.last: 12 -> 13 (undone)",
+    ):
+        assert part in text, text
+    for part in ("ticks[12]", "ticks[14]"):
+        assert part not in text, text
+    # running the block once more to look inside leaves what the block did
+    assert [call.ok for call in chain.log[-3:]] == [True, False, True]
+    assert chain.time_ms >= 50_000
+    ticker.plan(chain.time_ms + 5_000, 15)
+    [done] = chain.advance(6_000)
+    assert done.arguments[1:] == (15,)
+    layout = chain.scene().layout
+    read = [layout.entry(key, raw) for key, raw in done.touched.read.items()]
+    assert [(entry.place.slot, entry.value) for entry in read if entry] == [("ticks", None), ("last", 14)]
+
+
 def test_what_happens_inside_is_rolled_back(chain, box, rolled_back, deploy) -> None:
     box.put(5)
     height, calls = chain.height, len(chain.log)
