@@ -152,15 +152,19 @@ def access(meter: Meter) -> dict[str, Helper]:
         else:
             raise TypeMismatch
 
+    def size_between(a: Any, low: Any, high: Any, step: Any) -> int:
+        """How many items a slice has."""
+        for bound in (low, high, step):
+            if bound is not None and type(bound) is not int and type(bound) is not bool:
+                raise TypeMismatch
+        return len(range(*slice(low, high, step).indices(len(a))))
+
     def part(a: Any, low: Any, high: Any, step: Any) -> Any:
         """`a[low:high:step]`."""
         kind = type(a)
         if kind not in (list, tuple, str, bytes):
             raise TypeMismatch
-        for bound in (low, high, step):
-            if bound is not None and type(bound) is not int and type(bound) is not bool:
-                raise TypeMismatch
-        size = len(range(*slice(low, high, step).indices(len(a))))
+        size = size_between(a, low, high, step)
         if kind in TEXTS:
             meter.spend(
                 GAS.slice + size // (GAS.bytes_per_gas if step is None or step == 1 else GAS.scan_bytes_per_gas)
@@ -170,6 +174,41 @@ def access(meter: Meter) -> dict[str, Helper]:
             meter.spend(GAS.slice + GAS.item * size)
             meter.allocate(LIST_BYTES + ITEM_BYTES * size)
         return a[low:high:step]
+
+    def moved(a: Any, low: Any, high: Any, step: Any) -> int:
+        """Charge for taking a slice out of a list; how many items it has."""
+        if type(a) is not list:
+            raise TypeMismatch
+        size = size_between(a, low, high, step)
+        meter.spend(GAS.slice + GAS.item * size + len(a) // 16)
+        return size
+
+    def setslice(value: Any, a: Any, low: Any, high: Any, step: Any) -> None:
+        """`a[low:high:step] = value`, which is copied first: it may be `a` itself."""
+        if type(a) is not list:
+            raise TypeMismatch
+        items = copied(value)
+        size = moved(a, low, high, step)
+        if step is not None and step != 1 and len(items) != size:
+            raise BadValue
+        if len(a) - size + len(items) > LIMITS.items:
+            raise BadValue
+        meter.allocate(ITEM_BYTES * max(0, len(items) - size))
+        a[low:high:step] = items
+
+    def copied(value: Any) -> Any:
+        """What is put into a slice."""
+        source = keys.unwrap_all(value, meter) if type(value) is dict else value
+        if type(source) not in (list, tuple, str, bytes):
+            raise TypeMismatch
+        meter.spend(GAS.helper + GAS.item * len(source))
+        meter.allocate(LIST_BYTES + ITEM_BYTES * len(source))
+        return list(source)
+
+    def delslice(a: Any, low: Any, high: Any, step: Any) -> None:
+        """`del a[low:high:step]`."""
+        moved(a, low, high, step)
+        del a[low:high:step]
 
     def attribute(a: Any, name: str) -> Any:
         """A record field of a value whose type is not known."""
@@ -212,6 +251,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         return bool(value)
 
     return {
-        "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "attr": attribute, "opened": opened,
+        "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "setslice": setslice,
+        "delslice": delslice, "attr": attribute, "opened": opened,
         "unpack": unpack, "spread": spread, "bool": boolean,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.narrowing import whole_kind
 from contracts.shapes import parse_shape, shallow_kind
+from contracts.stars import star_in
 
 
 class Assignments(ApiCalls):
@@ -26,10 +27,12 @@ class Assignments(ApiCalls):
             if slot is not None:
                 self.scope.facts.writes = True
                 made.append(emit.statement(emit.helper(f"drop.{slot}", self.slot_key(slot, target.slice))))
+                continue
+            base = self.visit(target.value)[0]
+            if isinstance(target.slice, ast.Slice):
+                made.append(emit.statement(emit.helper("delslice", base, *self.bounds(target.slice))))
             else:
-                made.append(
-                    emit.statement(emit.helper("delitem", self.visit(target.value)[0], self.visit(target.slice)[0]))
-                )
+                made.append(emit.statement(emit.helper("delitem", base, self.visit(target.slice)[0])))
         return made
 
     # assignment
@@ -62,15 +65,20 @@ class Assignments(ApiCalls):
                 return self.unpack(target, value)
             case ast.Subscript():
                 return [self.store_item(target, value)]
+            case ast.Starred():
+                return self.store(target.value, value)
             case _:
                 raise self.scope.refuse("C030", target, "an assignment target")
 
     def unpack(self, target: ast.Tuple | ast.List, value: Emitted) -> list[ast.stmt]:
-        count = len(target.elts)
+        count, star = len(target.elts), star_in(target)
         source, kind = value
-        known = kind.tag == "tuple" and len(kind.items) == count and not kind.optional
+        known = star is None and kind.tag == "tuple" and len(kind.items) == count and not kind.optional
         items = kind.items if known else tuple(self.unpacked(kind) for _ in target.elts)
-        if not known:
+        if star is not None:
+            source = emit.helper("spread", source, emit.const(star), emit.const(count - star - 1))
+            items = (*items[:star], kinds.list_of(items[star]), *items[star + 1 :])
+        elif not known:
             source = emit.helper("unpack", source, emit.const(count))
         if all(isinstance(part, ast.Name) for part in target.elts):
             names = [cast(ast.Name, part).id for part in target.elts]
@@ -90,9 +98,10 @@ class Assignments(ApiCalls):
             declared = self.contract.slots[slot]
             checked = self.coerce(value, declared.value, True)
             return emit.statement(emit.helper(f"store.{slot}", checked, self.slot_key(slot, target.slice)))
-        if isinstance(target.slice, ast.Slice):
-            raise self.scope.refuse("C030", target, "assignment to a slice")
         base, kind = self.visit(target.value)
+        if isinstance(target.slice, ast.Slice):
+            self.put_slice(target.value, value[1])
+            return emit.statement(emit.helper("setslice", value[0], base, *self.bounds(target.slice)))
         if kind.tag in ("str", "bytes", "tuple", "record", "int", "bool"):
             self.scope.warn("C030", target, f"assignment to an item of a {kind.name or kind.tag}")
         index, wanted = self.visit(target.slice)
@@ -101,6 +110,11 @@ class Assignments(ApiCalls):
         if kind.tag == "list" and wanted.number:
             return ast.Assign([ast.Subscript(base, index, emit.STORE)], value[0])
         return emit.statement(emit.helper("setitem", value[0], base, index))
+
+    def put_slice(self, owner: ast.expr, value: Kind) -> None:
+        """`owner[a:b] = value`: a list gets the items."""
+        if isinstance(owner, ast.Name):
+            self.contribute(owner.id, "extend", [value])
 
     def put_in(self, owner: str, kind: Kind, key: Kind, value: Kind) -> None:
         """`owner[key] = value`, where the owner may be a list or a dict."""
@@ -136,9 +150,9 @@ class Assignments(ApiCalls):
             return self.augment_slot(node, target, slot)
         held, place = self.scope.temporary(), self.scope.temporary()
         base, kind = self.visit(target.value)
-        index, wanted = self.visit(target.slice)
         if isinstance(target.slice, ast.Slice):
-            raise self.scope.refuse("C030", target, "assignment to a slice")
+            return self.augment_slice(node, target, base, target.slice)
+        index, wanted = self.visit(target.slice)
         setup = [emit.assign(held, base), emit.assign(place, index)]
         plain = kind.tag == "list" and wanted.number
         read: ast.expr = emit.helper("getitem", emit.name(held), emit.name(place))
@@ -153,6 +167,19 @@ class Assignments(ApiCalls):
             where = ast.Subscript(emit.name(held), emit.name(place), emit.STORE)
             return [*setup, ast.Assign([where], made)]
         return [*setup, emit.statement(emit.helper("setitem", made, emit.name(held), emit.name(place)))]
+
+    def augment_slice(
+        self, node: ast.AugAssign, target: ast.Subscript, base: ast.expr, part: ast.Slice
+    ) -> list[ast.stmt]:
+        """`xs[a:b] op= value`: the slice is read, changed and put back; each bound is evaluated once."""
+        bounds = self.bounds(part)
+        held = [self.scope.temporary() for _ in range(4)]
+        setup = [emit.assign(name, value) for name, value in zip(held, [base, *bounds], strict=True)]
+        read = emit.helper("slice", *map(emit.name, held))
+        value = self.visit(node.value)
+        made, kind = self.in_place(type(node.op), (read, kinds.ANY), value)
+        self.put_slice(target.value, kind)
+        return [*setup, emit.statement(emit.helper("setslice", made, *map(emit.name, held)))]
 
     def bind_step(self, name: str, operator: type, value: Kind, result: Kind) -> None:
         """`name = name + value` or `name - value` gives a result of this kind."""

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from contracts import emit, kinds
 from contracts import vocabulary as words
 from contracts.containers import Containers, makes_set
-from contracts.expressions import Emitted
+from contracts.expressions import Emitted, lambda_of
 from contracts.kinds import Kind
 
 _RESULTS: dict[str, Kind] = {
@@ -37,7 +38,7 @@ _HANDLES_KEY = frozenset(("sorted", "min", "max"))
 _KEYWORDS = frozenset(
     (
         "key", "reverse", "default", "start", "maxsplit", "signed", "byteorder", "length", "sep", "base", "exp", "mod",
-        "bytes", "encoding", "keepends",
+        "bytes", "encoding", "keepends", "strict",
     )
 )  # fmt: skip
 
@@ -71,6 +72,8 @@ class BuiltinCalls(Containers):
             return self.isinstance(node)
         if name in ("map", "filter"):
             return self.mapped(node, name)
+        if name in ("any", "all") and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+            return self.decided(node, name, node.args[0])
         keyed = [keyword for keyword in node.keywords if keyword.arg == "key" and name != "dict"]
         if keyed and name not in _HANDLES_KEY:
             raise self.scope.refuse("C077", node, "key")
@@ -91,8 +94,15 @@ class BuiltinCalls(Containers):
             items = (kinds.item_kind(known[0]),) if len(known) == 1 and not starred else (kinds.join_all(known),)
             named.append(ast.keyword("key", self.key_function(keyed[0].value, (kinds.ANY,) if starred else items)))
         arguments = self.arguments(node) if starred else [value for value, _ in visited]
-        result = kinds.ANY if starred and name in ("min", "max") else self.result(name, known, bool(named))
+        result = kinds.ANY if starred and name in ("min", "max", "sum") else self.result(name, known, bool(named))
         return emit.helper(_HELPER_NAMES.get(name, name), *arguments, keywords=named), result
+
+    def decided(self, node: ast.Call, name: str, items: ast.GeneratorExp) -> Emitted:
+        """`any` and `all` of a generator stop at the item that decides: what comes behind it may fail."""
+        if node.keywords:
+            raise self.scope.refuse("C077", node, str(node.keywords[0].arg))
+        clauses, (element, _) = self.comprehend(items, lambda: self.visit(items.elt))
+        return emit.helper("py" + name, ast.GeneratorExp(element, clauses)), kinds.BOOL
 
     def quick(self, name: str, visited: list[Emitted]) -> Emitted | None:
         """Inline forms for numbers and lengths."""
@@ -122,6 +132,8 @@ class BuiltinCalls(Containers):
     def result(self, name: str, known: tuple[Kind, ...], named: bool) -> Kind:
         if any(kind.tag == "never" for kind in known):
             return kinds.NEVER
+        if name == "sum" and (named or not all(kind.number for kind in known[1:])):
+            return kinds.ANY  # the items may be added to a list or tuple
         if name in _RESULTS:
             return _RESULTS[name]
         item = kinds.item_kind(known[0]) if known else kinds.ANY
@@ -151,9 +163,31 @@ class BuiltinCalls(Containers):
             function = self.contract.functions.get(node.id)
             if function is not None or node.id in words.BUILTINS - {"range", "isinstance", "map", "filter"}:
                 body = ast.Call(node, [emit.name(name) for name in names], [])
-                wrapper = ast.Lambda(ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, []), body)
-                return self.lambda_(ast.fix_missing_locations(ast.copy_location(wrapper, node)), parameters)
+                return self.calling(names, body, node, parameters)
+        if isinstance(node, ast.Attribute):
+            return self.method_given(node, parameters)
         raise self.scope.refuse("C066", node, "a function argument is a lambda or the name of a function")
+
+    def calling(self, names: list[str], body: ast.Call, node: ast.expr, parameters: tuple[Kind, ...]) -> ast.expr:
+        """The lambda with this body that a name or method stands for."""
+        wrapper = lambda_of(names, body)
+        return self.lambda_(ast.fix_missing_locations(ast.copy_location(wrapper, node)), parameters)
+
+    def method_given(self, node: ast.Attribute, parameters: tuple[Kind, ...]) -> ast.expr:
+        """`key=str.lower` is `lambda x: x.lower()`, `key=counts.get` is `lambda x: counts.get(x)`."""
+        names = [f"$x{index}" for index in range(max(1, len(parameters)))]
+        given: list[ast.expr] = [emit.name(name) for name in names]
+        base = node.value
+        if not isinstance(base, ast.Name):
+            raise self.scope.refuse("C054", node, f".{node.attr} as a function; write a lambda that calls it")
+        of_type = not self.scope.is_local(base.id) and base.id in words.METHODS
+        if of_type and (base.id, node.attr) not in words.CLASS_METHODS:
+            if node.attr not in words.METHODS[base.id]:
+                raise self.scope.refuse("C057", node, f"{base.id}.{node.attr}")
+            body = ast.Call(ast.Attribute(given[0], node.attr, emit.LOAD), given[1:], [])
+        else:
+            body = ast.Call(ast.Attribute(base, node.attr, emit.LOAD), given, [])
+        return self.calling(names, body, node, parameters)
 
     def mapped(self, node: ast.Call, name: str) -> Emitted:
         if node.keywords or len(node.args) < 2 or any(isinstance(part, ast.Starred) for part in node.args):
@@ -168,14 +202,31 @@ class BuiltinCalls(Containers):
     def isinstance(self, node: ast.Call) -> Emitted:
         if len(node.args) != 2 or node.keywords:
             raise self.scope.refuse("C077", node, "isinstance")
-        parts = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
         names: list[str] = []
-        for part in parts:
+        for part in _alternatives(node.args[1]):
             known = isinstance(part, ast.Name) and not self.scope.is_local(part.id)
             python = {"int", "bool", "str", "bytes", "list", "dict", "tuple", "set"}
-            if not isinstance(part, ast.Name) or not known or part.id not in python | set(self.contract.records):
+            if part is None:
+                names.append("NoneType")
+            elif isinstance(part, ast.Name) and known and part.id in python | set(self.contract.records):
+                names.append(part.id)
+            else:
                 raise self.scope.refuse(
                     "C059", node, "isinstance takes int, bool, str, bytes, list, dict, tuple, set or a record"
                 )
-            names.append(part.id)
         return emit.helper("isinstance", self.visit(node.args[0])[0], emit.const(tuple(names))), kinds.BOOL
+
+
+def _alternatives(node: ast.expr, united: bool = False) -> Iterator[ast.expr | None]:
+    """The types in the second argument of `isinstance`: tuples and unions of them; None for the type of None."""
+    match node:
+        case ast.Tuple(elts=parts) if not united:
+            for part in parts:
+                yield from _alternatives(part)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            yield from _alternatives(left, True)
+            yield from _alternatives(right, True)
+        case ast.Constant(value=None) if united:
+            yield None
+        case _:
+            yield node

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.keys import fits
-from contracts.limits import Limits
+from contracts.limits import PYC1, Limits
 from contracts.rules import SourceRejected, reject
 
 _LONGEST = 4_096
@@ -15,7 +15,8 @@ _LONGEST = 4_096
 
 
 def constant_value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
-    """The value of a constant expression. Raise `SourceRejected` C078. Lists and dicts are made anew for every call."""
+    """The value of a constant expression. Raise `SourceRejected` C078. Lists, dicts and sets are new in every
+    call."""
     try:
         return _value(node, known, limits)
     except (TypeError, ZeroDivisionError, ValueError, OverflowError):
@@ -32,7 +33,7 @@ def weight(value: Any, limits: Limits) -> int:
         count += 1
         if count > limits.tree_nodes or depth > limits.nesting:
             return limits.tree_nodes + 1
-        if isinstance(found, list | tuple | dict):
+        if isinstance(found, list | tuple | dict | set):
             items = found.values() if isinstance(found, dict) else found
             pending.extend((item, depth + 1) for item in items)
     return count
@@ -51,6 +52,10 @@ def _value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
         case ast.Dict():
             keys = [_key(_value(item, known, limits), item) for item in node.keys if item is not None]
             return dict(zip(keys, (_value(item, known, limits) for item in node.values), strict=True))
+        case ast.Set():
+            return {_key(_value(item, known, limits), item) for item in node.elts}
+        case ast.Call(func=ast.Name(id="set" | "dict" | "list" | "tuple" as name), args=[], keywords=[]):
+            return {"set": set, "dict": dict, "list": list, "tuple": tuple}[name]()
         case ast.UnaryOp(op=ast.USub()):
             return _bounded(-_integer(_value(node.operand, known, limits)), node, limits)
         case ast.UnaryOp(op=ast.UAdd()):
@@ -68,9 +73,10 @@ def _refused(node: ast.expr) -> SourceRejected:
 
 
 def _key(value: Any, node: ast.expr) -> Any:
-    if type(value) not in (int, str, bytes, bool):
+    parts = value if type(value) is tuple else (value,)
+    if len(parts) > PYC1.key_items or any(type(part) not in (int, str, bytes, bool) for part in parts):
         raise _refused(node)
-    if not fits(value):
+    if not all(map(fits, parts)):
         raise reject("C078", node.lineno, node.col_offset, "a key that is too long")
     return value
 

@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from contracts import emit, kinds
 from contracts.cost import clause_bytes, clause_gas, display_bytes, expression_gas
-from contracts.displays import valid_spec
 from contracts.expressions import Emitted, Expressions, lambda_of
+from contracts.formatting import valid_spec
 from contracts.keys import fits
 from contracts.kinds import Kind
-from contracts.limits import ITEM_BYTES
+from contracts.limits import ITEM_BYTES, PYC1
+from contracts.parameters import default_value
 from contracts.scope import bound_names
+from contracts.stars import star_in
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -138,23 +140,24 @@ class Containers(Expressions):
             self.scope.warn("C067", node, "")
         return value, kind
 
-    def targets(self, node: ast.expr, kind: Kind, level: dict[str, Kind] | None) -> tuple[ast.expr, ast.expr | None]:
+    def targets(self, node: ast.expr, kind: Kind, level: dict[str, Kind]) -> tuple[ast.expr, ast.expr | None]:
         """A loop target and, where the items are not known to be tuples of the right length, the shape to check."""
         match node:
             case ast.Name():
-                if level is None:
-                    self.scope.bind(node.id, kind)
-                else:
-                    level[node.id] = kinds.settled(kind)
+                level[node.id] = kinds.settled(kind)
                 return emit.target(node.id), None
             case ast.Tuple() | ast.List():
-                known = kind.tag == "tuple" and len(kind.items) == len(node.elts) and not kind.optional
+                star = star_in(node)
+                known = star is None and kind.tag == "tuple" and len(kind.items) == len(node.elts) and not kind.optional
                 inner = kind.items if known else tuple(self.unpacked(kind) for _ in node.elts)
                 parts = [self.targets(part, item, level) for part, item in zip(node.elts, inner, strict=True)]
                 target = ast.Tuple([part for part, _ in parts], emit.STORE)
                 if known and all(guard is None for _, guard in parts):
                     return target, None
                 return target, emit.pack([guard or emit.const(0) for _, guard in parts])
+            case ast.Starred(value=ast.Name() as name):
+                held, _ = self.targets(name, kinds.list_of(kind), level)
+                return ast.Starred(held, emit.STORE), emit.const(1)
             case _:
                 raise self.scope.refuse("C030", node, "a loop target")
 
@@ -167,13 +170,24 @@ class Containers(Expressions):
         parts: list[ast.expr] = []
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
-                spec = "".join(item.value for item in getattr(part.format_spec, "values", []))
-                if not valid_spec(spec):
-                    raise self.scope.refuse("C050", node, spec)
-                parts.append(emit.pack([self.visit(part.value)[0], emit.const(spec)]))
+                value = self.visit(part.value)[0]
+                if part.conversion >= 0:
+                    value = emit.helper("repr" if part.conversion == ord("r") else "str", value)
+                parts.append(emit.pack([value, self.format(part.format_spec, node)]))
             else:
                 parts.append(self.visit(part)[0])
         return emit.helper("fstring", *parts), kinds.STR
+
+    def format(self, spec: ast.expr | None, node: ast.JoinedStr) -> ast.expr:
+        """The format of a field: a text, or pieces that are put together when it runs."""
+        pieces = spec.values if isinstance(spec, ast.JoinedStr) else []
+        if any(isinstance(piece, ast.FormattedValue) for piece in pieces):
+            found = [self.visit(piece.value if isinstance(piece, ast.FormattedValue) else piece)[0] for piece in pieces]
+            return emit.helper("spec", *found)
+        text = "".join([str(piece.value) for piece in pieces if isinstance(piece, ast.Constant)])
+        if not valid_spec(text):
+            raise self.scope.refuse("C050", node, text)
+        return emit.const(text)
 
     def named(self, node: ast.NamedExpr) -> Emitted:
         value, kind = self.visit(node.value)
@@ -187,8 +201,8 @@ class Containers(Expressions):
     def lambda_(self, node: ast.Lambda, parameters: tuple[Kind, ...]) -> ast.expr:
         """A lambda as key=, map or filter argument; `parameters` are the kinds it will be called with."""
         names = [argument.arg for argument in node.args.args]
-        if node.args.defaults:
-            raise self.scope.refuse("C042", node, "in a lambda")
+        known_here = {name: value for name, value in self.contract.constants.items() if not self.scope.is_local(name)}
+        defaults = [emit.const(default_value(part, known_here, PYC1)) for part in node.args.defaults]
         if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node.body)):
             raise self.scope.refuse("C043", node, "a walrus in a lambda")
         known = parameters if len(parameters) == len(names) else (kinds.ANY,) * len(names)
@@ -199,7 +213,7 @@ class Containers(Expressions):
         self.scope.inner.pop()
         price = emit.const(expression_gas(node.body) + expression_gas(node))
         tick = emit.helper("tick", price, emit.const(display_bytes(node.body)))
-        return lambda_of(names, ast.BoolOp(ast.And(), [tick, body]))
+        return lambda_of(names, ast.BoolOp(ast.And(), [tick, body]), defaults)
 
 
 def range_kind(bounds: list[Emitted]) -> Kind:

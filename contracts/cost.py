@@ -45,7 +45,8 @@ def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
         elif isinstance(part, ast.Lambda):
             continue
         elif isinstance(part, ast.FormattedValue):
-            pending.append(part.value)
+            pieces = part.format_spec.values if isinstance(part.format_spec, ast.JoinedStr) else []
+            pending.extend((part.value, *(piece for piece in pieces if isinstance(piece, ast.FormattedValue))))
         else:
             pending.extend(ast.iter_child_nodes(part))
 

@@ -1,67 +1,18 @@
-"""Displays, comprehensions, iteration and text formatting: helpers that make new containers."""
+"""Displays, comprehensions and iteration: helpers that make new containers."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from contracts import keys
 from contracts.faults import BadValue, OutOfGas, TypeMismatch
-from contracts.limits import ITEM_BYTES, LIST_BYTES, LOOP_GAS, TEXT_BYTES
+from contracts.limits import ITEM_BYTES, LIST_BYTES, LOOP_GAS
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, is_number
 
-_SPEC = re.compile(
-    r"([\x00-\x7f]?[<>^])?(?P<sign>[-+ ]?)[0-9]{0,4}(?P<group>[,_]?)(?P<kind>[dboxXs]?)",
-    re.ASCII | re.DOTALL,
-)
 _TURNS = 2**48
 _FAR = 2**60
 _INTEGERS = frozenset((int,))
-
-
-def text_of(value: Any) -> str:
-    """`str(value)` of a scalar: the same text in every release."""
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if kind is int or kind is bool or value is None:
-        return str(value)
-    raise TypeMismatch
-
-
-def formatted(value: Any, spec: str) -> str:
-    """`f"{value:spec}"` for the fixed grammar `[[fill]align][sign][0][width][, or _][d b o x X s]`."""
-    kind, group, numeric = _parse_spec(spec)
-    if type(value) is str:
-        if kind not in ("", "s") or group or numeric:
-            raise TypeMismatch
-    elif type(value) is int or type(value) is bool:
-        if kind == "s":
-            raise TypeMismatch
-        if group == "," and kind not in ("", "d"):
-            raise BadValue
-    else:
-        raise TypeMismatch
-    return format(value, spec)
-
-
-def valid_spec(spec: str) -> bool:
-    """Whether a format is in the fixed grammar."""
-    try:
-        _parse_spec(spec)
-    except BadValue:
-        return False
-    return True
-
-
-def _parse_spec(spec: str) -> tuple[str, str, bool]:
-    """A format's last letter, how it groups digits, and whether it is for numbers only. Raise `BadValue` for one
-    outside the fixed grammar."""
-    found = _SPEC.fullmatch(spec)
-    if found is None:
-        raise BadValue
-    return found["kind"], found["group"], bool(found["sign"])
 
 
 def packed(meter: Meter, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -185,22 +136,8 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
     def packed_(*values: Any) -> tuple[Any, ...]:
         return packed(meter, values)
 
-    def fstring(*parts: Any) -> str:
-        """Pieces of an f-string: texts, or (value, format) pairs."""
-        found = [part if type(part) is str else piece(part) for part in parts]
-        size = sum(map(len, found))
-        if size > LIMITS.text:
-            raise BadValue
-        meter.spend(size // GAS.bytes_per_gas)
-        meter.allocate(TEXT_BYTES + size)
-        return "".join(found)
-
-    def piece(part: tuple[Any, str]) -> str:
-        value, spec = part
-        return formatted(value, spec) if spec else text_of(value)
-
     return {
         "iter": iterate, "eager": eager, "over": over, "made": made, "range": range_, "dict": dict_, "merged": merged,
         "set": set_,
-        "star": star, "packed": packed_, "fstring": fstring, "room": room, "key": wrap,
+        "star": star, "packed": packed_, "room": room, "key": wrap,
     }  # fmt: skip

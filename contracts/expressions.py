@@ -9,7 +9,7 @@ gas and fail with the same code; the kinds only decide how fast it is.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from contracts import emit, kinds
@@ -151,6 +151,8 @@ class Expressions:
             kind = kinds.list_of(kinds.join(a.items[0], b.items[0]))
         elif which == "mul" and a.number and b.number:
             kind = kinds.INT
+        elif which == "bitor" and a.tag == b.tag == "dict":
+            kind = kinds.DICT
         elif which == "mul" and "list" in (a.tag, b.tag) and (a.number or b.number):
             kind = a if a.tag == "list" else b
         return emit.helper(which, left[0], right[0]), kind
@@ -290,7 +292,7 @@ class Expressions:
             return emit.helper(f"load.{slot}", key), deep_kind(declared.value)
         value, kind = self.visit(node.value)
         if isinstance(node.slice, ast.Slice):
-            bounds = [emit.const(None) if part is None else self.visit(part)[0] for part in _slice_parts(node.slice)]
+            bounds = self.bounds(node.slice)
             same = Kind(kind.tag, 0, kind.high, kind.items[:1]) if kind.tag in ("str", "bytes", "list") else kinds.ANY
             return emit.helper("slice", value, *bounds), same
         index, wanted = self.visit(node.slice)
@@ -301,6 +303,11 @@ class Expressions:
                 return ast.Subscript(value, index, emit.LOAD), kind.items[1]
             return emit.helper("getitem", value, index), kind.items[1]
         return emit.helper("getitem", value, index), kinds.NEVER if kind.tag == "never" else kinds.ANY
+
+    def bounds(self, node: ast.Slice) -> list[ast.expr]:
+        """Begin, end and step of a slice."""
+        parts = (node.lower, node.upper, node.step)
+        return [emit.const(None) if part is None else self.visit(part)[0] for part in parts]
 
     def slot_key(self, slot: str, node: ast.expr) -> ast.expr:
         """The stored key of `slot[node]`: key parts are encoded inline where their kinds are known."""
@@ -332,9 +339,9 @@ class Expressions:
         return encoded_key(emit.name(f"$prefix.{slot}"), values)
 
 
-def lambda_of(names: list[str] | tuple[str, ...], body: ast.expr) -> ast.Lambda:
-    """A lambda with plain parameters."""
-    arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+def lambda_of(names: Sequence[str], body: ast.expr, defaults: Sequence[ast.expr] = ()) -> ast.Lambda:
+    """A lambda with plain parameters; `defaults` of the last ones."""
+    arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, list(defaults))
     return ast.Lambda(arguments, body)
 
 
@@ -358,10 +365,6 @@ def _narrow(kind: Kind) -> bool:
     return not kind.optional and (
         kind.tag in ("str", "bytes") or (kind.tag == "int" and kind.low >= 0 and kind.high < PYC1.small_key)
     )
-
-
-def _slice_parts(node: ast.Slice) -> tuple[ast.expr | None, ast.expr | None, ast.expr | None]:
-    return node.lower, node.upper, node.step
 
 
 def indexed_kind(kind: Kind, index: ast.expr) -> Kind:

@@ -6,6 +6,7 @@ an interval; it decides where the 256-bit range check can be left out. Kinds nev
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,9 +16,9 @@ LOW, HIGH = PYC1.int_low, PYC1.int_high - 1
 U64_MAX = 2**64 - 1
 U256_MAX = PYC1.int_high - 1
 """Stored `u256` values are non-negative and obey the width rule of the language, so the largest is 2^255-1."""
-_HEAVIEST = 256
-"""Kinds inside a kind, above which nothing is said of its items: a line that puts a tuple into a tuple twice would
-double what there is to say."""
+_HEAVIEST, _DEEPEST = 64, 12
+"""Kinds inside a kind, and one in another, above which nothing is said of its items: a line that puts a tuple into a
+tuple twice would double what there is to say, and a thousand functions that each add one could not be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,18 @@ class Kind:
     name: str = ""
     optional: bool = False
     weight: int = field(init=False, repr=False, compare=False)
+    depth: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        weight = 1 + sum([item.weight for item in self.items])
-        if weight > _HEAVIEST:
+        weight = depth = 1
+        if self.items:
+            weight += sum([item.weight for item in self.items])
+            depth += max([item.depth for item in self.items])
+        if weight > _HEAVIEST or depth > _DEEPEST:
             object.__setattr__(self, "items", ())
-        object.__setattr__(self, "weight", weight if weight <= _HEAVIEST else 1)
+            weight = depth = 1
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "depth", depth)
 
     @property
     def number(self) -> bool:
@@ -113,7 +120,7 @@ def join_all(kinds: tuple[Kind, ...]) -> Kind:
 
 def join(a: Kind, b: Kind) -> Kind:
     """The narrowest kind of this lattice that holds both."""
-    if a == b or b.tag == "never":
+    if a is b or a == b or b.tag == "never":
         return a
     if a.tag == "never":
         return b
@@ -171,7 +178,8 @@ def settled(kind: Kind) -> Kind:
     if kind.tag in ("list", "dict") and kind.items:
         return replace(kind, items=())
     if kind.tag == "tuple" and kind.items:
-        return replace(kind, items=tuple(map(settled, kind.items)))
+        items = tuple(map(settled, kind.items))
+        return kind if all(map(operator.is_, items, kind.items)) else replace(kind, items=items)
     return kind
 
 
@@ -204,5 +212,7 @@ def literal_kind(value: Any) -> Kind:
             return Kind("tuple", items=tuple(map(literal_kind, value)))
         case list():
             return LIST
+        case set():
+            return SET
         case _:
             return DICT

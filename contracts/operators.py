@@ -218,7 +218,7 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
 
 
 def bits(meter: Meter) -> dict[str, Helper]:
-    """Bit operators of integers and sets."""
+    """Bit operators of integers and sets; `|` of dicts."""
 
     def sets(a: Any, b: Any) -> bool:
         if type(a) is set and type(b) is set:
@@ -232,6 +232,13 @@ def bits(meter: Meter) -> dict[str, Helper]:
         return False
 
     def bitor(a: Any, b: Any) -> Any:
+        if type(a) is dict and type(b) is dict:
+            size = len(a) + len(b)
+            if size > LIMITS.items:
+                raise BadValue
+            meter.spend(GAS.listing + 2 * GAS.item * size)
+            meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * size)
+            return a | b
         sets(a, b)
         return a | b
 

@@ -181,6 +181,8 @@ class _Finder:
             case ast.Subscript():
                 self.changing(target.value)
                 self.place(target)
+            case ast.Starred():
+                self.target(target.value, None)
             case _:
                 self.expression(target)
 
@@ -206,8 +208,12 @@ class _Finder:
                     self.expression(part, True)
             case ast.Call():
                 self.call(node)
-            case ast.Starred(value=value) | ast.FormattedValue(value=value):
+            case ast.Starred(value=value):
                 self.expression(value, True)
+            case ast.FormattedValue(value=value, format_spec=spec):
+                self.expression(value, True)
+                if spec is not None:
+                    self.expression(spec)
             case ast.UnaryOp(op=ast.Not()):
                 self.test(node.operand)
             case ast.IfExp():
@@ -242,10 +248,9 @@ class _Finder:
         lent: Mapping[int | str, str] = {}
         match node.func:
             case ast.Name(id=name):
-                # min(a, b) gives one of its arguments back, min(a) only an item
-                safe = (
-                    name in _READERS and self.is_builtin(name) and (name not in ("min", "max") or len(node.args) == 1)
-                )
+                # min(a, b) gives one of its arguments back, min(a) only an item; sum(a, b) may give b back
+                alone = name not in ("min", "max", "sum") or len(node.args) == 1
+                safe = name in _READERS and self.is_builtin(name) and alone
                 lent = self.readers.get(name, {})
             case ast.Attribute(value=base, attr=method):
                 self.expression(base, method in _METHODS or method == "join")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.constants import constant_value, weight
@@ -51,8 +51,10 @@ def read_parameters(
             continue
         default = MISSING
         if value is not None:
-            default = _default(value, known, limits)
-            if not (shape.tag == "any" or default_fits(default, shape) or (default is None and shape.optional)):
+            default = default_value(value, known, limits)
+            if default is None and shape.tag not in ("any", "none"):
+                shape = replace(shape, optional=True)  # `a: int = None` says `int | None`
+            if not (shape.tag == "any" or default_fits(default, shape)):
                 raise reject("C042", node.lineno, node.col_offset, f"{argument.arg} is no {shape}")
         found.append(Parameter(argument.arg, shape, default, form))
     if len({parameter.name for parameter in found}) != len(found):
@@ -60,7 +62,7 @@ def read_parameters(
     return tuple(found)
 
 
-def _default(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
+def default_value(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
     """The value of a default; lists and dicts would be shared by all calls."""
     try:
         value = constant_value(node, known, limits)
@@ -72,7 +74,7 @@ def _default(node: ast.expr, known: Mapping[str, Any], limits: Limits) -> Any:
 
 
 def _mutable(value: Any) -> bool:
-    return any(map(_mutable, value)) if type(value) is tuple else type(value) in (list, dict)
+    return any(map(_mutable, value)) if type(value) is tuple else type(value) in (list, dict, set)
 
 
 def _written(given: ast.arguments) -> Iterator[tuple[str, ast.arg, ast.expr | None]]:
@@ -95,6 +97,8 @@ def all_arguments(given: ast.arguments) -> Iterator[ast.arg]:
 
 def default_fits(value: Any, shape: Shape) -> bool:
     """Whether a constant may be the default of something of a shape."""
+    if value is None and shape.optional:
+        return True
     match shape.tag:
         case "u64":
             return type(value) is int and 0 <= value < 2**64

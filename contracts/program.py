@@ -22,10 +22,11 @@ from contracts.checks import make_check
 from contracts.compile import Program
 from contracts.displays import build_displays, packed
 from contracts.faults import AuthDenied, BadValue, Fault, Halt, OutOfGas, OutOfMemory, TypeMismatch
+from contracts.formatting import build_texts
 from contracts.indexes import build_indexes
-from contracts.limits import TEXT_BYTES
+from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
-from contracts.methods import build_methods
+from contracts.methods import DictMethods, build_methods
 from contracts.operators import Helper, build_operators, is_number
 from contracts.outcome import host_fault, matches
 from contracts.resolve import MISSING
@@ -55,11 +56,12 @@ class Library:
         self.helpers: dict[str, Any] = {
             **base,
             **wrapped,
+            **build_texts(meter),
             **_plain(meter),
-            "inplace": _in_place(meter, base),
+            "inplace": _in_place(meter, base, DictMethods(meter, wrapped).update),
             "tick": _tick(meter),
             "which": _which,
-            "rows": _rows,
+            "rows": _rows(meter),
             "within": _within,
             "m": meter,
             "faults": FAULTS,
@@ -74,6 +76,8 @@ def _plain(meter: Meter) -> dict[str, Helper]:
         "pymin": min,
         "pymax": max,
         "pyabs": abs,
+        "pyany": any,
+        "pyall": all,
         "pyint": int,
         "type": type,
         "replace": msgspec.structs.replace,
@@ -113,28 +117,39 @@ def _which(error: BaseException, groups: tuple[tuple[str, ...], ...]) -> int:
     return -1
 
 
-def _rows(source: Any, shape: Any) -> Iterator[Any]:
-    """Items of a loop source, each checked to unpack as `shape` (0 for a name, a tuple for a nested target) when its
-    turn comes: what an item holds may change on the way, and a set must never be unpacked."""
-    for item in source:
-        _unpacks(item, shape)
-        yield item
+def _rows(meter: Meter) -> Helper:
+    """Items of a loop source, each checked to unpack as `shape` when its turn comes: what an item holds may change on
+    the way, and a set must never be unpacked. A shape is 0 for a name, 1 for one with a star, a tuple for a nested
+    target."""
+
+    def rows(source: Any, shape: Any) -> Iterator[Any]:
+        for item in source:
+            unpacks(item, shape)
+            yield item
+
+    def unpacks(item: Any, shape: Any) -> None:
+        if type(shape) is not tuple:
+            return
+        if type(item) not in (tuple, list, str, bytes):
+            raise TypeMismatch
+        star = shape.index(1) if 1 in shape else -1
+        if star < 0 and len(item) != len(shape):
+            raise BadValue
+        if star >= 0:
+            if not len(shape) - 1 <= len(item) <= LIMITS.items:
+                raise BadValue
+            meter.spend(GAS.made + GAS.item * len(item))
+            meter.allocate(LIST_BYTES + ITEM_BYTES * len(item))
+            item = (*item[:star], None, *item[len(item) - len(shape) + star + 1 :])
+        for part, inner in zip(item, shape, strict=True):
+            unpacks(part, inner)
+
+    return rows
 
 
-def _unpacks(item: Any, shape: Any) -> None:
-    if shape == 0:
-        return
-    if type(item) not in (tuple, list, str, bytes):
-        raise TypeMismatch
-    if len(item) != len(shape):
-        raise BadValue
-    for part, inner in zip(item, shape, strict=True):
-        _unpacks(part, inner)
-
-
-def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
+def _in_place(meter: Meter, base: Mapping[str, Helper], update: Helper) -> Helper:
     def in_place(which: str, target: Any, value: Any) -> Any:
-        """`target op= value` for lists and sets, which change in place; everything else is the plain operation."""
+        """`target op= value` for lists, sets and dicts, which change in place; all else is the plain operation."""
         if type(target) is list and (which == "mul" or (which == "add" and not is_number(type(value)))):
             meter.spend(3 * GAS.helper)
             more = base["eager"](value) if which == "add" else None
@@ -145,6 +160,10 @@ def _in_place(meter: Meter, base: Mapping[str, Helper]) -> Helper:
             result = base[which](target, value)
             target.clear()
             target.update(result)
+            return target
+        if type(target) is dict and which == "bitor":
+            meter.spend(GAS.helper)
+            update(target, value)
             return target
         return base[which](target, value)
 
@@ -251,7 +270,7 @@ class Instance:
         self.scope = scope
         self.fresh: dict[str, Any] = {}
         for constant, value in contract.constants.items():
-            if type(value) in (list, dict) or (type(value) is tuple and _mutable(value)):
+            if _mutable(value):
                 self.fresh["$c." + constant] = value
             scope["$c." + constant] = wrapped_constant(value)
         exec(program.code, scope)  # the code object is our own emission from an admitted source
@@ -315,7 +334,7 @@ class Instance:
 
 
 def _mutable(value: Any) -> bool:
-    return type(value) in (list, dict) or (type(value) is tuple and any(map(_mutable, value)))
+    return type(value) in (list, dict, set) or (type(value) is tuple and any(map(_mutable, value)))
 
 
 def wrapped_constant(value: Any) -> Any:
@@ -325,6 +344,8 @@ def wrapped_constant(value: Any) -> Any:
             return {keys.wrap(key): wrapped_constant(item) for key, item in value.items()}
         case list():
             return [wrapped_constant(item) for item in value]
+        case set():
+            return set(map(keys.wrap, value))
         case tuple():
             return tuple(map(wrapped_constant, value))
         case _:

@@ -275,9 +275,11 @@ class _Resolver:
         parameters = read_parameters(node, hidden, self.contract.records, self.contract.constants, self.limits)
         if role and not self.pure and any(parameter.form in ("*", "k") for parameter in parameters):
             raise reject("C041", node.lineno, node.col_offset, "an entry point takes its arguments by their places")
-        if role and not self.pure and (node.returns is None or any(p.shape is ANY_SHAPE for p in parameters)):
+        if role and not self.pure and any(p.shape is ANY_SHAPE for p in parameters):
             raise reject("C071", node.lineno, node.col_offset, node.name)
         returns = parse_shape(node.returns, self.contract.records) if node.returns else ANY_SHAPE
+        if role and not self.pure and returns is ANY_SHAPE:
+            raise reject("C071", node.lineno, node.col_offset, node.name)
         role = role or ("export" if self.pure and "." not in node.name else "")
         return Function(
             node.name, node, parameters, returns, role, says.scheduled, hidden, says.auth, says.signer,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts import kinds
@@ -78,9 +78,8 @@ def parse_shape(node: ast.expr, records: Mapping[str, Any]) -> Shape:
             return Shape(node.id)
         case ast.Name() if node.id in records:
             return Shape("record", name=node.id)
-        case ast.BinOp(op=ast.BitOr(), right=ast.Constant(value=None)):
-            base = parse_shape(node.left, records)
-            return Shape(base.tag, base.items, base.name, True)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _united(parse_shape(left, records), parse_shape(right, records))
         case ast.Subscript(value=ast.Name(id="list" | "set" as name), slice=inner):
             return Shape(name, (parse_shape(inner, records),))
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, value])):
@@ -91,6 +90,16 @@ def parse_shape(node: ast.expr, records: Mapping[str, Any]) -> Shape:
             return Shape("tuple", (parse_shape(inner, records),))
         case _:
             raise reject("C059", node.lineno, node.col_offset)
+
+
+def _united(one: Shape, other: Shape) -> Shape:
+    """`T | None` is an optional T; what may be of two other types is not checked."""
+    if ANY_SHAPE in (one, other):
+        return ANY_SHAPE
+    if NONE_SHAPE in (one, other):
+        base = other if one == NONE_SHAPE else one
+        return base if base == NONE_SHAPE else replace(base, optional=True)
+    return ANY_SHAPE
 
 
 def _ellipsis(node: ast.expr) -> bool:

@@ -11,22 +11,20 @@ SPREAD: Final = "$spread"
 """Called as `$spread(items, before, after)`: a tuple of the first items, a list of the rest, and the last items."""
 
 
-def star_of(node: ast.Assign) -> int | None:
-    """Where the one star is in the target of an assignment; None if the language has no such assignment."""
-    target = node.targets[0]
-    if len(node.targets) != 1 or not isinstance(target, ast.Tuple | ast.List):
-        return None
-    stars = [index for index, part in enumerate(target.elts) if isinstance(part, ast.Starred)]
-    starred = target.elts[stars[0]] if len(stars) == 1 else None
-    return stars[0] if isinstance(starred, ast.Starred) and isinstance(starred.value, ast.Name) else None
+def star_in(target: ast.expr) -> int | None:
+    """Where the star is in a target; None if there is none."""
+    parts = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+    return next((index for index, part in enumerate(parts) if isinstance(part, ast.Starred)), None)
 
 
 def spread_stars(tree: ast.Module) -> None:
-    """Rewrite the assignments with a star, in place."""
+    """Rewrite the assignments to one target with a star, in place. Stars inside a target, in one of several targets and
+    in loops are left to the compiler."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Assign):
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
-        index, target = star_of(node), node.targets[0]
+        target = node.targets[0]
+        index = star_in(target)
         if index is None or not isinstance(target, ast.Tuple | ast.List):
             continue
         starred = target.elts[index]

@@ -252,7 +252,7 @@ class Statements(Assignments):
             )
             if uncatchable:
                 raise self.scope.refuse("C038", handler, f"{name} ends the call")
-        return names
+        return tuple(code for name in names for code in words.PYTHON_ERRORS.get(name, (name,)))
 
     def match(self, node: ast.Match) -> list[ast.stmt]:
         subject, kind = self.visit(node.subject)

@@ -236,13 +236,16 @@ class _Scan:
             else:
                 position += 1
 
-    def one_field(self, body: str, position: int, line: int) -> int:
-        """Check one replacement field from behind its brace; return the position behind the closing brace."""
+    def one_field(self, body: str, position: int, line: int, inner: bool = False) -> int:
+        """Check one replacement field from behind its brace; return the position behind the closing brace. `inner`: it
+        is in a format, and has none itself."""
         depth, run, start = 0, 0, position
         while position < len(body):
             char = body[position]
             if char == "}" and depth == 0:
                 return position + 1
+            if char == ":" and depth == 0 and not inner:
+                return self.format(body, position + 1, line)
             if char in "\\#{}\n" or not char.isascii() or position - start > self.limits.line_chars:
                 raise reject("C050", line, 0, f"{char!r} in a replacement field")
             if char in "'\"":
@@ -256,6 +259,17 @@ class _Scan:
                 raise reject("C050", line, 0, "nested too deeply")
             position += 1
         raise reject("C050", line, 0, "an unmatched brace")
+
+    def format(self, body: str, position: int, line: int) -> int:
+        """Check the format of a field, which may hold fields without formats."""
+        while position < len(body) and body[position] != "}":
+            char = body[position]
+            if char in "'\"\\\n" or not char.isascii() or body.startswith("{{", position):
+                raise reject("C050", line, 0, f"{char!r} in a format")
+            position = self.one_field(body, position + 1, line, True) if char == "{" else position + 1
+        if position >= len(body):
+            raise reject("C050", line, 0, "an unmatched brace")
+        return position + 1
 
 
 def prescan(text: str, limits: Limits) -> None:

@@ -14,7 +14,6 @@ from contracts import vocabulary as words
 from contracts.limits import Limits
 from contracts.parameters import all_arguments
 from contracts.rules import Finding, SourceRejected, reject
-from contracts.stars import star_of
 
 _PLAIN = (
     ast.Module, ast.Return, ast.For, ast.While, ast.If, ast.Break, ast.Continue, ast.Pass, ast.Assert,
@@ -37,6 +36,7 @@ _NEEDS_NAME = frozenset(("C030", "C050", "C051", "C062"))
 _DEFAULTS = (
     ast.Constant, ast.Name, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
+_CONVERSIONS = (-1, ord("r"), ord("s"))
 _SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 _JUMPS = (ast.For, ast.While, ast.Try, ast.Return, ast.Break, ast.Continue, ast.Raise, ast.FunctionDef, ast.Match)
 
@@ -91,7 +91,7 @@ class _Validator:
             ast.Attribute: self.attribute,
             ast.Call: self.call,
             ast.Compare: self.compare,
-            ast.BinOp: self.nothing,
+            ast.BinOp: self.binary,
             ast.Lambda: self.lambda_,
             ast.GeneratorExp: self.generator,
             ast.ListComp: self.comprehension,
@@ -105,7 +105,7 @@ class _Validator:
             ast.Raise: self.raise_,
             ast.Try: self.try_,
             ast.Match: self.match,
-            ast.Assign: self.assign,
+            ast.Assign: self.nothing,
             ast.ExceptHandler: self.handler,
             ast.MatchValue: self.match_value,
             ast.MatchAs: self.match_as,
@@ -145,8 +145,9 @@ class _Validator:
 
     def containers(self, node: ast.AST) -> None:
         """Displays and targets are places where a star may stand."""
-        if isinstance(node, ast.List | ast.Tuple | ast.Set) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-            self.allowed.update(id(item) for item in node.elts if isinstance(item, ast.Starred))
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            stars = [id(item) for item in node.elts if isinstance(item, ast.Starred)]
+            self.allowed.update(stars if isinstance(getattr(node, "ctx", ast.Load()), ast.Load) else stars[:1])
 
     def nothing(self, node: ast.AST) -> None:
         """A node that may stand as it is."""
@@ -163,6 +164,8 @@ class _Validator:
         if isinstance(node.ctx, ast.Load):
             if not node.id.isascii():
                 self.refuse("C003", node)
+            elif node.id == "__name__":
+                self.refuse("C052", node, "__name__; leave `if __name__ == ...` out, entries are called from outside")
             elif node.id.startswith("_") and node.id != "_":
                 self.refuse("C052", node, node.id)
         else:
@@ -238,7 +241,9 @@ class _Validator:
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if host == "print":
             self.refuse("C064", node)
-        if len(node.args) == 1 and (host in words.GENERATOR_HOSTS or method == "join"):
+        if len(node.args) == 1 and (host in words.GENERATOR_HOSTS or method in words.GENERATOR_METHODS):
+            self.allowed.add(id(node.args[0]))
+        if host == "sum" and len(node.args) == 2 and isinstance(node.args[0], ast.GeneratorExp):
             self.allowed.add(id(node.args[0]))
         if host in ("map", "filter") and node.args:
             self.allowed.add(id(node.args[0]))
@@ -254,6 +259,13 @@ class _Validator:
             self.refuse("C003", node)
         elif node.arg.startswith("_"):
             self.refuse("C052", node, node.arg)
+
+    def binary(self, node: ast.BinOp) -> None:
+        texts = isinstance(node.left, ast.JoinedStr) or (
+            isinstance(node.left, ast.Constant) and isinstance(node.left.value, str | bytes)
+        )
+        if isinstance(node.op, ast.Mod) and texts:
+            self.refuse("C080", node)
 
     def compare(self, node: ast.Compare) -> None:
         if len(node.ops) > self.limits.comparisons:
@@ -286,35 +298,30 @@ class _Validator:
         for part in node.values:
             if not isinstance(part, ast.FormattedValue):
                 continue
-            if part.conversion != -1:
-                self.refuse("C050", node, "a conversion")
+            if part.conversion not in _CONVERSIONS:
+                self.refuse("C050", node, "!a")
             spec = part.format_spec
-            if spec is None:
-                continue
-            self.skipped.add(id(spec))
-            plain = isinstance(spec, ast.JoinedStr) and len(spec.values) <= 1
-            if not plain or not all(isinstance(item, ast.Constant) for item in getattr(spec, "values", [])):
-                self.refuse("C050", node, "a computed format")
+            pieces = spec.values if isinstance(spec, ast.JoinedStr) else []
+            if any(isinstance(piece, ast.FormattedValue) and piece.format_spec is not None for piece in pieces):
+                self.refuse("C050", node, "a format in a format")
+            if spec is not None and all(isinstance(piece, ast.Constant) for piece in pieces):
+                self.skipped.add(id(spec))
 
     def starred(self, node: ast.Starred) -> None:
         if id(node) not in self.allowed:
             self.refuse("C058", node)
 
-    def assign(self, node: ast.Assign) -> None:
-        index, target = star_of(node), node.targets[0]
-        if index is not None and isinstance(target, ast.Tuple | ast.List):
-            self.allowed.add(id(target.elts[index]))
-
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:
-            if not isinstance(target, ast.Subscript) or isinstance(target.slice, ast.Slice):
+            if not isinstance(target, ast.Subscript):
                 self.refuse("C039", node)
 
     def raise_(self, node: ast.Raise) -> None:
         call = node.exc
         named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Revert"
         if not named or node.cause is not None:
-            self.refuse("C037", node)
+            name = call.func if isinstance(call, ast.Call) else call
+            self.refuse("C037", node, name.id if isinstance(name, ast.Name) else "")
 
     def alternatives(self, count: int, node: ast.AST) -> None:
         """Cases and handlers become conditions inside each other, as elif does."""
@@ -335,7 +342,7 @@ class _Validator:
             self.refuse("C038", node, "`as` binds a host object")
         names = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
         for name in names:
-            if not isinstance(name, ast.Name) or name.id in words.EXCEPTION_NAMES:
+            if not isinstance(name, ast.Name) or name.id in words.EXCEPTION_NAMES - words.PYTHON_ERRORS.keys():
                 self.refuse("C038", node, name.id if isinstance(name, ast.Name) else "")
         if node.type is not None:
             self.skipped.add(id(node.type))

@@ -61,6 +61,7 @@ INDEX_METHODS = frozenset(("items", "keys"))
 VAR_METHODS = frozenset(("get", "set"))
 
 GENERATOR_HOSTS = frozenset(("sum", "any", "all", "min", "max", "sorted", "list", "tuple", "set", "dict"))
+GENERATOR_METHODS = frozenset(("join", "extend", "update"))
 KEY_HOSTS = frozenset(("sorted", "min", "max"))
 EXCEPTION_NAMES = frozenset(
     (
@@ -69,6 +70,19 @@ EXCEPTION_NAMES = frozenset(
         "SystemExit", "TypeError", "ValueError", "ZeroDivisionError", "KeyboardInterrupt", "GeneratorExit", "OSError",
     )
 )  # fmt: skip
+PYTHON_ERRORS: dict[str, tuple[str, ...]] = {
+    "ArithmeticError": ("DivByZero", "Overflow"),
+    "AssertionError": ("Assertion",),
+    "IndexError": ("IndexRange",),
+    "KeyError": ("KeyMissing",),
+    "LookupError": ("IndexRange", "KeyMissing"),
+    "OverflowError": ("Overflow",),
+    "TypeError": ("TypeMismatch",),
+    "ValueError": ("BadValue",),
+    "ZeroDivisionError": ("DivByZero",),
+}
+"""What Python calls the failures that a handler may name. Nothing else of its tree exists: `Exception` would catch
+codes that nobody thought of."""
 CATCHABLE_NAMES = frozenset((*CATCHABLE, "Revert"))
 KNOWN_MISSING = frozenset(
     (

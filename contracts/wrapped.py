@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts import keys
-from contracts.displays import text_of
 from contracts.faults import BadValue, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
@@ -50,8 +49,10 @@ def _sequences(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         checked(start + len(items))
         return list(enumerate(items, start))
 
-    def zip_(*values: Any) -> list[Any]:
+    def zip_(*values: Any, strict: Any = False) -> list[Any]:
         lists = [eager(value) for value in values]
+        if strict and len(set(map(len, lists))) > 1:
+            raise BadValue
         shortest = min(map(len, lists), default=0)
         pairs(shortest * max(1, len(lists)))
         return list(zip(*lists, strict=False))
@@ -144,8 +145,10 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             return max(values)
         return extreme(max, values, key, default)
 
-    def sum_(value: Any, start: Any = 0) -> int:
+    def sum_(value: Any, start: Any = 0) -> Any:
         meter.spend(GAS.sum)
+        if type(start) is list or type(start) is tuple:
+            return functools.reduce(base["add"], eager(value), start)
         if type(value) is set:
             meter.spend(GAS.wide_sum * len(value))
             items = keys.unwrap_all(value, meter)
@@ -198,12 +201,6 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         if not bare.replace("_", "").isalnum():
             raise BadValue
         return checked(int(text, number))
-
-    def str_(value: Any = "") -> str:
-        text = text_of(value)
-        meter.spend(GAS.text)
-        meter.allocate(TEXT_BYTES + len(text))
-        return text
 
     def bool_(value: Any = False) -> bool:
         return bool(value)
@@ -299,7 +296,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
         return chr(point)
 
     return {
-        "int": int_, "str": str_, "bool": bool_, "bytes": bytes_, "list": list_, "tuple": tuple_, "dictof": dict_,
+        "int": int_, "bool": bool_, "bytes": bytes_, "list": list_, "tuple": tuple_, "dictof": dict_,
         "setof": set_, "dict.fromkeys": fromkeys, "bytes.fromhex": fromhex, "int.from_bytes": from_bytes, "ord": ord_,
         "chr": chr_,
     }  # fmt: skip

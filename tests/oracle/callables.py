@@ -10,7 +10,8 @@ from typing import Any
 from contracts.limits import ITEM_BYTES, LIST_BYTES
 from oracle.failures import bad_value, mismatch
 from oracle.gas import G, L, Meter
-from oracle.operators import eager, integers, ranged, sized, sortable, text_of
+from oracle.operators import binary, eager, integers, ranged, sized, sortable
+from oracle.texts import string
 from oracle.values import Record, bounded, keys_of, new_key, number, walk
 
 ABSENT: Any = object()
@@ -53,8 +54,10 @@ class Builtins:
         bounded(start + len(items))
         return list(enumerate(items, start))
 
-    def zip_(self, *values: Any) -> list[Any]:
+    def zip_(self, *values: Any, strict: Any = False) -> list[Any]:
         lists = [eager(self.meter, value) for value in values]
+        if strict and any(len(one) != len(lists[0]) for one in lists):
+            raise bad_value()
         self.pairs(min(map(len, lists), default=0) * max(1, len(lists)))
         return list(zip(*lists, strict=False))
 
@@ -126,8 +129,12 @@ class Builtins:
 
     # totals
 
-    def sum_(self, value: Any, start: Any = 0) -> int:
+    def sum_(self, value: Any, start: Any = 0) -> Any:
         self.meter.spend(G.sum)
+        if type(start) in (list, tuple):
+            for item in eager(self.meter, value):
+                start = binary(self.meter, ast.Add, start, item)
+            return start
         if type(value) is set:
             self.meter.spend(G.wide_sum * len(value))
             items = keys_of(self.meter, value)
@@ -201,10 +208,7 @@ class Builtins:
         return bounded(int(text, base))
 
     def str_(self, value: Any = "") -> str:
-        text = text_of(value)
-        self.meter.spend(G.text)
-        self.meter.text(len(text))
-        return text
+        return string(self.meter, value)
 
     def bool_(self, value: Any = False) -> bool:
         return bool(value)

@@ -28,6 +28,13 @@ def packed(meter: Meter, name: str, values: list[Any]) -> Named:
     return {name: tuple(values)}
 
 
+class _Decided(Exception):
+    """The item that decides was seen."""
+
+
+TYPES = frozenset(("int", "str", "bytes", "list", "dict", "tuple", "set"))
+
+
 class Calls(Expressions):
     """The part of the interpreter for calls."""
 
@@ -139,12 +146,28 @@ class Calls(Expressions):
         if name in ("map", "filter"):
             function = self.function_given(node.args[0], len(node.args) - 1, frame)
             return self.builtins.call(name, [function, *[self.visit(part, frame) for part in node.args[1:]]], {})
+        if name in ("any", "all") and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+            return self.decided(name == "any", node.args[0], frame)
         if name == "isinstance":
-            wanted = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
-            names = tuple(part.id for part in wanted if isinstance(part, ast.Name))
+            parts = list(ast.walk(node.args[1]))
+            names = tuple(part.id for part in parts if isinstance(part, ast.Name))
+            names += tuple("NoneType" for part in parts if isinstance(part, ast.Constant))
             return self.builtins.isinstance_(self.visit(node.args[0], frame), names)
         arguments = self.arguments(node, frame)
         return self.builtins.call(name, arguments, self.named(node, frame))
+
+    def decided(self, wanted: bool, node: ast.GeneratorExp, frame: Frame) -> bool:
+        """`any` and `all` of a generator end at the item that decides; what was charged stays charged."""
+
+        def one() -> None:
+            if bool(self.visit(node.elt, frame)) is wanted:
+                raise _Decided
+
+        try:
+            self.comprehend(node, frame, one)
+        except _Decided:
+            return wanted
+        return not wanted
 
     def function_given(self, node: ast.expr, count: int, frame: Frame) -> Callable[..., Any] | None:
         """A function as an argument. A name stands for a lambda that calls it."""
@@ -152,6 +175,8 @@ class Calls(Expressions):
             return self.lambda_(node, frame)
         if isinstance(node, ast.Constant):
             return None
+        if isinstance(node, ast.Attribute):
+            return self.method_given(node, count, frame)
         assert isinstance(node, ast.Name)
         nested = self.contract.nested.get(id(node))
         function = nested or self.contract.functions.get(node.id)
@@ -166,6 +191,23 @@ class Calls(Expressions):
             return self.invoke(function, given | (self.hidden(node, function, frame) if nested else {}))
 
         return run
+
+    def method_given(self, node: ast.Attribute, count: int, frame: Frame) -> Callable[..., Any]:
+        """`str.lower` stands for `lambda x: x.lower()`, `d.get` for `lambda x: d.get(x)`."""
+        known = self.contract.methods.get(id(node))
+        if known is not None:
+            return self.lambda_(known, frame)
+        assert isinstance(node.value, ast.Name)
+        base = node.value.id
+        whole = {"int": ("from_bytes",), "bytes": ("fromhex",), "dict": ("fromkeys",)}
+        of_type = not frame.has(base) and base in TYPES and node.attr not in whole.get(base, ())
+        names = [f"${index}" for index in range(count)]
+        given: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
+        target, rest = (given[0], given[1:]) if of_type else (node.value, given)
+        body = ast.Call(ast.Attribute(target, node.attr, ast.Load()), rest, [])
+        arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+        made = self.contract.methods[id(node)] = ast.Lambda(arguments, body)
+        return self.lambda_(made, frame)
 
     # methods
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -66,6 +66,8 @@ class Contract:
     indexes: dict[str, Index] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     nested: dict[int, Function] = field(default_factory=dict)
+    methods: dict[int, ast.Lambda] = field(default_factory=dict)
+    """The lambdas that `str.lower` and `d.get` as arguments stand for, by their nodes."""
     prices: Prices = field(default_factory=Prices)
 
 
@@ -127,7 +129,8 @@ def default(contract: Contract, call: ast.Call) -> Any:
 def constant(contract: Contract, node: ast.expr) -> Any:
     """Module constants are what Python makes of them."""
     code = compile(ast.Expression(node), "<constant>", "eval")
-    return eval(code, {"__builtins__": {}}, dict(contract.constants))
+    makers = {"set": set, "dict": dict, "list": list, "tuple": tuple}
+    return eval(code, {"__builtins__": {}, **makers}, dict(contract.constants))
 
 
 def copied(value: Any) -> Any:
@@ -136,6 +139,8 @@ def copied(value: Any) -> Any:
         return {key: copied(item) for key, item in value.items()}
     if type(value) is list:
         return [copied(item) for item in value]
+    if type(value) is set:
+        return set(value)
     return tuple(map(copied, value)) if type(value) is tuple else value
 
 
@@ -143,23 +148,28 @@ def function(node: ast.FunctionDef, hidden: tuple[str, ...], contract: Contract)
     given = [*node.args.posonlyargs, *node.args.args]
     first = len(given) - len(node.args.defaults)
     parameters = [
-        (
-            argument.arg,
-            read(argument.annotation),
-            MISSING if index < first else constant(contract, node.args.defaults[index - first]),
-        )
+        parameter(argument, None if index < first else node.args.defaults[index - first], contract)
         for index, argument in enumerate(given)
     ]
     roles = [part.func if isinstance(part, ast.Call) else part for part in node.decorator_list]
     role = roles[0].id if roles and isinstance(roles[0], ast.Name) else ""
     names = frozenset(own_names(node) | bound(node.body) | set(hidden))
     rest = None if node.args.vararg is None else (node.args.vararg.arg, read(node.args.vararg.annotation))
-    by_name = tuple(
-        (argument.arg, read(argument.annotation), MISSING if value is None else constant(contract, value))
-        for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-    )
+    pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    by_name = tuple(parameter(argument, value, contract) for argument, value in pairs)
     fixed = len(node.args.posonlyargs)
     return Function(node, parameters, read(node.returns), role, names, hidden, fixed, rest, by_name)
+
+
+def parameter(argument: ast.arg, value: ast.expr | None, contract: Contract) -> tuple[str, Shape, Any]:
+    """Name, type and default of a parameter; None as a default makes its type optional."""
+    shape = read(argument.annotation)
+    if value is None:
+        return argument.arg, shape, MISSING
+    found = constant(contract, value)
+    if found is None and shape.tag not in ("any", "none"):
+        shape = replace(shape, optional=True)
+    return argument.arg, shape, found
 
 
 def own_names(node: ast.FunctionDef | ast.Lambda) -> set[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from contracts.limits import ITEM_BYTES, LIST_BYTES
 from oracle import operators as ops
+from oracle import texts
 from oracle.callables import Builtins
-from oracle.contract import Contract, Slot
+from oracle.contract import Contract, Slot, constant
 from oracle.failures import bad_value, mismatch
-from oracle.gas import G, L, Meter
+from oracle.gas import G, L, Meter, star_of
 from oracle.methods import Methods
 from oracle.shapes import Types
 from oracle.storage import Storage, key_part
@@ -269,7 +270,8 @@ class Expressions:
             self.meter.spend(gas * size)
             self.meter.allocate(keep * size)
             for item in source[:] if type(source) is list else source:
-                self.bind(node.generators[index].target, item, level)
+                target = node.generators[index].target
+                self.bind(target, self.fits(target, item), level)
                 if all(self.visit(test, frame) for test in node.generators[index].ifs):
                     if index + 1 < len(node.generators):
                         clause(index + 1)
@@ -298,17 +300,21 @@ class Expressions:
         """Unpack an item into names."""
         if isinstance(target, ast.Name):
             names[target.id] = value
+        elif isinstance(target, ast.Starred):
+            self.bind(target.value, value, names)
         elif isinstance(target, ast.Tuple | ast.List):
-            self.fits(target, value)
             for part, item in zip(target.elts, value, strict=True):
                 self.bind(part, item, names)
 
-    def fits(self, target: ast.expr, value: Any) -> None:
-        """An item is checked in all its depth before any name is bound."""
+    def fits(self, target: ast.expr, value: Any) -> Any:
+        """An item is checked in all its depth, and its stars are paid for, before any name is bound."""
         if isinstance(target, ast.Tuple | ast.List):
-            ops.unpacked(value, len(target.elts))
-            for part, item in zip(target.elts, value, strict=True):
-                self.fits(part, item)
+            star = star_of(target)
+            if star is not None:
+                value = ops.spread(self.meter, value, star, len(target.elts) - star - 1)
+            value = tuple(ops.unpacked(value, len(target.elts)))
+            return tuple([self.fits(part, item) for part, item in zip(target.elts, value, strict=True)])
+        return value
 
     # texts and functions
 
@@ -316,13 +322,20 @@ class Expressions:
         parts: list[tuple[Any, str | None]] = []
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
-                spec = part.format_spec
-                pieces = spec.values if isinstance(spec, ast.JoinedStr) else []
-                text = "".join(str(piece.value) for piece in pieces if isinstance(piece, ast.Constant))
-                parts.append((self.visit(part.value, frame), text))
+                value = self.visit(part.value, frame)
+                if part.conversion == ord("r"):
+                    value = texts.kept(self.meter, texts.quoted(self.meter, value))
+                elif part.conversion == ord("s"):
+                    value = texts.string(self.meter, value)
+                parts.append((value, self.format(part.format_spec, frame)))
             else:
                 parts.append((self.visit(part, frame), None))
-        found = [value if spec is None else ops.formatted(value, spec) for value, spec in parts]
+        found = []
+        for value, spec in parts:
+            if spec is None:
+                found.append(value)
+            else:
+                found.append(texts.formatted(value, spec) if spec else texts.shown(self.meter, value))
         size = sum(map(len, found))
         if size > L.text:
             raise bad_value()
@@ -330,17 +343,30 @@ class Expressions:
         self.meter.text(size)
         return "".join(found)
 
+    def format(self, spec: ast.expr | None, frame: Frame) -> str:
+        pieces = spec.values if isinstance(spec, ast.JoinedStr) else []
+        values = [
+            self.visit(piece.value if isinstance(piece, ast.FormattedValue) else piece, frame) for piece in pieces
+        ]
+        text = "".join(map(texts.text_of, values))
+        if not texts.fits_grammar(text):
+            raise bad_value()
+        return text
+
     def lambda_(self, node: ast.Lambda, frame: Frame) -> Callable[..., Any]:
         names = [argument.arg for argument in node.args.args]
+        defaults = [constant(self.contract, value) for value in node.args.defaults]
         outer = list(frame.inner)
 
         def run(*values: Any) -> Any:
-            if len(values) != len(names):
+            missing = len(names) - len(values)
+            if not 0 <= missing <= len(defaults):
                 raise mismatch()
             self.meter.spend(self.prices.gas(node.body) + self.prices.gas(node))
             self.meter.allocate(self.prices.room(node.body))
             saved = frame.inner
-            frame.inner = [*outer, dict(zip(names, values, strict=True))]
+            given = (*values, *defaults[len(defaults) - missing :])
+            frame.inner = [*outer, dict(zip(names, given, strict=True))]
             try:
                 return self.visit(node.body, frame)
             finally:

@@ -91,7 +91,7 @@ class Prices:
     def statement(self, node: ast.stmt) -> int:
         if isinstance(node, ast.FunctionDef):
             return len(self.captured[id(node)]) * (G.nodes["Assign"] + 2 * G.nodes["Name"])
-        if isinstance(node, ast.Assign) and star_of(node.targets[0]) is not None:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and star_of(node.targets[0]) is not None:
             # the value is copied by a call with two numbers; the star itself is free
             added = G.nodes["Call"] + G.nodes["Name"] + 2 * G.nodes["Constant"] - G.nodes["Starred"]
             return G.nodes["Assign"] + sum(map(self.gas, header(node))) + added
@@ -155,8 +155,10 @@ def evaluated(node: ast.AST) -> Iterator[ast.AST]:
             yield node.generators[0].iter
         case ast.Lambda():
             return
-        case ast.FormattedValue():
-            yield node.value
+        case ast.FormattedValue(value=value, format_spec=spec):
+            yield value
+            if isinstance(spec, ast.JoinedStr):
+                yield from (part for part in spec.values if isinstance(part, ast.FormattedValue))
         case _:
             yield from ast.iter_child_nodes(node)
 

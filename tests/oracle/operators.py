@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from contracts.limits import search_gas
+from contracts.limits import ITEM_BYTES, search_gas
 from oracle.failures import Stop, bad_value, mismatch
 from oracle.gas import G, L, Meter
 from oracle.values import SCALARS, Record, bounded, entry_key, entry_room, key, keys_of, number, walk
@@ -54,6 +54,12 @@ def binary(meter: Meter, which: type, a: Any, b: Any) -> Any:
             return a * b
     if type(a) is set and type(b) is set:
         return sets(meter, which, a, b)
+    if which is ast.BitOr and type(a) is type(b) is dict:
+        if len(a) + len(b) > L.items:
+            raise bad_value()
+        meter.spend(G.listing + 2 * G.item * (len(a) + len(b)))
+        meter.items(len(a) + len(b), 2)
+        return a | b
     raise mismatch()
 
 
@@ -222,12 +228,47 @@ def del_item(meter: Meter, a: Any, b: Any) -> None:
         raise mismatch()
 
 
+def slice_size(a: Any, low: Any, high: Any, step: Any) -> int:
+    if any(bound is not None and not number(bound) for bound in (low, high, step)):
+        raise mismatch()
+    return len(range(*slice(low, high, step).indices(len(a))))
+
+
+def set_slice(meter: Meter, a: Any, bounds: list[Any], value: Any) -> None:
+    if type(a) is not list:
+        raise mismatch()
+    source = keys_of(meter, value) if type(value) is dict else value
+    if type(source) not in SEQUENCES + TEXTS:
+        raise mismatch()
+    meter.spend(G.helper + G.item * len(source))
+    meter.items(len(source))
+    items = list(source)
+    size = del_price(meter, a, bounds)
+    if bounds[2] not in (None, 1) and len(items) != size:
+        raise bad_value()
+    if len(a) + len(items) - size > L.items:
+        raise bad_value()
+    meter.allocate(ITEM_BYTES * max(0, len(items) - size))
+    a[slice(*bounds)] = items
+
+
+def del_price(meter: Meter, a: list[Any], bounds: list[Any]) -> int:
+    size = slice_size(a, *bounds)
+    meter.spend(G.slice + G.item * size + len(a) // 16)
+    return size
+
+
+def del_slice(meter: Meter, a: Any, bounds: list[Any]) -> None:
+    if type(a) is not list:
+        raise mismatch()
+    del_price(meter, a, bounds)
+    del a[slice(*bounds)]
+
+
 def get_slice(meter: Meter, a: Any, low: Any, high: Any, step: Any) -> Any:
     if type(a) not in TEXTS + SEQUENCES:
         raise mismatch()
-    if any(bound is not None and not number(bound) for bound in (low, high, step)):
-        raise mismatch()
-    size = len(range(*slice(low, high, step).indices(len(a))))
+    size = slice_size(a, low, high, step)
     if type(a) in TEXTS:
         meter.spend(G.slice + size // (G.bytes_per_gas if step is None or step == 1 else G.scan_bytes_per_gas))
         meter.text(size)
@@ -340,22 +381,3 @@ def made(meter: Meter, result: Any) -> Any:
         meter.spend(G.pair * len(result))
     meter.items(0)
     return result
-
-
-def text_of(value: Any) -> str:
-    if type(value) is not str and value is not None and not number(value):
-        raise mismatch()
-    return str(value)
-
-
-def formatted(value: Any, spec: str) -> str:
-    """A piece of an f-string, as Python formats it."""
-    if not spec:
-        return text_of(value)
-    rest = spec[2:] if spec[1:2] in ("<", ">", "^") else spec.lstrip("<>^")
-    if type(value) is str:
-        if spec[-1] in "dboxX" or rest[:1] in ("+", "-", " ") or "," in rest or "_" in rest:
-            raise mismatch()
-    elif not number(value) or spec[-1] == "s":
-        raise mismatch()
-    return format(value, spec)

@@ -39,8 +39,11 @@ def read(node: ast.expr | None) -> Shape:
             return Shape("none")
         case ast.Name(id=name):
             return Shape(name)
-        case ast.BinOp(left=left):
-            return replace(read(left), optional=True)
+        case ast.BinOp(left=left, right=right):
+            one, other = read(left), read(right)
+            if one.tag == "none":
+                one, other = other, one
+            return replace(one, optional=one.tag != "any") if other.tag == "none" else ANY
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Tuple(elts=parts)):
             return Shape(name, tuple(read(part) for part in parts if not isinstance(part, ast.Constant)))
         case ast.Subscript(value=ast.Name(id=name), slice=part):

@@ -11,7 +11,7 @@ from oracle.calls import Calls
 from oracle.contract import MISSING, Contract, Function
 from oracle.expressions import Frame
 from oracle.failures import HOST_ERRORS, Failure, Stop, mismatch, of_host
-from oracle.gas import FUNCTION, HANDLER, LOOP, L, Meter, star_of
+from oracle.gas import FUNCTION, HANDLER, LOOP, G, L, Meter, star_of
 from oracle.shapes import Types, read
 from oracle.storage import Storage
 
@@ -106,6 +106,9 @@ class Statements(Calls):
                 self.storage.drop(slot, self.slot_key(slot, target.slice, frame))
             else:
                 base = self.visit(target.value, frame)
+                if isinstance(target.slice, ast.Slice):
+                    ops.del_slice(self.meter, base, self.bounds(target.slice, frame))
+                    continue
                 ops.del_item(self.meter, base, self.visit(target.slice, frame))
 
     # assignment
@@ -135,6 +138,9 @@ class Statements(Calls):
                     self.storage.store(slot, self.slot_key(slot, target.slice, frame), checked)
                 else:
                     base = self.visit(target.value, frame)
+                    if isinstance(target.slice, ast.Slice):
+                        ops.set_slice(self.meter, base, self.bounds(target.slice, frame), value)
+                        return
                     ops.set_item(self.meter, base, self.visit(target.slice, frame), value)
 
     def annotated(self, node: ast.AnnAssign, frame: Frame) -> None:
@@ -146,21 +152,37 @@ class Statements(Calls):
         which = type(node.op)
         if isinstance(node.target, ast.Name):
             old = self.lookup(node.target.id, frame)
-            frame.locals[node.target.id] = ops.in_place(self.meter, which, old, self.visit(node.value, frame))
+            frame.locals[node.target.id] = self.in_place(which, old, self.visit(node.value, frame))
             return
         assert isinstance(node.target, ast.Subscript)
         slot = self.slot(node.target.value, frame)
         if slot is not None:
             place = self.slot_key(slot, node.target.slice, frame)
             old = self.storage.load(slot, place[0])
-            value = ops.in_place(self.meter, which, old, self.visit(node.value, frame))
+            value = self.in_place(which, old, self.visit(node.value, frame))
             self.storage.store(slot, place, self.types.check(slot.value, value, True))
             return
         base = self.visit(node.target.value, frame)
+        if isinstance(node.target.slice, ast.Slice):
+            bounds = self.bounds(node.target.slice, frame)
+            old = ops.get_slice(self.meter, base, *bounds)
+            value = self.in_place(which, old, self.visit(node.value, frame))
+            ops.set_slice(self.meter, base, bounds, value)
+            return
         index = self.visit(node.target.slice, frame)
         old = ops.get_item(self.meter, base, index)
-        value = ops.in_place(self.meter, which, old, self.visit(node.value, frame))
+        value = self.in_place(which, old, self.visit(node.value, frame))
         ops.set_item(self.meter, base, index, value)
+
+    def bounds(self, node: ast.Slice, frame: Frame) -> list[Any]:
+        return [None if part is None else self.visit(part, frame) for part in (node.lower, node.upper, node.step)]
+
+    def in_place(self, which: type, old: Any, value: Any) -> Any:
+        if type(old) is dict and which is ast.BitOr:
+            self.meter.spend(G.helper)
+            self.methods.dict_update(old, value)
+            return old
+        return ops.in_place(self.meter, which, old, value)
 
     # compound statements
 
@@ -230,8 +252,21 @@ class Statements(Calls):
         return True
 
 
+PYTHON = {
+    "ArithmeticError": ("DivByZero", "Overflow"),
+    "AssertionError": ("Assertion",),
+    "IndexError": ("IndexRange",),
+    "KeyError": ("KeyMissing",),
+    "LookupError": ("IndexRange", "KeyMissing"),
+    "OverflowError": ("Overflow",),
+    "TypeError": ("TypeMismatch",),
+    "ValueError": ("BadValue",),
+    "ZeroDivisionError": ("DivByZero",),
+}
+
+
 def caught(handler: ast.ExceptHandler, error: Failure) -> bool:
     """Whether a handler names the code; `Revert` names every own code."""
     parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    names = {code for part in parts if isinstance(part, ast.Name) for code in PYTHON.get(part.id, (part.id,))}
     return error.code in names or (error.own and "Revert" in names)

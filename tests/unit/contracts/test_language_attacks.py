@@ -25,7 +25,7 @@ def test_a_program_outside_the_language_is_refused_with_its_rule(rule: str, sour
     assert found.line >= 1
 
 
-@pytest.mark.parametrize("words", ["max([1], nokey=2)", "f(b=1)", "zip([1], strict=True)", "len([1], key=f)"])
+@pytest.mark.parametrize("words", ["max([1], nokey=2)", "f(b=1)", "zip([1], longest=True)", "len([1], key=f)"])
 def test_a_wrong_call_is_refused_at_its_own_line(words: str) -> None:
     with pytest.raises(SourceRejected) as error:
         compile_source(f"def f(a):\n    return a\n\n\ndef main():\n    x = 1\n    return {words}\n", pure=True)

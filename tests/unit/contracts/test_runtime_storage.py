@@ -264,7 +264,7 @@ def test_a_view_called_by_a_transaction_gives_its_value(bench: Bench) -> None:
         ("C056", "sum = 1\n\ndef f():\n    return sum([1])\n"),
         ("C059", "x = Map(u64, float)\n"),
         ("C059", "@export\ndef f(a: x) -> None:\n    pass\n"),
-        ("C059", "@export\ndef f(a: int | str) -> None:\n    pass\n"),
+        ("C071", "@export\ndef f(a: int | str) -> None:\n    pass\n"),
         ("C060", "@export\ndef f() -> None:\n    pass\n\nf()\n"),
         ("C079", "@export\ndef f() -> None:\n    revert('Internal')\n"),
     ],
