@@ -199,7 +199,7 @@ TRADE: Final = Experiment(
         ),
         Claim(
             "consistency of the pair",
-            "mean price p, shares s sold and b bought: (p - 0.45) s = 0.0752, (0.67 - p) b = 0.0509, so p is 0.525 to 0.619",
+            "mean price p, shares s sold, b bought: (p - 0.45) s = 0.0752, (0.67 - p) b = 0.0509, 0.525 <= p <= 0.619",
             Kind.EXACT,
             "gain x 0.45 = (p - 0.45) s and saving x 0.67 = (0.67 - p) b for settled money; p within 0.525 and 0.619",
             _consistent,

@@ -20,39 +20,48 @@ IDS: Final = (
     "D.fig4", "D.fig5", "D.assignment",
 )  # fmt: skip
 
-MODULES: Final = (
-    "deploy.reproduce.market_a",
-    "deploy.reproduce.market_b",
-    "deploy.reproduce.criteria",
-    "deploy.reproduce.market_c",
-    "deploy.reproduce.market_d",
-)
-"""Each has a tuple `EXPERIMENTS`."""
+MODULES: Final = {
+    "A": ("deploy.reproduce.market_a",),
+    "B": ("deploy.reproduce.market_b", "deploy.reproduce.criteria"),
+    "C": ("deploy.reproduce.market_c",),
+    "D": ("deploy.reproduce.market_d",),
+}
+"""Where the experiments of a market are; each module has a tuple `EXPERIMENTS`."""
 
 
 @cache
-def offered() -> dict[str, Offered]:
-    """All ids in the order of `IDS`. An id without experiment, or twice, or unknown, is a mistake in this package."""
+def _market(letter: str) -> dict[str, Offered]:
+    """The experiments of one market. An id that is missing, twice or unknown is a mistake in this package."""
     found: dict[str, Offered] = {}
-    for module in MODULES:
+    wanted = [name for name in IDS if name.startswith(f"{letter}.")]
+    for module in MODULES[letter]:
         for experiment in importlib.import_module(module).EXPERIMENTS:
-            if experiment.id in found or experiment.id not in IDS:
+            if experiment.id in found or experiment.id not in wanted:
                 raise InvariantBroken(f"{experiment.id} is twice, or no id of the specification")
             found[experiment.id] = experiment
-    if missing := [name for name in IDS if name not in found]:
+    if missing := [name for name in wanted if name not in found]:
         raise InvariantBroken(f"not offered: {', '.join(missing)}")
-    return {name: found[name] for name in IDS}
+    return {name: found[name] for name in wanted}
+
+
+def experiment_of(name: str) -> Offered:
+    """The experiment of an id of `IDS`; only its market's modules are imported."""
+    return _market(name.partition(".")[0])[name]
+
+
+def offered() -> dict[str, Offered]:
+    """All ids in the order of `IDS`."""
+    return {name: experiment_of(name) for name in IDS}
 
 
 def chosen(names: Sequence[str]) -> list[str]:
     """Ids for `all`, letters of markets and ids, each once, in the order of `IDS`. Raise `ConfigError` for a
     stranger."""
-    markets = sorted({name.partition(".")[0] for name in IDS})
     wanted: set[str] = set()
     for name in names:
         if name == "all":
             wanted.update(IDS)
-        elif name in markets:
+        elif name in MODULES:
             wanted.update(one for one in IDS if one.startswith(f"{name}."))
         elif name in IDS:
             wanted.add(name)
@@ -61,7 +70,7 @@ def chosen(names: Sequence[str]) -> list[str]:
             raise ConfigError(
                 "no such experiment",
                 code="NO_EXPERIMENT",
-                expected=f"all, {', '.join(markets)}, or an id: {' '.join(IDS)}",
+                expected=f"all, {', '.join(MODULES)}, or an id: {' '.join(IDS)}",
                 found=name,
                 fix=f"did you mean {near[0]}?" if near else "gridchain reproduce --help lists what there is",
             )

@@ -12,7 +12,7 @@ from typing import Any, Final
 from deploy.reproduce.chart import Chart
 from deploy.reproduce.experiment import Experiment, NotBuilt, Offered, Trial, Verdict
 from deploy.reproduce.inputs import Inputs, inputs_of
-from deploy.reproduce.registry import offered
+from deploy.reproduce.registry import experiment_of
 from deploy.reproduce.verdict import Judged, judge, overall
 from ledger.errors import GridchainError
 
@@ -87,7 +87,7 @@ def jobs_of(experiment: Experiment, count: int) -> list[Job]:
 
 def perform(job: Job) -> Done:
     """Run one job. A refusal of the program is its outcome."""
-    experiment = offered()[job.id]
+    experiment = experiment_of(job.id)
     assert isinstance(experiment, Experiment), "only what is built has jobs"
     inputs = inputs_of(job.id) if job.other < 0 else inputs_of(job.id).others[job.other]
     begun = time.process_time()
@@ -118,11 +118,11 @@ def run(ids: Iterable[str], seeds: int, processes: int, tell: Callable[[int, int
     """Run these ids on so many seeds; results in the order of `ids`. `tell(done, jobs, result)` is called after each
     job, with the result when it was an id's last."""
     names = list(ids)
-    built = {name: one for name in names if isinstance(one := offered()[name], Experiment)}
+    built = {name: one for name in names if isinstance(one := experiment_of(name), Experiment)}
     jobs = [job for experiment in built.values() for job in jobs_of(experiment, seeds)]
     found: dict[str, Result] = {}
     for name in names:
-        if isinstance(one := offered()[name], NotBuilt):
+        if isinstance(one := experiment_of(name), NotBuilt):
             found[name] = Result(one, Verdict.NOT_BUILT, one.missing)
             tell(0, len(jobs), found[name])
     pending = {name: _Open(len(jobs_of(experiment, seeds))) for name, experiment in built.items()}
