@@ -1,4 +1,4 @@
-"""The library's contracts that serve every market: what bills, vouchers, bilateral contracts and the grid are given at genesis."""
+"""The library's contracts that serve every market, and what genesis gives them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ TRADING = ("bilateral",)
 def shared_arguments(
     market: str, institutions: Sequence[bytes], slots: list[Value], gates: tuple[int, int, int], prices: list[Value]
 ) -> list[tuple[str, list[Value], tuple[str, ...]]]:
-    """(name, arguments of `@init`, callees) of each of `SHARED`. `institutions`: energy bureau, grid company; `slots`: slot_ms,
-    slot0_ms, first and last slot; `gates`, in slots: open before delivery, grace and late after it; `prices`: retail,
-    highest price, margin of rated power (ppm)."""
+    """(name, arguments of `@init`, callees) of each of `SHARED`. `institutions`: energy bureau, grid company; `slots`:
+    slot_ms, slot0_ms, first and last slot; `gates`, in slots: open before delivery, grace and late after it; `prices`:
+    retail, highest price, margin of rated power (ppm)."""
     bureau, grid = institutions
-    opening, *late = gates
     return [
-        ("routing", [grid, *slots[:2], opening, [market, "bilateral"]], ()),
+        ("routing", [grid, *slots[:2], gates[0], [market, "bilateral"]], ()),
         ("bilateral", [bureau, [*slots, *gates], prices], ("registry", "token", "metering", "routing")),
         ("bills", [market], ("registry", "metering", "routing", "bilateral", market)),
         ("vouchers", [], ("registry", "bills")),

@@ -4,10 +4,11 @@ Views only, over what the chain's market, `metering`, `bilateral`, `registry` an
 lines of a slot add up to what the chain has booked for the meter in that slot, and the bill refuses to show lines that do
 not (`BILL_MISMATCH`). A corrected slot is shown as it is booked now; its lines say so.
 
-A trade is {trade, kind, seller, buyer, wh, price, surplus, delivered_wh, estimated, settled}. Its number is its place in the market's
-slot (market D: the number of its order), beyond `NETTED` for those that no order made (pool of market B, producers netted
-in market A), beyond `AGREED` the number of a bilateral contract. `delivered_wh` is the part that the seller's meter shows (in
-market D what both devices show, in market A what the prosumer moved); the rest of `wh` came from the grid.
+A trade is {trade, kind, seller, buyer, wh, price, surplus, paid_wh, delivered_wh, estimated, settled}. Its number is its
+place in the market's slot (market D: the number of its order), beyond `NETTED` for those that no order made (pool of market
+B, producers netted in market A), beyond `AGREED` the number of a bilateral contract. `surplus`: what the buyer pays beyond
+the price. `paid_wh` is what the market pays for. `delivered_wh` is the part of it that the seller's own meter generated (in
+market A: moved): the rest came from the grid, or from a neighbour whose trade says so. No Wh is delivered twice.
 """
 
 ONE = 1_000_000
@@ -44,7 +45,7 @@ def apportion(total: int, weights: list[int]) -> list:
 
 def row_of(number: int, kind: str, seller: Address, buyer: Address, wh: int, price: int) -> dict:
     return {
-        "trade": number, "kind": kind, "seller": seller, "buyer": buyer, "wh": wh, "price": price, "delivered_wh": 0,
+        "trade": number, "kind": kind, "seller": seller, "buyer": buyer, "wh": wh, "price": price, "paid_wh": 0, "delivered_wh": 0,
         "estimated": False, "settled": False, "surplus": 0,
     }
 
@@ -64,6 +65,12 @@ def entry_of(slot: int, meter: Address) -> dict | None:
         entry = later[len(later) - 1]
         entry["revision"] = len(later)
     return entry
+
+
+def output_of(slot: int, meter: Address) -> int:
+    """What a meter generated itself and had left when its bilateral contracts were delivered."""
+    made = view_call("metering", "valid", slot, [meter])[0][1]
+    return max(0, made - view_call("metering", "agreed_of", slot, meter)[0])
 
 
 def entries_for(slot: int, meters: list) -> dict:
@@ -92,27 +99,31 @@ def trades_in(slot: int) -> list:
         for seller in entries.keys():
             entry = entries[seller]
             if entry is not None:
-                backed = entry.get("delivered_wh", min(entry["generation_wh"], entry["sold_wh"]))
-                share_out([row for row in rows if row["seller"] == seller], backed, entry["estimated"], rows)
+                mine = [row for row in rows if row["seller"] == seller]
+                share_out(mine, output_of(slot, seller), entry.get("delivered_wh"), entry["estimated"])
         if market == "community_vpp":
             rows += pool_trades(slot)
     return rows + agreed_trades(slot)
 
 
-def share_out(mine: list, backed: int, estimated: bool, rows: list) -> None:
-    """What a seller delivered falls to its trades in proportion, in the order of the market."""
-    shares = apportion(backed, [row["wh"] for row in mine])
-    numbers = {mine[at]["trade"]: shares[at] for at in range(len(mine))}
-    for row in rows:
-        if row["trade"] in numbers:
-            row["delivered_wh"] = numbers[row["trade"]]
-            row["estimated"] = estimated
-            row["settled"] = True
+def share_out(mine: list, output: int, paid: int | None, estimated: bool) -> None:
+    """What a seller delivered, and what it is paid for (None: all), falls to its trades in proportion, in their order."""
+    volumes = [row["wh"] for row in mine]
+    whole = sum(volumes)
+    if paid is None:
+        paid = whole
+    payments = apportion(paid, volumes)
+    shares = apportion(min(paid, output), payments)
+    for at in range(len(mine)):
+        mine[at]["paid_wh"] = payments[at]
+        mine[at]["delivered_wh"] = shares[at]
+        mine[at]["estimated"] = estimated
+        mine[at]["settled"] = True
 
 
 def pool_trades(slot: int) -> list:
-    """The excess pool of market B: energy that is owed as it was first settled. What the giver has no more was bought for it
-    from the grid."""
+    """The excess pool of market B: energy that is owed as it was first settled. Delivered is what the giver's own generation
+    has beyond its trades; what it bought and passes on counts where it came from, and what it has no more is the grid's."""
     rows = []
     found = view_call("community_vpp", "pool_of", slot)
     left = {}
@@ -121,19 +132,15 @@ def pool_trades(slot: int) -> list:
         giver = move["giver"]
         if giver not in left:
             entry = entry_of(slot, giver)
-            left[giver] = [max(0, over_of(entry)), entry["estimated"]]
+            left[giver] = [max(0, output_of(slot, giver) - entry["delivered_wh"]), entry["estimated"]]
         row = row_of(NETTED + at, "pool", giver, move["taker"], move["wh"], found["price"])
+        row["paid_wh"] = move["wh"]
         row["delivered_wh"] = min(move["wh"], left[giver][0])
         left[giver][0] = left[giver][0] - row["delivered_wh"]
         row["estimated"] = left[giver][1]
         row["settled"] = True
         rows.append(row)
     return rows
-
-
-def over_of(entry: dict) -> int:
-    """What a member of market B has beyond its trades: generation not delivered, energy bought but not used."""
-    return entry["generation_wh"] - entry["delivered_wh"] + max(0, entry["received_wh"] - entry["use_wh"])
 
 
 def wind_trades(slot: int) -> list:
@@ -154,6 +161,7 @@ def wind_trades(slot: int) -> list:
             if entry is not None:
                 moved[name] = [entry["p2p_sold_wh"] + entry["p2p_bought_wh"], entry["estimated"], True]
         row["delivered_wh"] = min(match["wh"], moved[name][0])
+        row["paid_wh"] = row["delivered_wh"]
         moved[name][0] = moved[name][0] - row["delivered_wh"]
         row["estimated"] = moved[name][1]
         row["settled"] = moved[name][2]
@@ -164,6 +172,7 @@ def wind_trades(slot: int) -> list:
         row = row_of(NETTED + at, "netting", seller, buyer, wh, price)
         entry = entry_of(slot, seller)
         if entry is not None:
+            row["paid_wh"] = wh
             row["delivered_wh"] = wh
             row["estimated"] = entry["estimated"]
             row["settled"] = True
@@ -172,7 +181,8 @@ def wind_trades(slot: int) -> list:
 
 
 def matching_trades(slot: int) -> list:
-    """Electronic orders of market D: delivered is what was sent and received."""
+    """Electronic orders of market D: delivered is what was sent and received, together at most what the provider's meter
+    has generated."""
     rows = []
     found = view_call("matching", "cycle", slot)
     first = found.get("first_order", 0)
@@ -181,29 +191,33 @@ def matching_trades(slot: int) -> list:
         row = row_of(number, "trade", order["provider"], order["user"], order["wh"], order["price"])
         row["settled"] = order["state"] == "settled" or order["state"] == "expired"
         if row["settled"]:
-            row["delivered_wh"] = min(order["settled_sent"], order["settled_received"], order["wh"])
+            row["paid_wh"] = min(order["settled_sent"], order["settled_received"], order["wh"])
+            row["delivered_wh"] = row["paid_wh"]
             row["estimated"] = order["estimated"]
         rows.append(row)
+    for provider in sorted(set([row["seller"] for row in rows])):
+        mine = [row for row in rows if row["seller"] == provider and row["settled"]]
+        sent = [row["delivered_wh"] for row in mine]
+        entry = entry_of(slot, provider)
+        output = sum(sent)
+        if entry is not None:
+            output = min(output, output_of(slot, provider))
+        shares = apportion(output, sent)
+        for at in range(len(mine)):
+            mine[at]["delivered_wh"] = shares[at]
+            mine[at]["estimated"] = mine[at]["estimated"] or (entry is not None and entry["estimated"])
     return rows
 
 
 def agreed_trades(slot: int) -> list:
     """Bilateral contracts of a slot: they are delivered before anything that the market traded."""
-    found = view_call("bilateral", "trades_of", slot)
     rows = []
-    numbers = {}
-    for deal in found:
+    for deal in view_call("bilateral", "trades_of", slot):
         row = row_of(AGREED + deal["contract"], "bilateral", deal["seller"], deal["buyer"], deal["wh"], deal["price"])
         row["settled"] = deal["settled"]
         rows.append(row)
     for seller in sorted(set([row["seller"] for row in rows])):
         mine = [row for row in rows if row["seller"] == seller and row["settled"]]
-        kinds = view_call("metering", "valid", slot, [seller])[0]
-        shares = apportion(min(kinds[1], sum([row["wh"] for row in mine])), [row["wh"] for row in mine])
-        for at in range(len(mine)):
-            numbers[mine[at]["trade"]] = [shares[at], kinds[0] != 2]
-    for row in rows:
-        if row["trade"] in numbers:
-            row["delivered_wh"] = numbers[row["trade"]][0]
-            row["estimated"] = numbers[row["trade"]][1]
+        found = view_call("metering", "valid", slot, [seller])[0]
+        share_out(mine, found[1], None, found[0] != 2)
     return rows

@@ -2,6 +2,12 @@
 
 
 @view
+def market() -> str:
+    """The market whose trades and settlements these are."""
+    return market_cell.get()
+
+
+@view
 def period_trades(slot: u64) -> list:
     """All trades of a slot between members, bilateral contracts behind the market's: see the top of the source."""
     return trades_in(slot)
@@ -54,13 +60,11 @@ def unit_price(money: int, wh: int) -> int:
     return abs(money) * 1000 // wh
 
 
-def trade_lines(slot: int, meter: Address, rows: list, in_full: bool) -> list:
-    """Lines of trades by their price: of all Wh, or of those delivered. `surplus` is what a buyer pays beyond the price."""
+def trade_lines(slot: int, meter: Address, rows: list) -> list:
+    """Lines of trades by their price and what is paid of them. `surplus` is what a buyer pays beyond the price."""
     shown = []
     for row in rows:
-        wh = row["wh"]
-        if not in_full and row["kind"] == "trade":
-            wh = row["delivered_wh"]
+        wh = row["paid_wh"]
         money = amount(row["price"], wh)
         if row["seller"] == meter:
             shown.append(line(slot, row["kind"] + "_sold", row["buyer"], wh, row["price"], money))
@@ -134,11 +138,11 @@ def lines_in(slot: int, meter: Address, rows: list, entry: dict) -> list:
     if market == "matching":
         shown = order_lines(slot, meter, entry) + grid_lines(slot, entry)
     elif market == "wind":
-        shown = trade_lines(slot, meter, mine, False) + wind_lines(slot, entry)
+        shown = trade_lines(slot, meter, mine) + wind_lines(slot, entry)
     elif market == "community_vpp":
-        shown = trade_lines(slot, meter, mine, False) + community_lines(slot, entry) + grid_lines(slot, entry)
+        shown = trade_lines(slot, meter, mine) + community_lines(slot, entry) + grid_lines(slot, entry)
     else:
-        shown = trade_lines(slot, meter, mine, True) + grid_lines(slot, entry)
+        shown = trade_lines(slot, meter, mine) + grid_lines(slot, entry)
     total = sum([row["amount"] for row in shown])
     require(total == entry["net"], "BILL_MISMATCH", {"lines": total, "booked": entry["net"]})
     for row in shown:
@@ -175,7 +179,7 @@ def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
     """(lines, use, generation, None or the settlement entry) of a slot; the reading is the one it was settled on."""
     rows = trades_in(slot)
     deals = [row for row in rows if row["kind"] == "bilateral" and row["settled"]]
-    shown = trade_lines(slot, meter, deals, True)
+    shown = trade_lines(slot, meter, deals)
     entry = entry_of(slot, meter)
     generation = 0
     use = 0
