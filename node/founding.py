@@ -13,7 +13,7 @@ from contracts.limits import LANGUAGE
 from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.errors import GenesisError, StoreError
-from ledger.genesis import Genesis, genesis_block
+from ledger.genesis import Genesis, GenesisHead, genesis_block
 from ledger.state import Overlay, StateBase
 from ledger.store import Store
 from node.application import STATE_VALIDATORS, BlockRules
@@ -27,7 +27,7 @@ BODY_ROOM: Final = 64
 """Bytes of a block's body besides its transactions."""
 
 
-def make_executor(genesis: Genesis) -> Executor:
+def make_executor(genesis: GenesisHead) -> Executor:
     """An executor with the clock and the caps of a genesis. Each thread that executes has one of its own."""
     limits = genesis.limits
     clock = MarketClock(genesis.time_ms, genesis.market_clock.origin_ms, genesis.market_clock.speed)

@@ -154,12 +154,15 @@ def run_the_tests(
         typer.Option("--gas-budget", help="Fail above: N for all, contract.entry=N, or a file of --gas-save."),
     ] = None,
     save: Annotated[Path | None, typer.Option("--gas-save", help="Write the largest gas of every entry.")] = None,
+    fork: Annotated[
+        Path | None, typer.Option("--fork", help="Begin with the state of a real chain: a file of `db export`.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the tests of contracts with pytest. Exit code 1 if one fails or a gas budget is exceeded."""
     from node.cli.contract_tests import Wanted, run_tests
 
-    wanted = Wanted(path, only, gas_report or gas_lines, gas_lines, tuple(budget or ()), save, as_json)
+    wanted = Wanted(path, only, gas_report or gas_lines, gas_lines, tuple(budget or ()), save, fork, as_json)
     code, document = run_tests(wanted)
     if as_json:
         Output(as_json=True).result(document)

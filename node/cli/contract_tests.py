@@ -32,6 +32,7 @@ class Wanted:
     gas_lines: bool = False
     budget: tuple[str, ...] = ()
     save: Path | None = None
+    fork: Path | None = None
     as_json: bool = False
 
 
@@ -69,6 +70,10 @@ def _check(wanted: Wanted) -> None:
     from node.contract_testing.gas_book import read_budget
 
     read_budget(wanted.budget)
+    if wanted.fork is not None:
+        from node.state_export import read_export
+
+        read_export(wanted.fork)
 
 
 def _no_tests(path: Path, found: str) -> ConfigError:
@@ -92,4 +97,6 @@ def _arguments(wanted: Wanted) -> list[str]:
         words += ["--gas-budget", word]
     if wanted.save is not None:
         words += ["--gas-save", str(wanted.save)]
+    if wanted.fork is not None:
+        words += ["--fork", str(wanted.fork.absolute())]
     return [*words, str(wanted.path)]

@@ -1,4 +1,4 @@
-"""`gridchain db`: check a node's database while the node is down."""
+"""`gridchain db`: check a node's database, or take its state out, while the node is down."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ledger.schema import DB_BODY, DB_FINALITY, DB_HEADER, DB_RECEIPTS, DB_VALID
 from ledger.store import Store, StoreReader, open_store
 from node.cli.output import ExitCode, JsonOption, Output, command_app
 from node.config import load_config
+from node.state_export import write_export
 
-app = command_app("Check a node's database.")
+app = command_app("Check or export a node's database.")
 
 ENCODED_ROWS: Final = (DB_HEADER, DB_BODY, DB_RECEIPTS, DB_FINALITY, DB_VALIDATORS)
 """Rows that hold MessagePack."""
@@ -28,7 +29,7 @@ _PAGE: Final = 256
 
 @app.callback()
 def _group() -> None:
-    """Check a node's database."""
+    """Check or export a node's database."""
 
 
 @app.command()
@@ -52,6 +53,31 @@ def verify(
     _show(output, genesis.chain_id, report, records)
     if report.fault is not None:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def export(
+    home: Annotated[Path, typer.Argument(help="The node's home; the node must be down.")],
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole state at the head to a file that certifies itself: `gridchain contract test --fork` begins tests
+    with it."""
+    output = Output(as_json=as_json)
+    config = load_config(home)
+    genesis = load_genesis(config.path(config.node.genesis))
+    store = _open(config.path(config.node.data), config.node.store)
+    try:
+        with output.working("writing the state"):
+            chain = ChainStore.open(store, genesis)
+            header, rows = write_export(chain, file)
+    finally:
+        store.close()
+    document = {
+        "chain_id": header.chain_id, "height": header.height, "block": "0x" + chain.head_hash.hex(),
+        "state_root": "0x" + header.state_root.hex(), "rows": rows, "file": str(file),
+    }  # fmt: skip
+    output.result(document, *(f"{name:<12}{value}" for name, value in document.items()))
 
 
 def _open(path: Path, engine: str) -> Store:

@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from contracts.compile import Program, compile_source
-from contracts.executor import BlockContext, Executor, MarketClock, QueryFailed
+from contracts.executor import BlockContext, QueryFailed
 from contracts.gas_profile import RaisedFrame, Watch
 from contracts.resolve import Function
 from contracts.state_format import LIFECYCLE, InstanceRecord
@@ -28,13 +29,13 @@ from node.contract_testing.due import DueRun
 from node.contract_testing.explain import Scene, explain
 from node.contract_testing.gas_book import GasBook
 from node.contract_testing.governed import GOVERNANCE, Governed
+from node.contract_testing.ground import Ground, empty_ground
 from node.contract_testing.sent import CallFailed, SeenEvent, Sent, events_of, value_of
 from node.contract_testing.show import NOBODY, Show, account_named, plain
 from node.contract_testing.watched_state import Layout, Touched, WatchedState
 
 BLOCK_MS: Final = 1_000
 GAS: Final = 50_000_000
-_CHAIN_ID: Final = "dev-" + "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,13 @@ class ContractChain:
     """A chain that one test uses. `log` holds every call in order, scheduled ones and views too. `expecting` counts the
     `expect_revert` that are open: a failure is explained only when nobody expects one."""
 
-    def __init__(self, gas_book: GasBook | None = None) -> None:
-        self.executor = Executor(MarketClock(0, 0, 1))
-        self.state = WatchedState()
-        self.height = 0
-        self.time_ms = 0
+    def __init__(self, gas_book: GasBook | None = None, ground: Ground | None = None) -> None:
+        ground = ground or empty_ground()
+        self.executor = ground.executor()
+        self.state = WatchedState(ground.rows)
+        self.chain_id = ground.chain_id
+        self.height = ground.height
+        self.time_ms = ground.time_ms
         self.block_ms = BLOCK_MS
         self.expecting = 0
         self.log: list[Sent] = []
@@ -83,10 +86,18 @@ class ContractChain:
         self.account_names: dict[bytes, str] = {bytes(NOBODY): "nobody", bytes(self.deployer): "deployer"}
         self._governed: Governed | None = None
         self._frozen = False
-        self._names: list[str] = []
+        self._names: list[str] = list(ground.names)
         self._sources: dict[str, tuple[str, str]] = {}
         self._again: tuple[Sent, Callable[[], list[RaisedFrame]]] | None = None
         """The call made last, if it failed, and how to run it once more, watched."""
+
+    @classmethod
+    def from_export(cls, path: str | Path, gas_book: GasBook | None = None) -> ContractChain:
+        """A chain that goes on from an exported state (`gridchain db export`): its contracts are there, and its voters
+        vote for what a test deploys and upgrades. Raise `ConfigError`, `DecodeError` for what is no export."""
+        from node.contract_testing.fork import exported_ground
+
+        return cls(gas_book, exported_ground(Path(path)))
 
     def __repr__(self) -> str:
         return f"<chain at height {self.height}, {self.time_ms} ms>"
@@ -100,7 +111,8 @@ class ContractChain:
 
     def context(self) -> BlockContext:
         """The present block."""
-        return BlockContext(_CHAIN_ID, self.height, self.time_ms, self.time_ms)
+        market_ms = self.executor.clock.market_time(self.time_ms)
+        return BlockContext(self.chain_id, self.height, self.time_ms, market_ms)
 
     def mine(self, blocks: int = 1) -> list[Sent]:
         """Make blocks, each `block_ms` later. Return the scheduled calls that ran. Raise as `advance`."""
@@ -191,7 +203,7 @@ class ContractChain:
         self._sources[program.filename] = (path or name, source.decode())
         governed = self.governed()
         artifact = governed.approved(source, manifest.calls, manifest.roles)
-        call = Call(name, init_name(program), tuple(arguments), self.deployer)
+        call = Call(name, init_name(program), tuple(arguments), governed.deployer)
         self._names.append(name)
         sent = self._perform(call, lambda: governed.instantiated(artifact, name, arguments))
         if not sent.ok:
@@ -211,9 +223,9 @@ class ContractChain:
 
     def governed(self) -> Governed:
         """Who decides about contracts here."""
-        if self.state.peek(state_contract(GOVERNANCE)) is None:
+        if self._governed is None or self.state.peek(state_contract(GOVERNANCE)) is None:
             self._governed = Governed(self, self.deployer)
-        assert self._governed is not None, "the contract was installed with it"
+            self.account_names.update(self._governed.voters)
         return self._governed
 
     def execute(self, contract: str, entry: str, arguments: list[Any], sender: bytes) -> Receipt:
@@ -283,7 +295,7 @@ class ContractChain:
         sender = Address(bytes(call.sender))
         nonce = nonce_state(self.state, sender).lowest
         body = TransactionBody(
-            version=1, chain_id=_CHAIN_ID, public_key=bytes(sender), nonce=nonce, contract=call.contract,
+            version=1, chain_id=self.chain_id, public_key=bytes(sender), nonce=nonce, contract=call.contract,
             entry=call.entry, arguments=raw, gas_limit=GAS,
         )  # fmt: skip
         mark = Hash(hashlib.sha256(bytes(sender) + nonce.to_bytes(8, "big")).digest())

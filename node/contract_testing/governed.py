@@ -1,7 +1,8 @@
 """Contracts come to the test chain as they come to a real one: deployed, approved by vote, instantiated, upgraded.
 
-One account, `deployer`, deploys and has the only vote. All but the @init happens inside the present block and is not
-part of the chain's log or gas report.
+On a chain of its own one account, `deployer`, deploys and has the only vote; on the state of a real chain its deployers
+and voters do it, without their keys: nothing is signed here. All but the @init happens inside the present block and is
+not part of the chain's log or gas report.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contracts.library_sources import Elector, Electorate, governance_contract
 from contracts.values import decode_value
 from ledger.errors import ConfigError, InvariantBroken
 from ledger.objects import Receipt
+from ledger.schema import state_contract
 from node.contract_testing.show import plain
 from node.contract_testing.watched_state import WatchedState
 
@@ -46,6 +48,28 @@ class Governed:
     def __init__(self, chain: Chain, deployer: bytes) -> None:
         self.chain = chain
         self.deployer = bytes(deployer)
+        self.voters: dict[bytes, str] = {self.deployer: "deployer"}
+        """Who votes, by account, in the order of their votes."""
+        if chain.state.peek(state_contract(GOVERNANCE)) is not None:
+            self.found()
+        else:
+            self.installed()
+
+    def found(self) -> None:
+        """Take the deployers and voters that the state names. Raise `ConfigError` (NO_DEPLOYER)."""
+        deployers: Any = self.asked("deployers", b"", 1)
+        voters: Any = self.asked("voters")
+        if not deployers:
+            raise ConfigError(
+                "nobody may deploy on this chain", code="NO_DEPLOYER", expected="a deployer known to governance",
+                fix="on the chain itself a vote makes one: propose_deployer",
+            )  # fmt: skip
+        self.deployer = deployers[0]
+        self.voters = {voter["account"]: voter["name"] for voter in voters}
+
+    def installed(self) -> None:
+        """Install the contract with `deployer` as the only voter."""
+        chain = self.chain
         rules = governance_contract(Electorate((Elector(self.deployer, "deployer", 1),), (self.deployer,)))
         receipt = chain.executor.install(
             chain.state, rules.name, rules.source, rules.arguments, rules.calls, chain.context()
@@ -65,7 +89,10 @@ class Governed:
     def decided(self, *proposal: Any) -> None:
         """Propose and vote. Raise `ConfigError` with the code for which it was refused."""
         number = _done(self.chain.execute(GOVERNANCE, "propose", list(proposal), self.deployer), str(proposal[0]))
-        status = _done(self.chain.execute(GOVERNANCE, "vote", [number, True], self.deployer), "vote")
+        status = "open"
+        for voter in self.voters:
+            if status == "open":
+                status = _done(self.chain.execute(GOVERNANCE, "vote", [number, True], voter), "vote")
         if status != "passed":
             raise _refused(str(proposal[0]), str(self.told(GOVERNANCE, "proposal", number)["code"]))
 
@@ -97,6 +124,11 @@ class Governed:
     def instance(self, name: str) -> dict[str, Any]:
         """What the chain tells about an instance."""
         return self.told("lifecycle", "instance", name)
+
+    def asked(self, view: str, *arguments: Any) -> Any:
+        """The answer of a view of the contract."""
+        chain = self.chain
+        return chain.executor.query(chain.state, GOVERNANCE, view, list(arguments), chain.context())
 
     def told(self, contract: str, view: str, argument: Any) -> dict[str, Any]:
         """The answer of a view that gives a dict."""

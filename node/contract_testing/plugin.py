@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from node.contract_testing.chain import ContractChain, Snapshot
     from node.contract_testing.expectations import ExpectEvent, ExpectRevert
     from node.contract_testing.gas_book import GasBook
+    from node.contract_testing.ground import Ground
     from node.contract_testing.handles import Accounts, Deployer
 
 _book: pytest.StashKey[GasBook] = pytest.StashKey()
+_ground: pytest.StashKey[Ground] = pytest.StashKey()
 _shared: pytest.StashKey[ContractChain] = pytest.StashKey()
 _before: pytest.StashKey[tuple[ContractChain, Snapshot]] = pytest.StashKey()
 
@@ -35,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail if an entry spends more: N for all, contract.entry=N, or a JSON file {contract.entry: N}",
     )  # fmt: skip
     group.addoption("--gas-save", metavar="FILE", help="write the largest gas of every entry, to be a --gas-budget")
+    group.addoption("--fork", metavar="EXPORT", help="chains begin with this state of a real one (gridchain db export)")
     group.addoption("--contract-results", metavar="FILE", help="write the outcome of all tests and the gas as JSON")
 
 
@@ -114,7 +117,17 @@ def module_chain(request: pytest.FixtureRequest) -> ContractChain:
 def _new_chain(config: pytest.Config) -> ContractChain:
     from node.contract_testing.chain import ContractChain
 
-    return ContractChain(config.stash.get(_book, None))
+    return ContractChain(config.stash.get(_book, None), _ground_of(config))
+
+
+def _ground_of(config: pytest.Config) -> Ground | None:
+    """Where the chains of this session begin; an export is read once."""
+    path = config.getoption("--fork")
+    if path and _ground not in config.stash:
+        from node.contract_testing.fork import exported_ground
+
+        config.stash[_ground] = exported_ground(Path(path))
+    return config.stash.get(_ground, None)
 
 
 @pytest.hookimpl(wrapper=True)

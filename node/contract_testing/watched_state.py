@@ -13,6 +13,7 @@ from contracts.storage import decode_parts
 from contracts.values import wire_decoder
 from ledger.schema import STATE_SCHEDULE, state_storage
 from ledger.state import NO_LIMIT, Overlay, StateBase
+from ledger.state_base import StateRows
 
 _SCHEDULED = (STATE_SCHEDULE, ACTIVATIONS)
 
@@ -41,13 +42,13 @@ class Touched:
 
 
 class WatchedState(Overlay):
-    """One overlay over nothing; `touched` collects what is used since it was last replaced. `taken` hears of each
+    """One overlay over `rows`; `touched` collects what is used since it was last replaced. `taken` hears of each
     scheduled call, key and record, when it is taken out to be made."""
 
     __slots__ = ("peek", "store", "taken", "touched")
 
-    def __init__(self) -> None:
-        super().__init__(StateBase(NoRows()))
+    def __init__(self, rows: StateRows) -> None:
+        super().__init__(StateBase(rows))
         self.touched = Touched()
         self.taken: Callable[[bytes, bytes], None] | None = None
         self.peek: Callable[[bytes], bytes | None] = self.get
