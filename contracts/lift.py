@@ -9,19 +9,21 @@
 
 Names with `$` or `.` cannot be spelled in source. A nested function may be called and given as key=, map or filter
 argument; it may not escape, and a captured variable may not be bound again after the definition, so that by value and
-by reference are the same.
+by reference are the same. Functions that call others which are defined behind them are lifted together
+(`contracts.siblings`).
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from contracts import emit
 from contracts.limits import Limits
 from contracts.parameters import all_arguments
 from contracts.rules import SourceRejected, reject
 from contracts.scope import bound_names
+from contracts.siblings import Group, find_groups
 from contracts.vocabulary import KEY_HOSTS
 
 
@@ -36,6 +38,10 @@ def lift(tree: ast.Module, limits: Limits) -> dict[str, tuple[str, ...]]:
     captured: dict[str, tuple[str, ...]] = {}
     while pending:
         outer = pending.pop()
+        for group in find_groups(outer, _parameters(outer) | bound_names(outer.body), _read_outside):
+            for lifted in _lift_group(outer, group, captured):
+                tree.body.append(lifted)
+                pending.append(lifted)
         for nested in _nested(outer):
             lifting = _Lifting(outer, nested)
             lifted = lifting.run()
@@ -43,6 +49,36 @@ def lift(tree: ast.Module, limits: Limits) -> dict[str, tuple[str, ...]]:
             tree.body.append(lifted)
             pending.append(lifted)
     return captured
+
+
+def _read_outside(node: ast.FunctionDef) -> Iterator[str]:
+    return _free(node, frozenset())
+
+
+def _lift_group(outer: ast.FunctionDef, group: Group, captured: dict[str, tuple[str, ...]]) -> list[ast.FunctionDef]:
+    """Lift functions that call each other; what the group captures is kept where the last of them is defined."""
+    lifts = [_Lifting(outer, member) for member in group.members]
+    for lifting in lifts:
+        lifting.captured = group.captured
+        lifting.check(group)
+    made = []
+    for lifting in lifts:
+        given = group.parameters(lifting.inner)
+        for other in lifts:
+            passed = dict(zip(group.parameters(other.inner), given, strict=True))
+            _Calls(other, passed).visit_body(lifting.inner)
+        captured[lifting.name] = tuple(given)
+    kept: list[ast.stmt] = [ast.Assign([emit.target(group.place(name))], emit.name(name)) for name in group.captured]
+    kept = [ast.fix_missing_locations(ast.copy_location(node, group.last)) for node in kept or [ast.Pass()]]
+    others = {id(member) for member in group.members[:-1]}
+    outer.body = [ast.copy_location(ast.Pass(), node) if id(node) in others else node for node in outer.body]
+    place = outer.body.index(group.last)
+    outer.body[place : place + 1] = kept
+    for lifting in lifts:
+        names = group.parameters(lifting.inner)
+        _Calls(lifting, dict(zip(names, map(group.place, group.captured), strict=True))).visit_body(outer)
+        made.append(lifting.lifted(names))
+    return made
 
 
 def _nested(outer: ast.FunctionDef) -> list[ast.FunctionDef]:
@@ -101,7 +137,7 @@ class _Lifting:
         self.name = f"{outer.name}.{inner.name}"
         outside = _parameters(outer) | bound_names(outer.body)
         wanted = dict.fromkeys(_free(inner, frozenset()))
-        self.captured = [name for name in wanted if name in outside and name != inner.name]
+        self.captured = tuple(name for name in wanted if name in outside and name != inner.name)
 
     def run(self) -> ast.FunctionDef:
         """Rewrite the outer function in place and return the new one."""
@@ -109,37 +145,39 @@ class _Lifting:
         inside = _Calls(self, {name: name for name in self.captured})
         inside.visit_body(self.inner)
         _Calls(self, {name: self.held(name) for name in self.captured}).visit_body(self.outer)
+        return self.lifted(self.captured)
+
+    def lifted(self, names: Iterable[str]) -> ast.FunctionDef:
+        """The function of the module; `names` of its hidden parameters."""
         own = self.inner.args
-        hidden = [ast.copy_location(ast.arg(name), self.inner) for name in self.captured]
+        hidden = [ast.copy_location(ast.arg(name), self.inner) for name in names]
         empty: list[ast.expr | None] = [None] * len(hidden)
         by_name, values = [*own.kwonlyargs, *hidden], [*own.kw_defaults, *empty]
         arguments = ast.arguments(own.posonlyargs, own.args, own.vararg, by_name, values, None, own.defaults)
-        lifted = ast.FunctionDef(self.name, arguments, self.inner.body, [], self.inner.returns, None)
-        return ast.copy_location(lifted, self.inner)
+        made = ast.FunctionDef(self.name, arguments, self.inner.body, [], self.inner.returns, None)
+        return ast.copy_location(made, self.inner)
 
     def held(self, name: str) -> str:
         """The local of the outer function that keeps a captured value."""
         return f"${self.inner.name}:{name}"
 
-    def check(self) -> None:
+    def check(self, group: Group | None = None) -> None:
         """Refuse what would tell capture by value from capture by reference."""
         inner = self.inner
+        begin, members = (inner, (inner,)) if group is None else (group.last, group.members)
         if inner.decorator_list:
             raise _refused(inner, "a decorator on a nested function")
+        inside = {id(part) for member in members for part in ast.walk(member)}
         for node in ast.walk(self.outer):
             again = isinstance(node, ast.FunctionDef) and node is not inner and node.name == inner.name
             stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             if node is not self.outer and (again or (stored and isinstance(node, ast.Name) and node.id == inner.name)):
                 raise _refused(node, f"{inner.name} is bound twice")
-            changed = stored and isinstance(node, ast.Name) and node.id in self.captured and not self.within(node)
-            if changed and getattr(node, "lineno", 0) >= inner.lineno:
+            changed = stored and isinstance(node, ast.Name) and node.id in self.captured and id(node) not in inside
+            if changed and getattr(node, "lineno", 0) >= begin.lineno:
                 raise _refused(node, f"a variable changes after {inner.name} captured it")
         if inner.name in _parameters(self.outer):
             raise _refused(inner, f"{inner.name} is bound twice")
-
-    def within(self, node: ast.AST) -> bool:
-        """Whether a node is inside the nested function."""
-        return any(part is node for part in ast.walk(self.inner))
 
 
 class _Calls(ast.NodeTransformer):

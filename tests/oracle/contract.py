@@ -201,7 +201,12 @@ def resolve_nested(contract: Contract, outer: ast.FunctionDef, hidden: tuple[str
     """A nested function takes what it captures by value, also what the functions that it calls captured before it."""
     here = own_names(outer) | bound(outer.body) | set(hidden)
     inner = list(directly_nested(outer))
+    given = {
+        id(node): names for group in groups(contract, outer, here) for node, names in together(contract, outer, group)
+    }
     for index, node in enumerate(inner):
+        if id(node) in given:
+            continue
         here |= {held(before, name) for before in inner[:index] for name in contract.prices.captured[id(before)]}
         wanted = dict.fromkeys(free(contract.prices, node, frozenset()))
         captured = tuple(name for name in wanted if name in here and name != node.name)
@@ -215,7 +220,55 @@ def resolve_nested(contract: Contract, outer: ast.FunctionDef, hidden: tuple[str
             if isinstance(use, ast.Name):
                 contract.prices.wrapped.add(id(use))
     for node in inner:
-        resolve_nested(contract, node, contract.prices.captured[id(node)])
+        resolve_nested(contract, node, given.get(id(node), contract.prices.captured[id(node)]))
+
+
+Together = tuple[list[ast.FunctionDef], dict[str, list[str]], tuple[str, ...]]
+
+
+def groups(contract: Contract, outer: ast.FunctionDef, here: set[str]) -> list[Together]:
+    """Nested functions that calls connect, where one is called that is defined later: the functions, what each
+    captures itself, what they capture together."""
+    nested = [node for node in outer.body if isinstance(node, ast.FunctionDef)]
+    names = [node.name for node in nested]
+    reads = {node.name: list(dict.fromkeys(free(contract.prices, node, frozenset()))) for node in nested}
+    found: list[Together] = []
+    left = set(names)
+    while left:
+        together, grown = set[str](), {min(left, key=names.index)}
+        while grown != together:
+            together = grown
+            grown = together | {n for n in names if any(n in reads[m] or m in reads[n] for m in together)}
+        left -= together
+        order = [name for name in names if name in together]
+        late = any(order.index(b) > order.index(a) for a in order for b in reads[a] if b in together)
+        if late:
+            own = {name: [read for read in reads[name] if read in here and read not in names] for name in order}
+            shared = tuple(dict.fromkeys(read for name in order for read in own[name]))
+            found.append(([node for node in nested if node.name in together], own, shared))
+    return found
+
+
+def together(
+    contract: Contract, outer: ast.FunctionDef, group: Together
+) -> Iterator[tuple[ast.FunctionDef, tuple[str, ...]]]:
+    """Resolve a group: the last keeps what they capture, each gets and passes all of it."""
+    members, own, shared = group
+    names = {
+        node.name: tuple(name if name in own[node.name] else held(members[-1], name) for name in shared)
+        for node in members
+    }
+    inside = {id(part): node.name for node in members for part in ast.walk(node)}
+    for node in members:
+        contract.prices.captured[id(node)] = shared if node is members[-1] else ()
+        made = function(node, names[node.name], contract)
+        for use in uses(outer, node.name):
+            contract.nested[id(use)] = made
+            caller = inside.get(id(use), "")
+            contract.prices.hidden[id(use)] = names[caller] if caller else tuple(held(members[-1], n) for n in shared)
+            if isinstance(use, ast.Name):
+                contract.prices.wrapped.add(id(use))
+        yield node, names[node.name]
 
 
 def held(node: ast.FunctionDef, name: str) -> str:
