@@ -26,6 +26,10 @@ def installed() -> bool:
     return find_spec("highspy") is not None
 
 
+UNIT = 1_000.0
+_TRIES = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Values of the columns, duals of the rows (empty for a mixed-integer programme), objective, and how far it may be
@@ -38,7 +42,11 @@ class Found:
 
 
 class Programme:
-    """Maximise over columns with bounds and rows `low <= sum(coefficient * column) <= high`."""
+    """Maximise over columns with bounds and rows `low <= sum(coefficient * column) <= high`.
+
+    Columns that are not whole are counted in `UNIT`s, rows and objective divided by their largest coefficient, before
+    HiGHS sees them: its tolerances are absolute, and money times energy makes numbers of 10^9.
+    """
 
     def __init__(self) -> None:
         self.cost: list[float] = []
@@ -70,47 +78,83 @@ class Programme:
     def solve(self, gap_ppm: float = 0.0, seconds: float = 60.0) -> Found:
         """The best values, a mixed-integer one to within `gap_ppm` of its bound. One thread, so that a problem is
         solved the same way each time unless the clock ends it. Raise `SolverError`."""
-        solver = _highs()
-        solver.setOptionValue("threads", 1)
-        solver.setOptionValue("mip_rel_gap", gap_ppm / 1e6)
-        solver.setOptionValue("time_limit", seconds)
-        solver.passModel(self._model())
-        solver.run()
-        status = solver.getModelStatus()
-        info = solver.getInfo()
-        if info.primal_solution_status != import_module("highspy").SolutionStatus.kSolutionStatusFeasible:
-            raise SolverError(
-                "the solver found no solution",
-                expected="a feasible point",
-                found=f"{solver.modelStatusToString(status)} after at most {seconds:g} s",
-                fix="give it more time, fewer price levels or shorter windows",
-            )
-        found = solver.getSolution()
-        gap = abs(float(info.mip_gap)) * 1e6 if self.whole else 0.0
-        duals = () if self.whole else tuple(float(value) for value in found.row_dual)
-        values = tuple(float(value) for value in found.col_value)
-        return Found(values, duals, float(info.objective_function_value), gap)
+        scaled = _Scaled(self)
+        status = ""
+        for attempt in range(_TRIES):
+            solver = _highs()
+            solver.setOptionValue("threads", 1)
+            solver.setOptionValue("random_seed", attempt)
+            solver.setOptionValue("mip_rel_gap", gap_ppm / 1e6)
+            solver.setOptionValue("time_limit", seconds)
+            solver.passModel(scaled.model())
+            solver.run()
+            info = solver.getInfo()
+            status = str(solver.modelStatusToString(solver.getModelStatus()))
+            if info.primal_solution_status == import_module("highspy").SolutionStatus.kSolutionStatusFeasible:
+                gap = abs(float(info.mip_gap)) * 1e6 if self.whole else 0.0
+                return scaled.found(solver.getSolution(), gap)
+            if status in ("Infeasible", "Time limit reached"):
+                break
+        raise SolverError(
+            "the solver found no solution",
+            expected="a feasible point",
+            found=f"{status} after at most {seconds:g} s",
+            fix="give it more time, fewer price levels or shorter windows",
+        )
 
-    def _model(self) -> Any:
+
+class _Scaled:
+    """A programme in the units in which it is solved."""
+
+    def __init__(self, programme: Programme) -> None:
+        self.programme = programme
+        whole = set(programme.whole)
+        self.units = [1.0 if at in whole else UNIT for at in range(len(programme.cost))]
+        costs = [abs(cost) * unit for cost, unit in zip(programme.cost, self.units, strict=True)]
+        self.objective = 1.0 / (max(costs, default=0.0) or 1.0)
+        ends = [*programme.starts[1:], len(programme.index)]
+        self.values = [value * self.units[at] for at, value in zip(programme.index, programme.value, strict=True)]
+        self.rows: list[float] = []
+        for begin, end in zip(programme.starts, ends, strict=True):
+            scale = 1.0 / (max((abs(value) for value in self.values[begin:end]), default=0.0) or 1.0)
+            self.rows.append(scale)
+            self.values[begin:end] = [value * scale for value in self.values[begin:end]]
+
+    def model(self) -> Any:
+        """As HiGHS takes it."""
         highspy, numpy = import_module("highspy"), import_module("numpy")
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = len(self.cost), len(self.rows)
+        given, model = self.programme, highspy.HighsLp()
+        model.num_col_, model.num_row_ = len(given.cost), len(given.rows)
         model.sense_ = highspy.ObjSense.kMaximize
-        model.col_cost_ = numpy.array(self.cost)
-        model.col_lower_ = numpy.array([low for low, _ in self.bounds])
-        model.col_upper_ = numpy.array([high for _, high in self.bounds])
-        model.row_lower_ = numpy.array([low for low, _ in self.rows])
-        model.row_upper_ = numpy.array([high for _, high in self.rows])
+        pairs = list(zip(given.bounds, self.units, strict=True))
+        rows = list(zip(given.rows, self.rows, strict=True))
+        model.col_cost_ = numpy.array(
+            [cost * unit * self.objective for cost, unit in zip(given.cost, self.units, strict=True)]
+        )
+        model.col_lower_ = numpy.array([low / unit for (low, _), unit in pairs])
+        model.col_upper_ = numpy.array([high / unit for (_, high), unit in pairs])
+        model.row_lower_ = numpy.array([low * scale for (low, _), scale in rows])
+        model.row_upper_ = numpy.array([high * scale for (_, high), scale in rows])
         model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        model.a_matrix_.start_ = numpy.array([*self.starts, len(self.index)])
-        model.a_matrix_.index_ = numpy.array(self.index)
-        model.a_matrix_.value_ = numpy.array(self.value)
-        if self.whole:
-            kinds = [highspy.HighsVarType.kContinuous] * len(self.cost)
-            for at in self.whole:
+        model.a_matrix_.start_ = numpy.array([*given.starts, len(given.index)])
+        model.a_matrix_.index_ = numpy.array(given.index)
+        model.a_matrix_.value_ = numpy.array(self.values)
+        if given.whole:
+            kinds = [highspy.HighsVarType.kContinuous] * len(given.cost)
+            for at in given.whole:
                 kinds[at] = highspy.HighsVarType.kInteger
             model.integrality_ = kinds
         return model
+
+    def found(self, solution: Any, gap_ppm: float) -> Found:
+        """A solution in the programme's own units."""
+        values = tuple(float(value) * unit for value, unit in zip(solution.col_value, self.units, strict=True))
+        duals: tuple[float, ...] = ()
+        if not self.programme.whole:
+            pairs = zip(solution.row_dual, self.rows, strict=True)
+            duals = tuple(float(dual) * scale / self.objective for dual, scale in pairs)
+        objective = sum(cost * value for cost, value in zip(self.programme.cost, values, strict=True))
+        return Found(values, duals, objective, gap_ppm)
 
 
 def _highs() -> Any:
