@@ -9,7 +9,7 @@ from aiohttp import web
 
 from node.api.access import CONTEXT, ApiNode
 from node.api.limits import is_loopback
-from node.api.models import Health, PeerView, RefusalView, StatusView
+from node.api.models import Health, MarketClockView, PeerView, RefusalView, StatusView
 from node.api.parameters import NoQuery
 from node.api.problems import Refused
 
@@ -48,6 +48,11 @@ def status_view(node: ApiNode) -> StatusView:
         stopped_reason=now.stopped_reason,
         ready=now.ready,
         clock_ms=time.time_ns() // 1_000_000,
+        market_clock=MarketClockView(
+            genesis_ms=node.genesis.time_ms,
+            origin_ms=node.genesis.market_clock.origin_ms,
+            speed=node.genesis.market_clock.speed,
+        ),
         refusals=[
             RefusalView(
                 code=one.code,

@@ -156,6 +156,14 @@ class RefusalView(Model):
     count: int
 
 
+class MarketClockView(Model):
+    """How market time runs: market ms = origin_ms + speed * (block ms - genesis_ms)."""
+
+    genesis_ms: int
+    origin_ms: int
+    speed: int
+
+
 class StatusView(Model):
     """Where a node stands. `refusals`: the last 64, newest last."""
 
@@ -177,6 +185,7 @@ class StatusView(Model):
     stopped_reason: str
     ready: bool
     clock_ms: int
+    market_clock: MarketClockView
     refusals: list[RefusalView] = []
 
 
