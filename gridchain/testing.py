@@ -12,9 +12,9 @@
 
 Fixtures: `chain`, `accounts`, `deploy`, `expect_revert`, `expect_event`, `freeze_height`, `rolled_back`,
 `module_chain`.
-Options: `--gas-report`, `--gas-lines`, `--gas-budget`, `--gas-save`, and `--fork EXPORT`: chains begin with the state of a
-real one (`gridchain db export`), as `ContractChain.from_export` does. The names here are for annotations;
-`load` runs a contract as plain Python, for debuggers; `gridchain.fuzzing` has what needs hypothesis. Each is documented
+Options: `--gas-report`, `--gas-lines`, `--gas-budget`, `--gas-save`, and `--fork EXPORT`: chains begin with the state
+of a real one (`gridchain db export`), as `ContractChain.from_export` does. The names here are for annotations; `load`
+runs a contract as plain Python, for debuggers; `gridchain.fuzzing` has what needs hypothesis. Each is documented
 where it is defined.
 """
 
