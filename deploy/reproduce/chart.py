@@ -68,7 +68,7 @@ Mark = Line | Band | Bars | Points | Level
 @dataclass(frozen=True, slots=True)
 class Panel:
     """One coordinate system. `names`: the x axis counts 0, 1, 2.. and shows these texts. `zero`: the y axis holds
-    zero."""
+    zero. `x_span`: how far the x axis reaches, where panels below each other are to be compared."""
 
     title: str
     x_label: str
@@ -76,6 +76,7 @@ class Panel:
     marks: tuple[Mark, ...]
     names: tuple[str, ...] = ()
     zero: bool = False
+    x_span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

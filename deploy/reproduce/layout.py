@@ -84,18 +84,13 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
 
 
 def written(values: Sequence[float]) -> list[str]:
-    """Tick values as text, with as many digits as they need to differ."""
+    """Tick values as text, with as many digits as they need to differ; thousands apart from 10,000 on."""
     for digits in range(7):
-        texts = [f"{value:,.{digits}f}" for value in values]
-        if all(
-            abs(float(text.replace(",", "")) - value) < 1e-9 * max(1, abs(value))
-            for text, value in zip(texts, values, strict=True)
-        ):
-            return [
-                text.replace(",", " ") if abs(value) >= 10_000 else text.replace(",", "")
-                for text, value in zip(texts, values, strict=True)
-            ]
-    return [f"{value:.3g}" for value in values]
+        texts = [f"{value:.{digits}f}" for value in values]
+        if all(abs(float(text) - value) < 1e-9 * max(1, abs(value)) for text, value in zip(texts, values, strict=True)):
+            break
+    grouped = [f"{value:,.{digits}f}" if abs(value) >= 10_000 else f"{value:.{digits}f}" for value in values]
+    return [text.replace(",", " ").replace("-", "−") for text in grouped]
 
 
 def _span(values: Sequence[float], *, zero: bool, margin: float) -> tuple[float, float]:
@@ -134,6 +129,8 @@ class _Frame:
         xs = [x for mark in panel.marks for x in _xs(mark)]
         if panel.names:
             xs = [-0.5, len(panel.names) - 0.5]
+        elif panel.x_span is not None:
+            xs = list(panel.x_span)
         elif bars and xs:
             xs = [min(xs) - 0.6, max(xs) + 0.6]
         self.x0, self.x1 = _span(xs, zero=False, margin=0.0)

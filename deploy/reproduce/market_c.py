@@ -151,7 +151,7 @@ def draw_trade(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
         "Trade against the grid alone",
         (
             Panel(
-                "change against the grid alone", "", "%",
+                "change against the grid alone", "", "change, %",
                 (Bars("published", places, [16.7, -7.6], 7), Bars("ours, median of the seeds", places, medians, 0)),
                 ("income of sellers", "cost of buyers"),
             ),
@@ -170,6 +170,7 @@ def draw_trade(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
                     Level("feed-in and retail price", inputs.whole("feed") / 1e6),
                     Level("", inputs.whole("retail") / 1e6),
                 ),
+                x_span=(-0.6, inputs.whole("slots") - 0.4),
             ),
         ),
     )  # fmt: skip

@@ -34,11 +34,15 @@ _MEANING: Final = {
     Verdict.NOT_BUILT: "needs a part of gridchain that does not exist yet",
 }
 _ROWS_SHOWN: Final = 48
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float) -> str:
     """A number for people: up to four significant digits, thousands apart, a true minus."""
-    if value == int(value) and abs(value) < 1e15:
+    if 0 < abs(value) < 1e-4:
+        digits, _, power = f"{value:.1e}".partition("e")
+        text = f"{digits}·10{str(int(power)).translate(_RAISED)}"
+    elif value == int(value) and abs(value) < 1e15:
         text = f"{int(value):,}"
     elif abs(value) >= 1000:
         text = f"{value:,.0f}"
@@ -61,12 +65,12 @@ def _published(judged: Judged) -> str:
     return _named({name: number(value) for name, value in published.items()})
 
 
-def _ours(judged: Judged) -> str:
+def _ours(judged: Judged, *, ranges: bool = True) -> str:
     found: dict[str, str] = {}
     unit = f" {escape(judged.claim.unit)}" if judged.claim.unit else ""
     for name, spread in judged.ours.items():
         text = number(spread.median) + unit
-        if judged.seeds > 1 and spread.low != spread.high:
+        if ranges and judged.seeds > 1 and spread.low != spread.high:
             text += f' <small title="5 % to 95 % of the seeds">{number(spread.low)} … {number(spread.high)}</small>'
         found[name] = text
     return _named(found)
@@ -103,7 +107,7 @@ def _summary_row(result: Result) -> str:
     experiment = result.experiment
     if result.judged:
         first = result.judged[0]
-        cells = [_published(first), _ours(first), escape(str(first.claim.kind)), _held(first)]
+        cells = [_published(first), _ours(first, ranges=False), escape(str(first.claim.kind)), _held(first)]
     elif isinstance(experiment, NotBuilt):
         cells = [escape(experiment.published), "–", escape(str(experiment.kind)), "–"]
     else:

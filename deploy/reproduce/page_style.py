@@ -10,7 +10,7 @@ STYLE: Final = """
 --none:#b8bcc2;--nonebg:#2c3036}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--text);font:16px/1.5 system-ui,'DejaVu Sans',Arial,sans-serif}
-main{max-width:980px;margin:0 auto;padding:24px 20px 80px}
+main{max-width:1120px;margin:0 auto;padding:24px 20px 80px}
 h1{font-size:1.7rem;line-height:1.2;margin:8px 0}
 h2{font-size:1.3rem;margin:48px 0 8px;border-bottom:2px solid var(--line)}
 h3{font-size:1.1rem;margin:0 0 4px}h4{font-size:1rem;margin:0 0 6px}
@@ -28,10 +28,10 @@ th,td{text-align:left;vertical-align:top;padding:5px 8px;border-bottom:1px solid
 thead th{color:var(--soft);font-weight:600;white-space:nowrap}
 .summary td[data-name=id],.summary td[data-name=held],.summary td[data-name=class]{white-space:nowrap}
 .market th{background:var(--box);font-weight:600;padding-top:8px}
-small{color:var(--soft)}.one span{color:var(--soft)}
+small{color:var(--soft)}.one{padding-left:1em;text-indent:-1em}.one span{color:var(--soft)}
 .data{width:auto;font-size:.82rem;font-variant-numeric:tabular-nums}
 .data td{padding:2px 10px}
-figure{margin:14px 0}figure svg{display:block;min-width:560px;width:100%;max-width:860px;height:auto}
+figure{margin:14px 0}figure svg{display:block;min-width:500px;width:100%;max-width:860px;height:auto}
 figcaption{font-size:.82rem;color:var(--soft);margin-top:4px}
 .claim{background:var(--box);border-radius:8px;padding:10px 14px;margin:10px 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:0;font-size:.92rem}

@@ -16,7 +16,7 @@ from deploy.reproduce.files import claim_row, document, write
 from deploy.reproduce.inputs import Inputs, inputs_of
 from deploy.reproduce.layout import Words, drawing, ticks, written
 from deploy.reproduce.page import number
-from deploy.reproduce.registry import IDS, chosen, offered
+from deploy.reproduce.registry import IDS, chosen, experiment_of, offered
 from deploy.reproduce.runner import Result, jobs_of, run
 from deploy.reproduce.svg import svg
 from deploy.reproduce.verdict import judge, needed, overall
@@ -157,13 +157,14 @@ def test_a_chart_as_png() -> None:
 def test_ticks_are_round_and_told_apart() -> None:
     assert ticks(0, 10) == [0, 2, 4, 6, 8, 10]
     assert written(ticks(0, 1)) == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-    assert written([0, 5000, 10000]) == ["0", "5000", "10 000"]
+    assert written([-5, 5000, 10000]) == ["−5", "5000", "10 000"]
     legend = [stroke.text for stroke in drawing(CHART).strokes if isinstance(stroke, Words)]
     assert {"5 % to 95 %", "limit", "theirs", "a", "gas"} <= set(legend)
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1.0, "1"), (-0.25, "−0.25"), (1234567.0, "1\u202f234\u202f567"), (16.66666, "16.67")]
+    ("value", "text"),
+    [(1.0, "1"), (-0.25, "−0.25"), (1234567.0, "1\u202f234\u202f567"), (16.66666, "16.67"), (2e-7, "2.0·10⁻⁷")],
 )
 def test_numbers_for_people(value: float, text: str) -> None:
     assert number(value) == text
@@ -197,7 +198,7 @@ class Reader(HTMLParser):
 
 
 def result(name: str = "D.fig4") -> Result:
-    one = offered()[name]
+    one = experiment_of(name)
     assert isinstance(one, Experiment)
     rows = [(1, 0.4, 0.2, 0.3, 0.3), (2, None, 0.3, "a,b", 0.4)]
     found = Claim("it", {"x": 0.5}, Kind.CALIBRATED, "at <least> half", lambda got: got["x"] > 0.5, "searched", "%")
@@ -208,7 +209,7 @@ def result(name: str = "D.fig4") -> Result:
 
 
 def test_the_folder_of_a_run(tmp_path) -> None:
-    waiting = offered()["D.fig5"]
+    waiting = experiment_of("D.fig5")
     results = [result(), Result(waiting, Verdict.NOT_BUILT, "not yet")]
     shown = document(results, 2, 1.0)
     write(tmp_path, results, shown)
@@ -236,7 +237,7 @@ def test_the_folder_of_a_run(tmp_path) -> None:
 
 
 def test_the_document() -> None:
-    shown = document([result(), Result(offered()["D.fig5"], Verdict.NOT_BUILT, "not yet")], 2, 1.0)
+    shown = document([result(), Result(experiment_of("D.fig5"), Verdict.NOT_BUILT, "not yet")], 2, 1.0)
     first, second = shown["results"]
     assert (first["id"], first["published"], first["ours"], first["difference"]) == ("D.fig4", 0.5, 1.0, 0.5)
     assert (first["class"], first["tolerance"], first["verdict"]) == ("calibrated", "at <least> half", "calibrated")
