@@ -158,7 +158,7 @@ def _meets(own: range, wanted: range) -> bool:
 
 def own_period(market: Market, text: str, open_periods: list[int]) -> int:
     """A period as it is typed: its number, or `next` for the one that stays open longest. Raise `ConfigError`."""
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
     if text == "next" and open_periods:
         return open_periods[-1]

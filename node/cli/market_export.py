@@ -136,9 +136,8 @@ def _of(rows: list[Row], who: Member | None) -> list[Row]:
 
 def _number(value: Any) -> Any:
     """An integer beyond 2^53 is decimal text in JSON of the API; here it is an integer again."""
-    if isinstance(value, str) and value.removeprefix("-").isdigit() and abs(int(value)) >= _WIDE:
-        return int(value)
-    return value
+    digits = isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit()
+    return int(value) if digits and abs(int(value)) >= _WIDE else value
 
 
 def _cell(value: Any) -> Any:

@@ -13,10 +13,10 @@ from typing import Final
 
 from ledger.errors import ConfigError
 
-_ENERGY: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(k?Wh)?", re.IGNORECASE)
-_MONEY: Final = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
-_SLOTS: Final = re.compile(r"(\d{1,15})(?:(?:-|\.\.)(\d{1,15}))?")
-_REPEATED: Final = re.compile(r"(.+)x(\d{1,3})")
+_ENERGY: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(k?Wh)?", re.IGNORECASE)
+_MONEY: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_SLOTS: Final = re.compile(r"([0-9]{1,15})(?:(?:-|\.\.)([0-9]{1,15}))?")
+_REPEATED: Final = re.compile(r"(.+)x([0-9]{1,3})")
 _DAY_MS: Final = 86_400_000
 MICRO: Final = 1_000_000
 WH_PER_KWH: Final = 1_000
