@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.advice_flow import deeds_of
 from contracts.compile import Program
 from contracts.resolve import Contract, Function
 from contracts.rules import Finding
@@ -31,8 +32,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     "W004": ("an event that is never emitted", "emit it, or remove it"),
     "W005": ("division before multiplication loses what the division rounds off", "mul_div(a, b, c)"),
     "W006": (
-        "a page without limit: it grows with storage until the call runs out of gas",
-        "limit=.. and `after=` for the next page",
+        "a page without limit, or a loop as long as what is stored: it grows until the call runs out of gas",
+        "limit=.. in each call and `after=` for the next one, or go on in a scheduled call",
     ),
 }
 _ACCEPT: Final = re.compile(r"#\s*accept\s+((?:W\d{3}[,\s]*)+)")
@@ -45,7 +46,6 @@ class _Facts:
 
     asks_who: bool = False
     writes: list[ast.AST] = field(default_factory=list)
-    calls: list[ast.Call] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
 
 
@@ -56,9 +56,11 @@ def advice(text: str, program: Program, *, pure: bool = False) -> list[Finding]:
     contract = program.contract
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     facts = {name: _facts(node, contract) for name, node in functions.items()}
+    deeds = deeds_of(functions, lambda node: _writes(node, contract), lambda node: _calls(node, "call"))
     found = [_found("W004", node, name) for name, node in _silent_events(tree, contract)]
     for name, node in functions.items():
-        found += _in_function(node, contract, facts[name])
+        found += [_found("W002", late) for late in deeds[name][1][:1]]
+        found += _in_function(node, contract)
         if not pure and _open_to_all(contract.functions[name], facts):
             found.append(_found("W003", node, name))
     accepted = _accepted(text)
@@ -109,17 +111,23 @@ def _facts(function: ast.FunctionDef, contract: Contract) -> _Facts:
         match node:
             case ast.Attribute(value=ast.Name(id="ctx"), attr=attr) if attr in _WHO:
                 facts.asks_who = True
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="set")) if slot in contract.slots:
+            case _ if _writes(node, contract):
                 facts.writes.append(node)
-            case ast.Subscript(value=ast.Name(id=slot), ctx=ast.Store() | ast.Del()) if slot in contract.slots:
-                facts.writes.append(node)
-            case ast.Call(func=ast.Name(id="call")):
-                facts.calls.append(node)
             case ast.Call(func=ast.Name(id=name)) if name in contract.functions:
                 facts.own.add(name)
             case _:
                 pass
     return facts
+
+
+def _writes(node: ast.AST, contract: Contract) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="set")):
+            return slot in contract.slots
+        case ast.Subscript(value=ast.Name(id=slot), ctx=ast.Store() | ast.Del()):
+            return slot in contract.slots
+        case _:
+            return False
 
 
 def _reached(name: str, facts: Mapping[str, _Facts]) -> Iterator[_Facts]:
@@ -141,12 +149,9 @@ def _open_to_all(function: Function, facts: Mapping[str, _Facts]) -> bool:
     return any(found.writes for found in reached) and not any(found.asks_who for found in reached)
 
 
-def _in_function(function: ast.FunctionDef, contract: Contract, facts: _Facts) -> Iterator[Finding]:
-    first_call = min((call.end_lineno or call.lineno for call in facts.calls), default=None)
-    if first_call is not None:
-        later = [node for node in facts.writes if getattr(node, "lineno", 0) > first_call]
-        if later:
-            yield _found("W002", min(later, key=lambda node: getattr(node, "lineno", 0)))
+def _in_function(function: ast.FunctionDef, contract: Contract) -> Iterator[Finding]:
+    rounded = set(_only(function, _divides))
+    counts = set(_only(function, lambda value: _reads(value, contract)))
     for node in ast.walk(function):
         match node:
             case ast.Expr(value=ast.Call() as call) if _quiet(call):
@@ -156,15 +161,71 @@ def _in_function(function: ast.FunctionDef, contract: Contract, facts: _Facts) -
             ):
                 yield _found("W001", node)
             case ast.BinOp(op=ast.Mult()) if any(
-                isinstance(side, ast.BinOp) and isinstance(side.op, ast.FloorDiv) for side in (node.left, node.right)
+                _divides(side) or (isinstance(side, ast.Name) and side.id in rounded)
+                for side in (node.left, node.right)
             ):
                 yield _found("W005", node)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="items" | "keys" as method)) if (
                 slot in contract.slots or slot in contract.indexes
             ) and all(word.arg != "limit" for word in node.keywords):
                 yield _found("W006", node, f"{slot}.{method}")
+            case ast.For(iter=ast.Call(func=ast.Name(id="range"), args=ends)) if _touches(node, contract) and any(
+                _reads(end, contract) or (isinstance(end, ast.Name) and end.id in counts) for end in ends
+            ):
+                yield _found("W006", node, "its turns are a stored number")
+            case ast.While() if (page := _next_page(node, contract)) is not None:
+                yield _found("W006", page, "a loop over all pages")
             case _:
                 pass
+
+
+def _divides(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv)
+
+
+def _reads(node: ast.AST, contract: Contract) -> bool:
+    """Whether this is what a Var holds, or that and a constant."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="get")):
+            return slot in contract.slots and not contract.slots[slot].key
+        case ast.BinOp(left=left, right=ast.Constant()):
+            return _reads(left, contract)
+        case _:
+            return False
+
+
+def _only(function: ast.FunctionDef, fits: Callable[[ast.AST], bool]) -> Iterator[str]:
+    """Variables that are bound once, to something that fits."""
+    bound = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if fits(value) and bound.count(name) == 1:
+                yield name
+            case _:
+                pass
+
+
+def _touches(loop: ast.For, contract: Contract) -> bool:
+    """Whether the body of a loop uses a map."""
+    return any(
+        isinstance(node, ast.Name) and node.id in contract.slots and contract.slots[node.id].key
+        for statement in loop.body
+        for node in ast.walk(statement)
+    )
+
+
+def _next_page(loop: ast.While, contract: Contract) -> ast.Call | None:
+    """A page of storage that each turn of a loop without other end asks for behind the one before."""
+    known = {*contract.slots, *contract.indexes}
+    bounded = any(isinstance(node, ast.Compare) for node in ast.walk(loop.test))
+    for node in ast.walk(loop):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=slot), attr="items" | "keys")) if slot in known:
+                if not bounded and any(word.arg == "after" for word in node.keywords):
+                    return node
+            case _:
+                pass
+    return None
 
 
 def _quiet(call: ast.Call) -> bool:
