@@ -195,7 +195,7 @@ ADVICE = [
     ),
     (
         "W002",
-        "    match count.get():\n        case 1:\n            out()\n        case _:\n            pass\n    guarded()\n",
+        "    match m[1]:\n        case b'':\n            out()\n        case _:\n            pass\n    guarded()\n",
         "    match count.get():\n        case 1:\n            out()\n        case _:\n            guarded()\n",
     ),
     ("W002", "    while True:\n        guarded()\n        out()\n", "    while True:\n        out()\n"),
