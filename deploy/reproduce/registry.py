@@ -22,7 +22,7 @@ IDS: Final = (
 
 MODULES: Final = {
     "A": ("deploy.reproduce.market_a",),
-    "B": ("deploy.reproduce.market_b", "deploy.reproduce.criteria"),
+    "B": ("deploy.reproduce.market_b", "deploy.reproduce.market_b_households", "deploy.reproduce.criteria"),
     "C": ("deploy.reproduce.market_c",),
     "D": ("deploy.reproduce.market_d",),
 }

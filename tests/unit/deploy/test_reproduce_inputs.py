@@ -14,6 +14,17 @@ from deploy.reproduce.registry import offered
 from ledger.errors import InvariantBroken
 
 PINNED = {
+    "B.fig10": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig11": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig12": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig13": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig14": "b9f2c80e3bac737dd20ed48d4cb02be7edd834b578f27fc54b3837cf82472413",
+    "B.fig4": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig5": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig6": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig7": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
+    "B.fig8": "fc7226fae624af316629693505bccffa6749c4748639c4bcfaf630cbe79d2bb8",
+    "B.indices": "d9eaf7f0111a6f3bf578656ea2f724f1ea24c62d118fba6eec9676d767146ee5",
     "D.assignment": "d5be7ed099f4ce4769ad25fd547ad599b86e5e671a0f81bae2d625eb88727677",
     "D.fig4": "0357033a2fe95f8300e599f42d3644767fe4bd010f8f71b2dd1d8872c1773bad",
 }
