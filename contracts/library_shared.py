@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from contracts.values import Value
 
-SHARED = ("routing", "bilateral", "bills", "vouchers")
+SHARED = ("routing", "tariffs", "bilateral", "bills", "vouchers")
 """Instances of every chain with a market, beside registry, token, metering and the market itself."""
+FIXED_TARIFFS = ("wind",)
+"""Markets that keep the prices of genesis (ADR 0130)."""
 TRADING = ("bilateral",)
 """Those of them that lock and settle money as markets do."""
 
@@ -17,11 +19,12 @@ def shared_arguments(
 ) -> list[tuple[str, list[Value], tuple[str, ...]]]:
     """(name, arguments of `@init`, callees) of each of `SHARED`. `institutions`: energy bureau, grid company; `slots`:
     slot_ms, slot0_ms, first and last slot; `gates`, in slots: open before delivery, grace and late after it; `prices`:
-    retail, highest price, margin of rated power (ppm)."""
+    feed, retail, highest price, margin of rated power (ppm)."""
     bureau, grid = institutions
     return [
         ("routing", [grid, *slots[:2], gates[0], [market, "bilateral"]], ()),
-        ("bilateral", [bureau, [*slots, *gates], prices], ("registry", "token", "metering", "routing")),
-        ("bills", [market], ("registry", "metering", "routing", "bilateral", market)),
+        ("tariffs", [grid, [*slots[:3], gates[0]], prices[:3], market in FIXED_TARIFFS], ()),
+        ("bilateral", [bureau, [*slots, *gates], prices[1:]], ("registry", "token", "metering", "routing")),
+        ("bills", [market], ("registry", "metering", "routing", "tariffs", "bilateral", market)),
         ("vouchers", [], ("registry", "bills")),
     ]

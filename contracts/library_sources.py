@@ -39,6 +39,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "bilateral": ("bilateral.py",),
     "bills": ("bills.py", "bills_views.py"),
     "vouchers": ("vouchers.py",),
+    "tariffs": ("tariffs.py",),
     "wind_rules": ("wind_rules.py", "wind_day.py"),
     "wind_prices": ("wind_prices.py",),
     "wind": (
@@ -272,7 +273,7 @@ def _asked_by(market: str) -> list[Installation]:
 def _shared(parameters: LibraryParameters, market: str, slots: list[Value]) -> list[Installation]:
     who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
     gates = (when.open_slots, when.grace_slots, when.late_slots)
-    prices: list[Value] = [tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm]
+    prices: list[Value] = [tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm]
     found = shared_arguments(market, (who.energy_bureau, who.grid_company), slots, gates, prices)
     return [_installation(*item) for item in found]
 
@@ -305,13 +306,13 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
                 [tariffs.feed, tariffs.retail, *bounds], mode.two_stages, mode.hardened_pa, mode.self_trade,
                 mode.sealed, mode.pricing,
             ]  # fmt: skip
-            return _installation(AUCTION, arguments, ("token", "metering"))
+            return _installation(AUCTION, arguments, ("token", "metering", "tariffs"))
         case CommunityMode():
             terms = mode.terms(tariffs.feed, tariffs.retail)
             arguments = [
                 who.grid_company, who.community, [*ahead, *late], bounds, terms, mode.sealed, mode.owner_settles,
             ]  # fmt: skip
-            return _installation(COMMUNITY, arguments, ("token", "metering"))
+            return _installation(COMMUNITY, arguments, ("token", "metering", "tariffs"))
         case MatchingMode():
             return _matching(parameters, mode, [*ahead, when.t2_slots, *late])
         case WindMode():
@@ -335,7 +336,7 @@ def _matching(parameters: LibraryParameters, mode: MatchingMode, calendar: list[
         [mode.alpha, mode.v_cap, mode.first_rc, mode.newcomers],
         [mode.sealed, mode.self_trade, mode.checked, mode.weighted, mode.saving, mode.third_meter],
     ]  # fmt: skip
-    return _installation(MATCHING, arguments, ("registry", "token", "metering", "routing", "assignment"))
+    return _installation(MATCHING, arguments, ("registry", "token", "metering", "routing", "tariffs", "assignment"))
 
 
 def governance_contract(electorate: Electorate) -> Installation:

@@ -238,10 +238,7 @@ def bill(meter: Address, first_slot: u64, last_slot: u64) -> dict:
 
 def prices_in(slot: int) -> list:
     """[feed, retail] of a slot."""
-    found = view_call(market_cell.get(), "parameters")
-    if "ssp" in found:
-        return [found["sbp"], found["ssp"]]
-    return [found["feed"], found["retail"]]
+    return view_call("tariffs", "prices", slot)
 
 
 def grid_only(slot: int, use: int, generation: int) -> int:

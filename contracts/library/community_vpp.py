@@ -16,6 +16,7 @@ QUOTATIONS_EACH = 8
 BIDS_EACH = 16
 PER_CALL = 128
 MAX_PAGE = 256
+NO_TARIFF = 2**63
 GAS_STEP = 10_000_000
 GAS_WHOLE = 20_000_000
 GAS_SIGNAL = 1_000_000
@@ -56,7 +57,7 @@ Options = record(
 Rules = record(
     "Rules", slot_ms=u64, slot0_ms=u64, first_slot=u64, last_slot=u64, open_ms=u64, close_ms=u64, t1_ms=u64,
     grace_ms=u64, late_ms=u64, max_price=u64, margin_ppm=u64, deposit=u64, sealed=bool, owner_settles=bool,
-    options=Options,
+    options=Options, tariff_from=u64,
 )
 Desk = record("Desk", account=Address, meter=Address, owner=bytes, cap_wh=u64, active=bool)
 Meter = record("Meter", account=Address, owner=bytes, from_slot=u64)
@@ -101,6 +102,7 @@ settlements = Map((u64, Address), Settlement)
 corrections = Map((u64, Address, u64), Settlement)
 revisions = Map((u64, Address), u64, default=0)
 again = Map(u64, bool)
+tariff_of = Map(u64, list[u64])
 
 SlotOpened = event("SlotOpened", indexed=("slot",), slot=u64, start_ms=u64, close_ms=u64, t1_ms=u64, end_ms=u64)
 QuotationOffered = event(
@@ -171,6 +173,7 @@ def setup(
         open_ms=calendar[4] * slot_ms, close_ms=close * slot_ms, t1_ms=calendar[6] * slot_ms,
         grace_ms=calendar[7] * slot_ms, late_ms=calendar[8] * slot_ms, max_price=prices[0], margin_ppm=prices[1],
         deposit=prices[2], sealed=sealed, owner_settles=owner_settles, options=options_from(terms),
+        tariff_from=NO_TARIFF,
     )
     rules_cell.set(rules)
     schedule(calendar[1] + (calendar[2] - calendar[4]) * slot_ms, "open_slot", calendar[2], gas=GAS_STEP)
@@ -184,6 +187,16 @@ def options_from(terms: list) -> Options:
         sbp=terms[0], ssp=terms[1], fee=terms[2], band=terms[3], subsidy=terms[4], cap=terms[5], check_ask=terms[6],
         priority=terms[7], by_unit=terms[8], self_trade=terms[9], fee_guard=terms[10], pool=terms[11],
     )
+
+
+def tariffed(rules: Rules, slot: int) -> Rules:
+    """The rules with the tariff of a slot that has opened; where none is posted those of genesis."""
+    if slot < rules.tariff_from:
+        return rules
+    found = tariff_of.get(slot)
+    if found is None:
+        return rules
+    return rules.replace(options=rules.options.replace(sbp=found[0], ssp=found[1]))
 
 
 def start_of(rules: Rules, slot: int) -> int:

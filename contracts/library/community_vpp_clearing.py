@@ -9,6 +9,10 @@ def open_slot(due: int, slot: int) -> None:
     states[slot] = State(
         phase=OPEN, quotations=0, bids=0, trades=0, traded_wh=0, traded_money=0, unsold_wh=0, unmet_wh=0,
     )
+    found = view_call("tariffs", "at", slot)
+    if found is not None:
+        tariff_of[slot] = found
+        rules_cell.set(rules.replace(tariff_from=min(rules.tariff_from, slot)))
     emit(
         SlotOpened, slot=slot, start_ms=start, close_ms=start - rules.close_ms, t1_ms=start - rules.t1_ms,
         end_ms=start + rules.slot_ms,
@@ -22,7 +26,7 @@ def open_slot(due: int, slot: int) -> None:
 @export(scheduled=True)
 def advance(due: int, slot: int) -> None:
     """T1: deposits of bids that were not revealed are lost, in pages; then, in a call of its own, the match."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), slot)
     state = states[slot]
     if state.phase == MATCH:
         match_slot(rules, slot, state)

@@ -61,7 +61,7 @@ def offer(slot: int, wh: int, price: int) -> int:
     require(state.quotations < MAX_QUOTATIONS, "BOOK_FULL")
     states[slot] = state.replace(quotations=state.quotations + 1)
     seq = new_seq()
-    escrow = quotation_cover(rules.options, price, wh)
+    escrow = quotation_cover(tariffed(rules, slot).options, price, wh)
     take_position(slot, desk.meter, SELL, QUOTATIONS_EACH, escrow)
     quotations[(slot, seq)] = Quotation(
         meter=desk.meter, owner=desk.owner, wh=wh, left_wh=wh, price=price, time_ms=ctx.market_time_ms, valid=True,

@@ -99,7 +99,7 @@ def forecasts_of(slot: int, sold: dict) -> dict:
 
 def first_settlement(slot: int, state: State) -> None:
     """Settle all members of a slot at once, by the rules; book it, score who traded, check the laws of the slot."""
-    options = rules_cell.get().options
+    options = tariffed(rules_cell.get(), slot).options
     rows = trade_rows(slot)
     totals = totals_of(rows)
     enrolled = [item for item in meters.items((), limit=MAX_METERS) if item[1].from_slot <= slot]
@@ -202,7 +202,7 @@ def settle_again(due: int, slot: int) -> None:
     """Run the rules once more on the readings as they are now, with scores and waivers as they were before the slot and
     the pool as it was settled, and book what differs. Good slots are counted anew; waivers of later slots stay."""
     del again[slot]
-    options = rules_cell.get().options
+    options = tariffed(rules_cell.get(), slot).options
     rows = trade_rows(slot)
     totals = totals_of(rows)
     entries = {item[0][1]: item[1] for item in settlements.items((slot,), limit=MAX_METERS)}

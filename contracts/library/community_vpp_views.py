@@ -105,7 +105,7 @@ def trades_of(slot: u64) -> list:
 @view
 def pool_of(slot: u64) -> dict:
     """What the excess pool moved in a slot, as first settled: giver, taker, Wh, and its price."""
-    options = rules_cell.get().options
+    options = tariffed(rules_cell.get(), slot).options
     moves = [
         {"giver": item[1].giver, "taker": item[1].taker, "wh": item[1].wh}
         for item in pool_moves.items((slot,), limit=2 * MAX_METERS)

@@ -35,6 +35,7 @@ BIDS = 1
 STAGE_TWO = 2
 NO_QUOTE = 2**63
 NO_PRICE = 2**63
+NO_TARIFF = 2**63
 
 OPEN = 1
 FORFEIT = 2
@@ -55,7 +56,7 @@ PHASES = (
 Rules = record(
     "Rules", slot_ms=u64, slot0_ms=u64, first_slot=u64, last_slot=u64, open_ms=u64, reveal_ms=u64, t1_ms=u64,
     t2_ms=u64, grace_ms=u64, late_ms=u64, feed=u64, retail=u64, max_price=u64, margin_ppm=u64, two_stages=bool,
-    hardened_pa=bool, self_trade=bool, sealed=bool, deposit=u64, pricing=u64, requote_ms=u64,
+    hardened_pa=bool, self_trade=bool, sealed=bool, deposit=u64, pricing=u64, requote_ms=u64, tariff_from=u64,
 )
 Desk = record("Desk", account=Address, meter=Address, owner=Address, cap_wh=u64, active=bool)
 Meter = record("Meter", account=Address, from_slot=u64)
@@ -94,6 +95,7 @@ book = Map((u64, u64, u64, u64), Order)
 positions = Map((u64, Address), Position)
 commitments = Map((u64, Address, bytes), u64)
 deals = Map((u64, u64), Deals)
+tariff_of = Map(u64, list[u64])
 states = Map(u64, State)
 totals_of = Map(u64, Totals)
 settlements = Map((u64, Address), Settlement)
@@ -170,7 +172,7 @@ def setup(
         t2_ms=calendar[7] * slot_ms, grace_ms=calendar[8] * slot_ms, late_ms=calendar[9] * slot_ms,
         feed=prices[0], retail=prices[1], max_price=prices[2], margin_ppm=prices[3], deposit=prices[4],
         two_stages=two_stages, hardened_pa=hardened_pa, self_trade=self_trade, sealed=sealed,
-        pricing=PRICINGS.index(pricing), requote_ms=(calendar[6] + calendar[7]) * slot_ms // 2,
+        pricing=PRICINGS.index(pricing), requote_ms=(calendar[6] + calendar[7]) * slot_ms // 2, tariff_from=NO_TARIFF,
     )
     rules_cell.set(rules)
     start = calendar[1] + calendar[2] * slot_ms
@@ -179,6 +181,16 @@ def setup(
 
 def amount(price: int, wh: int) -> int:
     return price * wh // 1000
+
+
+def tariffed(rules: Rules, slot: int) -> Rules:
+    """The rules with the tariff of a slot that has opened; where none is posted those of genesis."""
+    if slot < rules.tariff_from:
+        return rules
+    found = tariff_of.get(slot)
+    if found is None:
+        return rules
+    return rules.replace(feed=found[0], retail=found[1])
 
 
 def start_of(rules: Rules, slot: int) -> int:

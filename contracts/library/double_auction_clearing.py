@@ -10,6 +10,10 @@ def open_slot(due: int, slot: int) -> None:
         phase=OPEN, ask_cursor=[], bid_cursor=[], trades=0, traded_wh=0, traded_money=0, price_sum=0, value=0, large_wh=0,
         large_value=0, pa=NO_PRICE, unsold_wh=0, unmet_wh=0, surplus=0, lefts=[], last=[], prices=[],
     )
+    found = view_call("tariffs", "at", slot)
+    if found is not None:
+        tariff_of[slot] = found
+        rules_cell.set(rules.replace(tariff_from=min(rules.tariff_from, slot)))
     emit(
         SlotOpened, slot=slot, start_ms=start, t1_ms=start - rules.t1_ms, t2_ms=start - rules.t2_ms,
         end_ms=start + rules.slot_ms,
@@ -23,7 +27,7 @@ def open_slot(due: int, slot: int) -> None:
 @export(scheduled=True)
 def advance(due: int, slot: int) -> None:
     """Work through the phases of clearing, at most about `ORDERS_PER_CALL` orders of each side; go on in the next call."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), slot)
     state = states[slot]
     if state.phase == OPEN:
         state = state.replace(phase=FORFEIT)

@@ -22,6 +22,7 @@ def admit(rules: Rules, desk: Desk, slot: u64, side: str, wh: int, price: int, r
     reference = requote == "reference"
     require(reference or requote == "keep", "BAD_REQUOTE")
     moves = reference and rules.two_stages
+    rules = tariffed(rules, slot)
     if side == "sell":
         queue = ASKS
         rank = price
@@ -114,7 +115,7 @@ def apply_quote(rules: Rules, desk: Desk | None, slot: int, side: str, price: in
     require(desk.active, "SUSPENDED")
     require(not order.reference and order.quote == NO_QUOTE, "REQUOTED")
     if side == "sell":
-        cover = max(order.cover, rules.retail - new_price)
+        cover = max(order.cover, tariffed(rules, slot).retail - new_price)
     else:
         cover = max(order.cover, new_price)
     extra = amount(cover, order.wh) - amount(order.cover, order.wh)

@@ -33,7 +33,7 @@ def settle_batch(due: int, slot: int) -> None:
 
 def settle_some(due: int, slot: int) -> None:
     """Settle up to `METERS_PER_CALL` members, by meter address, each against the clearing account and the grid."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), slot)
     totals = totals_of[slot]
     after = None
     if len(totals.cursor) > 0:
@@ -154,7 +154,7 @@ def on_reading(slot: int, meter: Address, generation_wh: int, use_wh: int, compl
 
 def correct(slot: int, meter: Address, entry: Settlement, generation: int, use: int) -> None:
     """Re-run the settlement of one meter and book the difference with the grid. Its trades are owed as before."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), slot)
     earlier = corrections.items((slot, meter), limit=MAX_CORRECTIONS + 1)
     revision = len(earlier) + 1
     before = entry.net

@@ -107,6 +107,7 @@ totals_of = Map(u64, list[int])
 settlements = Map((u64, Address), Settlement)
 corrections = Map((u64, Address, u64), Settlement)
 reputations = Map(Address, Reputation)
+tariff_of = Map(u64, list[u64])
 
 CycleOpened = event("CycleOpened", indexed=("cycle",), cycle=u64, start_ms=u64, gate_ms=u64, match_ms=u64, rate=u64)
 Placed = event(
@@ -188,6 +189,15 @@ def setup(
     )
     start = calendar[1] + calendar[2] * slot_ms
     schedule(start - calendar[4] * slot_ms, "open_cycle", calendar[2], gas=GAS_SIGNAL)
+
+
+def tariffed(rules: Rules, cycle: int) -> Rules:
+    """The rules with the tariff of a cycle."""
+    found = tariff_of.get(cycle)
+    if found is None:
+        return rules
+    ceiling = found[1] if rules.ceiling == rules.retail else rules.ceiling
+    return rules.replace(feed=found[0], retail=found[1], ceiling=ceiling)
 
 
 def start_of(rules: Rules, cycle: int) -> int:

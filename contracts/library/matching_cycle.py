@@ -11,6 +11,9 @@ def open_cycle(due: int, cycle: int) -> None:
         phase=OPEN, rate=rate, offers=0, requests=0, by="", served=0, served_bound=0, sum_m=0, m_bound=0, first_order=0,
         orders=0, next_order=0, cursor=b"",
     )
+    found = view_call("tariffs", "at", cycle)
+    if found is not None:
+        tariff_of[cycle] = found
     emit(
         CycleOpened, cycle=cycle, start_ms=start, gate_ms=start - rules.gate_ms, match_ms=start - rules.match_ms, rate=rate,
     )
@@ -23,7 +26,7 @@ def open_cycle(due: int, cycle: int) -> None:
 @export(scheduled=True)
 def close_gate(due: int, cycle: int) -> None:
     """Deposits of what was not revealed are lost; then the table of the cycle is fixed: who, how much, M of every pair."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), cycle)
     if forfeit(rules, cycle) == ROWS_PER_CALL:
         schedule(due, "close_gate", cycle, gas=GAS_MATCH)
         return

@@ -3,7 +3,7 @@
 
 @export(scheduled=True)
 def end_delivery(due: int, cycle: int) -> None:
-    """Delivery is over. Devices wait for this committed event, never for a clock of their own, to report."""
+    """Delivery is over: devices wait for this event to report."""
     emit(CycleDelivered, cycle=cycle, end_ms=due)
 
 

@@ -130,6 +130,7 @@ def correct_for_order(rules: Rules, cycle: int, meter: Address) -> None:
 
 def correct(rules: Rules, cycle: int, meter: Address, reading: list) -> None:
     """Run the settlement of a meter again; the grid lines are booked here, those of orders are booked already."""
+    rules = tariffed(rules, cycle)
     earlier = corrections.items((cycle, meter), limit=MAX_PAGE)
     last = settlements[(cycle, meter)]
     if len(earlier) > 0:

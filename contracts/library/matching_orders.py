@@ -42,6 +42,7 @@ def check_window(rules: Rules, cycle: int) -> None:
 
 def place(rules: Rules, desk: Desk, cycle: int, side: int, wh: int, price: int) -> None:
     require(desk.active, "SUSPENDED")
+    rules = tariffed(rules, cycle)
     require(0 < wh <= desk.cap_wh, "BAD_WH")
     require(price <= rules.ceiling, "BAD_PRICE")
     meter = desk.meter

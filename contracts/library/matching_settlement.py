@@ -22,7 +22,7 @@ def settle_batch(due: int, cycle: int) -> None:
 
 def settle_some(due: int, cycle: int) -> None:
     """Settle up to `ORDERS_PER_CALL` orders, or when all are, up to `METERS_PER_CALL` members with the grid."""
-    rules = rules_cell.get()
+    rules = tariffed(rules_cell.get(), cycle)
     state = cycles[cycle]
     if state.phase == SETTLING:
         last = min(state.next_order + ORDERS_PER_CALL, state.first_order + state.orders)

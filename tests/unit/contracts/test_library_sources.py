@@ -14,7 +14,7 @@ from contracts.library_sources import Installation, LibraryParameters, library_c
 from contracts.values import decode_value
 from ledger.errors import GenesisError
 
-SHARED = ["routing", "bilateral", "bills", "vouchers"]
+SHARED = ["routing", "tariffs", "bilateral", "bills", "vouchers"]
 NAMES = ["registry", "token", "metering", "double_auction", *SHARED]
 
 
@@ -25,10 +25,11 @@ def test_every_contract_is_installed_with_its_callees() -> None:
         "registry": ("metering", "double_auction"),
         "token": (),
         "metering": ("double_auction",),
-        "double_auction": ("token", "metering"),
+        "double_auction": ("token", "metering", "tariffs"),
         "routing": (),
+        "tariffs": (),
         "bilateral": ("registry", "token", "metering", "routing"),
-        "bills": ("registry", "metering", "routing", "bilateral", "double_auction"),
+        "bills": ("registry", "metering", "routing", "tariffs", "bilateral", "double_auction"),
         "vouchers": ("registry", "bills"),
     }
     for item in installed:
