@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from contracts.abi_schema import schema_of
 from contracts.compile import compile_source
 from contracts.limits import PYC1
+from contracts.solo_run import run_solo
 from contracts.typed_json import typed_arguments
 from contracts.values import ValueRefused, encode_value
 
@@ -64,6 +66,30 @@ def test_containers_item_by_item() -> None:
 def test_what_nothing_declares_is_read_as_ever() -> None:
     assert read("loose", ["12", "0xff", {"a": "0x"}], "3", 4) == [["12", b"\xff", {"a": b""}], 3, 4]
     assert read("typed", 1, 2, "t", "0x", "0x", None, "0x05") == [1, 2, "t", b"", b"", None, b"\x05"]
+
+
+BORDER = [
+    ("str", lambda n: "a" * n, PYC1.text, "BadValue", ("maxLength", PYC1.text)),
+    ("bytes", lambda n: "0x" + "00" * n, PYC1.text, "BadValue", ("maxLength", 2 + 2 * PYC1.text)),
+    ("list[u64]", lambda n: [1] * n, PYC1.items, "BadValue", ("maxItems", PYC1.items)),
+    ("list", lambda n: [1] * n, PYC1.items, "BadValue", ("maxItems", PYC1.items)),
+    ("u64", lambda n: 2**64 - 1 - PYC1.items + n, PYC1.items, "Overflow", None),
+    ("u256", lambda n: 2**255 - 1 - PYC1.items + n, PYC1.items, "Overflow", None),
+    ("int", lambda n: 2**255 - 1 - PYC1.items + n, PYC1.items, "Overflow", None),
+    ("Address", lambda n: "0x" + "00" * n, 32, "BadValue", ("pattern", "^0x[0-9a-f]{64}$")),
+]
+
+
+@pytest.mark.parametrize(("declared", "make", "most", "code", "said"), BORDER, ids=[row[0] for row in BORDER])
+def test_the_border_refuses_what_the_schema_does_not_allow(
+    declared: str, make: Any, most: int, code: str, said: tuple[str, Any] | None
+) -> None:
+    source = f"def main(x: {declared}) -> int:\n    return 1\n"
+    for size, expected in ((most, None), (most + 1, code)):
+        found = run_solo(source.encode(), "main", [make(size)], gas=10_000_000)
+        assert found.code == expected, (size, found)
+    schema = schema_of(compile_source(source, pure=True).contract.functions["main"].parameters[0].shape)
+    assert said is None or schema[said[0]] == said[1]
 
 
 def test_depth_and_floats_are_refused() -> None:
