@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.library_sources import AUCTION, AuctionMode, mode_of
 from deploy.books import Tariffs
 from deploy.card import NodeRow
+from deploy.market.roster import is_sealed, market_in
 from deploy.settlement_checker import Calendar, Network, ServedBlock
 from ledger.codec import decode
-from ledger.errors import GenesisError, GridchainError
+from ledger.errors import GridchainError
 from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header
 from node.client import Client
@@ -44,20 +44,8 @@ async def network_of(
         grid_account=grid,
         proposers={validator.public_key: validator.name for validator in genesis.validators},
         community_account=community,
-        sealed=auction_mode(genesis).sealed,
-    )
-
-
-def auction_mode(genesis: Genesis) -> AuctionMode:
-    """The options of the market in the chain's own genesis document. Raise `GenesisError` if it has no such market."""
-    for contract in genesis.contracts:
-        if contract.name == AUCTION:
-            return mode_of(contract.arguments)
-    raise GenesisError(
-        "no market",
-        expected=AUCTION,
-        found=[contract.name for contract in genesis.contracts],
-        fix="found the network with the contract library",
+        sealed=is_sealed(genesis),
+        market=market_in(genesis),
     )
 
 

@@ -1,16 +1,18 @@
-"""The books of the market, kept a second time from the events in committed receipts alone.
+"""The books of a market, kept a second time from the events in committed receipts alone: what all markets share.
 
-Nothing here shares a line with the contracts: a meter's settlement is computed again from its trades and its reading,
-and the contract's own entry has to agree (spec, market C, rule 6). What does not add up becomes a sentence in
-`problems`.
+Nothing here shares a line with the contracts. Accounts, members, readings and the laws of a slot are the same
+everywhere; what a market trades and how a meter is settled is added by one subclass a market (`deploy.market`). A
+meter's settlement is computed again from its trades and its reading, and the contract's own entry has to agree. What
+does not add up becomes a sentence in `problems`.
 Units: Wh, micro-currency, micro-currency per kWh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 Fields = Mapping[str, Any]
 Key = tuple[int, bytes]
@@ -31,8 +33,8 @@ def amount(price: int, wh: int) -> int:
 
 
 @dataclass(slots=True)
-class Position:
-    """What one meter traded and measured in one slot."""
+class Position(ABC):
+    """What one meter traded and measured in one slot. `sold`, `bought`: contracted between members."""
 
     sold: int = 0
     bought: int = 0
@@ -45,38 +47,39 @@ class Position:
     settled: bool = False
 
     @property
+    @abstractmethod
     def grid_buy(self) -> int:
-        """Wh from the grid: a seller's shortfall and a buyer's rest."""
-        return max(0, self.sold - self.generation) + max(0, self.use - self.bought)
+        """Wh from the grid."""
 
     @property
+    @abstractmethod
     def grid_sell(self) -> int:
-        """Wh to the grid: a seller's surplus and what a buyer bought and did not use."""
-        return max(0, self.generation - self.sold) + max(0, self.bought - self.use)
+        """Wh to the grid."""
 
+    @property
+    def lost(self) -> int:
+        """Wh that one side sent and the other did not receive."""
+        return 0
+
+    @abstractmethod
     def net(self, tariffs: Tariffs) -> int:
         """What the meter's account receives (negative: pays) for the slot."""
-        grid = amount(tariffs.feed, self.grid_sell) - amount(tariffs.retail, self.grid_buy)
-        return self.receipts - self.payments + grid
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An accepted order and what is left of it."""
-
-    meter: bytes
-    side: str
-    left: int
+P = TypeVar("P", bound=Position)
+Booking = Callable[[Any, Fields], None]
 
 
 @dataclass(slots=True)
-class Books:
-    """Accounts, positions and trades as the events tell them."""
+class Books(ABC, Generic[P]):
+    """Accounts, members and positions as the events tell them. A subclass names its market's bookings in `BOOKINGS`."""
+
+    BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {}
 
     tariffs: Tariffs
     grid: bytes
     community: bytes = b""
-    """Who gets the deposits of commitments that were not revealed (`sealed` networks)."""
+    """Who gets the deposits of commitments that were not revealed, and runs what a market runs in common."""
     problems: list[str] = field(default_factory=list)
     wealth: dict[bytes, int] = field(default_factory=dict)
     minted: int = 0
@@ -87,29 +90,44 @@ class Books:
     applied: dict[bytes, Fields] = field(default_factory=dict)
     """The newest application by account; it means nothing before its approval."""
     producers: set[bytes] = field(default_factory=set)
-    orders: dict[tuple[int, int], Order] = field(default_factory=dict)
     commitments: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict)
     """Deposit by (slot, meter, commitment)."""
-    positions: dict[Key, Position] = field(default_factory=dict)
+    positions: dict[Key, P] = field(default_factory=dict)
+    booked: dict[Key, tuple[int, ...]] = field(default_factory=dict)
+    """What settlements have moved so far: the meter's account, then the others."""
     nets: dict[Key, int] = field(default_factory=dict)
+    """The net that the chain told last."""
     trades: int = 0
     closed: set[int] = field(default_factory=set)
 
+    @abstractmethod
+    def fresh(self) -> P:
+        """The position of a meter that has neither traded nor reported."""
+
+    def facts(self) -> dict[str, int]:
+        """Figures that only this market has, for the card: Wh (`_wh`), money (`_micro`), shares (`_ppm`), counts."""
+        return {}
+
+    def passed(self, slot: int) -> int:
+        """Wh of a slot that the grid company only passed on from one member to another; they are in both its sales and
+        its purchases."""
+        return 0
+
     def apply(self, contract: str, name: str, event: Fields) -> None:
         """Book one event. Events that move neither money nor energy are passed over."""
-        booking = _BOOKINGS.get((contract, name))
+        booking = _COMMON.get((contract, name)) or self.BOOKINGS.get((contract, name))
         if booking is None:
             return
         try:
             booking(self, event)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             self.problems.append(f"{contract}.{name} cannot be booked: {error!r}")
 
     def held(self) -> int:
         """Balances plus escrows minus debts over all accounts. Locking and releasing move nothing between accounts."""
         return sum(self.wealth.values())
 
-    def slot(self, slot: int) -> list[Position]:
+    def slot(self, slot: int) -> list[P]:
         """The settled positions of a slot."""
         return [held for (number, _), held in self.positions.items() if number == slot and held.settled]
 
@@ -117,27 +135,122 @@ class Books:
         """Meter-slots of `slots` that had begun before their meter was approved: nobody settles them."""
         return sum(min(max(joined - slots.start, 0), len(slots)) for joined in self.joined.values())
 
-    def _move(self, account: bytes, delta: int) -> None:
+    # --- for the markets ----------------------------------------------------------------------------------------------
+
+    def move(self, account: bytes, delta: int) -> None:
+        """Book a change of an account."""
         self.wealth[account] = self.wealth.get(account, 0) + delta
 
-    def _expect(self, what: str, expected: object, found: object) -> None:
+    def expect(self, what: str, expected: object, found: object) -> None:
+        """Complain if two things differ."""
         if expected != found:
             self.problems.append(f"{what}: expected {expected}, found {found}")
 
-    def _position(self, event: Fields, meter: str = "meter") -> Position:
-        return self.positions.setdefault((event["slot"], event[meter]), Position())
+    def position(self, slot: int, meter: bytes) -> P:
+        """The position of a meter in a slot, new if there was none."""
+        key = (slot, meter)
+        if key not in self.positions:
+            self.positions[key] = self.fresh()
+        return self.positions[key]
+
+    def measured(self, slot: int, event: Fields) -> P:
+        """The position that a first settlement speaks of, marked settled, with the estimate if nothing was read."""
+        key = (slot, event["meter"])
+        held = self.position(*key)
+        where = f"slot {slot}, meter {key[1].hex()[:8]}"
+        if held.settled:
+            self.problems.append(f"{where} was settled twice")
+        held.settled = True
+        self.nets[key] = event["net"]
+        held.estimated = event["estimated"]
+        if held.estimated:
+            held.generation, held.use = event["generation_wh"], event["use_wh"]
+        else:
+            self.expect(f"{where}, a reading", True, held.read)
+        self.expect(f"{where}, account", self.owners.get(key[1]), event["account"])
+        return held
+
+    def corrected(self, slot: int, event: Fields) -> P:
+        """The position that a correction speaks of, on its new reading."""
+        held = self.positions[slot, event["meter"]]
+        self.nets[slot, event["meter"]] = event["net"]
+        held.generation, held.use = event["generation_wh"], event["use_wh"]
+        held.estimated = False
+        return held
+
+    def compare(self, where: str, values: Mapping[str, object], event: Fields) -> None:
+        """The contract's figures against ours."""
+        for name, value in values.items():
+            self.expect(f"{where}, {name}", value, event[name])
+
+    def one_side(self, where: str, held: P) -> None:
+        """A meter counts one direction in a slot."""
+        if min(held.generation, held.use) != 0:
+            self.problems.append(f"{where}: a meter has one side a slot")
+
+    def book(self, key: Key, account: bytes, net: int, others: Sequence[tuple[bytes, int]]) -> int:
+        """Book what a settlement changes of a meter's account and of `others` (account, share); the meter's change."""
+        now = (net, *(share for _, share in others))
+        before = self.booked.get(key, (0,) * len(now))
+        for who, new, old in zip((account, *(other for other, _ in others)), now, before, strict=True):
+            self.move(who, new - old)
+        self.booked[key] = now
+        return net - before[0]
+
+    def forfeited(self, slot: int, event: Fields, deposit: int) -> None:
+        """A deposit moves from the member to the community."""
+        self.move(self.owners[event["meter"]], -deposit)
+        self.move(self.community, deposit)
+
+    def close_slot(self, slot: int, event: Fields, sums: Mapping[str, int]) -> list[P]:
+        """The totals of a slot that every market tells, and `sums` of this one; the settled positions."""
+        held, where = self.slot(slot), f"slot {slot}"
+        self.expect(f"{where}, settled once", False, slot in self.closed)
+        self.closed.add(slot)
+        common = {
+            "meters": len(held),
+            "generation_wh": sum(one.generation for one in held),
+            "use_wh": sum(one.use for one in held),
+            "grid_sales_wh": sum(one.grid_buy for one in held),
+            "grid_purchases_wh": sum(one.grid_sell for one in held),
+        }
+        self.compare(where, common | dict(sums), event)
+        self.expect(
+            f"{where}, energy",
+            event["use_wh"] - event["generation_wh"] + sum(one.lost for one in held),
+            event["grid_sales_wh"] - event["grid_purchases_wh"],
+        )
+        return held
+
+    def close(self, slots: Iterable[int]) -> None:
+        """Last checks, when the day is over: every slot settled for every meter, energy whole, money whole."""
+        for slot in slots:
+            self.expect(f"slot {slot} settled", True, slot in self.closed)
+            rows = self.slot(slot)
+            due = sum(joined <= slot for joined in self.joined.values())
+            self.expect(f"slot {slot}, meters settled", due, len(rows))
+            used = sum(one.use - one.generation + one.lost for one in rows)
+            grid = sum(one.grid_buy - one.grid_sell for one in rows)
+            self.expect(f"slot {slot}, consumption - generation = import - export", used, grid)
+        for (slot, meter), held in self.positions.items():
+            if held.settled:
+                where = f"slot {slot}, meter {meter.hex()[:8]}, net in the end"
+                self.expect(where, held.net(self.tariffs), self.nets[slot, meter])
+        self.expect("tokens held = tokens minted", self.minted, self.held())
+
+    # --- what every market books --------------------------------------------------------------------------------------
 
     def _deposited(self, event: Fields) -> None:
         self.minted += event["amount"]
-        self._move(event["account"], event["amount"])
+        self.move(event["account"], event["amount"])
 
     def _withdrawn(self, event: Fields) -> None:
         self.minted -= event["amount"]
-        self._move(event["account"], -event["amount"])
+        self.move(event["account"], -event["amount"])
 
     def _transferred(self, event: Fields) -> None:
-        self._move(event["sender"], -event["amount"])
-        self._move(event["receiver"], event["amount"])
+        self.move(event["sender"], -event["amount"])
+        self.move(event["receiver"], event["amount"])
 
     def _applied(self, event: Fields) -> None:
         self.applied[event["account"]] = event
@@ -146,50 +259,14 @@ class Books:
         if event["meter"] in self.owners:
             self.problems.append(f"meter {event['meter'].hex()[:8]} was approved twice")
         applied = self.applied[event["account"]]
-        self._expect(f"approved meter of {event['account'].hex()[:8]}", applied["meter"], event["meter"])
+        self.expect(f"approved meter of {event['account'].hex()[:8]}", applied["meter"], event["meter"])
         if "producer" in applied["roles"]:
             self.producers.add(event["meter"])
         self.owners[event["meter"]] = event["account"]
         self.joined[event["meter"]] = self.next_slot
 
-    def _ordered(self, event: Fields) -> None:
-        self.orders[event["slot"], event["seq"]] = Order(event["meter"], event["side"], event["wh"])
-
-    def _withdrew(self, event: Fields) -> None:
-        self.orders.pop((event["slot"], event["seq"]))
-
-    def _committed(self, event: Fields) -> None:
-        self.commitments[event["slot"], event["meter"], event["commitment"]] = event["deposit"]
-
-    def _forfeited(self, event: Fields) -> None:
-        """A deposit moves from the member to the community, once, as it was given."""
-        where = f"slot {event['slot']}, deposit of {event['meter'].hex()[:8]}"
-        given = self.commitments.pop((event["slot"], event["meter"], event["commitment"]), None)
-        self._expect(where, given, event["deposit"])
-        self._move(self.owners[event["meter"]], -event["deposit"])
-        self._move(self.community, event["deposit"])
-
-    def _traded(self, event: Fields) -> None:
-        slot, wh, where = event["slot"], event["wh"], f"slot {event['slot']}, trade {self.trades}"
-        self._expect(f"{where}, money", amount(event["price"], wh), event["money"])
-        if wh <= 0:
-            self.problems.append(f"{where}: a trade of {wh} Wh")
-        for number, side in (("sell_seq", "sell"), ("buy_seq", "buy")):
-            order = self.orders[slot, event[number]]
-            meter = event["seller" if side == "sell" else "buyer"]
-            self._expect(f"{where}, {side} order", (meter, side), (order.meter, order.side))
-            if wh > order.left:
-                self.problems.append(f"{where}: {wh} Wh of an order that has {order.left} left")
-            self.orders[slot, event[number]] = Order(order.meter, order.side, order.left - wh)
-        seller, buyer = self._position(event, "seller"), self._position(event, "buyer")
-        seller.sold += wh
-        seller.receipts += event["money"]
-        buyer.bought += wh
-        buyer.payments += event["money"]
-        self.trades += 1
-
     def _read(self, event: Fields) -> None:
-        held = self._position(event)
+        held = self.position(event["slot"], event["meter"])
         if held.read:
             self.problems.append(f"slot {event['slot']}: a second reading of {event['meter'].hex()[:8]}")
         held.read = True
@@ -197,115 +274,17 @@ class Books:
             held.generation, held.use = event["generation_wh"], event["use_wh"]
 
     def _reread(self, event: Fields) -> None:
-        held = self._position(event)
+        held = self.position(event["slot"], event["meter"])
         if not held.settled:
             held.generation, held.use = event["generation_wh"], event["use_wh"]
 
-    def _settled(self, event: Fields) -> None:
-        key = (event["slot"], event["meter"])
-        held = self._position(event)
-        where = f"slot {key[0]}, meter {key[1].hex()[:8]}"
-        if held.settled:
-            self.problems.append(f"{where} was settled twice")
-        held.settled = True
-        held.estimated = event["estimated"]
-        if held.estimated:
-            held.generation, held.use = event["generation_wh"], event["use_wh"]
-        else:
-            self._expect(f"{where}, a reading", True, held.read)
-        self._expect(f"{where}, account", self.owners.get(key[1]), event["account"])
-        self._compare(where, held, event)
-        for name, value in (("sold_wh", held.sold), ("bought_wh", held.bought)):
-            self._expect(f"{where}, {name}", value, event[name])
-        for name, value in (("trade_receipts", held.receipts), ("trade_payments", held.payments)):
-            self._expect(f"{where}, {name}", value, event[name])
-        self._book(key, event["account"], event["net"])
 
-    def _corrected(self, event: Fields) -> None:
-        key = (event["slot"], event["meter"])
-        held = self.positions[key]
-        where = f"slot {key[0]}, correction of {key[1].hex()[:8]}"
-        held.generation, held.use = event["generation_wh"], event["use_wh"]
-        held.estimated = False
-        self._compare(where, held, event)
-        self._expect(f"{where}, difference", event["net"] - self.nets[key], event["difference"])
-        self._book(key, event["account"], event["net"])
-
-    def _compare(self, where: str, held: Position, event: Fields) -> None:
-        """The contract's arithmetic against ours."""
-        values = {
-            "generation_wh": held.generation,
-            "use_wh": held.use,
-            "grid_buy_wh": held.grid_buy,
-            "grid_sell_wh": held.grid_sell,
-            "grid_cost": amount(self.tariffs.retail, held.grid_buy),
-            "grid_income": amount(self.tariffs.feed, held.grid_sell),
-            "net": held.net(self.tariffs),
-        }
-        for name, value in values.items():
-            self._expect(f"{where}, {name}", value, event[name])
-        if min(held.generation, held.use) != 0:
-            self.problems.append(f"{where}: a meter has one side a slot")
-
-    def _book(self, key: Key, account: bytes, net: int) -> None:
-        """Book the change of a settlement on both sides: the member and the grid company."""
-        change = net - self.nets.get(key, 0)
-        self.nets[key] = net
-        self._move(account, change)
-        self._move(self.grid, -change)
-
-    def _slot_settled(self, event: Fields) -> None:
-        slot = event["slot"]
-        held, where = self.slot(slot), f"slot {slot}"
-        self._expect(f"{where}, settled once", False, slot in self.closed)
-        self.closed.add(slot)
-        sold, bought = sum(one.sold for one in held), sum(one.bought for one in held)
-        self._expect(f"{where}, sold = bought", sold, bought)
-        sums = {
-            "meters": len(held),
-            "generation_wh": sum(one.generation for one in held),
-            "use_wh": sum(one.use for one in held),
-            "traded_wh": sold,
-            "grid_sales_wh": sum(one.grid_buy for one in held),
-            "grid_purchases_wh": sum(one.grid_sell for one in held),
-            "members_net": sum(one.net(self.tariffs) for one in held),
-        }
-        for name, value in sums.items():
-            self._expect(f"{where}, {name}", value, event[name])
-        self._expect(f"{where}, money", 0, event["members_net"] + event["grid_net"])
-        self._expect(
-            f"{where}, energy",
-            event["use_wh"] - event["generation_wh"],
-            event["grid_sales_wh"] - event["grid_purchases_wh"],
-        )
-
-    def close(self, slots: Iterable[int]) -> None:
-        """Last checks, when the day is over: every slot settled for every meter, energy whole, money whole."""
-        for slot in slots:
-            self._expect(f"slot {slot} settled", True, slot in self.closed)
-            held = self.slot(slot)
-            due = sum(joined <= slot for joined in self.joined.values())
-            self._expect(f"slot {slot}, meters settled", due, len(held))
-            use, made = sum(one.use for one in held), sum(one.generation for one in held)
-            grid = sum(one.grid_buy for one in held) - sum(one.grid_sell for one in held)
-            self._expect(f"slot {slot}, consumption - generation = import - export", use - made, grid)
-        self._expect("tokens held = tokens minted", self.minted, self.held())
-
-
-_BOOKINGS = {
+_COMMON: Mapping[tuple[str, str], Booking] = {
     ("token", "Deposited"): Books._deposited,
     ("token", "Withdrawn"): Books._withdrawn,
     ("token", "Transferred"): Books._transferred,
     ("registry", "Applied"): Books._applied,
     ("registry", "Approved"): Books._approved,
-    ("double_auction", "OrderAccepted"): Books._ordered,
-    ("double_auction", "OrderWithdrawn"): Books._withdrew,
-    ("double_auction", "OrderCommitted"): Books._committed,
-    ("double_auction", "DepositLost"): Books._forfeited,
-    ("double_auction", "Trade"): Books._traded,
     ("metering", "ReadingAccepted"): Books._read,
     ("metering", "ReadingCorrected"): Books._reread,
-    ("double_auction", "Settled"): Books._settled,
-    ("double_auction", "Corrected"): Books._corrected,
-    ("double_auction", "SlotSettled"): Books._slot_settled,
 }

@@ -16,13 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.books import Books, Position, amount
+from deploy.market.interface import Market
+from deploy.market.words import change, currency, kwh, tokens
 
 LATE_CODES = frozenset({"ORDER_LATE"})
-
-
-def is_order(contract: str, entry: str) -> bool:
-    """Does a call of this entry place an order?"""
-    return (contract, entry) == ("double_auction", "submit_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,7 @@ class Run:
 
     chain_id: str
     engine: str
+    market: Market
     nodes: tuple[NodeRow, ...]
     day: str
     first_slot: int
@@ -119,6 +117,8 @@ class Result:
     blocks: int
     transactions: int
     problems: tuple[str, ...] = field(default=())
+    figures: Mapping[str, int] = field(default_factory=dict)
+    """What only this market has (`Books.facts`)."""
     missed: int = 0
     """Meter-slots that had begun before their member was approved: they are in no figure."""
 
@@ -147,8 +147,9 @@ class Result:
         return tuple(told)
 
 
-def energy_of(books: Books) -> Energy:
-    """Sum the settled positions; import and export are what the grid sold to and bought from members."""
+def energy_of(books: Books[Any]) -> Energy:
+    """Sum the settled positions; import and export are what the grid sold to and bought from members, less what it only
+    passed on between them."""
     slots: dict[int, list[int]] = {}
     use = made = traded = bought = fed = 0
     for (slot, _), held in books.positions.items():
@@ -160,10 +161,11 @@ def energy_of(books: Books) -> Energy:
         sums[0] += held.use
         sums[1] += held.generation
     local = sum(min(used, generated) for used, generated in slots.values())
-    return Energy(use, made, traded, bought, fed, local)
+    passed = sum(books.passed(slot) for slot in slots)
+    return Energy(use, made, traded, bought - passed, fed - passed, local)
 
 
-def money_of(books: Books) -> Money:
+def money_of(books: Books[Any]) -> Money:
     """Income of the producers' meters and cost of all others, against the grid alone."""
     income = cost = income_grid = cost_grid = 0
     for (_, meter), held in books.positions.items():
@@ -178,7 +180,7 @@ def money_of(books: Books) -> Money:
     return Money(income, cost, income_grid, cost_grid, books.minted, books.held())
 
 
-def _grid_only(books: Books, held: Position) -> int:
+def _grid_only(books: Books[Any], held: Position) -> int:
     return amount(books.tariffs.feed, held.generation) - amount(books.tariffs.retail, held.use)
 
 
@@ -194,6 +196,7 @@ def as_json(result: Result) -> dict[str, Any]:
     """The document that `gridchain demo --json` prints last."""
     run, energy, money = result.run, result.energy, result.money
     return {
+        "market": run.market.letter,
         "engine": run.engine,
         "validators": len(run.nodes),
         "nodes": [{"name": row.name, "height": row.height, "state_root": row.state_root} for row in run.nodes],
@@ -235,6 +238,7 @@ def _background(result: Result) -> dict[str, Any]:
         "speed": run.speed,
         "members": run.members,
         "sealed": run.sealed,
+        "figures": dict(result.figures),
         "estimated_readings": result.estimated,
         "self_sufficiency_ppm": result.energy.self_sufficiency_ppm,
         "blocks": result.blocks,
@@ -248,33 +252,6 @@ def _background(result: Result) -> dict[str, Any]:
 def _rounded(run: Run, share: int) -> float | None:
     value = percentile(run.latencies_ms, share)
     return None if value is None else round(value, 1)
-
-
-def currency(micro: int) -> str:
-    """Micro-currency as a sum of money with two places, rounded half up on the absolute value."""
-    sign = "-" if micro < 0 else ""
-    cents = (abs(micro) + 5_000) // 10_000
-    return f"{sign}{cents // 100:,}.{cents % 100:02}"
-
-
-def tokens(micro: int) -> str:
-    """Micro-units as whole currency units with all six places: nothing is rounded where conservation is shown."""
-    return f"{'-' if micro < 0 else ''}{abs(micro) // 1_000_000:,}.{abs(micro) % 1_000_000:06}"
-
-
-def kwh(wh: int) -> str:
-    """Watt-hours as kWh with one place."""
-    tenths = (abs(wh) + 50) // 100
-    return f"{'-' if wh < 0 else ''}{tenths // 10:,}.{tenths % 10} kWh"
-
-
-def change(now: int, before: int) -> str:
-    """The difference to `before` in percent, with its sign."""
-    if before == 0:
-        return "no comparison"
-    tenths = (now - before) * 2000 // abs(before)
-    tenths = (tenths + 1) // 2
-    return f"{'+' if tenths >= 0 else '-'}{abs(tenths) // 10}.{abs(tenths) % 10} %"
 
 
 def render(result: Result) -> RenderableType:
@@ -303,7 +280,9 @@ def render(result: Result) -> RenderableType:
     note = Text(f"sealed = {readable}; orders rejected {orders.rejected}, late {orders.late}.", style="dim")
     warnings = [Text(text, style="bold yellow") for text in result.warnings]
     return Panel(
-        Group(rows, Text(), nodes, same, Text(), verdict, *warnings, note), title="gridchain demo", expand=False
+        Group(rows, Text(), nodes, same, Text(), verdict, *warnings, note),
+        title=f"gridchain demo - market {run.market.letter}: {run.market.title}",
+        expand=False,
     )
 
 
@@ -333,6 +312,7 @@ def _lines(result: Result) -> list[tuple[str, str]]:
             "grid",
             f"{kwh(energy.grid_import)} bought, {kwh(energy.grid_export)} sold; generation {kwh(energy.generation)}",
         ),
+        *run.market.facts(result.figures, run.day),
         ("tokens", f"{tokens(money.tokens_minted)} minted, {tokens(money.tokens_held)} held"),
         ("forecast", f"{run.forecast} ({result.estimated} readings estimated)"),
         ("chain", run.chain_id),

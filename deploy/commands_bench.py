@@ -11,6 +11,7 @@ import typer
 
 from bench.contract_speed import run_contract_bench, table
 from bench.tps import TpsOptions, run_tps
+from contracts.library_sources import AuctionMode
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout, default_names
 from deploy.network import NetworkPlan
@@ -71,6 +72,7 @@ def _network(options: TpsOptions) -> NetworkLayout:
             chain_name=f"bench-{options.engine}",
             engine=options.engine,
             names=tuple(default_names(options.validators)),
+            mode=AuctionMode(sealed=False),  # an order is one transaction
         )
     )
 

@@ -11,6 +11,7 @@ import typer
 
 from deploy.card import Result, as_json, render
 from deploy.demo import DemoOptions, play
+from deploy.market.roster import DEFAULT, choices
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS
 from deploy.screen import Screen
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
@@ -20,6 +21,10 @@ app = command_app("A neighbourhood's day on four validators, in minutes.", group
 
 @app.command()
 def demo(
+    market: Annotated[str, typer.Option(help=f"{choices()}.")] = DEFAULT,
+    published: Annotated[
+        bool, typer.Option("--published", help="Plain orders; absent: sealed, commit then reveal.")
+    ] = False,
     slots: Annotated[int, typer.Option(help="How many consecutive slots of 15 minutes to trade.")] = SLOTS,
     first_slot: Annotated[
         int | None, typer.Option(help="Index of the first slot in the day; 48 - N/2 if absent.", show_default=False)
@@ -46,6 +51,8 @@ def demo(
 ) -> None:
     """Four validators trade a real neighbourhood's day; ends with a checked result card."""
     options = DemoOptions(
+        market=market,
+        published=published,
         slots=slots,
         first_slot=first_slot,
         day=day,

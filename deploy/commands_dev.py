@@ -19,6 +19,7 @@ from deploy.cluster import Cluster, ClusterError
 from deploy.commands_init import network_document
 from deploy.founding import make_network
 from deploy.layout import MANIFEST, NetworkLayout
+from deploy.market.roster import DEFAULT, choices, market_of
 from deploy.network import NetworkPlan
 from ledger.errors import GridchainError
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_until_stopped
@@ -30,6 +31,8 @@ app = command_app("One node, instant blocks, accounts by role.", group=False)
 FUNDS_MICRO: Final = 1_000_000_000
 DEV_SPEED: Final = 60
 WATCH_S: Final = 0.5
+DAY_SLOTS: Final = 8
+"""Slots of market A's day: two minutes at the default speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,15 @@ RESIDENTS: Final = (
 )
 
 
+PARK: Final = Resident("producer1", "producer", "wind", 10_000)
+"""Market A needs somebody who sells wind."""
+
+
+def residents_of(market: str) -> tuple[Resident, ...]:
+    """Who lives in the development neighbourhood of a market."""
+    return (*RESIDENTS, PARK) if market_of(market).letter == "A" else RESIDENTS
+
+
 class DevFailed(GridchainError):
     """The chain did not take what the development neighbourhood needs."""
 
@@ -58,6 +70,10 @@ class DevFailed(GridchainError):
 @app.command()
 def dev(
     directory: Annotated[Path | None, typer.Argument(help="Keep the chain here; absent: removed at the end.")] = None,
+    market: Annotated[str, typer.Option("--market", help=f"{choices()}.")] = DEFAULT,
+    published: Annotated[
+        bool, typer.Option("--published", help="Plain orders; absent: sealed, commit then reveal.")
+    ] = False,
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time.")] = DEV_SPEED,
     slot_minutes: Annotated[int, typer.Option("--slot-minutes", help="15, 30 or 60.")] = 15,
     port: Annotated[int, typer.Option("--port", help="API port; a busy one is stepped over.")] = 8600,
@@ -78,7 +94,8 @@ def dev(
             names=("dev",),
             speed=speed,
             slot_minutes=slot_minutes,
-            accounts=tuple(name for r in RESIDENTS for name in (r.name, f"{r.name}_meter")),
+            mode=market_of(market).mode(sealed=not published, slots=DAY_SLOTS),
+            accounts=tuple(name for r in residents_of(market) for name in (r.name, f"{r.name}_meter")),
             first_api_port=port,
             strangers=True,  # a developer's keys are made as they are needed
         )
@@ -115,7 +132,10 @@ async def settle_in(client: Client, layout: NetworkLayout) -> None:
         role: client.account(load_key(layout.key_file(role)))
         for role in ("energy_bureau", "grid_company", "trading_center")
     }
-    for resident in RESIDENTS:
+    known = {entry.name for entry in layout.accounts}
+    for resident in (*RESIDENTS, PARK):
+        if resident.name not in known:
+            continue
         owner = client.account(load_key(layout.key_file(resident.name)))
         meter = load_key(layout.key_file(f"{resident.name}_meter"))
         application = _application(resident, meter.address)

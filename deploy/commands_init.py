@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from contracts.library_sources import AuctionMode
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout, default_names
+from deploy.market.roster import DEFAULT, choices, market_of
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import (
@@ -21,6 +21,8 @@ from node.cli.output import (
     command_app,
 )
 from node.keys import PassphraseSource
+
+DAY_MINUTES: Final = 24 * 60
 
 app = command_app("Found a network.", group=False)
 
@@ -36,7 +38,10 @@ def init(
     chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,
     slot_minutes: Annotated[int, typer.Option("--slot-minutes", help="15, 30 or 60.")] = 15,
-    sealed: Annotated[bool, typer.Option("--sealed", help="Sealed orders: commit, then reveal.")] = False,
+    market: Annotated[str, typer.Option("--market", help=f"{choices()}.")] = DEFAULT,
+    published: Annotated[
+        bool, typer.Option("--published", help="Plain orders; absent: sealed, commit then reveal.")
+    ] = False,
     account: Annotated[list[str] | None, typer.Option("--account", help="Further account key to make.")] = None,
     api_port: Annotated[int, typer.Option("--api-port", help="First API port; busy ones are stepped over.")] = 8600,
     p2p_port: Annotated[int, typer.Option("--p2p-port", help="First port between nodes.")] = 8700,
@@ -68,7 +73,7 @@ def init(
         names=chosen or tuple(default_names(count)),
         speed=speed,
         slot_minutes=slot_minutes,
-        mode=AuctionMode(sealed=sealed),
+        mode=market_of(market).mode(sealed=not published, slots=DAY_MINUTES // slot_minutes or 1),
         accounts=tuple(account or ()),
         first_api_port=api_port,
         first_p2p_port=p2p_port,

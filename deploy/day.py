@@ -11,11 +11,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.books import Tariffs
 from deploy.follow import Follower, NodeState
-from deploy.gateway import Gateway, Household, WindowOpened, phase_of
-from deploy.neighbourhood import Neighbourhood, Plan
-from deploy.onboarding import Desk, applications, attestations, deposits
+from deploy.market.interface import Gateway, Market, MarketDay
+from deploy.onboarding import applications, attestations, deposits
 from deploy.outbox import Outbox, Refusal
 from deploy.screen import Progress, Screen, TradeLine
 from ledger.errors import GridchainError
@@ -23,29 +21,10 @@ from node.client import Client, EventSeen, Outcome
 
 ONBOARDING_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 60.0
-OPEN_SLOTS_AHEAD = 4
+MARGIN_S = 0.05
+"""After its time, so that a block's clock has surely reached it."""
 LATE_SLOTS_AFTER = 6
 """Delivery, grace and the wait for missing readings: when the last slot must be settled, counted from its start."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarketDay:
-    """What is traded: consecutive slots of one day by all households, orders drawn from `seed`."""
-
-    street: Neighbourhood
-    plan: Plan
-    households: tuple[Household, ...]
-    desk: Desk
-    tariffs: Tariffs
-    first_slot: int
-    slots: int
-    slot_s: float
-    seed: int
-
-    @property
-    def numbers(self) -> range:
-        """The slots' indices in the day."""
-        return range(self.first_slot, self.first_slot + self.slots)
 
 
 @dataclass(slots=True)
@@ -63,12 +42,14 @@ class DayRunner:
 
     def __init__(
         self,
+        market: Market,
         day: MarketDay,
         clients: Sequence[Client],
         progress: Progress,
         screen: Screen,
         guard: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
+        self._market = market
         self._day = day
         self._guard = guard
         self._progress = progress
@@ -76,15 +57,17 @@ class DayRunner:
         self._played = Played()
         self._outbox = Outbox(clients, time.monotonic)
         self._gateways = [
-            Gateway(house, day.plan, day.seed, number % len(clients)) for number, house in enumerate(day.households)
+            market.gateway(house, day, number % len(clients)) for number, house in enumerate(day.households)
         ]
-        self._names = {house.meter.address: house.member.name for house in day.households}
+        self._names = day.member_of
+        self._of_meter = dict(zip(self._names, self._gateways, strict=True))
+        told = market.signals
+        self._public = {told.opened, told.delivered, *told.public}
         self._follower = Follower(
             clients, on_event=self._on_event, on_outcome=self._on_outcome, on_states=self._on_states
         )
         self._applied: dict[bytes, bytes] = {}
         self._approved = 0
-        self._deposited = 0
         self._failed: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._settled: set[int] = set()
@@ -100,7 +83,7 @@ class DayRunner:
             if self._guard is not None:
                 workers.append(group.create_task(self._guard()))
             await self._onboard()
-            workers += [group.create_task(gateway.run(self._post)) for gateway in self._gateways]
+            workers.append(group.create_task(self._post_notices()))
             async with asyncio.TaskGroup() as acts:
                 acts.create_task(self._until_settled())
                 if interrupt is not None:
@@ -111,16 +94,22 @@ class DayRunner:
         self._played.refused = tuple(self._outbox.refused.values())
         return self._played
 
-    def _post(self, raw: bytes, home: int) -> None:
-        self._outbox.post(raw, home)
+    async def _post_notices(self) -> None:
+        """What institutions post at their time: they keep the calendar, so they alone have a clock."""
+        for number, notice in enumerate(self._market.notices(self._day)):
+            await asyncio.sleep(max(0.0, self._day.seconds_until(notice.at_ms) + MARGIN_S))
+            self._outbox.post(notice.raw, number)
 
     async def _onboard(self) -> None:
         day = self._day
         started = time.monotonic()
         self._screen.say(f"{len(day.households)} members apply; bureau and grid company attest; the treasury deposits.")
-        for number, raw in enumerate(applications(day.street, day.households)):
-            self._outbox.post(raw, number)
-        for number, raw in enumerate(deposits(day.desk, day.households, day.plan, day.tariffs)):
+        first = [
+            *self._market.preparations(day),
+            *applications(self._market, day.street, day.households),
+            *deposits(self._market, day),
+        ]
+        for number, raw in enumerate(first):
             self._outbox.post(raw, number)
         members = len(day.households)
         await self._wait(
@@ -132,18 +121,20 @@ class DayRunner:
             self._outbox.post(raw, number)
         await self._wait(lambda: self._approved == members, ONBOARDING_TIMEOUT_S, "attestations")
         self._screen.say(f"{members} members are approved, {time.monotonic() - started:.1f} s later.")
-        if self._deposited != members + 1:
+        for number, raw in enumerate(self._market.after_approval(day)):
+            self._outbox.post(raw, number)
+        if self._failed:
             raise GridchainError(
-                "a deposit failed",
+                "the members' or the institutions' first steps failed",
                 code="ONBOARDING",
-                expected=f"{members + 1} deposits",
-                found=f"{self._deposited}; failed {self._failed}",
-                fix="look at the nodes' logs",
+                expected="applications, attestations, deposits and what is posted before the first window, all taken",
+                found=self._failed,
+                fix="a busy machine needs more time before the first window: try again, or look at the nodes' logs",
             )
 
     async def _until_settled(self) -> None:
         day = self._day
-        due_s = (day.slots + OPEN_SLOTS_AHEAD + LATE_SLOTS_AFTER) * day.slot_s
+        due_s = (day.slots + day.calendar.open_slots + LATE_SLOTS_AFTER) * day.slot_s
         await self._wait(lambda: len(self._settled) == day.slots, 60 + 3 * due_s, "settlement of every slot")
         # Readings that came too late are still on their way; they correct settlements that were estimated.
         await self._wait(lambda: len(self._outbox) == 0, DRAIN_TIMEOUT_S, "the last transactions")
@@ -205,47 +196,59 @@ class DayRunner:
         self._changed.set()
 
     def _on_event(self, event: EventSeen) -> None:
-        phase = phase_of(event.contract, event.name, event.data.get("slot", -1))
-        if phase is not None:
-            if isinstance(phase, WindowOpened):
-                self._progress.opened = phase.slot
-            for gateway in self._gateways:
-                gateway.tell(phase)
         known = _SEEN.get((event.contract, event.name))
         if known is not None:
-            known(self, event, event.data)
+            known(self, event.data)
+        if event.contract == self._market.contract:
+            self._tell_gateways(event)
+            self._show(event)
         self._changed.set()
 
-    def _saw_application(self, event: EventSeen, data: Mapping[str, Any]) -> None:
+    def _tell_gateways(self, event: EventSeen) -> None:
+        """Gateways answer what they hear: everybody what concerns all, else the parties."""
+        heard: Sequence[Gateway] = ()
+        if event.name in self._public:
+            heard = self._gateways
+        elif event.name in self._market.signals.parties:
+            meters = [event.data[field] for field in self._market.signals.parties[event.name]]
+            heard = [self._of_meter[meter] for meter in meters if meter in self._of_meter]
+        for gateway in heard:
+            for raw in gateway.answer(event.name, event.data):
+                self._outbox.post(raw, gateway.home)
+
+    def _show(self, event: EventSeen) -> None:
+        told, data, progress = self._market.signals, event.data, self._progress
+        if event.name == told.opened:
+            progress.opened = data[told.period]
+        elif event.name == told.trade:
+            self._saw_trade(data)
+        elif event.name == told.settled and data[told.period] in self._day.numbers:
+            self._saw_slot_settled(data)
+
+    def _saw_application(self, data: Mapping[str, Any]) -> None:
         self._applied[_bytes(data["account"])] = _bytes(data["digest"])
 
-    def _saw_approval(self, event: EventSeen, data: Mapping[str, Any]) -> None:
+    def _saw_approval(self, data: Mapping[str, Any]) -> None:
         self._approved += 1
 
-    def _saw_deposit(self, event: EventSeen, data: Mapping[str, Any]) -> None:
-        self._deposited += 1
-
-    def _saw_trade(self, event: EventSeen, data: Mapping[str, Any]) -> None:
+    def _saw_trade(self, data: Mapping[str, Any]) -> None:
         if self._played.first_trade_at is None:
             self._played.first_trade_at = time.monotonic()
         progress = self._progress
+        shown = self._market.show(data, self._names)
         progress.trades += 1
-        progress.traded_wh += data["wh"]
-        progress.traded_money += int(data["money"])
-        seller, buyer = self._name(data["seller"]), self._name(data["buyer"])
-        progress.last_trades.append(TradeLine(data["slot"], data["stage"], seller, buyer, data["wh"], data["price"]))
+        progress.traded_wh += shown.wh
+        progress.traded_money += shown.money
+        progress.last_trades.append(TradeLine(data[self._market.signals.period], shown.cells))
 
-    def _saw_slot_settled(self, event: EventSeen, data: Mapping[str, Any]) -> None:
+    def _saw_slot_settled(self, data: Mapping[str, Any]) -> None:
         progress = self._progress
-        self._settled.add(data["slot"])
+        self._settled.add(data[self._market.signals.period])
         progress.settled = len(self._settled)
         progress.use_wh += data["use_wh"]
         progress.generation_wh += data["generation_wh"]
         progress.grid_sales_wh += data["grid_sales_wh"]
         progress.grid_purchases_wh += data["grid_purchases_wh"]
-
-    def _name(self, address: str) -> str:
-        return self._names.get(_bytes(address), address[:10])
 
 
 def _bytes(shown: str) -> bytes:
@@ -253,10 +256,7 @@ def _bytes(shown: str) -> bytes:
     return bytes.fromhex(shown.removeprefix("0x"))
 
 
-_SEEN: dict[tuple[str, str], Callable[[DayRunner, EventSeen, Mapping[str, Any]], None]] = {
+_SEEN: dict[tuple[str, str], Callable[[DayRunner, Mapping[str, Any]], None]] = {
     ("registry", "Applied"): DayRunner._saw_application,
     ("registry", "Approved"): DayRunner._saw_approval,
-    ("token", "Deposited"): DayRunner._saw_deposit,
-    ("double_auction", "Trade"): DayRunner._saw_trade,
-    ("double_auction", "SlotSettled"): DayRunner._saw_slot_settled,
 }

@@ -21,23 +21,23 @@ from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
 from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, state_matches, state_roots
 from deploy.books import Tariffs
-from deploy.card import Orders, Result, Run, energy_of, is_order, money_of
+from deploy.card import Orders, Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
-from deploy.day import DayRunner, MarketDay, Played
+from deploy.day import DayRunner, Played
 from deploy.founding import make_network
 from deploy.gateway import Household, Signer
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
+from deploy.market.interface import Desk, Market, MarketDay
+from deploy.market.roster import DEFAULT, market_of
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
 from deploy.network import COMMUNITY, NetworkPlan
-from deploy.onboarding import Desk
 from deploy.outbox import Refusal
 from deploy.pace import (
     BLOCK_INTERVAL_MS,
     HIGHEST_SPEED,
     SLOT_MS,
     Pace,
-    first_trade_slots,
     lead_for,
     measure_start,
     pace_for,
@@ -63,8 +63,10 @@ CLIENT_TIMEOUT_S = 8.0
 class DemoOptions:
     """What the command line asks for. `first_slot` None: centred on noon. `directory` None: a temporary one, removed at
     the end. `speed` None: as slow as the first trade allows. `kill`: show the failure of one validator, where the
-    others are a quorum without it."""
+    others are a quorum without it. `published`: plain orders, that everybody can read."""
 
+    market: str = DEFAULT
+    published: bool = False
     slots: int = SLOTS
     first_slot: int | None = None
     day: str = "2016-06-14"
@@ -94,9 +96,12 @@ class Stage:
     """What is ready before any process starts."""
 
     options: DemoOptions
+    market: Market
     street: Neighbourhood
     plan: Plan
     layout: NetworkLayout
+    network: NetworkPlan
+    calendar: Calendar
     tariffs: Tariffs
     pace: Pace
 
@@ -112,14 +117,16 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     Raise `GridchainError`: bad options or data, a node that does not start, a market that stands still.
     """
     _check(options)
-    street = load(options.data)
-    plan = street.plan(options.day)
+    market = market_of(options.market)
+    street = market.residents(load(options.data))
+    plan = market.plan(street, options.day)
     screen.say("measuring how long nodes take to start here")
-    pace = await pace_of(options, street, plan)
+    pace = await pace_of(options, market, street, plan)
     with _directory(options, screen) as directory:
         stage = found(options, street, pace, directory)
         layout = stage.layout
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
+        screen.say(f"market {market.letter} ({market.title})")
         screen.say(
             f"a slot of 15 minutes takes {pace.slot_s:.2f} s; the first window opens after {pace.lead_ms / 1000:.1f} s"
         )
@@ -131,7 +138,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
             if options.kill and not shown:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
-            runner = DayRunner(market_day(stage), clients, progress, screen, incident.guard)
+            runner = DayRunner(market, market_day(stage), clients, progress, screen, incident.guard)
             with screen.following(progress):
                 played = await runner.run((lambda: incident.play(progress, screen.say)) if shown else None)
             return await judge(stage, clients, played, started, tuple(incident.told))
@@ -204,7 +211,7 @@ def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-async def pace_of(options: DemoOptions, street: Neighbourhood, plan: Plan) -> Pace:
+async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, plan: Plan) -> Pace:
     """How fast this run goes; `--speed` decides if it is given."""
     start_ms, members = await measure_start(options.nodes), len(street.members)
     cores = os.cpu_count() or 1
@@ -216,17 +223,16 @@ async def pace_of(options: DemoOptions, street: Neighbourhood, plan: Plan) -> Pa
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)
-    return pace_for(lead_ms, first_trade_slots(street, plan, numbers), quickest_slot_ms(members, slowness))
+    calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
+    first = market.first_trade(street, plan, numbers, calendar)
+    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:
     """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
-    calendar = Calendar(
-        slot_ms=SLOT_MS,
-        slot0_ms=_midnight_ms(options.day),
-        first_slot=options.start,
-        last_slot=options.start + options.slots - 1,
-    )
+    market, sealed = market_of(options.market), not options.published
+    numbers = range(options.start, options.start + options.slots)
+    calendar = market.calendar(SLOT_MS, _midnight_ms(options.day), numbers, sealed=sealed)
     opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * SLOT_MS
     network = NetworkPlan(
         directory=directory,
@@ -238,10 +244,12 @@ def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Pa
         origin_ms=opens_ms - pace.speed * pace.lead_ms,
         calendar=calendar,
         tariffs=GenesisTariffs(),
+        mode=market.mode(sealed=sealed, slots=options.slots),
         min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine == "bft" else None,
         accounts=tuple(name for number in range(len(street.members)) for name in _account_names(number)),
     )
-    return Stage(options, street, street.plan(options.day), make_network(network), _tariffs(), pace)
+    plan, layout = market.plan(street, options.day), make_network(network)
+    return Stage(options, market, street, plan, layout, network, calendar, _tariffs(), pace)
 
 
 def _account_names(number: int) -> tuple[str, str]:
@@ -285,6 +293,9 @@ def progress_of(stage: Stage, cluster: Cluster) -> Progress:
         members=len(stage.street.members),
         speed=stage.pace.speed,
         nodes=[NodeLine(node.name, node.url) for node in cluster.nodes],
+        market=stage.market.letter,
+        columns=stage.market.columns,
+        ahead=stage.market.signals.ahead or stage.calendar.open_slots,
     )
 
 
@@ -302,11 +313,15 @@ def market_day(stage: Stage) -> MarketDay:
         street=stage.street,
         plan=stage.plan,
         households=tuple(households),
-        desk=Desk(signer("energy_bureau"), signer("grid_company"), signer("trading_center")),
+        desk=Desk(signer("energy_bureau"), signer("grid_company"), signer("trading_center"), signer(COMMUNITY).address),
         tariffs=stage.tariffs,
+        calendar=stage.calendar,
+        sealed=not stage.options.published,
         first_slot=stage.options.start,
         slots=stage.options.slots,
-        slot_s=stage.pace.slot_s,
+        genesis_ms=stage.network.genesis_time_ms or 0,
+        origin_ms=stage.network.origin_ms or 0,
+        speed=stage.pace.speed,
         seed=stage.options.seed,
     )
 
@@ -320,12 +335,12 @@ async def _network(stage: Stage, client: Client) -> Network:
     return await network_of(document, client, grid, stage.tariffs, slot_times, community)
 
 
-def _all_orders(committed: Orders, refused: Sequence[Refusal]) -> Orders:
+def _all_orders(market: Market, committed: Orders, refused: Sequence[Refusal]) -> Orders:
     """The orders in blocks and those that a node refused, which are in none."""
     orders = committed
     for refusal in refused:
         body = decode_transaction(refusal.raw).body
-        if is_order(body.contract, body.entry):
+        if market.counts(body.contract, body.entry, failed=True):
             orders = orders.after(refusal.code)
     return orders
 
@@ -347,6 +362,7 @@ async def judge(
     run = Run(
         chain_id=stage.layout.chain_id,
         engine=options.engine,
+        market=stage.market,
         nodes=roots,
         day=options.day,
         first_slot=options.start,
@@ -363,7 +379,7 @@ async def judge(
     )
     return Result(
         run=run,
-        orders=_all_orders(verdict.orders, played.refused),
+        orders=_all_orders(stage.market, verdict.orders, played.refused),
         trades=verdict.books.trades,
         estimated=verdict.estimated,
         energy=energy_of(verdict.books),
@@ -371,5 +387,6 @@ async def judge(
         blocks=verdict.blocks,
         transactions=verdict.transactions,
         problems=tuple(problems),
+        figures=verdict.books.facts(),
         missed=verdict.books.missed(numbers),
     )

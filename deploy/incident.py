@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from deploy.cluster import Cluster, ClusterError
 from deploy.follow import ask
-from deploy.screen import Progress, time_of_day
+from deploy.market.words import time_of_day
+from deploy.screen import Progress
 from ledger.validators import quorum
 from node.client import Client
 

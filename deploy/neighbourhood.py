@@ -49,12 +49,15 @@ class Forecast(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One load or one plant: a member with one meter. `rated_w` is the installed power in watts, rounded up."""
+    """One load or one plant: a member with one meter. `rated_w` is the installed power in watts, rounded up; `bus` the
+    number of its bus, "" where the data do not say; `storage_w` the power of its storage, 0 if it has none."""
 
     name: str
     side: Side
     device: str
     rated_w: int
+    bus: str = ""
+    storage_w: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """Members in the order of the files (loads, then plants) and Wh per day, member and slot."""
+    """Members in the order of the files (loads, then plants) and Wh per day, member and slot. `folder`: where the files
+    lie."""
 
     members: tuple[Member, ...]
     days: tuple[str, ...]
     energy: dict[str, dict[str, tuple[int, ...]]]
+    folder: Path | None = None
 
     def plan(self, day: str) -> Plan:
         """Forecasts and readings of `day`: the forecast is the day before, else the day after, else the day itself.
@@ -105,11 +110,11 @@ def watt_hours(kilowatts: str) -> int:
 
     Raise `ValueError` for text that is no plain decimal number, a negative one, or more than 10^9 Wh.
     """
-    return _scaled(kilowatts, 250, half_up=True)
+    return scaled(kilowatts, 250, half_up=True)
 
 
-def _scaled(text: str, factor: int, *, half_up: bool) -> int:
-    """`text` times `factor`, rounded half up or towards above, in integers."""
+def scaled(text: str, factor: int, *, half_up: bool) -> int:
+    """`text` times `factor`, rounded half up or towards above, in integers. Raise `ValueError` as `watt_hours` does."""
     match = _DECIMAL.fullmatch(text.strip())
     if match is None:
         raise ValueError("a decimal number")
@@ -161,7 +166,7 @@ def load(directory: Path = DEFAULT_DATA) -> Neighbourhood:
             found=f"{', '.join(only)} in one",
             fix=f"correct the files in {directory}",
         )
-    return Neighbourhood((*loads, *plants), tuple(used), {day: {**used[day], **made[day]} for day in used})
+    return Neighbourhood((*loads, *plants), tuple(used), {day: {**used[day], **made[day]} for day in used}, directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +249,12 @@ def _members(path: Path, side: Side) -> tuple[Member, ...]:
             raise row.error("every row needs a name of its own", "name", "a new name", repr(name))
         text = row.cells[columns["p_kw"]]
         try:
-            rated = _scaled(text, 1000, half_up=False)
+            rated = scaled(text, 1000, half_up=False)
         except ValueError as error:
             raise row.error("installed power", "p_kw", f"{error} (kW)", repr(text)) from None
         device = "load" if side is Side.DEMAND else _device(row, columns["type"])
-        members[name] = Member(name, side, device, rated)
+        bus = row.cells[columns["bus"]].strip() if "bus" in columns else ""
+        members[name] = Member(name, side, device, rated, bus)
     return tuple(members.values())
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.library_sources import AuctionMode, Calendar, Tariffs
+from contracts.library_sources import AuctionMode, Calendar, CommunityMode, MatchingMode, Tariffs
+from contracts.wind_mode import WindMode
 
+MarketMode = AuctionMode | CommunityMode | MatchingMode | WindMode
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
 """Roles of the contract library, in the order of the default organisations bureau, grid, notary, trading."""
 COMMUNITY: Final = "community"
@@ -34,7 +36,7 @@ class NetworkPlan:
     origin_ms: int | None = None
     calendar: Calendar | None = None
     tariffs: Tariffs = field(default_factory=Tariffs)
-    mode: AuctionMode = field(default_factory=lambda: AuctionMode(sealed=False))
+    mode: MarketMode = field(default_factory=lambda: AuctionMode(sealed=True))
     accounts: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     first_api_port: int = 8600

@@ -10,28 +10,20 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from deploy.books import Tariffs, amount
-from deploy.gateway import Household, Signer
-from deploy.neighbourhood import Neighbourhood, Plan, Side
+from deploy.books import amount
+from deploy.gateway import Household
+from deploy.market.interface import Desk, Market, MarketDay
+from deploy.neighbourhood import Member, Neighbourhood, Side
 
 ROUND_TO = 1_000_000
 """Deposits are whole currency units."""
 REGION = "rural1"
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The institutions' keys that onboarding needs."""
-
-    energy_bureau: Signer
-    grid_company: Signer
-    trading_center: Signer
-
-
-def applications(street: Neighbourhood, households: Sequence[Household]) -> list[bytes]:
-    """One application per household. Rated power: the installed one, or the data's highest value if above."""
+def applications(market: Market, street: Neighbourhood, households: Sequence[Household]) -> list[bytes]:
+    """One application per household. Rated power: the installed one, or the data's highest value if above; a member
+    with a storage names it beside its load and is a prosumer."""
     signed: list[bytes] = []
     for number, house in enumerate(households):
         member = house.member
@@ -43,16 +35,22 @@ def applications(street: Neighbourhood, households: Sequence[Household]) -> list
                 "apply",
                 house.meter.address,
                 hashlib.sha256(secrets.token_bytes(32)).digest(),
-                ["producer" if member.side is Side.GENERATION else "consumer"],
-                [member.device],
-                [max(1, member.rated_w, 4 * peak)],
-                f"connection {number}",
+                [_role(member)],
+                [member.device, *(["storage"] if member.storage_w else [])],
+                [max(1, member.rated_w, 4 * peak), *([member.storage_w] if member.storage_w else [])],
+                market.connection(member, number, street),
                 REGION,
                 ["name"],
                 [hashlib.sha256(salt + member.name.encode("utf-8")).digest()],
             )
         )
     return signed
+
+
+def _role(member: Member) -> str:
+    if member.storage_w:
+        return "prosumer"
+    return "producer" if member.side is Side.GENERATION else "consumer"
 
 
 def attestations(desk: Desk, households: Sequence[Household], applied: Mapping[bytes, bytes]) -> list[bytes]:
@@ -66,27 +64,24 @@ def attestations(desk: Desk, households: Sequence[Household], applied: Mapping[b
     return signed
 
 
-def deposits(desk: Desk, households: Sequence[Household], plan: Plan, tariffs: Tariffs) -> list[bytes]:
+def deposits(market: Market, day: MarketDay) -> list[bytes]:
     """Money for the day: enough to cover each member's orders and grid energy, and the grid's purchases."""
+    plan, retail, center = day.plan, day.tariffs.retail, day.desk.trading_center
     signed: list[bytes] = []
-    for number, house in enumerate(households):
+    for number, house in enumerate(day.households):
         name = house.member.name
-        worst = amount(tariffs.retail, sum(plan.forecast[name]) + sum(plan.measured[name]))
-        sum_of_money = _rounded(worst)
-        signed.append(desk.trading_center.call("token", "deposit", house.owner.address, sum_of_money, f"bank {number}"))
+        worst = market.cover * amount(retail, sum(plan.forecast[name]) + sum(plan.measured[name]))
+        signed.append(center.call("token", "deposit", house.owner.address, _rounded(worst), f"bank {number}"))
     bought = sum(
         sum(
             plan.measured[house.member.name]
             if house.member.side is Side.GENERATION
             else plan.forecast[house.member.name]
         )
-        for house in households
+        for house in day.households
     )
-    grid = desk.grid_company.address
-    signed.append(
-        desk.trading_center.call("token", "deposit", grid, _rounded(amount(tariffs.feed, bought)), "bank grid")
-    )
-    return signed
+    of_grid = _rounded(market.cover * amount(day.tariffs.feed, bought))
+    return [*signed, center.call("token", "deposit", day.desk.grid_company.address, of_grid, "bank grid")]
 
 
 def _rounded(micro: int) -> int:

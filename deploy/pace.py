@@ -12,8 +12,6 @@ import sys
 import time
 from dataclasses import dataclass
 
-from contracts.library_sources import Calendar
-from deploy.neighbourhood import Neighbourhood, Plan, Side
 from node.lifeline import child_environment
 
 SLOT_MS = 900_000
@@ -25,8 +23,8 @@ BLOCK_INTERVAL_MS = 100
 """How often a `bft` demo makes a block at most."""
 HIGHEST_SPEED = SLOT_MS // BLOCK_INTERVAL_MS
 """Beyond it a slot is shorter than a block takes, and no order can meet its window."""
-PER_MEMBER = 3
-"""Transactions of a member in a slot: forecast, order, reading."""
+PER_MEMBER = 4
+"""Transactions of a member in a slot: forecast, commitment, reveal, reading."""
 USUAL_RATE = 900
 """Transactions a second that four nodes and the gateways carry together on two idle cores, with room to spare."""
 FIRST_TRADE_MS = 18_000
@@ -74,28 +72,20 @@ def lead_for(start_ms: int, members: int, slowness: int) -> int:
     return start_ms * 11 // 10 + 600 + (200 + 8 * members) * slowness // 100
 
 
-def first_trade_slots(street: Neighbourhood, plan: Plan, numbers: range) -> int | None:
-    """Slots from the opening of the first window to the end of stage 1 of the first slot with generation and demand."""
-    calendar = Calendar(SLOT_MS, 0)
-    for slot in numbers:
-        sides = {member.side for member in street.members if plan.forecast[member.name][slot] > 0}
-        if len(sides) == len(Side):
-            return slot - numbers.start + calendar.open_slots - calendar.t1_slots
-    return None
-
-
 def quickest_slot_ms(members: int, slowness: int) -> int:
     """How short a slot may be: its windows outlast a slow block, and its transactions fit into it."""
     return min(SLOWEST_SLOT_MS, max(QUICKEST_SLOT_MS, members * PER_MEMBER * 10 * slowness // USUAL_RATE))
 
 
-def pace_for(lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS) -> Pace:
-    """A slot takes 0.6 s, or less, but not below `quickest_ms`, where the first trade would come too late else.
+def pace_for(
+    lead_ms: int, trade_slots: int | None, quickest_ms: int = QUICKEST_SLOT_MS, slowest_ms: int = SLOWEST_SLOT_MS
+) -> Pace:
+    """A slot takes `slowest_ms`, or less, but not below `quickest_ms`, where the first trade would come too late else.
 
     The lead is cut where it leaves no time for the slots: members that are late for the first windows cost less than a
     first trade that is late.
     """
-    slot_ms = SLOWEST_SLOT_MS
+    slot_ms = slowest_ms
     if trade_slots is not None:
         lead_ms = min(lead_ms, FIRST_TRADE_MS - trade_slots * QUICKEST_SLOT_MS)
         slot_ms = min(slot_ms, (FIRST_TRADE_MS - lead_ms) // trade_slots)

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from deploy.card import currency, kwh
+from deploy.market.words import currency, kwh, price, time_of_day
 
 # With four nodes the page has to fit a terminal of 80 columns and 24 rows: a taller one leaves remains behind.
 LAST_TRADES = 5
@@ -40,14 +40,10 @@ class NodeLine:
 
 @dataclass(frozen=True, slots=True)
 class TradeLine:
-    """One trade as shown."""
+    """One trade as shown: a text for each column but the slot's."""
 
     slot: int
-    stage: int
-    seller: str
-    buyer: str
-    wh: int
-    price: int
+    cells: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -62,6 +58,10 @@ class Progress:
     members: int
     speed: int
     nodes: list[NodeLine]
+    market: str = "C"
+    columns: tuple[str, ...] = ("slot",)
+    ahead: int = 4
+    """Slots from what `opened` tells to delivery."""
     opened: int | None = None
     settled: int = 0
     trades: int = 0
@@ -77,18 +77,8 @@ class Progress:
 
     @property
     def market_slot(self) -> int:
-        """The slot that is about to be delivered: windows open four slots ahead."""
-        return self.first_slot if self.opened is None else max(self.first_slot, self.opened - 4)
-
-
-def time_of_day(slot: int) -> str:
-    """Start of a slot of 15 minutes, counted from midnight."""
-    return f"{slot // 4 % 24:02}:{slot % 4 * 15:02}"
-
-
-def price(micro: int) -> str:
-    """A price per kWh with three places."""
-    return f"{(micro + 500) // 1_000_000}.{(micro + 500) // 1000 % 1000:03}"
+        """The slot that is about to be delivered."""
+        return self.first_slot if self.opened is None else max(self.first_slot, self.opened - self.ahead)
 
 
 def page(progress: Progress) -> RenderableType:
@@ -125,8 +115,9 @@ def page(progress: Progress) -> RenderableType:
         kwh(progress.grid_purchases_wh),
     )
     notes = Text("\n".join(progress.notes), style="yellow")
-    title = f"gridchain demo - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"
-    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress.last_trades), Text(), notes)
+    who = f"market {progress.market} - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"
+    title = f"gridchain demo - {who}"
+    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress), Text(), notes)
     return Panel(
         Group(*parts), title=title, subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=110
     )
@@ -141,11 +132,10 @@ def _nodes(nodes: Sequence[NodeLine]) -> Table:
     return table
 
 
-def _trades(trades: Sequence[TradeLine]) -> Table:
-    table = Table("slot", "stage", "seller", "buyer", "energy", "price", box=None, padding=(0, 2), header_style="dim")
-    for trade in trades:
-        energy = f"{trade.wh} Wh"
-        table.add_row(time_of_day(trade.slot), str(trade.stage), trade.seller, trade.buyer, energy, price(trade.price))
+def _trades(progress: Progress) -> Table:
+    table = Table(*progress.columns, box=None, padding=(0, 2), header_style="dim")
+    for trade in progress.last_trades:
+        table.add_row(time_of_day(trade.slot), *trade.cells)
     return table
 
 

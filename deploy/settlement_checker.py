@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from contracts.values import decode_value
 from deploy.books import Books, Tariffs
-from deploy.card import Orders, is_order
+from deploy.card import Orders
+from deploy.market.interface import Market
 from ledger.certificates import Certificate, VoteKind, check_certificate
 from ledger.codec import decode
 from ledger.errors import GridchainError
@@ -70,6 +71,7 @@ class Network:
     calendar: Calendar
     grid_account: bytes
     proposers: dict[bytes, str]
+    market: Market
     community_account: bytes = b""
     sealed: bool = False
 
@@ -78,7 +80,7 @@ class Network:
 class Verdict:
     """What the check found; `problems` empty means conserved."""
 
-    books: Books
+    books: Books[Any]
     problems: list[str] = field(default_factory=list)
     orders: Orders = field(default_factory=Orders)
     blocks: int = 0
@@ -88,7 +90,8 @@ class Verdict:
 
 def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int]) -> Verdict:
     """Check blocks from height 1 on, without a gap, and the settlement of `slots`."""
-    verdict = Verdict(Books(network.tariffs, network.grid_account, network.community_account))
+    market = network.market
+    verdict = Verdict(market.books(network.tariffs, network.grid_account, network.community_account))
     chain = _Chain(network, verdict.problems)
     for block in blocks:
         try:
@@ -99,7 +102,7 @@ def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int])
         verdict.blocks += 1
         verdict.books.next_slot = network.calendar.next_slot(chain.time_ms)
         for receipt in receipts:
-            _book(verdict, receipt)
+            _book(verdict, market, receipt)
     chain.close()
     verdict.books.close(slots)
     verdict.estimated = sum(held.estimated for held in verdict.books.positions.values())
@@ -107,9 +110,9 @@ def check(network: Network, blocks: Iterable[ServedBlock], slots: Sequence[int])
     return verdict
 
 
-def _book(verdict: Verdict, receipt: Receipt) -> None:
+def _book(verdict: Verdict, market: Market, receipt: Receipt) -> None:
     verdict.transactions += not receipt.scheduled
-    if is_order(receipt.contract, receipt.entry) and not receipt.scheduled:
+    if not receipt.scheduled and market.counts(receipt.contract, receipt.entry, failed=not receipt.ok):
         verdict.orders = verdict.orders.after("" if receipt.ok else receipt.code)
     if receipt.events and not receipt.ok:
         verdict.problems.append(f"a failed call of {receipt.contract}.{receipt.entry} has events")

@@ -25,6 +25,7 @@ from deploy.audit import SlotTimes, calendar_of
 from deploy.books import Tariffs
 from deploy.generator import ask_price, bid_price
 from deploy.layout import NetworkLayout
+from deploy.market.roster import market_in
 from deploy.neighbourhood import Side, load
 from deploy.settlement_checker import Network, ServedBlock, check
 from ledger.chain import ChainStore
@@ -176,10 +177,13 @@ def stored(directory: Path, top: int) -> tuple[Network, list[ServedBlock]]:
                 )
             )
         block_0 = chains[0].header_bytes(0)
-    grid = bytes.fromhex(layout.account("grid_company").address[2:])
+    grid, community = (bytes.fromhex(layout.account(name).address[2:]) for name in ("grid_company", "community"))
     calendar = calendar_of(genesis, SlotTimes(1_465_862_400_000, 900_000))
     committee = genesis.validator_set
-    return Network(genesis.chain_id, genesis.hash, block_0, committee, TARIFFS, calendar, grid, names), blocks
+    market = market_in(genesis)
+    return Network(
+        genesis.chain_id, genesis.hash, block_0, committee, TARIFFS, calendar, grid, names, market, community
+    ), blocks
 
 
 def test_a_day_without_sun_on_one_node_beside_busy_ports():
@@ -352,7 +356,7 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
                 await asyncio.gather(cluster.start(1), cluster.start(2))
 
             with screen.following(progress):
-                played = await DayRunner(demo_module.market_day(stage), clients, progress, screen).run(
+                played = await DayRunner(stage.market, demo_module.market_day(stage), clients, progress, screen).run(
                     two_down_for_a_while
                 )
             result = await demo_module.judge(stage, clients, played, time.monotonic(), ())

@@ -29,7 +29,7 @@ PATIENCE_S = 60.0
 def session() -> list[str]:
     """The commands of the document, in order."""
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    begin = text.index("To begin with `gridchain dev`")
+    begin = text.index("To begin with `gridchain dev --published`")
     return re.findall(r"^    (gridchain .+)$", text[begin : text.index("The same from Python")], re.MULTILINE)
 
 
@@ -63,6 +63,7 @@ def test_the_first_session_of_the_manual(
             "deploy.main",
             "dev",
             str(tmp_path / "dev"),
+            "--published",
             "--speed",
             str(SPEED),
             "--port",

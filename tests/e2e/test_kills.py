@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from kill_campaign import campaign, double_signatures
 
+from contracts.library_sources import AuctionMode
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
@@ -20,7 +21,13 @@ RESUME_S = 5.0
 
 def found(directory: Path) -> NetworkLayout:
     return make_network(
-        NetworkPlan(directory=directory / "network", chain_name="bench-kills", first_api_port=0, first_p2p_port=0)
+        NetworkPlan(
+            directory=directory / "network",
+            chain_name="bench-kills",
+            first_api_port=0,
+            first_p2p_port=0,
+            mode=AuctionMode(sealed=False),
+        )
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.library_sources import AuctionMode
 from contracts.values import encode_value
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout
@@ -36,9 +37,10 @@ class Solo:
 
 
 def found_solo(directory: Path, **plan: object) -> NetworkLayout:
-    """A network of one node in `directory`, on ports that the system chose, open to any account like `dev`'s."""
+    """A network of one node in `directory`, on ports that the system chose, open to any account like `dev`'s; plain
+    orders."""
     settings: dict[str, object] = {"chain_name": "dev-test", "engine": "solo", "names": ("one",), "speed": 60}
-    settings["strangers"] = True
+    settings |= {"strangers": True, "mode": AuctionMode(sealed=False)}
     return make_network(
         NetworkPlan(directory=directory, first_api_port=0, first_p2p_port=0, **(settings | plan))  # type: ignore[arg-type]  # test settings
     )

@@ -8,7 +8,8 @@ import pytest
 from market_world import INSTITUTIONS, MarketWorld, address
 
 from contracts.values import decode_value
-from deploy.books import Books, Tariffs
+from deploy.books import Tariffs
+from deploy.market.auction_books import AuctionBooks
 from ledger.objects import Event
 
 NONCE = bytes(range(32))
@@ -41,9 +42,9 @@ def events() -> tuple[list[Event], dict[bytes, int]]:
     return [event for receipt in world.receipts for event in receipt.events], held
 
 
-def booked(events: list[Event], **changes: int) -> Books:
+def booked(events: list[Event], **changes: int) -> AuctionBooks:
     feed, retail = 450_000, 670_000
-    books = Books(Tariffs(feed, retail), bytes(INSTITUTIONS.grid_company), bytes(INSTITUTIONS.community))
+    books = AuctionBooks(Tariffs(feed, retail), bytes(INSTITUTIONS.grid_company), bytes(INSTITUTIONS.community))
     for event in events:
         fields = decode_value(event.data)
         if event.name == "DepositLost":

@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from deploy import commands_demo
-from deploy.books import Books, Tariffs
+from deploy.books import Tariffs
 from deploy.card import (
     Energy,
     Money,
@@ -22,15 +22,14 @@ from deploy.card import (
     Result,
     Run,
     as_json,
-    change,
-    currency,
     energy_of,
-    kwh,
     money_of,
     percentile,
     render,
-    tokens,
 )
+from deploy.market.auction_books import AuctionBooks
+from deploy.market.roster import market_of
+from deploy.market.words import change, currency, kwh, tokens
 
 FEED, RETAIL = 450_000, 670_000
 GRID = b"G" * 32
@@ -162,8 +161,8 @@ def day(seed: int, sellers: int = 3, buyers: int = 5, slots: int = 6):
     return events, naive
 
 
-def booked(events, slots: int = 6) -> Books:
-    books = Books(Tariffs(FEED, RETAIL), GRID)
+def booked(events, slots: int = 6) -> AuctionBooks:
+    books = AuctionBooks(Tariffs(FEED, RETAIL), GRID)
     for contract, name, fields in events:
         books.apply(contract, name, fields)
     books.close(range(slots))
@@ -242,7 +241,7 @@ def test_an_event_without_its_fields_is_a_complaint_and_no_crash():
 
 def test_a_meter_counts_as_a_producers_only_by_its_approved_application():
     """Replaced applications, those of others for the same meter and those never approved leave no mark."""
-    books = Books(Tariffs(FEED, RETAIL), GRID)
+    books = AuctionBooks(Tariffs(FEED, RETAIL), GRID)
     for account, meter, role in (
         ("anna", "m1", "producer"),
         ("bert", "m1", "producer"),
@@ -294,7 +293,7 @@ def test_the_example_of_the_specification():
     for name, role in (("S1", "producer"), ("B1", "consumer")):
         events.append(("registry", "Applied", {"meter": key(name), "roles": [role], "account": key("a" + name)}))
         events.append(("registry", "Approved", {"meter": key(name), "account": key("a" + name)}))
-    books = Books(Tariffs(FEED, RETAIL), GRID)
+    books = AuctionBooks(Tariffs(FEED, RETAIL), GRID)
     for side, name, seq, price in (("sell", "S1", 0, 480_000), ("buy", "B1", 1, 620_000)):
         events.append(
             (
@@ -339,6 +338,7 @@ def a_result(problems: tuple[str, ...] = (), first_trade: float | None = 12.3456
     run = Run(
         "demo-1-2",
         "bft",
+        market_of("C"),
         rows,
         "2016-06-14",
         44,

@@ -5,33 +5,36 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 import deploy.follow as follow_module
-from contracts.library_sources import AuctionMode, mode_of
-from deploy.audit import auction_mode, common_height, fetch_blocks
+from contracts.library_sources import AuctionMode
+from deploy.audit import common_height, fetch_blocks
 from deploy.card import Orders
 from deploy.demo import DemoOptions, _all_orders, _check
 from deploy.follow import Follower
 from deploy.founding import make_network
 from deploy.gateway import Signer
 from deploy.incident import Incident
+from deploy.market.roster import MARKETS, is_sealed, market_in, market_of
+from deploy.market.words import price, time_of_day
 from deploy.neighbourhood import load
 from deploy.network import NetworkPlan
 from deploy.outbox import Refusal
 from deploy.pace import (
     HIGHEST_SPEED,
-    first_trade_slots,
+    SLOT_MS,
     lead_for,
     measure_start,
     pace_for,
     quickest_slot_ms,
     slowness_of,
 )
-from deploy.screen import NodeLine, Progress, Screen, TradeLine, page, price, time_of_day
+from deploy.screen import NodeLine, Progress, Screen, TradeLine, page
 from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.errors import GenesisError, GridchainError
@@ -46,17 +49,32 @@ def test_orders_that_a_node_refused_are_counted_once_with_those_in_blocks():
     order = owner.call("double_auction", "submit_order", 1, "buy", 5, 600_000, "reference")
     forecast = owner.call("metering", "submit_forecast", 1, "demand", 5)
     refused = [Refusal(order, "BAD_SIGNATURE"), Refusal(order, "ORDER_LATE"), Refusal(forecast, "BAD_SIGNATURE")]
-    assert _all_orders(Orders(7, 2, 1), refused) == Orders(7, 3, 2)
-    assert _all_orders(Orders(7, 2, 1), []) == Orders(7, 2, 1)
+    market = market_of("C")
+    assert _all_orders(market, Orders(7, 2, 1), refused) == Orders(7, 3, 2)
+    assert _all_orders(market, Orders(7, 2, 1), []) == Orders(7, 2, 1)
 
 
 @pytest.mark.parametrize("sealed", [True, False])
-def test_whether_orders_are_sealed_is_read_from_genesis(tmp_path, sealed):
-    plan = NetworkPlan(tmp_path / "net", "dev-x", "solo", ("one",), mode=AuctionMode(sealed, hardened_pa=False))
+@pytest.mark.parametrize("letter", MARKETS)
+def test_market_and_sealing_are_read_from_genesis(tmp_path, letter, sealed):
+    mode = MARKETS[letter].mode(sealed=sealed, slots=8)
+    plan = NetworkPlan(tmp_path / "net", "dev-x", "solo", ("one",), mode=mode)
     genesis = load_genesis(make_network(plan).nodes[0].home / "genesis.json")
-    assert auction_mode(genesis) == AuctionMode(sealed, hardened_pa=False)
+    assert market_in(genesis) is MARKETS[letter]
+    assert is_sealed(genesis) is sealed
     with pytest.raises(GenesisError):
-        mode_of(genesis.contracts[0].arguments)
+        MARKETS[letter].sealed_in(genesis.contracts[0].arguments)
+
+
+def test_a_new_network_is_a_sealed_double_auction():
+    assert NetworkPlan(Path("net")).mode == AuctionMode(sealed=True)
+
+
+def test_no_fifth_market():
+    assert market_of("d") is MARKETS["D"]
+    with pytest.raises(GridchainError) as caught:
+        market_of("E")
+    assert caught.value.code == "MARKET"
 
 
 @pytest.mark.parametrize("start_ms", [500, 1700, 6000])
@@ -74,12 +92,13 @@ def test_a_slot_takes_at_most_six_tenths_of_a_second(start_ms, day, numbers):
 
 def test_the_first_trade_of_a_summer_day_clears_in_time():
     street = load()
-    assert first_trade_slots(street, street.plan("2016-06-14"), range(96)) == 27
-    assert first_trade_slots(street, street.plan("2016-06-14"), range(44, 52)) == 2
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(96)) == 29
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(96), sealed=False) == 27
+    assert first_trade_slots(street, street.plan("2016-06-14"), range(44, 52)) == 4
     assert first_trade_slots(street, street.plan("2016-06-14"), range(8)) is None
     for start_ms in (1700, 4000, 20_000):
-        pace = pace_for(lead_for(start_ms, 17, slowness_of(start_ms, 4, 2)), 27)
-        assert pace.lead_ms / 1000 + 27 * pace.slot_s <= 18
+        pace = pace_for(lead_for(start_ms, 17, slowness_of(start_ms, 4, 2)), 29)
+        assert pace.lead_ms / 1000 + 29 * pace.slot_s <= 18
     assert lead_for(1700, 17, 100) < lead_for(1700, 150, 100) < lead_for(1700, 150, 200) < lead_for(3400, 150, 200)
 
 
@@ -89,9 +108,9 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
     assert slowness_of(1600, 1, 2) == 200
     assert slowness_of(90_000, 1, 2) == 300
     assert quickest_slot_ms(17, 100) == 330
-    assert quickest_slot_ms(150, 100) == 500
+    assert quickest_slot_ms(120, 100) == 533
     assert quickest_slot_ms(150, 300) == 600
-    assert pace_for(9_000, 27, quickest_slot_ms(150, 300)).slot_s == 0.6
+    assert pace_for(9_000, 29, quickest_slot_ms(150, 300)).slot_s == 0.6
 
 
 @pytest.mark.asyncio
@@ -140,9 +159,15 @@ def test_a_validator_is_killed_only_where_a_quorum_stays(nodes, possible):
     assert Incident.possible(nodes) is possible
 
 
-def progress() -> Progress:
+def first_trade_slots(street, plan, numbers, *, sealed=True):
+    market = market_of("C")
+    return market.first_trade(street, plan, numbers, market.calendar(SLOT_MS, 0, numbers, sealed=sealed))
+
+
+def progress(letter: str = "C") -> Progress:
     nodes = [NodeLine(name, "http://127.0.0.1:1") for name in ("bureau", "grid")]
-    return Progress("demo-1-2", "bft", "2016-06-14", 44, 8, 17, 2250, nodes)
+    market = market_of(letter)
+    return Progress("demo-1-2", "bft", "2016-06-14", 44, 8, 17, 2250, nodes, letter, market.columns)
 
 
 def text_of(shown) -> str:
@@ -156,7 +181,7 @@ def test_the_page_shows_day_nodes_trades_energy_and_money():
     assert seen.market_slot == 44
     seen.opened = 50
     seen.settled, seen.trades, seen.traded_wh, seen.traded_money = 2, 1, 1500, 825_000
-    seen.last_trades.append(TradeLine(46, 2, "roof", "shop", 1500, 550_000))
+    seen.last_trades.append(TradeLine(46, ("2", "roof", "shop", "1500 Wh", "0.550")))
     seen.notes.append("11:30  grid was killed")
     seen.nodes[1].state = "down"
     shown = text_of(page(seen))
@@ -164,9 +189,22 @@ def test_the_page_shows_day_nodes_trades_energy_and_money():
         assert part in shown
 
 
-def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24():
+ADDRESS = "0x" + "ab" * 32
+PAIR = {"seller": ADDRESS, "buyer": ADDRESS, "wh": 1500, "price": 550_000, "money": 825_000}
+TRADES = {
+    "A": {"producer": ADDRESS, "prosumer": ADDRESS, "wh": 1500, "price": 550_000, "surplus": True},
+    "B": {**PAIR, "quotation": 1234},
+    "C": {**PAIR, "stage": 2},
+    "D": {"order": 1234, "provider": ADDRESS, "user": ADDRESS, "wh": 1500, "price": 550_000, "fee": 3, "path": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("letter", MARKETS)
+def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24(letter):
     """A taller page leaves remains on the terminal, a wider one loses its last figures."""
-    seen = progress()
+    seen = progress(letter)
+    cells = MARKETS[letter].show(TRADES[letter], {ADDRESS: "LV1.101 SGen 3"}).cells
+    assert len(cells) + 1 == len(MARKETS[letter].columns)
     seen.nodes = [
         NodeLine(name, "http://127.0.0.1:8600", 213, 3, 12.0, "leader")
         for name in ("bureau", "grid", "notary", "trade")
@@ -175,7 +213,7 @@ def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24():
     seen.settled, seen.trades, seen.traded_wh, seen.traded_money = 8, 694, 260_600, 143_580_000
     seen.use_wh, seen.generation_wh, seen.grid_sales_wh, seen.grid_purchases_wh = 389_100, 513_300, 199_900, 324_000
     for number in range(12):
-        seen.last_trades.append(TradeLine(46, 2, "LV1.101 SGen 3", "LV1.101 Load 12", 1500, 550_000))
+        seen.last_trades.append(TradeLine(46, cells))
         seen.notes.append(f"note {number}")
     console = Console(record=True, width=80, file=StringIO(), soft_wrap=True)
     console.print(page(seen))

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.values import encode_value
 from deploy.books import Tariffs
+from deploy.market.roster import market_of
 from deploy.settlement_checker import Calendar, Network, ServedBlock, check
 from ledger.certificates import Certificate, Vote, VoteKind, assemble, vote_bytes
 from ledger.codec import decode, encode
@@ -60,6 +61,7 @@ NETWORK = Network(
     Calendar(0, 0, 1, 1000, 100),
     GRID,
     dict(zip([k.public for k in KEYS], NAMES, strict=True)),
+    market_of("C"),
 )
 
 
