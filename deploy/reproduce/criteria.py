@@ -148,7 +148,8 @@ def draw_criteria(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
     passed = [float(sum(row[0] == name and row[4] == "passed" for row in rows)) for name in contracts]
     marks = (Bars("clauses", places, counted, 0), Bars("tests that pass", places, passed, 2))
     return Chart(
-        "Clauses of the contracts and their tests", (Panel("", "contract", "number", marks, tuple(contracts)),)
+        "Clauses of the contracts and their tests",
+        (Panel("number of clauses and of tests that pass", "contract", "number", marks, tuple(contracts)),),
     )
 
 

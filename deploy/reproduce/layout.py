@@ -78,7 +78,7 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Round values within [low, high], about `wanted` of them. `low` < `high`."""
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -155,15 +155,16 @@ class _Frame:
             y = self.at(self.x0, value)[1]
             found += [Path(((_LEFT, y), (right, y)), GRID), Words(_LEFT - 8, y + 4, text, anchor="end", ink=SOFT)]
         places: list[float] = list(range(len(panel.names))) if panel.names else ticks(self.x0, self.x1, 9)
-        for value, text in zip(places, panel.names or written(places), strict=True):
-            x = self.at(value, self.y0)[0]
+        rows = _label_rows(panel)
+        for place, (value, text) in enumerate(zip(places, panel.names or written(places), strict=True)):
+            x, low = self.at(value, self.y0)[0], self.bottom + 20 + place % rows * _LEGEND_ROW
             found += [
                 Path(((x, self.bottom), (x, self.bottom + 5)), SOFT),
-                Words(x, self.bottom + 20, text, anchor="middle", ink=SOFT),
+                Words(x, low, text, anchor="middle", ink=SOFT),
             ]
         found += [
             Path(((_LEFT, self.bottom), (right, self.bottom)), SOFT),
-            Words((_LEFT + right) / 2, self.bottom + 40, panel.x_label, anchor="middle"),
+            Words((_LEFT + right) / 2, self.bottom + 20 + rows * _LEGEND_ROW, panel.x_label, anchor="middle"),
             Words(16, (self.top + self.bottom) / 2, panel.y_label, anchor="middle", upright=True),
         ]
         for row, entries in enumerate(self.legend):
@@ -218,6 +219,14 @@ class _Frame:
         return found
 
 
+def _label_rows(panel: Panel) -> int:
+    """In how many rows the names below the axis stand, so that they do not touch."""
+    if not panel.names:
+        return 1
+    room = (WIDTH - _LEFT - _RIGHT) / len(panel.names)
+    return max(1, math.ceil((max(map(len, panel.names)) + 1) * _LETTER / room))
+
+
 def _legend(panel: Panel) -> list[list[tuple[float, Mark]]]:
     """Rows of (x, mark) for the marks with a name."""
     rows: list[list[tuple[float, Mark]]] = []
@@ -258,5 +267,5 @@ def drawing(chart: Chart) -> Drawing:
     for panel in chart.panels:
         frame = _Frame(panel, top)
         strokes += frame.strokes()
-        top = frame.bottom + _BOTTOM
+        top = frame.bottom + _BOTTOM + (_label_rows(panel) - 1) * _LEGEND_ROW
     return Drawing(chart.title, WIDTH, round(top) + 6, tuple(strokes))

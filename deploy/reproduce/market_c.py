@@ -115,7 +115,7 @@ def _trade_figures(inputs: Inputs, rows: Sequence[Sequence[int | float | None]])
     gain, saving = income / income_grid - 1, 1 - cost / cost_grid
     sold, bought = traded / supply, traded / demand
     return {
-        "income and cost": {"sellers, %": 100 * gain, "buyers, %": -100 * saving},
+        "income and cost": {"sellers": 100 * gain, "buyers": -100 * saving},
         "consistency of the pair": {
             "mean price": price,
             "share sold": sold,
@@ -127,7 +127,7 @@ def _trade_figures(inputs: Inputs, rows: Sequence[Sequence[int | float | None]])
 
 
 def _within_a_point(found: Figures) -> bool:
-    return abs(found["sellers, %"] - 16.7) <= 1 and abs(found["buyers, %"] + 7.6) <= 1
+    return abs(found["sellers"] - 16.7) <= 1 and abs(found["buyers"] + 7.6) <= 1
 
 
 def _consistent(found: Figures) -> bool:
@@ -190,13 +190,14 @@ TRADE: Final = Experiment(
     claims=(
         Claim(
             "income and cost",
-            {"sellers, %": 16.7, "buyers, %": -7.6},
+            {"sellers": 16.7, "buyers": -7.6},
             Kind.CALIBRATED,
             "both within 1 point",
             _within_a_point,
             "Roofs, consumption and the ranges of asks and bids are not published; they were chosen, and the yield "
             "of the day and the household’s profile were searched until both numbers met. The numbers alone prove "
             "nothing; what other inputs give is the band.",
+            unit="%",
         ),
         Claim(
             "consistency of the pair",

@@ -33,7 +33,7 @@ _MEANING: Final = {
     Verdict.NOT_REPRODUCED: "we do not get it",
     Verdict.NOT_BUILT: "needs a part of gridchain that does not exist yet",
 }
-_ROWS_SHOWN: Final = 48
+_ROWS_SHOWN: Final = 100
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -51,6 +51,10 @@ def number(value: float) -> str:
     return text.replace(",", "\u202f").replace("-", "−")
 
 
+def _unit(judged: Judged) -> str:
+    return f" {escape(judged.claim.unit)}" if judged.claim.unit else ""
+
+
 def _named(figures: Mapping[str, str]) -> str:
     """Figures as HTML, each with its name on a line of its own; a single one without name is alone."""
     if list(figures) == [""]:
@@ -62,14 +66,13 @@ def _published(judged: Judged) -> str:
     published = judged.claim.published
     if isinstance(published, str):
         return escape(published)
-    return _named({name: number(value) for name, value in published.items()})
+    return _named({name: number(value) + _unit(judged) for name, value in published.items()})
 
 
 def _ours(judged: Judged, *, ranges: bool = True) -> str:
     found: dict[str, str] = {}
-    unit = f" {escape(judged.claim.unit)}" if judged.claim.unit else ""
     for name, spread in judged.ours.items():
-        text = number(spread.median) + unit
+        text = number(spread.median) + _unit(judged)
         if ranges and judged.seeds > 1 and spread.low != spread.high:
             text += f' <small title="5 % to 95 % of the seeds">{number(spread.low)} … {number(spread.high)}</small>'
         found[name] = text
@@ -77,7 +80,9 @@ def _ours(judged: Judged, *, ranges: bool = True) -> str:
 
 
 def _difference(judged: Judged) -> str:
-    signs = {name: ("+" if value > 0 else "") + number(value) for name, value in judged.difference.items()}
+    signs = {
+        name: ("+" if value > 0 else "") + number(value) + _unit(judged) for name, value in judged.difference.items()
+    }
     return _named(signs) if signs else "–"
 
 
@@ -103,11 +108,24 @@ def _summary(results: Sequence[Result]) -> str:
     return f'<div class="wide"><table class="summary"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
+def _searched(judged: Judged) -> str:
+    """What a calibrated number says on its face."""
+    if judged.claim.kind is not Kind.CALIBRATED:
+        return ""
+    bands = "; ".join(f"{number(low)} … {number(high)}" for low, high in judged.band.values())
+    return f"<div><small>inputs were searched{f'; others give {bands}' if bands else ''}</small></div>"
+
+
 def _summary_row(result: Result) -> str:
     experiment = result.experiment
     if result.judged:
         first = result.judged[0]
-        cells = [_published(first), _ours(first, ranges=False), escape(str(first.claim.kind)), _held(first)]
+        cells = [
+            _published(first),
+            _ours(first, ranges=False) + _searched(first),
+            escape(str(first.claim.kind)),
+            _held(first),
+        ]
     elif isinstance(experiment, NotBuilt):
         cells = [escape(experiment.published), "–", escape(str(experiment.kind)), "–"]
     else:
