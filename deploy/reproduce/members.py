@@ -19,9 +19,10 @@ class Village(CaseWorld):
         self._seats = parameters.institutions
         self.slot_ms, self._slot0_ms = parameters.calendar.slot_ms, parameters.calendar.slot0_ms
 
-    def join(self, name: str, device: str, watts: int, funds: int, bus: str = "bus-1") -> None:
-        """A member with one device and one meter, its own legal owner, and money."""
-        who, role = account(name), "consumer" if device == "load" else "producer"
+    def join(self, name: str, device: str, watts: int, funds: int, bus: str = "bus-1", role: str = "") -> None:
+        """A member with one device and one meter, its own legal owner, and money. Without a role: consumer with a load,
+        else producer."""
+        who, role = account(name), role or ("consumer" if device == "load" else "producer")
         what = (meter(name), bytes(who), [role], [device], [watts], bus, "region-1", ["name"], [bytes(32)])
         self.send(who, "registry", "apply", *what)
         digest = self.query("registry", "member", who)["digest"]

@@ -74,14 +74,16 @@ class CaseWorld:
         self.events.extend(receipt.events)
         return receipt
 
-    def go(self, market_ms: int) -> None:
-        """Move on to a time; scheduled calls run when they are due."""
+    def go(self, market_ms: int) -> list[Receipt]:
+        """Move on to a time; scheduled calls run when they are due. Returns their receipts."""
+        done: list[Receipt] = []
         while (due := _EXECUTOR.next_due_ms(self.view)) is not None and due <= market_ms:
             self.now = max(self.now, due)
             self.height += 1
             for receipt in _EXECUTOR.run_due(self.view, self._block()):
-                self._taken(receipt)
+                done.append(self._taken(receipt))
         self.now = market_ms
+        return done
 
     def attempt(self, sender: Address, contract: str, entry: str, *arguments: Any) -> Receipt:
         """Make a transaction; a refusal is returned."""

@@ -14,6 +14,10 @@ from deploy.reproduce.registry import offered
 from ledger.errors import InvariantBroken
 
 PINNED = {
+    "A.fig10": "053a11409fec2243260755b038f44467e144abd97f2f06df3a6b058da60d6604",
+    "A.fig7": "a9c2e93416a93c8b999be3f650d0141aafe4fa83d7bbb0de8c96b320e8408d7a",
+    "A.fig8": "35817b49ea003eee3b221e56b56369a0ee9d6dcf62b3403969900e10d34c440b",
+    "A.fig9": "47375688998681482011d7566e6790dd651f09a8acfde43823bbc8ac550206d6",
     "B.fig10": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
     "B.fig11": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
     "B.fig12": "b6ec9ace181cf3907919fc1c855f5b42d23e7d19ee6899bbb9e66192be41e244",
