@@ -22,7 +22,7 @@ _FUNDS: Final = 10**24
 _WATTS: Final = 10**15
 _OPEN, _T1, _T2 = 4, 2, 1
 _AUCTION: Final = "double_auction"
-_NAMES: Final = ("token", "metering", _AUCTION)
+_NAMES: Final = ("token", "metering", "tariffs", _AUCTION)
 
 _PRICE: Final = Integer(0, _MAX_PRICE)
 _ORDERS: Final = Many(Row({"id": Id(), "price": _PRICE, "wh": Integer(0, _MAX_WH), "seq": Integer()}))
