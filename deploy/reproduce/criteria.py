@@ -7,6 +7,7 @@ with the source tree, not with the installed package.
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from node.lifeline import child_environment
 
 _ROOT: Final = Path(deploy.__file__).resolve().parents[1]
 _SECONDS: Final = 600
+_START: Final = "import sys, pytest; from node.lifeline import die_with; "
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def _results(tests: Sequence[str]) -> dict[str, str]:
     """Run tests; by id `passed`, `failed` or `skipped`, the worst of all its cases. What did not run is absent."""
     with tempfile.TemporaryDirectory(prefix="gridchain-criteria-") as folder:
         report = Path(folder) / "report.xml"
-        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/run"]
+        start = f"{_START}die_with({os.getpid()}); sys.exit(pytest.main(sys.argv[1:]))"
+        words = [sys.executable, "-c", start, "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/run"]
         subprocess.run(
             [*words, f"--junitxml={report}", *tests],
             cwd=_ROOT,

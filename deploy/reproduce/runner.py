@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deploy.reproduce.chart import Chart
-from deploy.reproduce.experiment import Experiment, NotBuilt, Offered, Trial, Verdict
+from deploy.reproduce.experiment import CannotRun, Experiment, NotBuilt, Offered, Trial, Verdict
 from deploy.reproduce.inputs import Inputs, inputs_of
 from deploy.reproduce.registry import experiment_of
 from deploy.reproduce.verdict import Judged, judge, overall
 from ledger.errors import GridchainError
+from node.lifeline import die_with
 
 _OTHER_SEEDS: Final = 3
 """Seeds on which each of the other inputs is run."""
@@ -99,18 +103,35 @@ def perform(job: Job) -> Done:
     return Done(job, outcome, time.process_time() - begun)
 
 
+def _begin(parent: int) -> None:
+    """A worker ends with its parent, however that ends, and at Ctrl-C without words of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_with(parent)
+
+
 def _performed(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
     if processes <= 1 or len(jobs) <= 1:
         yield from map(perform, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
+    workers = min(processes, len(jobs))
+    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(os.getpid(),)) as pool:
         waiting: list[Future[Done]] = [pool.submit(perform, job) for job in jobs]
         try:
             for future in as_completed(waiting):
                 yield future.result()
+        except BrokenProcessPool:
+            raise CannotRun(
+                "a worker process ended in the middle of an experiment",
+                expected="enough memory",
+                found=f"{workers} processes",
+                fix="use fewer: --jobs 1",
+            ) from None
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            # Ctrl-C does not wait for an experiment that has begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
             raise
 
 
