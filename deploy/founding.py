@@ -21,6 +21,7 @@ from contracts.library_sources import (
     library_contracts,
 )
 from contracts.limits import ExecutionLimits
+from contracts.self_test import self_test
 from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
@@ -43,6 +44,7 @@ from ledger.genesis import (
 from ledger.possession import prove_possession
 from node.founding import found_log
 from node.keys import new_key, save_key
+from node.self_test import remember
 from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
 
 CERTIFICATE_DAYS: Final = 365
@@ -67,9 +69,11 @@ class _Founder:
 def make_network(plan: NetworkPlan) -> NetworkLayout:
     """Write everything a network needs under `plan.directory`, and return where it lies.
 
-    Raise `ConfigError` if a network is there already, `GenesisError` for a plan that no network may start from.
+    Raise `ConfigError` if a network is there already or no node of this host may join one (SELF_TEST, PYTHON_..),
+    `GenesisError` for a plan that no network may start from.
     """
     _check(plan)
+    self_test()
     genesis_ms = plan.genesis_time_ms if plan.genesis_time_ms is not None else time.time_ns() // 1_000_000
     authority = make_ca(f"{plan.chain_name} consortium", now_ms=genesis_ms)
     accounts = {role: new_key() for role in (*INSTITUTIONS, COMMUNITY)} | {name: new_key() for name in plan.accounts}
@@ -334,6 +338,7 @@ def _write_home(
     _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
     _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
     found_log(home / "wal", genesis, founder.validator.public)
+    remember(home)  # the nodes need not test this host again, if they run on it
 
 
 def _config_text(layout: NetworkLayout, node: NodeLayout, plan: NetworkPlan) -> str:

@@ -34,6 +34,7 @@ from node.config import NodeConfig
 from node.feed import CommitFeed, CommittedSummary, Feeds
 from node.ingress import Submitted
 from node.parts import Parts, load_identity, load_validator_key, network_settings, open_parts
+from node.self_test import self_test_once
 from node.tasks import Tasks, task_scope
 from p2p.network import Network
 from p2p.peer import PeerInfo
@@ -98,6 +99,7 @@ class Node:
     async def open(cls, config: NodeConfig, genesis: Genesis) -> AsyncIterator[Node]:
         """Open a node for as long as the scope lasts. Raise `GridchainError` with code and fix if it cannot start."""
         config.check_chain(genesis.name)
+        self_test_once(config.path(config.node.data).parent)
         identity = load_identity(config)
         key = load_validator_key(config, genesis)
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -19,7 +19,7 @@ from contracts.self_test import check_interpreter, self_test, vector_bytes
 PASS_FILE: Final = "self_test.pass"
 
 
-def passes_self_test(home: Path) -> bool:
+def self_test_once(home: Path) -> bool:
     """Make sure that this host may join, by a remembered pass or by running the self-test; True if it ran.
     Raise `ConfigError` (PYTHON_OPTIMIZED, PYTHON_IMPLEMENTATION, SELF_TEST, SELF_TEST_VECTOR)."""
     check_interpreter()

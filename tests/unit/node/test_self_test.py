@@ -18,7 +18,8 @@ import node.self_test
 from contracts import self_test
 from contracts.self_test import GoldenProgram, Outcome, check_programs, read_vector, vector_bytes
 from ledger.errors import ConfigError
-from node.self_test import PASS_FILE, passes_self_test
+from node.node import Node
+from node.self_test import PASS_FILE, self_test_once
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,6 +33,13 @@ def few(monkeypatch):
     self_test.self_test.cache_clear()
     yield programs
     self_test.self_test.cache_clear()
+
+
+def spoilt(programs: list[GoldenProgram], monkeypatch) -> None:
+    outcome = msgspec.structs.replace(programs[1].outcome, gas=programs[1].outcome.gas + 1)
+    changed = [programs[0], msgspec.structs.replace(programs[1], outcome=outcome), *programs[2:]]
+    for module in (self_test, node.self_test):
+        monkeypatch.setattr(module, "vector_bytes", lambda: text_of(changed))
 
 
 def test_the_shipped_vector_is_what_this_tree_does():
@@ -71,22 +79,33 @@ def test_what_is_no_vector_is_refused():
 
 
 def test_a_pass_is_remembered_until_something_changed(few, tmp_path, monkeypatch):
-    assert passes_self_test(tmp_path)
-    assert not passes_self_test(tmp_path)
+    assert self_test_once(tmp_path)
+    assert not self_test_once(tmp_path)
     monkeypatch.setattr(sys, "version", "another build")
-    assert passes_self_test(tmp_path)
-    assert not passes_self_test(tmp_path)
+    assert self_test_once(tmp_path)
+    assert not self_test_once(tmp_path)
     (tmp_path / PASS_FILE).write_bytes(b"\xff\xfe")
-    assert passes_self_test(tmp_path)
-    assert not passes_self_test(tmp_path)
-    assert passes_self_test(tmp_path / "nowhere")
+    assert self_test_once(tmp_path)
+    assert not self_test_once(tmp_path)
+    assert self_test_once(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_node_whose_vector_differs_opens_nothing(few, solo, layout, monkeypatch):
+    spoilt(few, monkeypatch)
+    self_test.self_test.cache_clear()
+    config, genesis = solo.node.config, solo.node.genesis
+    with pytest.raises(ConfigError) as refused:
+        async with Node.open(config, genesis):
+            raise AssertionError("it opened")
+    assert refused.value.code == "SELF_TEST"
 
 
 def test_an_optimised_interpreter_is_refused(tmp_path):
     code = (
-        "from pathlib import Path\nfrom ledger.errors import ConfigError\nfrom node.self_test import passes_self_test\n"
-        "try:\n    passes_self_test(Path('.'))\nexcept ConfigError as error:\n    print(error.code, error.found)\n"
+        "from pathlib import Path\nfrom ledger.errors import ConfigError\nfrom node.self_test import self_test_once\n"
+        "try:\n    self_test_once(Path('.'))\nexcept ConfigError as error:\n    print(error.code, error.found)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(
