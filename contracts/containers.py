@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from contracts import emit, kinds
 from contracts.cost import clause_bytes, clause_gas, display_bytes, expression_gas
+from contracts.descend import walk
 from contracts.expressions import Emitted, Expressions, lambda_of
 from contracts.formatting import valid_spec
 from contracts.keys import fits
 from contracts.kinds import Kind
 from contracts.limits import ITEM_BYTES, PYC1
 from contracts.parameters import default_value
-from contracts.scope import bound_names
 from contracts.stars import star_in
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -93,12 +93,12 @@ class Containers(Expressions):
     ) -> tuple[list[ast.comprehension], Emitted]:
         """Emit the clauses; each charges for all its items before the first (`over`)."""
         scope = self.scope
-        scope.forget(bound_names([ast.Expr(node)]))
+        scope.forget_bound(node)
         scope.inner.append({})
         scope.inline += 1
         clauses: list[ast.comprehension] = []
         for index, clause in enumerate(node.generators):
-            if any(isinstance(part, ast.NamedExpr) for part in ast.walk(clause.iter)):
+            if any(isinstance(part, ast.NamedExpr) for part in walk(clause.iter)):
                 raise scope.refuse("C020", clause.iter, "a walrus in the source of a comprehension")
             source, kind = self.source(clause.iter)
             last = index + 1 == len(node.generators)
@@ -203,7 +203,7 @@ class Containers(Expressions):
         names = [argument.arg for argument in node.args.args]
         known_here = {name: value for name, value in self.contract.constants.items() if not self.scope.is_local(name)}
         defaults = [emit.const(default_value(part, known_here, PYC1)) for part in node.args.defaults]
-        if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node.body)):
+        if any(isinstance(part, ast.NamedExpr) for part in walk(node.body)):
             raise self.scope.refuse("C043", node, "a walrus in a lambda")
         known = parameters if len(parameters) == len(names) else (kinds.ANY,) * len(names)
         self.scope.inner.append(dict(zip(names, map(kinds.settled, known), strict=True)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from contracts.descend import children
 from contracts.limits import ITEM_BYTES, LIST_BYTES, static_gas
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -48,7 +49,7 @@ def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
             pieces = part.format_spec.values if isinstance(part.format_spec, ast.JoinedStr) else []
             pending.extend((part.value, *(piece for piece in pieces if isinstance(piece, ast.FormattedValue))))
         else:
-            pending.extend(ast.iter_child_nodes(part))
+            pending.extend(children(part))
 
 
 def clause_gas(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> int:

@@ -6,10 +6,12 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from contracts.descend import children
 from contracts.kinds import HIGH, LOW
 
 LOAD, STORE = ast.Load(), ast.Store()
 TEMP = "$t"
+_PLACED = (ast.expr, ast.stmt, ast.arg, ast.keyword, ast.excepthandler)
 
 
 def name(identifier: str) -> ast.Name:
@@ -100,9 +102,26 @@ def locate(nodes: Iterable[ast.AST], line: int) -> None:
     pending = list(nodes)
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
-            if hasattr(node, "lineno"):
-                continue
+        if "lineno" in node.__dict__:
+            continue
+        pending.extend(children(node))
+        if isinstance(node, _PLACED):
             node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = 0
-        pending.extend(ast.iter_child_nodes(node))
+
+
+def completed(tree: ast.Module) -> ast.Module:
+    """Give every node that is still without a place the line of the node above it: what `ast.fix_missing_locations`
+    does, without a host frame for each level."""
+    pending: list[tuple[ast.AST, int]] = [(tree, 1)]
+    while pending:
+        node, line = pending.pop()
+        fields = node.__dict__
+        if "lineno" in fields:
+            line = fields["lineno"]
+        elif isinstance(node, _PLACED):
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+        for child in children(node):
+            pending.append((child, line))
+    return tree

@@ -14,6 +14,7 @@ from typing import Any
 
 from contracts import emit, kinds
 from contracts import vocabulary as words
+from contracts.descend import walk
 from contracts.intervals import binary_interval, inline_safe
 from contracts.key_code import encoded_key
 from contracts.kinds import LOW, Kind
@@ -229,7 +230,7 @@ class Expressions:
         if all(plain_comparison(_COMPARE[type(op)], a[1], b[1]) for a, op, b in pairs):
             ops: list[ast.cmpop] = [type(op)() for op in node.ops]
             return ast.Compare(first[0], ops, [part for part, _ in rest]), kinds.BOOL
-        if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node)):
+        if any(isinstance(part, ast.NamedExpr) for part in walk(node)):
             raise self.scope.refuse("C061", node, "a walrus in a chain")
         return self.chain(first, node.ops, node.comparators), kinds.BOOL
 

@@ -31,6 +31,7 @@ import ast
 import copy
 
 from contracts import emit
+from contracts.descend import children, walk
 
 QUIET = frozenset(
     (
@@ -73,7 +74,7 @@ def _quiet(loop: ast.For | ast.While) -> bool:
             return False
         if isinstance(node, ast.Try | ast.Lambda):
             return False
-        parts.extend(ast.iter_child_nodes(node))
+        parts.extend(children(node))
     return True
 
 
@@ -163,7 +164,7 @@ def _price(loop: ast.For) -> int | None:
             return None
     ending = (ast.For, ast.While, ast.If, ast.Try, ast.Return, ast.Break, ast.Continue, ast.Raise)
     for statement in rest:
-        for part in ast.walk(statement):
+        for part in walk(statement):
             if isinstance(part, ending):
                 return None
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id in (name, _COUNTER):

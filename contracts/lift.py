@@ -19,6 +19,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from contracts import emit
+from contracts.descend import walk
 from contracts.limits import Limits
 from contracts.parameters import all_arguments
 from contracts.rules import SourceRejected, reject
@@ -167,17 +168,27 @@ class _Lifting:
         begin, members = (inner, (inner,)) if group is None else (group.last, group.members)
         if inner.decorator_list:
             raise _refused(inner, "a decorator on a nested function")
-        inside = {id(part) for member in members for part in ast.walk(member)}
-        for node in ast.walk(self.outer):
-            again = isinstance(node, ast.FunctionDef) and node is not inner and node.name == inner.name
-            stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            if node is not self.outer and (again or (stored and isinstance(node, ast.Name) and node.id == inner.name)):
-                raise _refused(node, f"{inner.name} is bound twice")
-            changed = stored and isinstance(node, ast.Name) and node.id in self.captured and id(node) not in inside
-            if changed and getattr(node, "lineno", 0) >= begin.lineno:
-                raise _refused(node, f"a variable changes after {inner.name} captured it")
+        inside = {id(part) for member in members for part in walk(member)}
+        if any(self.clash(node, begin, inside) for node in walk(self.outer)):
+            # the first one in an order that every node goes
+            first = next(node for node in ast.walk(self.outer) if self.clash(node, begin, inside))
+            raise _refused(first, self.clash(first, begin, inside))
         if inner.name in _parameters(self.outer):
             raise _refused(inner, f"{inner.name} is bound twice")
+
+    def clash(self, node: ast.AST, begin: ast.FunctionDef, inside: set[int]) -> str:
+        """What is wrong with a node of the outer function; "" if nothing is. `inside`: nodes of the nested ones, of
+        which `begin` is the last."""
+        inner = self.inner
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            if node.id == inner.name:
+                return f"{inner.name} is bound twice"
+            late = getattr(node, "lineno", 0) >= begin.lineno
+            if late and node.id in self.captured and id(node) not in inside:
+                return f"a variable changes after {inner.name} captured it"
+        elif isinstance(node, ast.FunctionDef) and node.name == inner.name and node is not inner:
+            return f"{inner.name} is bound twice" if node is not self.outer else ""
+        return ""
 
 
 class _Calls(ast.NodeTransformer):
@@ -189,9 +200,16 @@ class _Calls(ast.NodeTransformer):
 
     def visit_body(self, function: ast.FunctionDef) -> None:
         """Rewrite the statements of a function in place."""
-        holder = ast.Module(function.body, [])
-        self.generic_visit(holder)
-        function.body = holder.body
+        body: list[ast.stmt] = []
+        for statement in function.body:
+            made = self.visit(statement) if self.concerns(statement) else statement
+            body.extend(made if isinstance(made, list) else [made])
+        function.body = body
+
+    def concerns(self, statement: ast.stmt) -> bool:
+        """Whether a statement defines the function or uses it: each nested function would else rewrite everything."""
+        inner = self.lifting.inner
+        return any(part is inner or (isinstance(part, ast.Name) and part.id == inner.name) for part in walk(statement))
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | list[ast.AST]:
         """The definition itself becomes the capture of values."""

@@ -27,7 +27,7 @@ _OPPOSITE: dict[type, type] = {
 def narrow(scope: Scope, test: ast.expr, held: bool) -> None:
     """Sharpen what `scope` knows now by a test that was evaluated, and was true if `held`, else false. A test that
     binds a name tells nothing: it may have looked at the name before."""
-    if scope.now is not None and not any(isinstance(part, ast.NamedExpr) for part in ast.walk(test)):
+    if scope.now is not None and not scope.bound_by(test):
         _narrow(scope, scope.now, test, held)
 
 

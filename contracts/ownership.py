@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
+from contracts.descend import walk
 from contracts.parameters import all_arguments
 
 _READERS = frozenset(
@@ -52,15 +53,23 @@ def owned_names(
 def find_readers(functions: Mapping[str, tuple[ast.FunctionDef, Builtins]]) -> Readers:
     """What parameters functions only read: neither changed, bound, kept nor returned, nor given to one that does."""
     readers = {name: _numbered(node, {a.arg for a in node.args.args}) for name, (node, _) in functions.items()}
-    while True:
-        found = {}
-        for name, (node, is_builtin) in functions.items():
+    callers: dict[str, list[str]] = {name: [] for name in functions}
+    for name, (node, _) in functions.items():
+        for callee in {part.id for part in walk(node) if isinstance(part, ast.Name)} & functions.keys():
+            callers[callee].append(name)
+    pending = list(functions)
+    while pending:
+        again: set[str] = set()
+        for name in pending:
+            node, is_builtin = functions[name]
             finder = _found(node, is_builtin, readers)
             lost = finder.shared | finder.bound | finder.changed | finder.returned
-            found[name] = _numbered(node, set(readers[name].values()) - lost)
-        if found == readers:
-            return readers
-        readers = found
+            found = _numbered(node, set(readers[name].values()) - lost)
+            if found != readers[name]:
+                readers[name] = found
+                again.update(callers[name])
+        pending = [name for name in functions if name in again]
+    return readers
 
 
 def _numbered(node: ast.FunctionDef, names: set[str]) -> dict[int | str, str]:

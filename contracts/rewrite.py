@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts import emit, kinds
+from contracts.descend import walk
 from contracts.leaf_loops import localize
 from contracts.likely import likely_integers
 from contracts.limits import FUNCTION_GAS, PYC1
@@ -19,6 +21,8 @@ from contracts.statements import Statements
 from contracts.summaries import Summaries
 
 _PATIENCE = 10
+_ROUNDS = 4
+"""So often a contract is looked at on average until its kinds settle; what has not settled then is not believed."""
 _VERSIONED = 6_000
 """Syntax nodes up to which a second version for integers is worth its compile time."""
 _UNCOUNTED = 16
@@ -49,7 +53,7 @@ def rewrite(contract: Contract, pure: bool) -> Rewritten:
     chain = _longest_chain(facts)
     counted = chain > _UNCOUNTED
     emitted: list[ast.stmt] = []
-    small = sum(1 for function in contract.functions.values() for _ in ast.walk(function.node)) <= _VERSIONED
+    small = sum(1 for function in contract.functions.values() for _ in walk(function.node)) <= _VERSIONED
     assumed = _assumed(contract) if pure and small else {}
     if assumed:
         quick, more = _world(Summaries(contract, assumed, "$i."))
@@ -61,7 +65,7 @@ def rewrite(contract: Contract, pure: bool) -> Rewritten:
     checks = {label: check for fact in facts.values() for label, check in fact.checks.items()}
     starred = frozenset(name for fact in facts.values() for name in fact.starred)
     routes = frozenset(route for fact in facts.values() for route in fact.routes)
-    tree = ast.fix_missing_locations(ast.Module(emitted, []))
+    tree = emit.completed(ast.Module(emitted, []))
     warnings = tuple(warning for fact in facts.values() for warning in fact.warnings)
     return Rewritten(tree, checks, starred, routes, frozenset(writers), chain, counted, warnings)
 
@@ -82,12 +86,24 @@ def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, F
         read = frozenset() if function.role else frozenset(readers[function.name].values())
         scopes[function.name] = Scope(summaries, function, owned | read)
     bodies: dict[str, list[ast.stmt]] = {}
+    writers = {name: Statements(scope) for name, scope in scopes.items()}
+    sizes = {name: sum(1 for _ in walk(scope.function.node)) for name, scope in scopes.items()}
+    left = _ROUNDS * sum(sizes.values())
     pending = list(scopes)
     while pending:
         summaries.dirty.clear()
         for name in pending:
-            bodies[name] = _round(scopes[name])
+            bodies[name] = _round(writers[name])
+            left -= sizes[name]
+            if left < 0:
+                break
         again = summaries.dirty | {name for name in pending if scopes[name].changed}
+        if left < 0:
+            left = sys.maxsize
+            summaries.surrender()
+            for scope in scopes.values():
+                scope.give_up()
+            again = set(scopes)
         pending = [name for name in scopes if name in again]
     return bodies, {name: scope.facts for name, scope in scopes.items()}
 
@@ -95,7 +111,7 @@ def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, F
 def _called(contract: Contract) -> set[str]:
     """Names that are called somewhere inside the contract, or given as arguments."""
     trees = [function.node for function in contract.functions.values()]
-    return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return {node.id for tree in trees for node in walk(tree) if isinstance(node, ast.Name)}
 
 
 def _builtin_test(contract: Contract, function: Function) -> Callable[[str], bool]:
@@ -103,17 +119,19 @@ def _builtin_test(contract: Contract, function: Function) -> Callable[[str], boo
     return lambda name: name not in own and not contract.defines(name)
 
 
-def _round(scope: Scope) -> list[ast.stmt]:
-    """One pass over a function with what is known now."""
+def _round(writer: Statements) -> list[ast.stmt]:
+    """One pass over a function with what is known now. The first is a draft, whose statements nobody uses."""
+    scope = writer.scope
     scope.begin()
     function = scope.function
-    body = Statements(scope).block(function.node.body, FUNCTION_GAS)
+    body = writer.block(function.node.body, FUNCTION_GAS)
     if not isinstance(function.node.body[-1], ast.Return):
         scope.summaries.returns(function, kinds.NONE)
         if not kinds.fits(kinds.NONE, shallow_kind(function.returns)):
             end: list[ast.stmt] = [emit.statement(emit.helper("mismatch"))]
             emit.locate(end, function.node.lineno)
             body = body + end
+    scope.changed = scope.changed or scope.rounds == 0
     scope.rounds += 1
     if scope.changed and scope.rounds >= _PATIENCE:
         scope.give_up()

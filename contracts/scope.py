@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from contracts import kinds
+from contracts.descend import children, walk
 from contracts.kinds import Kind
 from contracts.resolve import Function
 from contracts.rules import Finding, SourceRejected, reject
@@ -16,6 +17,8 @@ from contracts.summaries import Summaries
 Now = dict[str, Kind]
 """What is known of immutable locals at one place of a function, where it is more than what holds in all of it."""
 _FLOWING = frozenset(("int", "bool", "str", "bytes", "none", "record", "tuple"))
+_FLOWS = 96
+"""Locals of which more is known at a place than in the whole function; every branch copies what is known."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,9 @@ class Scope:
         self.facts = Facts()
         self.changed = False
         self.rounds = 0
+        self.prices: dict[ast.stmt, tuple[int, int]] = {}
+        """Gas and memory of the statements that were priced: a function is looked at more than once."""
+        self.binds: dict[ast.AST, frozenset[str]] = {}
 
     def is_local(self, name: str) -> bool:
         """Whether `name` is a local, a comprehension variable or a lambda parameter here."""
@@ -79,7 +85,7 @@ class Scope:
     def bind(self, name: str, kind: Kind) -> None:
         """A local holds a value of `kind` from here on."""
         if self.now is not None:
-            if kind.tag in _FLOWING:
+            if kind.tag in _FLOWING and (len(self.now) < _FLOWS or name in self.now):
                 self.now[name] = kinds.settled(kind)
             else:
                 self.now.pop(name, None)
@@ -134,6 +140,17 @@ class Scope:
             for name in names:
                 self.now.pop(name, None)
 
+    def bound_by(self, node: ast.stmt | ast.expr) -> frozenset[str]:
+        """Names that a part of the function binds."""
+        bound = self.binds.get(node)
+        if bound is None:
+            bound = self.binds[node] = frozenset(bound_names([node]))
+        return bound
+
+    def forget_bound(self, node: ast.stmt | ast.expr) -> None:
+        """`forget` what a part of the function binds."""
+        self.forget(self.bound_by(node))
+
     def fork(self) -> Now | None:
         """What is known now, to begin another way from the same place."""
         return None if self.now is None else dict(self.now)
@@ -155,6 +172,7 @@ class Scope:
     def give_up(self) -> None:
         """Nothing is known of any local: kinds that do not settle in time are not worth more."""
         self.kinds = dict.fromkeys(self.locals | set(self.kinds), kinds.ANY)
+        self.base = dict(self.kinds)
         self.now = {}
 
     def temporary(self) -> str:
@@ -172,7 +190,7 @@ class Scope:
         return reject(code, getattr(node, "lineno", 1), getattr(node, "col_offset", 0), detail)
 
 
-def bound_names(body: list[ast.stmt]) -> set[str]:
+def bound_names(body: Sequence[ast.AST]) -> set[str]:
     """Names that a function body binds; comprehension variables and nested functions have scopes of their own."""
     found: set[str] = set()
     pending: list[ast.AST] = list(body)
@@ -187,9 +205,9 @@ def bound_names(body: list[ast.stmt]) -> set[str]:
             case ast.Name(ctx=ast.Store()):
                 found.add(node.id)
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                found.update(part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
+                found.update(part.target.id for part in walk(node) if isinstance(part, ast.NamedExpr))
                 continue
             case _:
                 pass
-        pending.extend(ast.iter_child_nodes(node))
+        pending.extend(children(node))
     return found

@@ -16,7 +16,7 @@ from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.limits import HANDLER_GAS, LOOP_GAS
 from contracts.narrowing import narrow
-from contracts.scope import Now, Scope, bound_names
+from contracts.scope import Now, Scope
 
 
 class Statements(Assignments):
@@ -56,12 +56,16 @@ class Statements(Assignments):
                 raise self.scope.refuse(
                     "C063" if isinstance(node, ast.FunctionDef) else "C030", node, type(node).__name__
                 )
-            gas += statement_gas(node)
-            memory += statement_bytes(node)
+            price = self.scope.prices.get(node)
+            if price is None:
+                price = self.scope.prices[node] = statement_gas(node), statement_bytes(node)
+            gas += price[0]
+            memory += price[1]
             self.visited.clear()
             self.unchecked.clear()
             made = method(node)
-            emit.locate(made, node.lineno)
+            if self.scope.rounds:
+                emit.locate(made, node.lineno)
             run.extend(made)
             if isinstance(node, ast.For | ast.While | ast.If | ast.Try | ast.Match):
                 emitted += self.charged(gas, memory, line) + run
@@ -76,6 +80,8 @@ class Statements(Assignments):
         return emitted
 
     def charged(self, gas: int, memory: int, line: int) -> list[ast.stmt]:
+        if not self.scope.rounds:
+            return []
         charge = emit.charge(gas, memory)
         emit.locate(charge, line)
         return charge
@@ -144,7 +150,7 @@ class Statements(Assignments):
         return [ast.If(test, body, orelse)]
 
     def while_(self, node: ast.While) -> list[ast.stmt]:
-        self.scope.forget(bound_names([node]))
+        self.scope.forget_bound(node)
         before = self.scope.fork()
         test = self.visit(node.test)[0]
         narrow(self.scope, node.test, True)
@@ -156,8 +162,7 @@ class Statements(Assignments):
     def after_loop(self, node: ast.For | ast.While, before: Now | None, test: ast.expr | None) -> list[ast.stmt]:
         """The `else` of a loop, and what is known behind it: `before` is what holds at every turn."""
         self.scope.now = before
-        leaves = any(isinstance(part, ast.Break) for statement in node.body for part in ast.walk(statement))
-        if test is not None and not (leaves and not node.orelse):
+        if test is not None and (node.orelse or not _leaves(node)):
             narrow(self.scope, test, False)
         orelse = self.block(node.orelse) if node.orelse else []
         if node.orelse:
@@ -167,7 +172,7 @@ class Statements(Assignments):
     def for_(self, node: ast.For) -> list[ast.stmt]:
         source, kind = self.source(node.iter)
         item = kinds.item_kind(kind)
-        self.scope.forget(bound_names([node]))
+        self.scope.forget_bound(node)
         before = self.scope.fork()
         head: list[ast.stmt] = []
         if isinstance(node.target, ast.Name):
@@ -203,7 +208,6 @@ class Statements(Assignments):
         return ast.Tuple([emit.target(name) for name in names], emit.STORE), None
 
     def try_(self, node: ast.Try) -> list[ast.stmt]:
-        bound = bound_names([node])
         before = self.scope.fork()
         body = self.block(node.body)
         done = self.scope.fork()
@@ -215,19 +219,19 @@ class Statements(Assignments):
             for index in reversed(range(len(groups))):
                 test = emit.compare(emit.name(chosen), ast.Eq(), emit.const(index))
                 self.scope.now = None if before is None else dict(before)
-                self.scope.forget(bound)
+                self.scope.forget_bound(node)
                 choice = [ast.If(test, self.block(node.handlers[index].body, HANDLER_GAS), choice)]
             which = emit.assign(chosen, emit.helper("which", emit.name(error), emit.const(tuple(groups))))
             handlers = [ast.ExceptHandler(emit.name("$faults"), error, [which, *choice])]
         self.scope.now = done
         orelse = self.block(node.orelse) if node.orelse else []
         self.scope.now = before
-        self.scope.forget(bound)
+        self.scope.forget_bound(node)
         if not node.finalbody:
             return [ast.Try(body, handlers, orelse, [])]
         final = self.block(node.finalbody)
         self.scope.now = before
-        self.scope.forget(bound)
+        self.scope.forget_bound(node)
         return self.ending([ast.Try(body, handlers, orelse, [])] if handlers else body, final)
 
     def ending(self, body: list[ast.stmt], final: list[ast.stmt]) -> list[ast.stmt]:
@@ -259,7 +263,6 @@ class Statements(Assignments):
         held = self.scope.temporary()
         chain: list[ast.stmt] = []
         before = self.scope.fork()
-        bound = bound_names([node])
         for case in reversed(node.cases):
             self.scope.now = None if before is None else dict(before)
             test = self.pattern(case.pattern, (emit.name(held), kind))
@@ -269,7 +272,7 @@ class Statements(Assignments):
             body = self.block(case.body)
             chain = body if test is None else [ast.If(test, body, chain)]
         self.scope.now = before
-        self.scope.forget(bound)
+        self.scope.forget_bound(node)
         return [emit.assign(held, subject), *chain]
 
     def pattern(self, node: ast.pattern, subject: Emitted) -> ast.expr | None:
@@ -288,6 +291,18 @@ class Statements(Assignments):
                 return None
             case _:
                 raise self.scope.refuse("C051", node)
+
+
+def _leaves(loop: ast.While | ast.For) -> bool:
+    """Whether a `break` may end a loop: one in a nested loop counts too, which is always right."""
+    pending: list[ast.stmt] = list(loop.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Break):
+            return True
+        for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+            pending.extend(getattr(node, block, ()))
+    return False
 
 
 def negated(test: ast.expr) -> ast.expr:

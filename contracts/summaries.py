@@ -64,6 +64,16 @@ class Summaries:
             self.parameters[function.name, name] = Growing()
         self.results[function.name] = Growing()
 
+    def surrender(self) -> None:
+        """Nothing is known of any argument or result but what annotations say."""
+        for function in self.contract.functions.values():
+            for parameter in function.parameters:
+                if parameter.shape.tag == "any" or self.learns(function, parameter):
+                    self.parameters[function.name, parameter.name].kind = kinds.ANY
+            for name in function.hidden:
+                self.parameters[function.name, name].kind = kinds.ANY
+            self.results[function.name].kind = kinds.ANY
+
     def learns(self, function: Function, parameter: Parameter) -> bool:
         """Whether an annotated list or dict is only read, and given by this contract alone: then what callers put into
         it is known, too."""
