@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from contracts.values import Value
 
-SHARED = ("routing", "tariffs", "bilateral", "bills", "vouchers")
+SHARED = ("routing", "tariffs", "bilateral", "bills", "vouchers", "disputes")
 """Instances of every chain with a market, beside registry, token, metering and the market itself."""
 FIXED_TARIFFS = ("wind",)
 """Markets that keep the prices of genesis (ADR 0130)."""
-TRADING = ("bilateral",)
-"""Those of them that lock and settle money as markets do."""
+TRADING = ("bilateral", "disputes")
+"""Those of them that lock and release money as markets do."""
+
+_DISPUTE_SLOTS = 8
+"""How long a reading may be disputed after the late slots, and how long a ruling may take."""
 
 
 def shared_arguments(
@@ -27,4 +30,9 @@ def shared_arguments(
         ("bilateral", [bureau, [*slots, *gates], prices[1:]], ("registry", "token", "metering", "routing")),
         ("bills", [market], ("registry", "metering", "routing", "tariffs", "bilateral", market)),
         ("vouchers", [], ("registry", "bills")),
+        (
+            "disputes",
+            [*slots[:2], gates[2] + _DISPUTE_SLOTS, _DISPUTE_SLOTS],
+            ("registry", "token", "metering", "tariffs", "bills"),
+        ),
     ]

@@ -40,6 +40,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "bills": ("bills.py", "bills_views.py"),
     "vouchers": ("vouchers.py",),
     "tariffs": ("tariffs.py",),
+    "disputes": ("disputes.py",),
     "wind_rules": ("wind_rules.py", "wind_day.py"),
     "wind_prices": ("wind_prices.py",),
     "wind": (

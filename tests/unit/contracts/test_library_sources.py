@@ -14,7 +14,7 @@ from contracts.library_sources import Installation, LibraryParameters, library_c
 from contracts.values import decode_value
 from ledger.errors import GenesisError
 
-SHARED = ["routing", "tariffs", "bilateral", "bills", "vouchers"]
+SHARED = ["routing", "tariffs", "bilateral", "bills", "vouchers", "disputes"]
 NAMES = ["registry", "token", "metering", "double_auction", *SHARED]
 
 
@@ -31,6 +31,7 @@ def test_every_contract_is_installed_with_its_callees() -> None:
         "bilateral": ("registry", "token", "metering", "routing"),
         "bills": ("registry", "metering", "routing", "tariffs", "bilateral", "double_auction"),
         "vouchers": ("registry", "bills"),
+        "disputes": ("registry", "token", "metering", "tariffs", "bills"),
     }
     for item in installed:
         assert item.source == library_source(item.name)
