@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from deploy.books import Tariffs
+from deploy.books import Books, Key, Tariffs
 from deploy.card import NodeRow
+from deploy.market.interface import Market
 from deploy.market.roster import is_sealed, market_in
 from deploy.settlement_checker import Calendar, Network, ServedBlock
 from ledger.codec import decode
 from ledger.errors import GridchainError
 from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header
+from ledger.proofs import TrustRoot, verify_settlement
 from node.client import Client
 
 AT_ONCE = 16
@@ -113,20 +116,93 @@ async def state_roots(clients: Sequence[Client], names: Sequence[str], height: i
     return tuple(rows)
 
 
-async def state_matches(client: Client, wealth: dict[bytes, int], height: int) -> list[str]:
-    """Compare balance + escrow - debt of every account in the token contract's state with the books; what differs."""
+async def state_matches(
+    client: Client, market: Market, books: Books[Any], slots: Sequence[int], height: int
+) -> list[str]:
+    """What the state at a height itself says, against the books and against the laws: accounts and supply, and every
+    settlement entry of `slots`; what differs."""
+    wealth, entries = await _accounts(client, height), await _entries(client, market, books, slots, height)
+    accounts = sorted(set(wealth) | set(books.wealth))
+    both = [(account, wealth.get(account, 0), books.wealth.get(account, 0)) for account in accounts]
+    told = [
+        f"account {account.hex()[:16]}: state holds {state}, receipts give {receipts}"
+        for account, state, receipts in both
+        if state != receipts
+    ]
+    supply = await client.view("token", "supply", height=height)
+    minted = supply["minted"] - supply["burned"] if isinstance(supply, dict) else None
+    if sum(wealth.values()) != minted:
+        told.append(f"the state holds {sum(wealth.values())} tokens of {minted} minted")
+    for slot in slots:
+        lost = sum(market.imbalance(entry) for (of, _), entry in entries.items() if of == slot)
+        if lost:
+            told.append(f"slot {slot}: the entries in the state leave {lost} Wh unexplained")
+    for key, held in books.positions.items():
+        if held.settled and key[0] in slots:
+            found = entries.get(key, {})
+            mine = {"generation_wh": held.generation, "use_wh": held.use, "net": books.nets[key]}
+            wrong = {name: (value, found.get(name)) for name, value in mine.items() if found.get(name) != value}
+            if wrong:
+                told.append(f"slot {key[0]}, meter {key[1].hex()[:8]}: (receipts, state) are {wrong}")
+    return told
+
+
+async def _accounts(client: Client, height: int) -> dict[bytes, int]:
+    """Balance + escrow - debt of every account."""
     held: dict[bytes, int] = {}
     after = b""
     while True:
         rows = await client.view("token", "page", after, 256, height=height)
         if not isinstance(rows, list) or not rows:
-            break
+            return held
         for address, balance, escrow, debt in rows:
             held[address] = balance + escrow - debt
         after = rows[-1][0]
-    accounts = sorted(set(held) | set(wealth))
-    return [
-        f"account {account.hex()[:16]}: state holds {held.get(account, 0)}, receipts give {wealth.get(account, 0)}"
-        for account in accounts
-        if held.get(account, 0) != wealth.get(account, 0)
-    ]
+
+
+async def _entries(
+    client: Client, market: Market, books: Books[Any], slots: Sequence[int], height: int
+) -> dict[Key, dict[str, Any]]:
+    """The settlement entry in the state of each meter that had joined, the last correction if there is one."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def entry(slot: int, meter: bytes) -> dict[str, Any] | None:
+        async with gate:
+            found = await client.view(market.contract, "settlement", slot, meter, height=height)
+            if (slot, meter) in books.revised:
+                fixed = await client.view(market.contract, "corrections_of", slot, meter, height=height)
+                found = fixed[-1] if isinstance(fixed, list) and fixed else found
+        return found if isinstance(found, dict) else None
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            (slot, meter): group.create_task(entry(slot, meter))
+            for slot in slots
+            for meter, joined in books.joined.items()
+            if joined <= slot
+        }
+    return {key: found for key, task in tasks.items() if (found := task.result()) is not None}
+
+
+async def proofs_hold(
+    clients: Sequence[Client], genesis_hash: bytes, books: Books[Any], slots: Sequence[int]
+) -> tuple[int, list[str]]:
+    """Take the proof file of one settlement from each node and check it as anybody could who has only the genesis hash;
+    how many hold, and what is wrong with the others."""
+    good, told = 0, []
+    settled = [key for key, held in sorted(books.positions.items()) if held.settled and key[0] in slots]
+    for number, client in enumerate(clients):
+        if not settled:
+            break
+        slot, meter = settled[number * (len(settled) - 1) // max(1, len(clients) - 1)]
+        try:
+            found = verify_settlement(await client.settlement_proof(slot, meter), TrustRoot(genesis_hash))
+        except GridchainError as error:
+            told.append(f"proof of slot {slot}, meter {meter.hex()[:8]}: {error}")
+            continue
+        place = slot.to_bytes(8, "big") + meter
+        if found.key.endswith(place) and found.value is not None:
+            good += 1
+        else:
+            told.append(f"proof of slot {slot}, meter {meter.hex()[:8]} is about {found.key.hex()}")
+    return good, told

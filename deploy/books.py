@@ -97,6 +97,8 @@ class Books(ABC, Generic[P]):
     """What settlements have moved so far: the meter's account, then the others."""
     nets: dict[Key, int] = field(default_factory=dict)
     """The net that the chain told last."""
+    revised: set[Key] = field(default_factory=set)
+    """Whose settlement was corrected."""
     trades: int = 0
     closed: set[int] = field(default_factory=set)
 
@@ -174,6 +176,7 @@ class Books(ABC, Generic[P]):
         """The position that a correction speaks of, on its new reading."""
         held = self.positions[slot, event["meter"]]
         self.nets[slot, event["meter"]] = event["net"]
+        self.revised.add((slot, event["meter"]))
         held.generation, held.use = event["generation_wh"], event["use_wh"]
         held.estimated = False
         return held

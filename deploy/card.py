@@ -102,6 +102,10 @@ class Run:
     wall_s: float
     latencies_ms: tuple[float, ...]
     incidents: tuple[str, ...] = ()
+    proofs: int = 0
+    """Settlement proofs that hold against the genesis hash alone."""
+    unposted: int = 0
+    """What the grid company posted too late for the first slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class Result:
         """What a reader of the figures must know beside them."""
         late, posted = self.orders.late, self.orders.posted
         told = []
+        if self.run.unposted:
+            told.append(f"{self.run.unposted} postings of the grid company came after the first window had opened")
         if self.missed:
             meter_slots = self.run.members * self.run.slots
             told.append(f"{self.missed} of {meter_slots} meter-slots began before their member joined: not counted")
@@ -241,6 +247,7 @@ def _background(result: Result) -> dict[str, Any]:
         "figures": dict(result.figures),
         "estimated_readings": result.estimated,
         "self_sufficiency_ppm": result.energy.self_sufficiency_ppm,
+        "proofs": run.proofs,
         "blocks": result.blocks,
         "transactions": result.transactions,
         "incidents": list(run.incidents),
@@ -315,6 +322,7 @@ def _lines(result: Result) -> list[tuple[str, str]]:
         *run.market.facts(result.figures, run.day),
         ("tokens", f"{tokens(money.tokens_minted)} minted, {tokens(money.tokens_held)} held"),
         ("forecast", f"{run.forecast} ({result.estimated} readings estimated)"),
+        ("proofs", f"{run.proofs} settlements, one of each node, proven by the genesis hash alone"),
         ("chain", run.chain_id),
         ("engine", f"{run.engine}, {result.blocks} blocks, {result.transactions} transactions"),
         ("first trade", first),

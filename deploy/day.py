@@ -35,6 +35,8 @@ class Played:
     last_height: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     refused: tuple[Refusal, ...] = ()
+    unposted: int = 0
+    """What institutions posted for the first slot when its window had opened already."""
 
 
 class DayRunner:
@@ -66,6 +68,10 @@ class DayRunner:
         self._follower = Follower(
             clients, on_event=self._on_event, on_outcome=self._on_outcome, on_states=self._on_states
         )
+        self._prepared: set[bytes] = set()
+        self._joined = False
+        self._heard: list[EventSeen] = []
+        """What gateways hear when their members are approved: nobody takes orders of strangers."""
         self._applied: dict[bytes, bytes] = {}
         self._approved = 0
         self._failed: dict[str, int] = {}
@@ -83,6 +89,9 @@ class DayRunner:
             if self._guard is not None:
                 workers.append(group.create_task(self._guard()))
             await self._onboard()
+            self._joined = True
+            for event in self._heard:
+                self._tell_gateways(event)
             workers.append(group.create_task(self._post_notices()))
             async with asyncio.TaskGroup() as acts:
                 acts.create_task(self._until_settled())
@@ -104,8 +113,9 @@ class DayRunner:
         day = self._day
         started = time.monotonic()
         self._screen.say(f"{len(day.households)} members apply; bureau and grid company attest; the treasury deposits.")
+        for number, raw in enumerate(self._market.preparations(day)):
+            self._prepared.add(self._outbox.post(raw, number))
         first = [
-            *self._market.preparations(day),
             *applications(self._market, day.street, day.households),
             *deposits(self._market, day),
         ]
@@ -173,7 +183,9 @@ class DayRunner:
     def _on_outcome(self, outcome: Outcome) -> None:
         self._outbox.committed(outcome.id)
         self._played.last_height = max(self._played.last_height, outcome.height or 0)
-        if not outcome.ok:
+        if not outcome.ok and outcome.id in self._prepared:
+            self._played.unposted += 1
+        elif not outcome.ok:
             self._failed[outcome.code] = self._failed.get(outcome.code, 0) + 1
         self._changed.set()
 
@@ -200,8 +212,11 @@ class DayRunner:
         if known is not None:
             known(self, event.data)
         if event.contract == self._market.contract:
-            self._tell_gateways(event)
             self._show(event)
+            if self._joined:
+                self._tell_gateways(event)
+            else:
+                self._heard.append(event)
         self._changed.set()
 
     def _tell_gateways(self, event: EventSeen) -> None:

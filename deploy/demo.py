@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
-from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, state_matches, state_roots
+from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, proofs_hold, state_matches, state_roots
 from deploy.books import Tariffs
 from deploy.card import Orders, Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
@@ -356,7 +356,10 @@ async def judge(
     blocks = await fetch_blocks(clients, names, network, height)
     numbers = range(options.start, options.start + options.slots)
     verdict = check(network, blocks, numbers)
-    problems = [*verdict.problems, *await state_matches(clients[0], verdict.books.wealth, height)]
+    books, market = verdict.books, stage.market
+    proofs, unproven = await proofs_hold(clients, network.genesis_hash, books, numbers)
+    in_state = await state_matches(clients[height % len(clients)], market, books, numbers, height)
+    problems = [*verdict.problems, *in_state, *unproven]
     if len({row.state_root for row in roots}) != 1:
         problems.append(f"the nodes' state roots at height {height} differ")
     run = Run(
@@ -376,6 +379,8 @@ async def judge(
         wall_s=time.monotonic() - started,
         latencies_ms=tuple(played.latencies_ms),
         incidents=incidents,
+        proofs=proofs,
+        unposted=played.unposted,
     )
     return Result(
         run=run,

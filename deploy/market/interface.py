@@ -251,6 +251,10 @@ class Market(ABC):
         """Whether a call is one order: placed or revealed, or a commitment that failed."""
         return contract == self.contract and (entry in self.placing or (failed and entry in self.promising))
 
+    def imbalance(self, entry: Mapping[str, Any]) -> int:
+        """Wh of a settlement in the state that its lines do not explain: 0 over all meters of a slot."""
+        return int(entry["use_wh"] - entry["generation_wh"] - entry["grid_buy_wh"] + entry["grid_sell_wh"])
+
     def residents(self, street: Neighbourhood) -> Neighbourhood:
         """Who takes part, from the people of the data."""
         return street
@@ -280,8 +284,9 @@ class Market(ABC):
         return None
 
     def preparations(self, day: MarketDay) -> list[bytes]:
-        """What institutions post before the first window opens."""
-        return []
+        """What institutions post before the first window opens: the grid company its tariff."""
+        tariff = (day.first_slot, day.tariffs.feed, day.tariffs.retail)
+        return [day.desk.grid_company.call("tariffs", "post", *tariff)]
 
     def after_approval(self, day: MarketDay) -> list[bytes]:
         """What institutions post when all members are approved."""

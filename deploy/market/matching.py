@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from contracts.library_sources import MATCHING, MatchingMode
 from contracts.sealed_orders import matching_order
@@ -117,20 +117,25 @@ class MatchingMarket(Market):
         """Empty books."""
         return MatchingBooks(tariffs, grid, community)
 
+    def imbalance(self, entry: Mapping[str, Any]) -> int:
+        """What is lost between the two devices of an order counts besides."""
+        return super().imbalance(entry) + int(entry["sent_wh"] - entry["received_wh"])
+
     def connection(self, member: Member, number: int, street: Neighbourhood) -> str:
         """The bus of the data where there is a grid: its fees and lines decide."""
         grid = grid_of(street)
         return super().connection(member, number, street) if grid is None else grid.bus(member.bus)
 
     def preparations(self, day: MarketDay) -> list[bytes]:
-        """The grid company posts its lines and fees, the treasury money for rewards."""
+        """The grid company posts its lines and fees besides, the treasury money for rewards."""
         desk = day.desk
         gift = desk.trading_center.call("token", "deposit", desk.community, _REWARDS, "rewards")
         grid = grid_of(day.street)
         if grid is None:
-            return [gift]
+            return [*super().preparations(day), gift]
         fees = (day.first_slot, list(FEES_BY_LEVEL), list(FEE_BOUNDS_M), list(FEES_BY_LENGTH))
         return [
+            *super().preparations(day),
             desk.grid_company.call("routing", "post_grid", *grid.arguments(day.first_slot)),
             desk.grid_company.call("routing", "post_fees", *fees),
             gift,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from contracts.library_sources import WIND, Calendar
 from contracts.sealed_orders import day_ahead_order
@@ -145,6 +145,15 @@ class WindMarket(Market):
     def books(self, tariffs: Tariffs, grid: bytes, community: bytes) -> WindBooks:
         """Empty books."""
         return WindBooks(tariffs, grid, community)
+
+    def imbalance(self, entry: Mapping[str, Any]) -> int:
+        """The grid company stands on the day-ahead and the balancing floor too."""
+        floors = entry["da_bought_wh"] + entry["bl_bought_wh"] - entry["da_sold_wh"] - entry["bl_sold_wh"]
+        return super().imbalance(entry) - int(floors)
+
+    def preparations(self, day: MarketDay) -> list[bytes]:
+        """Nothing: this market keeps the tariff of genesis."""
+        return []
 
     def residents(self, street: Neighbourhood) -> Neighbourhood:
         """The loads of the street and a wind park."""

@@ -13,49 +13,58 @@ from ledger.schema import state_storage
 from node.api.access import ApiNode
 from node.api.problems import Refused
 
-MARKET: Final = "double_auction"
+PERIODS: Final = {"wind": "slot", "community_vpp": "slot", "double_auction": "slot", "matching": "cycle"}
+"""The markets, of which a chain has one that settles its meters, and what each calls a slot."""
 SETTLED: Final = "Settled"
 
 
-def settlement_key(slot: int, meter: bytes) -> bytes:
-    """State key of the entry `double_auction.settlements[slot, meter]` (docs/contracts.md)."""
-    return state_storage(MARKET, "settlements") + slot.to_bytes(8, "big") + meter
+def market_of(node: ApiNode) -> str:
+    """The instance that settles the meters of this chain; a chain without one has no settlements."""
+    return next((contract.name for contract in node.genesis.contracts if contract.name in PERIODS), "double_auction")
+
+
+def settlement_key(market: str, slot: int, meter: bytes) -> bytes:
+    """State key of the entry `settlements[slot, meter]` of a market (docs/contracts.md)."""
+    return state_storage(market, "settlements") + slot.to_bytes(8, "big") + meter
 
 
 def export_settlement(node: ApiNode, slot: int, meter: bytes) -> tuple[int, bytes]:
     """Height that the state claim is of, and the file. Takes a while: not on the loop. Raise `GridchainError`."""
-    key = settlement_key(slot, meter)
+    market = market_of(node)
+    key = settlement_key(market, slot, meter)
     with node.chain.view() as view:
         if view.state.get(key) is None:
-            raise _none(slot, meter)
-        place = find_settled(view.chain, view.height, _settled_from_ms(node, slot), slot, meter)
+            raise _none(market, slot, meter)
+        place = find_settled(view.chain, view.height, _settled_from_ms(node, market, slot), market, slot, meter)
         if place is None:
-            raise _none(slot, meter)
+            raise _none(market, slot, meter)
         return view.height, build_settlement(view, node.genesis.summary, key, place)
 
 
-def find_settled(chain: ChainReader, head: int, from_ms: int, slot: int, meter: bytes) -> tuple[int, int] | None:
+def find_settled(
+    chain: ChainReader, head: int, from_ms: int, market: str, slot: int, meter: bytes
+) -> tuple[int, int] | None:
     """Height and index of the receipt with the event `Settled` of (slot, meter), in blocks of `from_ms` or later."""
     for height in range(_first_at(chain, head, from_ms), head + 1):
         for index, raw in enumerate(chain.receipt_bytes(height) or ()):
             # Most receipts name neither; decoding them all would take a hundred times as long.
-            if meter in raw and SETTLED.encode() in raw and _settles(decode(Receipt, raw), slot, meter):
+            if meter in raw and SETTLED.encode() in raw and _settles(decode(Receipt, raw), market, slot, meter):
                 return height, index
     return None
 
 
-def _settles(receipt: Receipt, slot: int, meter: bytes) -> bool:
+def _settles(receipt: Receipt, market: str, slot: int, meter: bytes) -> bool:
     for event in receipt.events:
-        if (event.contract, event.name) == (MARKET, SETTLED):
+        if (event.contract, event.name) == (market, SETTLED):
             fields = decode_value(event.data)
-            if fields.get("slot") == slot and fields.get("meter") == meter:
+            if fields.get(PERIODS[market]) == slot and fields.get("meter") == meter:
                 return True
     return False
 
 
-def _settled_from_ms(node: ApiNode, slot: int) -> int:
+def _settled_from_ms(node: ApiNode, market: str, slot: int) -> int:
     """Block time before which the slot cannot be settled: its delivery has to end first."""
-    shown = node.query(MARKET, "slot", [slot])
+    shown = node.query(market, PERIODS[market], [slot])
     end_ms = shown.get("end_ms") if isinstance(shown, dict) else None
     return node.executor.clock.block_time(end_ms) if isinstance(end_ms, int) else 0
 
@@ -73,11 +82,11 @@ def _first_at(chain: ChainReader, head: int, time_ms: int) -> int:
     return low
 
 
-def _none(slot: int, meter: bytes) -> Refused:
+def _none(market: str, slot: int, meter: bytes) -> Refused:
     return Refused(
         "no such settlement",
         code="NOT_FOUND",
         expected="a slot that is settled and a meter that was in it",
         found=f"slot {slot}, meter 0x{meter.hex()}",
-        fix="wait until the slot is settled; the view double_auction.slot tells its phase",
+        fix=f"wait until the slot is settled; the view {market}.{PERIODS[market]} tells its phase",
     )

@@ -77,7 +77,7 @@ def test_the_file_proves_what_the_contract_shows(settled):
     root = TrustRoot(load_genesis(settled["genesis"]).hash)
     for name, meter in settled["meters"].items():
         found = verify_settlement(settled["files"][name], root)
-        assert found.key == settlement_key(settled["slot"], meter)
+        assert found.key == settlement_key("double_auction", settled["slot"], meter)
         assert found.value is not None
         names = {event.name for event in found.receipt.events}
         assert "Settled" in names
