@@ -9,12 +9,24 @@ windows; then the followers' answers to the whole list are computed once more fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from contracts.solvers.followers import add_follower, respond
-from contracts.solvers.milp import Programme
-from contracts.solvers.price_problem import ONE, Follower, Plan, Problem, Solution, leader_value
+from contracts.solvers.milp import Programme, SolverError
+from contracts.solvers.price_problem import (
+    ONE,
+    Follower,
+    Plan,
+    Problem,
+    Solution,
+    arguments,
+    leader_value,
+    problem_of,
+    refusals,
+)
+from contracts.values import Value
 
 GAP_PPM = 5_000
 """How far a window's price list may be from its best one."""
@@ -157,6 +169,21 @@ def solve(problem: Problem, levels: Sequence[Sequence[int]], horizon: Horizon | 
         (Solution(tuple(row), respond(problem, row), widest) for row in (prices, middle_prices(problem))),
         key=lambda solution: leader_value(problem, solution.prices, solution.plans),
     )
+
+
+def submission(sheet: Mapping[str, Any], levels: int = 5, horizon: Horizon | None = None) -> list[Value]:
+    """What to do about an open sheet: the view `wind_prices.sheet` in, the arguments of `wind_prices.submit` out. Raise
+    `SolverError` without a solver, without a price list in time, or if the contract would refuse what was found."""
+    problem = problem_of(sheet)
+    found = solve(problem, price_levels(problem, levels), horizon)
+    if refused := refusals(problem, found):
+        raise SolverError(
+            "whole numbers are too coarse for this sheet",
+            expected=f"gaps of at most {problem.tolerance} ppm",
+            found="; ".join(refused),
+            fix="withhold it: without a solution the middle of the balancing prices holds",
+        )
+    return arguments(problem, found)
 
 
 def _priced(problem: Problem, levels: Sequence[Sequence[int]], horizon: Horizon) -> tuple[list[int], float]:

@@ -68,6 +68,12 @@ def _run_hours(side: int) -> Callable[[Inputs, int], Trial]:
     return run
 
 
+def _steps(name: str, values: Sequence[float], colour: int, dashed: bool = False) -> Line:
+    """One value an hour, the last one to the end of the day."""
+    hours = [float(hour) for hour in range(HOURS + 1)]
+    return Line(name, hours, [*values, values[-1]], colour, dashed=dashed, stepped=True)
+
+
 def _draw_hours(title: str, columns: tuple[tuple[str, int], ...]) -> Callable[[Inputs, Sequence[Trial]], Chart]:
     def draw(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
         rows = trials[0].rows
@@ -75,9 +81,8 @@ def _draw_hours(title: str, columns: tuple[tuple[str, int], ...]) -> Callable[[I
         marks: list[Mark] = []
         for colour, (name, at) in enumerate(columns):
             values = [float(row[at] or 0) / 1_000 for row in rows]
-            marks.append(
-                Line(name, hours, values, colour, stepped=True) if len(columns) > 1 else Bars(name, hours, values)
-            )
+            steps = _steps(name, values, colour)
+            marks.append(steps if len(columns) > 1 else Bars(name, hours, values))
         return Chart(title, (Panel(f"first seed: {trials[0].note}", "hour", "kWh", tuple(marks), zero=True),))
 
     return draw
@@ -155,12 +160,11 @@ def run_prices(inputs: Inputs, seed: int) -> Trial:
 def draw_prices(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
     """Prices over the day of the first seed; below, relative to day-ahead, over all."""
     rows = trials[0].rows
-    hours = [float(hour) for hour in range(HOURS)]
-    marks: list[Mark] = [Line("day-ahead", hours, [float(row[1] or 0) / ONE for row in rows], 3, stepped=True)]
+    marks: list[Mark] = [_steps("day-ahead", [float(row[1] or 0) / ONE for row in rows], 3)]
     for at, rep in enumerate(inputs.wholes("reputations_ppm")):
         for side, word in enumerate(("buys", "sells")):
             values = [float(row[2 + 2 * at + side] or 0) / ONE for row in rows]
-            marks.append(Line(f"{word} at {rep / ONE:g}", hours, values, at, dashed=side == 1, stepped=True))
+            marks.append(_steps(f"{word} at {rep / ONE:g}", values, at, dashed=side == 1))
     panel = Panel("first seed", "hour", "currency per kWh", tuple(marks), zero=True)
     names = tuple(trials[0].figures["spread"])
     bars = [fmean(trial.figures["spread"][name] for trial in trials) for name in names]

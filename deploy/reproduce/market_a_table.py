@@ -185,6 +185,7 @@ def _parts(problem: Problem, solution: Solution) -> dict[str, float]:
 def draw_table(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
     """Both percentages of each seed; what the gain consists of."""
     x = [float(at) for at in range(len(trials))]
+    names = tuple(str(inputs.whole("first_seed") + at) for at in range(len(trials)))
     both = [Bars(name, x, [trial.figures["table"][name] for trial in trials], at) for at, name in enumerate(_PUBLISHED)]
     levels = [Level(f"published {name}", value) for name, value in _PUBLISHED.items()]
     parts = tuple(trials[0].figures["gain"])
@@ -193,7 +194,7 @@ def draw_table(inputs: Inputs, trials: Sequence[Trial]) -> Chart:
     return Chart(
         "Real-time trade compared with balancing everything",
         (
-            Panel("by seed", "seed", "%", (*both, *levels), zero=True),
+            Panel("by seed", "seed", "%", (*both, *levels), names, zero=True),
             Panel("the producer's gain, mean of the seeds", "part", "% of revenue", (share,), parts, zero=True),
         ),
     )

@@ -13,9 +13,9 @@ from price_world import MINUTE, PRICES, PriceWorld
 from wind_world import OPERATOR, RETAIL, A, address
 
 from contracts.limits import ExecutionLimits
-from contracts.solvers.bilevel import Horizon, price_levels, solve
+from contracts.solvers.bilevel import Horizon, price_levels, solve, submission
 from contracts.solvers.followers import respond
-from contracts.solvers.milp import installed
+from contracts.solvers.milp import SolverError, installed
 from contracts.solvers.price_problem import Plan, Problem, Solution, arguments, digest, refusals
 from contracts.values import encode_value
 from ledger.objects import MAX_TRANSACTION_BYTES
@@ -138,6 +138,16 @@ def test_followers_who_do_not_answer_as_is_best_for_them_are_no_solution() -> No
     )
     dear = tuple(problem.high[at] if problem.sign(at) > 0 else problem.low[at] for at in problem.slots)
     assert tell(chain, arguments(problem, Solution(dear, idle))) == "GAP_TOO_WIDE"
+
+
+@solved
+def test_what_a_command_needs_is_the_sheet_and_one_function() -> None:
+    chain = PriceWorld(5, 4, 6)
+    chain.sheet()
+    sheet = chain.query(PRICES, "sheet", 0)
+    assert tell(chain, submission(sheet, 4)) == ""
+    with pytest.raises(SolverError, match="too coarse"):
+        submission({**sheet, "tolerance": -1}, 4)
 
 
 def test_a_withheld_solution_leaves_the_middle_of_the_balancing_prices_and_no_money_locked() -> None:
