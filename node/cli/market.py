@@ -11,7 +11,7 @@ import typer
 
 from ledger.errors import ConfigError
 from node.cli.market_bill import bill_sums, bill_table, read_bill
-from node.cli.market_chain import find_market, find_member, market_now, read_orders, read_trades
+from node.cli.market_chain import find_market, find_member, market_now, read_orders, read_trades, tariff_in
 from node.cli.market_export import FORMATS, READERS, as_csv, as_json_text, write_file
 from node.cli.market_kinds import Market, Row, shown
 from node.cli.market_lines import info_lines, order_table, trade_table
@@ -50,7 +50,8 @@ def info(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     async def ask(client: Client, market: Market) -> Row:
         status = await client.status()
         open_periods = await market.open_periods(client)
-        feed, retail = market.tariffs
+        now = market_now(status)
+        feed, retail = await tariff_in(client, (now - market.calendar.slot0_ms) // market.calendar.slot_ms)
         windows = {period: await market.window(client, period) for period in open_periods}
         return {
             "market": market.letter,
@@ -58,7 +59,7 @@ def info(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
             "chain_id": status.chain_id,
             "period": market.period,
             "sealed": market.sealed,
-            "now_ms": market_now(status),
+            "now_ms": now,
             "speed": status.market_clock.speed,
             "feed": feed,
             "retail": retail,
@@ -69,6 +70,7 @@ def info(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
                     "close_ms": window.close_ms,
                     "reveal_ms": window.reveal_ms,
                     "end_ms": window.end_ms,
+                    "tariff": await tariff_in(client, market.slots_of(period).start),
                 }
                 for period, window in windows.items()
             ],

@@ -57,6 +57,13 @@ async def instances(client: Client) -> set[str]:
         after = str(rows[-1]["name"])
 
 
+async def tariff_in(client: Client, slot: int) -> list[int]:
+    """What the grid pays and asks in a slot, micro-currency per kWh."""
+    found = await client.view("tariffs", "prices", max(0, slot))
+    assert isinstance(found, list), "a tariff is a pair"
+    return found
+
+
 def market_now(status: StatusView) -> int:
     """Market time by the node's clock, ms."""
     clock = status.market_clock

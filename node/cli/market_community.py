@@ -22,11 +22,6 @@ class CommunityPlant(Market):
     )  # fmt: skip
     trade_events = ("Traded",)
 
-    @property
-    def tariffs(self) -> tuple[int, int]:
-        """What the grid pays and asks (sbp and ssp)."""
-        return self.parameters["sbp"], self.parameters["ssp"]
-
     async def window(self, client: Client, period: int) -> Window:
         """When quotations and bids are taken and revealed."""
         start, terms = self.calendar.start(period), self.parameters

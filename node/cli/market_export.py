@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ledger.errors import ConfigError
 from node.cli.market_bill import read_bill
-from node.cli.market_chain import Member, history, members, only_slots, read_orders, read_trades
+from node.cli.market_chain import Member, history, members, only_slots, read_orders, read_trades, tariff_in
 from node.cli.market_kinds import Market, Row
 from node.client import Client
 
@@ -64,6 +64,12 @@ async def _readings(client: Client, market: Market, slots: range, who: Member | 
     return _of(only_slots(rows, slots), who)
 
 
+async def _tariffs(client: Client, market: Market, slots: range, who: Member | None) -> list[Row]:
+    """What the grid pays and asks in each slot."""
+    pairs = [(slot, await tariff_in(client, slot)) for slot in slots]
+    return [{"slot": slot, "feed": feed, "retail": retail} for slot, (feed, retail) in pairs]
+
+
 async def _schedule(client: Client, market: Market, slots: range, who: Member | None) -> list[Row]:
     rows: list[Row] = []
     for slot in slots:
@@ -87,6 +93,7 @@ READERS: Final[dict[str, Reader]] = {
     "bills": _bills,
     "readings": _readings,
     "schedule": _schedule,
+    "tariffs": _tariffs,
 }
 
 

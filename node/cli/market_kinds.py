@@ -132,11 +132,6 @@ class Market(ABC):
         """Whether orders are committed to and revealed later."""
         return bool(self.parameters["sealed"])
 
-    @property
-    def tariffs(self) -> tuple[int, int]:
-        """What the grid pays and asks, micro-currency per kWh."""
-        return self.parameters["feed"], self.parameters["retail"]
-
     async def open_periods(self, client: Client) -> list[int]:
         """The periods that take orders at the time of the head, ascending."""
         found = await client.view(self.contract, self.open_view)

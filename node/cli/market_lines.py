@@ -26,7 +26,9 @@ def info_lines(found: Row) -> list[str]:
         closing = f"orders until {show_time(row['close_ms'])}"
         if row["reveal_ms"] is not None:
             closing += f", revealed until {show_time(row['end_ms'])}"
-        lines.append(f"{period} {row[period]} open: {closing}, delivery from {show_time(row['start_ms'])}")
+        paid, asked = (show_money(price) for price in row["tariff"])
+        begin = show_time(row["start_ms"])
+        lines.append(f"{period} {row[period]} open: {closing}, delivery from {begin}, grid {paid} / {asked}")
     return lines if found["open"] else [*lines, f"no {period} takes orders now"]
 
 

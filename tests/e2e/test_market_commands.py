@@ -25,7 +25,7 @@ from deploy.main import app
 from node.cli.output import run_command
 
 PATIENCE_S = 90.0
-EXPORTS = ("orders", "trades", "settlements", "bills", "readings", "schedule")
+EXPORTS = ("orders", "trades", "settlements", "bills", "readings", "schedule", "tariffs")
 
 
 @contextmanager

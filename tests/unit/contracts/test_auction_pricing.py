@@ -88,6 +88,9 @@ def test_trade_reduction_leaves_the_last_pair_out_and_the_difference_to_the_comm
     world.go_slot(SLOT, 2)
     net = {name: world.query(AUCTION, "settlement", SLOT, meter(name))["net"] for name in ("S1", "S3", "B1", "B3")}
     assert net == {"S1": 540_000, "S3": 450_000, "B1": -550_000, "B3": -670_000}
+    bills = {name: world.query("bills", "bill", meter(name), SLOT, SLOT) for name in net}
+    assert {name: bill["amount"] for name, bill in bills.items()} == net
+    assert [(line["kind"], line["price"]) for line in bills["B1"]["lines"]] == [("trade_bought", 550_000)]
     (total,) = world.events("SlotSettled")
     assert (total["members_net"] + total["grid_net"], total["surplus"]) == (-20_000, 20_000)
     assert world.accounts()[address("community")] == (20_000, 0, 0)
