@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 import os
 import secrets
 import signal
@@ -12,41 +11,25 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import naive_market
 import pytest
+from demo_runs import TARIFFS, altering_one_stored_receipt_is_noticed, blocks_kept, demo
 
 from contracts.values import decode_value
-from deploy.audit import SlotTimes, calendar_of
-from deploy.books import Tariffs
 from deploy.generator import ask_price, bid_price
 from deploy.layout import NetworkLayout
-from deploy.market.roster import market_in
 from deploy.neighbourhood import Side, load
-from deploy.settlement_checker import Network, ServedBlock, check
-from ledger.chain import ChainStore
+from deploy.settlement_checker import ServedBlock
 from ledger.codec import decode
-from ledger.genesis import load_genesis
-from ledger.objects import Header, Receipt
-from ledger.schema import DB_RECEIPTS, db_height
-from ledger.store import Batch, open_store
+from ledger.objects import Receipt
 from node.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
-TARIFFS = Tariffs(feed=450_000, retail=670_000)
-
-
-def demo(*arguments: str, timeout: float = 110) -> tuple[int, dict, str]:
-    """Run the demo without a screen; exit code, its JSON document, what it said meanwhile."""
-    command = [sys.executable, "-m", "deploy.main", "demo", "--headless", "--json", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
-    lines = done.stdout.strip().splitlines()
-    assert lines, done.stderr
-    return done.returncode, json.loads(lines[-1]), done.stderr
 
 
 def left_over(mark: str) -> list[str]:
@@ -81,29 +64,8 @@ def test_eight_slots_at_noon_with_a_killed_validator(tmp_path):
     assert "killed (SIGKILL)" in told
     assert "is back at height" in told
     assert left_over(str(tmp_path)) == []
+    the_market_is_the_naive_one(tmp_path / "kept", blocks_kept(tmp_path / "kept", document), document)
     altering_one_stored_receipt_is_noticed(tmp_path / "kept", document)
-
-
-def altering_one_stored_receipt_is_noticed(directory: Path, document: dict) -> None:
-    """Read the stores that the run left: whole they are conserved, with one stored receipt changed they are not."""
-    slots = range(document["first_slot"], document["first_slot"] + document["slots"])
-    top = document["nodes"][0]["height"]
-    network, blocks = stored(directory, top)
-    whole = check(network, blocks, slots)
-    assert whole.problems == []
-    assert whole.books.trades == document["trades"]
-    assert whole.books.held() == document["money_micro"]["tokens_held"]
-    the_market_is_the_naive_one(directory, blocks, document)
-    height = next(block.height for block in blocks if any(b"SlotSettled" in raw for raw in block.receipts))
-    for node in NetworkLayout.load(directory).nodes:
-        with closing(open_store(node.home / "data")) as store:
-            key, chunk = next(row for row in store.scan(db_height(DB_RECEIPTS, height)) if b"SlotSettled" in row[1])
-            batch = Batch()
-            batch.put(key, chunk.replace(b"SlotSettled", b"SlotSettleD", 1))
-            store.write(batch, sync=True)
-    network, altered = stored(directory, top)
-    problems = check(network, altered, slots).problems
-    assert any(f"receipts root of height {height}" in problem for problem in problems)
 
 
 def the_market_is_the_naive_one(directory: Path, blocks: list[ServedBlock], document: dict) -> None:
@@ -147,43 +109,6 @@ def the_market_is_the_naive_one(directory: Path, blocks: list[ServedBlock], docu
         "imported": energy["grid_import"],
         "exported": energy["grid_export"],
     }
-
-
-def stored(directory: Path, top: int) -> tuple[Network, list[ServedBlock]]:
-    """The network's constants and blocks 1 to `top`, each from the store of a node that did not propose it."""
-    layout = NetworkLayout.load(directory)
-    genesis = load_genesis(layout.nodes[0].home / "genesis.json")
-    names = {validator.public_key: validator.name for validator in genesis.validators}
-    blocks: list[ServedBlock] = []
-    with ExitStack() as stack:
-        stores = [stack.enter_context(closing(open_store(node.home / "data"))) for node in layout.nodes[:2]]
-        chains = [ChainStore.open(store) for store in stores]
-        for height in range(1, top + 1):
-            which = height % 2
-            if names[decode(Header, chains[which].header_bytes(height)).proposer] == layout.nodes[which].name:
-                which = 1 - which
-            chain = chains[which]
-            finality = chain.finality(chain.final_by(height))
-            blocks.append(
-                ServedBlock(
-                    height,
-                    chain.header_bytes(height),
-                    chain.body_bytes(height),
-                    tuple(chain.receipt_bytes(height)),
-                    chain.final_by(height),
-                    finality.certificate,
-                    tuple(finality.closing),
-                    layout.nodes[which].name,
-                )
-            )
-        block_0 = chains[0].header_bytes(0)
-    grid, community = (bytes.fromhex(layout.account(name).address[2:]) for name in ("grid_company", "community"))
-    calendar = calendar_of(genesis, SlotTimes(1_465_862_400_000, 900_000))
-    committee = genesis.validator_set
-    market = market_in(genesis)
-    return Network(
-        genesis.chain_id, genesis.hash, block_0, committee, TARIFFS, calendar, grid, names, market, community
-    ), blocks
 
 
 def test_a_day_without_sun_on_one_node_beside_busy_ports():

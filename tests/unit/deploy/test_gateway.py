@@ -164,4 +164,4 @@ def test_in_market_d_members_are_connected_where_the_grid_says():
     alone = replace(STREET, folder=None)
     assert calls(applications(market, alone, HOUSES))[3][3][5] == "connection 3"
     entries = [entry for _, _, entry, _ in calls(market.preparations(day_of(sealed=True)))]
-    assert entries == ["post_grid", "post_fees", "deposit"]
+    assert entries == ["post", "post_grid", "post_fees", "deposit"]
