@@ -38,6 +38,7 @@ class Metrics:
         self.blocks = self._counter("blocks", "Blocks committed")
         self.transactions = self._counter("transactions", "Transactions committed")
         self.scheduled = self._counter("scheduled_calls", "Scheduled calls committed")
+        self.internal = self._counter("contract_internal", "Calls that failed with Internal: a fault of the runtime")
         self.equivocations = self._counter("equivocations", "Double votes of others that were proved")
         self.evicted_events = self._counter("inbox_dropped", "Peer messages dropped because the inbox was full")
         self.verifications = self._counter("verifications", "Transaction signatures checked")

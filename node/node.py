@@ -259,6 +259,12 @@ class Node:
             metrics.blocks.inc()
             metrics.transactions.inc(len(candidate.transactions))
             metrics.scheduled.inc(len(candidate.receipts) - len(candidate.transactions))
+            for receipt in candidate.receipts:
+                if receipt.code == "Internal":
+                    # every node that runs this release has the same receipt: the chain goes on, and somebody must know
+                    metrics.internal.inc()
+                    where = {"contract": receipt.contract, "entry": receipt.entry, "line": receipt.line}
+                    self._parts.log.error("a fault of the contract runtime", height=block.header.height, **where)
             metrics.block_transactions.observe(len(candidate.transactions))
             metrics.block_bytes.observe(len(block.body_bytes))
             ids = tuple([transaction.id for transaction in candidate.transactions])

@@ -117,6 +117,19 @@ async def test_health_and_metrics(web):
         assert b"gridchain_height" in await response.read()
 
 
+async def test_a_fault_of_the_runtime_is_counted_and_the_chain_goes_on(solo, web, monkeypatch):
+    async with Client.open(solo.url) as client:
+        await fund(client, solo)
+        account = client.account(solo.key("alice"))
+        with monkeypatch.context() as broken:
+            broken.setattr("contracts.outcome.code_of", lambda error: "Internal")
+            outcome = await account.call("token", "transfer", [solo.key("bob").address, 2**60])
+        assert (outcome.ok, outcome.code) == (False, "Internal")
+        assert (await account.call("token", "transfer", [solo.key("bob").address, 5])).ok
+    async with web.get("/metrics") as response:
+        assert b"gridchain_contract_internal_total 1.0" in await response.read()
+
+
 async def test_openapi_lists_every_route_and_resolves(web):
     async with web.get("/v1/openapi.json") as response:
         document = json.loads(await response.read())
