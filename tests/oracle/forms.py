@@ -21,7 +21,7 @@ class Signatures(Phrases):
         roll = self.chance.random()
         by_place = self.chance.randint(0, len(names)) if roll < 0.2 else 0
         by_name = self.chance.randint(by_place, len(names)) if 0.1 < roll < 0.3 else len(names)
-        rest = self.fresh("p") if 0.3 < roll < 0.45 else ""
+        rest = self.fresh("rest") if 0.3 < roll < 0.45 else ""
         text, forms = [], []
         for index, name in enumerate(names):
             if index == by_place > 0:

@@ -12,6 +12,7 @@ EDGES = (
 )  # fmt: skip
 CONSTANTS = "".join(f"K{index} = {value}\n" for index, value in enumerate(EDGES)) + (
     'WORDS = ["ab", "", "b,c"]\nTABLE = {"x": 1, "y": 22, "a": -3}\nPAIR = (4, -9)\nDEEP = [[1, 2], [3], []]\n'
+    'MARKS = {1, 2, 17, 2**60}\nSPOTS = {(1, "a"): 2, (0, ""): 3}\n'
 )
 TYPES = ("int", "bool", "str", "bytes", "t2", "li", "ls", "lt", "ll", "di", "ds", "dt", "si", "ss", "none")
 ITEM = {"li": "int", "ls": "str", "lt": "t2", "ll": "li", "t2": "int"}
@@ -86,7 +87,7 @@ class Phrases:
             called = self.call(kind, depth)
             if called:
                 return called
-        if depth > 0 and self.chance.random() < 0.06:
+        if depth > 0 and self.chance.random() < 0.12:
             found = self.idiom(kind, depth)
             if found:
                 return found

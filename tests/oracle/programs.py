@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from oracle.holders import Holders
 from oracle.phrases import CONSTANTS, EDGES, ITEM, TYPES, WORDS
+from oracle.reshaping import CODES, TAB, Reshaping
 
 SIMPLE = ("int", "int", "int", "str", "li", "li", "ds", "bool", "t2", "ls", "lt", "si", "di", "ll", "dt", "ss", "bytes")
 ANNOTATION = {
@@ -15,11 +15,9 @@ ANNOTATION = {
     "lt": "list", "ll": "list[list[int]]", "di": "dict", "ds": "dict[str, int]", "dt": "dict", "si": "set", "ss": "set",
     "none": "None", "rec": "Item",
 }  # fmt: skip
-CODES = ("Overflow", "DivByZero", "KeyMissing", "IndexRange", "TypeMismatch", "BadValue", "Assertion", "Revert", "FULL")
-TAB = "    "
 
 
-class Statements(Holders):
+class Statements(Reshaping):
     """Writes bodies. `fixed`: variables that a nested function captured and nobody may bind again."""
 
     def __init__(self, seed: int) -> None:
@@ -101,6 +99,8 @@ class Statements(Holders):
 
     def change(self) -> list[str]:
         """Augmented assignments and methods that change a container."""
+        if self.chance.random() < 0.15:
+            return self.reshape().split("; ")
         of, owner = self.of, self.owner
         options: list[Callable[[], str]] = [
             lambda: f"{self.bound('int')} {self.pick('//', '%')}= {self.divisor(1)}",
@@ -213,6 +213,8 @@ class Statements(Holders):
         elif roll < 0.7:
             other = self.fresh("i")
             head, found = f"for {name}, {other} in {self.of('ds', 1)}.items():", {name: "str", other: "int"}
+        elif roll < 0.76:
+            head, found = self.star_loop()
         else:
             holder = self.pick("li", "ls", "ll", "str", "ds", "di", "bytes", "t2")
             kind = {**ITEM, "str": "str", "ds": "str", "di": "int", "bytes": "int"}[holder]
@@ -282,6 +284,10 @@ class Statements(Holders):
 
     def nested(self, depth: int) -> list[str]:
         """A nested function over what it captures; the captured variables are never bound again."""
+        known = self.some("int") if depth == 3 else None
+        if known and self.chance.random() < 0.5:
+            self.fixed.add(known)
+            return self.siblings(known)
         captured = {
             kind: [name for name in self.chance.sample(names, min(len(names), 1)) if name[0] != "c"]
             for kind, names in self.names.items()
