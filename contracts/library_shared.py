@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from contracts.values import Value
 
-SHARED = ("routing", "tariffs", "bilateral", "bills", "vouchers", "disputes")
+SHARED = ("routing", "tariffs", "bilateral", "bills", "vehicles", "vouchers", "disputes")
 """Instances of every chain with a market, beside registry, token, metering and the market itself."""
 FIXED_TARIFFS = ("wind",)
-"""Markets that keep the prices of genesis (ADR 0130)."""
-TRADING = ("bilateral", "disputes")
+"""Markets that keep the prices of genesis (ADR 0160)."""
+TRADING = ("bilateral", "disputes", "vehicles")
 """Those of them that lock and release money as markets do."""
 
 _DISPUTE_SLOTS = 8
@@ -22,13 +22,14 @@ def shared_arguments(
 ) -> list[tuple[str, list[Value], tuple[str, ...]]]:
     """(name, arguments of `@init`, callees) of each of `SHARED`. `institutions`: energy bureau, grid company; `slots`:
     slot_ms, slot0_ms, first and last slot; `gates`, in slots: open before delivery, grace and late after it; `prices`:
-    feed, retail, highest price, margin of rated power (ppm)."""
+    feed, retail, highest price, margin of rated power (ppm), price of the dearest balancing energy."""
     bureau, grid = institutions
     return [
         ("routing", [grid, *slots[:2], gates[0], [market, "bilateral"]], ()),
         ("tariffs", [grid, [*slots[:3], gates[0]], prices[:3], market in FIXED_TARIFFS], ()),
-        ("bilateral", [bureau, [*slots, *gates], prices[1:]], ("registry", "token", "metering", "routing")),
-        ("bills", [market], ("registry", "metering", "routing", "tariffs", "bilateral", market)),
+        ("bilateral", [bureau, [*slots, *gates], prices[1:4]], ("registry", "token", "metering", "routing")),
+        ("bills", [market], ("registry", "metering", "routing", "tariffs", "bilateral", "vehicles", market)),
+        ("vehicles", [grid, *slots[:2], gates[2], prices[4]], ("registry", "token")),
         ("vouchers", [], ("registry", "bills")),
         (
             "disputes",

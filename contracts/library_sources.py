@@ -41,6 +41,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "vouchers": ("vouchers.py",),
     "tariffs": ("tariffs.py",),
     "disputes": ("disputes.py",),
+    "vehicles": ("vehicles.py",),
     "wind_rules": ("wind_rules.py", "wind_day.py"),
     "wind_prices": ("wind_prices.py",),
     "wind": (
@@ -274,7 +275,10 @@ def _asked_by(market: str) -> list[Installation]:
 def _shared(parameters: LibraryParameters, market: str, slots: list[Value]) -> list[Installation]:
     who, when, tariffs = parameters.institutions, parameters.calendar, parameters.tariffs
     gates = (when.open_slots, when.grace_slots, when.late_slots)
-    prices: list[Value] = [tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm]
+    dearest = tariffs.retail
+    if isinstance(parameters.mode, WindMode):
+        dearest = tariffs.retail * (ONE + parameters.mode.s0 + parameters.mode.kb) // ONE
+    prices: list[Value] = [tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm, dearest]
     found = shared_arguments(market, (who.energy_bureau, who.grid_company), slots, gates, prices)
     return [_installation(*item) for item in found]
 
@@ -322,7 +326,7 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
                 [*ahead, when.t2_slots, *late, mode.periods], [tariffs.feed, tariffs.retail, *bounds], mode.terms(),
                 mode.choices(), mode.sealed,
             ]  # fmt: skip
-            return _installation(WIND, arguments, ("registry", "token", "metering", "wind_rules"))
+            return _installation(WIND, arguments, ("registry", "token", "metering", "wind_rules", "vehicles"))
 
 
 def _matching(parameters: LibraryParameters, mode: MatchingMode, calendar: list[Value]) -> Installation:

@@ -170,8 +170,8 @@ def source_of(row: dict, meter: Address, sources: dict) -> str:
 @view
 def bill_lines(slot: u64, meter: Address) -> list:
     """The lines of a meter in a slot: {slot, kind, counterparty, wh, price, amount, source, estimated, corrected (revision, 0
-    none), published_price}; empty until it is settled. Kinds: trade, pool, netting, bilateral, day_ahead, balancing and grid,
-    each `_sold` or `_bought`; subsidy, penalty, fees, shortfall, grid_fee, reward."""
+    none), published_price}; empty until it is settled. Kinds: trade, pool, netting, bilateral, day_ahead, balancing, departure and
+    grid, each `_sold` or `_bought`; subsidy, penalty, fees, shortfall, grid_fee, reward."""
     return bill_of(slot, meter, {})[0]
 
 
@@ -189,6 +189,11 @@ def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
         net = entry["generation_wh"] - entry["use_wh"] + agreed[0] - agreed[1]
         generation = max(0, net)
         use = max(0, -net)
+    left = view_call("vehicles", "departure", slot, meter)
+    if left is not None and left[1] > 0:
+        row = line(slot, "departure_bought", None, left[0], unit_price(left[1], left[0]), -left[1])
+        row["estimated"] = left[2]
+        shown.append(row)
     for row in shown:
         row["source"] = source_of(row, meter, sources)
     return (shown, use, generation, entry)

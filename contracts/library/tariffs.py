@@ -2,7 +2,7 @@
 has opened, so that nobody has ordered under another one. Before the first posting the prices of genesis hold.
 
 Markets B, C and D take the tariff of a slot when they open it, and settle and correct that slot by it for ever. Market A, which
-opens whole days and derives its floors' bounds from the retail price, keeps the prices of genesis (ADR 0130).
+opens whole days and derives its floors' bounds from the retail price, keeps the prices of genesis (ADR 0160).
 """
 
 MAX_VERSIONS = 1024

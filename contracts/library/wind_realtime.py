@@ -60,7 +60,7 @@ def reserve(slot: int, up: int, down: int, charge: int, discharge: int, soc: int
     if rules.options.capped:
         require(up <= desk.cap_wh and down <= desk.cap_wh, "ABOVE_RATING")
         if desk.stores:
-            require(up <= soc, "ABOVE_RESERVE")
+            view_call("vehicles", "reserve", slot, desk.meter, up, down, soc)
             holding = holdings.get(desk.meter)
             if holding is not None and holding.day == day_of(rules, slot):
                 require(up <= holding.up and down <= holding.down and soc <= holding.soc, "ABOVE_RESERVE")

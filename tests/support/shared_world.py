@@ -105,6 +105,7 @@ def trade_wind(world: MarketWorld, sales: dict[str, int], purchases: dict[str, i
     """The producer sells half of what it offers the day before and announces less; prosumers give reserves."""
     hours = 4
     world.go_slot(SLOT, -4)
+    world.done(meter("dora"), "vehicles", "plug", SLOT, SLOT, 500, 0)
     for name in sales:
         if name == "anna":
             world.done(address(name), "wind", "offer_day", SLOT // hours, [sales[name]] * hours, [0] * hours)

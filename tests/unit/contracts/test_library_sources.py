@@ -14,7 +14,7 @@ from contracts.library_sources import Installation, LibraryParameters, library_c
 from contracts.values import decode_value
 from ledger.errors import GenesisError
 
-SHARED = ["routing", "tariffs", "bilateral", "bills", "vouchers", "disputes"]
+SHARED = ["routing", "tariffs", "bilateral", "bills", "vehicles", "vouchers", "disputes"]
 NAMES = ["registry", "token", "metering", "double_auction", *SHARED]
 
 
@@ -29,7 +29,8 @@ def test_every_contract_is_installed_with_its_callees() -> None:
         "routing": (),
         "tariffs": (),
         "bilateral": ("registry", "token", "metering", "routing"),
-        "bills": ("registry", "metering", "routing", "tariffs", "bilateral", "double_auction"),
+        "bills": ("registry", "metering", "routing", "tariffs", "bilateral", "vehicles", "double_auction"),
+        "vehicles": ("registry", "token"),
         "vouchers": ("registry", "bills"),
         "disputes": ("registry", "token", "metering", "tariffs", "bills"),
     }
