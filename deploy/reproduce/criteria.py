@@ -28,6 +28,8 @@ from node.lifeline import child_environment
 _ROOT: Final = Path(deploy.__file__).resolve().parents[1]
 _SECONDS: Final = 600
 _START: Final = "import sys, pytest; from node.lifeline import die_with; "
+_QUIET: Final = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+"""The line above imports a package that holds a pytest plugin before pytest looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,24 @@ def _results(tests: Sequence[str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="gridchain-criteria-") as folder:
         report = Path(folder) / "report.xml"
         start = f"{_START}die_with({os.getpid()}); sys.exit(pytest.main(sys.argv[1:]))"
-        words = [sys.executable, "-c", start, "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/run"]
-        subprocess.run(
+        words = [sys.executable, "-c", start, "-W", _QUIET, "-p", "no:cacheprovider", f"--basetemp={folder}/run"]
+        ran = subprocess.run(
             [*words, f"--junitxml={report}", *tests],
             cwd=_ROOT,
             env=child_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             timeout=_SECONDS,
             check=False,
         )
-        cases = ElementTree.parse(report).iter("testcase") if report.is_file() else ()
-        return _worst(cases)
+        if not report.is_file():
+            raise CannotRun(
+                "the tests did not run",
+                expected="a report of pytest",
+                found=(ran.stderr or ran.stdout).strip()[-300:],
+                fix="run them with make test",
+            )
+        return _worst(ElementTree.parse(report).iter("testcase"))
 
 
 def _worst(cases: Iterable[ElementTree.Element]) -> dict[str, str]:
