@@ -314,7 +314,10 @@ def _lines(result: Result) -> list[tuple[str, str]]:
             f"{change(money.buyers_cost, money.buyers_cost_grid_only)})",
         ),
         ("self-sufficiency", f"{share // 10_000}.{share // 1000 % 10} % of {kwh(energy.consumption)} used"),
-        ("traded", f"{kwh(energy.traded)} in {result.trades} trades from {result.orders.accepted} orders"),
+        (
+            "traded",
+            f"{kwh(energy.traded)} {run.market.dealt.format(result.trades)} from {result.orders.accepted} orders",
+        ),
         (
             "grid",
             f"{kwh(energy.grid_import)} bought, {kwh(energy.grid_export)} sold; generation {kwh(energy.generation)}",

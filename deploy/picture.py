@@ -1,6 +1,7 @@
 """Make the README's pictures from a real run: `python -m deploy.picture docs/images`.
 
-Writes `demo-live.svg`, the live page shortly after the killed validator is back, and `demo.svg`, the result card.
+Writes `demo-live.svg`, the live page shortly after the killed validator is back, and `demo.svg`, the result card. With
+the letter of another market behind the folder the names end in it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rich.console import Console, RenderableType
 
 from deploy.card import render
 from deploy.demo import DemoOptions, play
+from deploy.market.roster import DEFAULT
 from deploy.screen import Screen, page
 from node.cli.output import run_async
 
@@ -45,15 +47,15 @@ def drawing(shown: RenderableType, title: str) -> str:
     return re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)
 
 
-def main(folder: Path) -> None:
-    """Run the demo and write both pictures into `folder`."""
-    camera = Camera(Console(stderr=True))
-    result = run_async(play(DemoOptions(), camera))
+def main(folder: Path, market: str = DEFAULT) -> None:
+    """Run the demo of a market and write both pictures into `folder`."""
+    camera, end = Camera(Console(stderr=True)), "" if market == DEFAULT else f"-{market}"
+    result = run_async(play(DemoOptions(market=market), camera))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "demo.svg").write_text(drawing(render(result), "gridchain demo"), encoding="utf-8")
+    (folder / f"demo{end}.svg").write_text(drawing(render(result), "gridchain demo"), encoding="utf-8")
     if camera.taken is not None:
-        (folder / "demo-live.svg").write_text(camera.taken, encoding="utf-8")
+        (folder / f"demo-live{end}.svg").write_text(camera.taken, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:3])

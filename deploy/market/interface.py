@@ -214,6 +214,8 @@ class Market(ABC):
     signals: ClassVar[Signals]
     columns: ClassVar[tuple[str, ...]]
     """Headings of the trades on the screen."""
+    dealt: ClassVar[str] = "in {} trades"
+    """What the card says of the number of trades."""
     placing: ClassVar[frozenset[str]]
     """Entries whose call is an order, in plain and in sealed mode."""
     promising: ClassVar[frozenset[str]]

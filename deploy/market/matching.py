@@ -99,6 +99,7 @@ class MatchingMarket(Market):
     columns = ("slot", "lines", "provider", "user", "energy", "price")
     placing: ClassVar[frozenset[str]] = frozenset({"offer", "request", "reveal"})
     promising: ClassVar[frozenset[str]] = frozenset({"commit"})
+    dealt = "in {} electronic orders"
     match_at_t2 = True
 
     def mode(self, *, sealed: bool, slots: int) -> MatchingMode:

@@ -125,6 +125,7 @@ class WindMarket(Market):
     columns = ("slot", "park is", "park", "neighbour", "energy", "price")
     placing: ClassVar[frozenset[str]] = frozenset({"offer_day", "bid_day", "reveal_day", "reserve"})
     promising: ClassVar[frozenset[str]] = frozenset({"commit_day"})
+    dealt = "day ahead and in {} matches with storages"
     cover = 4
     slowest_slot_ms = 900
     """A reserve has one slot from match to gate."""
