@@ -196,6 +196,9 @@ def repl(
     ] = False,
     keys: Annotated[list[Path] | None, typer.Option("--key", help="Key file that signs; may be repeated.")] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for a receipt.")] = 30.0,
+    fork: Annotated[
+        Path | None, typer.Option("--fork", help="Begin with the state of a real chain: a file of `db export`.")
+    ] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
@@ -208,7 +211,7 @@ def repl(
         signers = {path.stem: signer_of(path, None, None) for path in keys or []}
         code = run_async(network_session(output, url, signers, file, timeout))
     else:
-        code = session(output, source_file(Path(file)) if file else None, json_arguments(args))
+        code = session(output, source_file(Path(file)) if file else None, json_arguments(args), fork)
     if code:
         raise typer.Exit(code)
 

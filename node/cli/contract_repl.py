@@ -18,9 +18,15 @@ from node.contract_testing.console import Answer, Console, Quit
 GREETING = ".help lists what there is, .quit ends it"
 
 
-def session(output: Output, file: Path | None, arguments: list[Any]) -> int:
-    """Deploy a file, then read lines to the end. Raise `GridchainError` if the file cannot be deployed."""
-    console = Console(Path.cwd())
+def session(output: Output, file: Path | None, arguments: list[Any], fork: Path | None = None) -> int:
+    """Deploy a file, on a chain of its own or on the exported state of one, then read lines to the end. Raise
+    `GridchainError` if the file cannot be deployed, or `fork` is no export."""
+    ground = None
+    if fork is not None:
+        from node.contract_testing.fork import exported_ground
+
+        ground = exported_ground(fork)
+    console = Console(Path.cwd(), ground)
     if file is not None:
         read_admitted(file)
         values = [from_json(argument) for argument in arguments]

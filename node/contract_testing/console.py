@@ -24,6 +24,7 @@ from ledger.errors import DecodeError, GridchainError
 from node.contract_testing.chain import ContractChain, Snapshot
 from node.contract_testing.explain import changes, stored
 from node.contract_testing.gas_book import GasBook
+from node.contract_testing.ground import Ground
 from node.contract_testing.handles import Accounts, Deployer, Instance, signature
 from node.contract_testing.sent import Sent
 
@@ -58,11 +59,11 @@ def no_line(text: str, expected: str, found: object = None) -> DecodeError:
 
 
 class Console:
-    """One session on a chain of its own. `current` is the instance whose entries need no prefix."""
+    """One session on a chain of its own, begun on `ground`. `current` is the instance whose entries need no prefix."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ground: Ground | None = None) -> None:
         self.book = GasBook()
-        self.chain = ContractChain(self.book)
+        self.chain = ContractChain(self.book, ground)
         self.accounts = Accounts(self.chain)
         self.deployer = Deployer(self.chain, folder, self.accounts.deployer)
         self.sender = "deployer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib.util
 import json
@@ -17,9 +18,11 @@ import pytest
 from solo_world import found_solo, open_solo
 
 from contracts.artifacts import make_artifact
+from contracts.client_parts import class_name
 from contracts.client_python import python_client
 from contracts.client_typescript import typescript_client
 from contracts.compile import compile_source
+from contracts.library_sources import library_source
 from deploy.main import app
 from ledger.errors import GridchainError
 from node.cli.output import run_command
@@ -177,6 +180,19 @@ async def used(made: Any, client: Client, solo: Any) -> None:
         assert isinstance(seen, EventSeen)
         assert made.event_of(seen) == made.SoldEvent(a=5, who=alice.address, box=[offer])
         break
+
+
+@pytest.mark.parametrize("name", ["governance", "registry", "double_auction"])
+def test_clients_of_the_library_are_programs(name: str) -> None:
+    program = compile_source(library_source(name))
+    text = python_client(program, name)
+    tree = ast.parse(text)
+    made = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name(name))
+    methods = {node.name for node in made.body if isinstance(node, ast.AsyncFunctionDef)}
+    wanted = {f.name for f in program.contract.functions.values() if f.role in ("export", "view") and not f.scheduled}
+    assert wanted <= methods
+    compile(text, name, "exec")
+    assert {f"  async {entry}(" in typescript_client(program, name) for entry in wanted} == {True}
 
 
 def test_answers_of_another_contract_are_refused(tmp_path: Path) -> None:

@@ -148,6 +148,14 @@ def test_tests_of_contracts_run_on_a_fork(file, exported, tmp_path, monkeypatch,
     assert json.loads(capfd.readouterr().out)["error"]["code"] == "NO_FILE"
 
 
+def test_the_console_begins_on_a_fork(file, exported, monkeypatch, capsys) -> None:
+    address = "0x" + exported.alice.address.hex()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"token.account('{address}')\n"))
+    assert command(monkeypatch, "contract", "repl", "--fork", file, "--json") == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert found[-1]["value"]["balance"] == exported.answers["account"]["balance"], found
+
+
 def test_an_export_needs_a_chain_and_a_place(exported, tmp_path, monkeypatch, capsys) -> None:
     home = exported.layout.nodes[0].home
     for words, code in (
