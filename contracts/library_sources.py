@@ -292,7 +292,7 @@ def _prices_of(parameters: LibraryParameters, slots: list[Value]) -> list[Instal
     gate = when.t2_slots * when.slot_ms
     freeze = gate + (when.t1_slots - when.t2_slots) * when.slot_ms // 2
     arguments: list[Value] = [
-        who.trading_center, [*slots, mode.window, gate, freeze], [tariffs.feed, tariffs.retail, tariffs.max_price],
+        who.trading_center, [*slots, mode.horizon(), gate, freeze], [tariffs.feed, tariffs.retail, tariffs.max_price],
         mode.tolerance,
     ]  # fmt: skip
     return [_installation("wind_prices", arguments, ("registry", "metering", WIND))]

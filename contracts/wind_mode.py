@@ -18,7 +18,7 @@ class WindMode:
     """The defaults are those of a node, but sealed day-ahead orders are the caller's choice. A day has `periods` slots;
     the gate of a day is T1 before its first slot, that of each slot T2. Weights, spreads, slopes and reputations are
     ppm; `reference` is the reference volume of the first day in Wh; `tolerance` is how far the objectives of a follower
-    may be apart in a solution of the bilevel problem (ppm)."""
+    may be apart in a solution of the bilevel problem (ppm), `window` the most slots of one such problem."""
 
     sealed: bool
     periods: int = 24
@@ -32,6 +32,7 @@ class WindMode:
     efficiency: int = 900_000
     reference: int = 100_000
     tolerance: int = 1_000
+    window: int = 24
     da_clearing: bool = True
     netting: bool = True
     removal: bool = True
@@ -43,10 +44,9 @@ class WindMode:
     one_sided: bool = False
     self_trade: bool = False
 
-    @property
-    def window(self) -> int:
-        """Slots of one bilevel problem: the longest part of a day of at most 24."""
-        return max(part for part in range(1, _MAX_WINDOW + 1) if self.periods % part == 0)
+    def horizon(self) -> int:
+        """Slots of one bilevel problem: the longest part of a day that is no longer than `window`."""
+        return max(part for part in range(1, self.window + 1) if self.periods % part == 0)
 
     def terms(self) -> list[Value]:
         """Numbers, in the order of the contract's `options_from`."""
@@ -68,6 +68,7 @@ class WindMode:
         _require(all(0 <= value <= _ONE for value in ratios), "a weight above one", "0 .. 1,000,000 ppm", ratios)
         terms = (self.s0, self.kb, self.ks, self.r_min, self.first_reputation, self.reference)
         _require(all(0 <= value < 2**40 for value in terms), "a term out of range", "0 .. 2^40 - 1", terms)
+        _require(1 <= self.window <= _MAX_WINDOW, "slots of a bilevel problem", f"1 .. {_MAX_WINDOW}", self.window)
         _require(0 <= self.tolerance <= _ONE, "a tolerance above one", "0 .. 1,000,000 ppm", self.tolerance)
         _require(1 <= self.periods <= _MAX_PERIODS, "slots of a day", f"1 .. {_MAX_PERIODS}", self.periods)
 

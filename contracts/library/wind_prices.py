@@ -1,7 +1,7 @@
 """Peer-to-peer prices of market A by the bilevel problem (rule 2.6): solved anywhere, checked here in integers.
 
-The slots of a window (at most a day) are one problem, the *sheet*, frozen once from what `wind`, `metering` and the owners
-of storages say on the chain. A solution names a price for each slot, how each follower (a prosumer with a declared storage)
+The slots from one to the end of its window (at most a day) are one problem, the *sheet*, frozen once from what `wind`,
+`metering` and the owners of storages say on the chain; the next slot may have a sheet of its own, with what is known then. A solution names a price for each slot, how each follower (a prosumer with a declared storage)
 answers, and its shadow prices. Primal feasibility, dual feasibility and the gap between both objectives are checked
 exactly, so that nobody has to trust who computed it. The best one is posted to `wind` at once, until the gate of the first
 slot; without one `wind` takes the middle of its balancing prices. No money passes through here.
@@ -48,8 +48,8 @@ SolutionTaken = event(
 @init
 def setup(operator: Address, calendar: list[u64], prices: list[u64], tolerance: u64) -> None:
     """`calendar`: slot_ms, slot0_ms, first and last slot, slots of a window, gate and freeze in ms before a slot; `prices`:
-    feed, retail, the highest price; `tolerance`: how far the objectives of a follower may be apart, ppm of what all
-    of its load and generation is worth at retail."""
+    feed, retail, the highest price; `tolerance`: how far the objectives of a follower may be apart (ppm, see
+    `allowed_gap`)."""
     rules_cell.set(
         Rules(
             operator=operator, slot_ms=calendar[0], slot0_ms=calendar[1], first_slot=calendar[2],
@@ -108,11 +108,10 @@ def declare(capacity: u64, power: u64, efficiency: u64, charge: u64, discharge: 
 
 @export
 def open_sheet(first: u64) -> None:
-    """Freeze the window that begins with this slot, once, between its freeze time and the gate of its first slot."""
+    """Freeze the slots from this one to the end of its window, once, between its freeze time and its gate."""
     rules = rules_cell.get()
     require(authorised(rules), "NOT_ALLOWED")
     require(rules.first_slot <= first <= rules.last_slot, "WINDOW_CLOSED")
-    require((first - rules.first_slot) % rules.window == 0, "NOT_A_WINDOW")
     require(first not in sheets, "SHEET_OPEN")
     left = rules.slot0_ms + first * rules.slot_ms - ctx.market_time_ms
     require(left <= rules.freeze_ms, "WINDOW_CLOSED")
@@ -126,7 +125,8 @@ def open_sheet(first: u64) -> None:
     low = []
     high = []
     deviation = []
-    for slot in range(first, min(first + rules.window, rules.last_slot + 1)):
+    end = first + rules.window - (first - rules.first_slot) % rules.window
+    for slot in range(first, min(end, rules.last_slot + 1)):
         floor = view_call("wind", "floor", slot)
         require(floor is not None, "NOT_CLEARED")
         low.append(floor[0])
@@ -232,6 +232,13 @@ def dual_bound(rules: list, store: list, slots: list, dual: list) -> int:
     return total + small // ONE
 
 
+def allowed_gap(rules: Rules, store: list, slots: list) -> int:
+    """How far both objectives may be apart: the tolerance of all that a follower can move, at retail, and two Wh a slot,
+    because volumes are whole: else one odd storage could make a sheet that nobody can solve."""
+    moved = store[0] + sum([abs(slot[0]) + slot[1] for slot in slots])
+    return rules.retail * (rules.tolerance * moved // ONE + 2 * len(slots))
+
+
 def leader_value(sheet: Sheet, prices: list, plans: list) -> int:
     """What the producers get on the real-time and the balancing floor, if followers trade like this."""
     value = 0
@@ -286,7 +293,7 @@ def checked(
         cost = plan_cost(grid, stores[at], slots, plans[at])
         bound = dual_bound(grid, stores[at], slots, duals[at])
         require(claims[at][0] == cost and claims[at][1] == bound, "WRONG_OBJECTIVE")
-        most = rules.tolerance * rules.retail * sum([abs(wh) for wh in net]) // ONE
+        most = allowed_gap(rules, stores[at], slots)
         require(cost - bound <= most, "GAP_TOO_WIDE", {"follower": at, "gap": cost - bound, "most": most})
     require(leader == leader_value(sheet, prices, plans), "WRONG_OBJECTIVE")
 
@@ -312,8 +319,20 @@ def submit(
     if before is not None:
         require((-leader, digest) < (-before.leader, before.digest), "NOT_BETTER")
     best[first] = Best(leader=leader, digest=digest, account=ctx.sender, prices=prices)
-    call("wind", "post_prices", first, prices)
+    post(first, sheet.deviation, prices)
     emit(SolutionTaken, first=first, account=ctx.sender, leader=leader, digest=digest, prices=prices)
+
+
+def post(first: int, deviation: list, prices: list) -> None:
+    """Post the prices of slots with a deviation, each run of them in one call. In the others nothing is known by which one
+    price would be better than another: they keep what holds without a solution."""
+    run = []
+    for at in range(len(prices) + 1):
+        if at < len(prices) and deviation[at] != 0:
+            run.append(prices[at])
+        elif len(run) > 0:
+            call("wind", "post_prices", first + at - len(run), run)
+            run = []
 
 
 # Views

@@ -129,9 +129,10 @@ def bound_of(problem: Problem, follower: Follower, prices: Sequence[int], plan: 
 
 
 def allowed_gap(problem: Problem, follower: Follower) -> int:
-    """How far cost and bound may be apart: the tolerance, of load and generation at retail."""
-    turnover = sum(retail * abs(wh) for retail, wh in zip(problem.retail, follower.net, strict=True))
-    return problem.tolerance * turnover // ONE
+    """How far cost and bound may be apart: the tolerance of all that a follower can move, and two Wh a slot, at
+    retail."""
+    moved = follower.store.capacity + sum(map(abs, follower.net)) + sum(follower.quota)
+    return max(problem.retail) * (problem.tolerance * moved // ONE + 2 * len(problem.low))
 
 
 def leader_value(problem: Problem, prices: Sequence[int], plans: Sequence[Plan]) -> int:

@@ -10,14 +10,25 @@ from typing import Any
 
 import pytest
 from price_world import MINUTE, PRICES, PriceWorld
-from wind_world import OPERATOR, RETAIL, A, address
+from wind_world import OPERATOR, RETAIL, A, address, meter
 
 from contracts.limits import ExecutionLimits
 from contracts.solvers.bilevel import Horizon, price_levels, solve, submission
 from contracts.solvers.followers import respond
 from contracts.solvers.milp import SolverError, installed
-from contracts.solvers.price_problem import Plan, Problem, Solution, arguments, digest, refusals
+from contracts.solvers.price_problem import (
+    Follower,
+    Plan,
+    Problem,
+    Solution,
+    Store,
+    arguments,
+    digest,
+    problem_of,
+    refusals,
+)
 from contracts.values import encode_value
+from contracts.wind_mode import WindMode
 from ledger.objects import MAX_TRANSACTION_BYTES
 
 solved = pytest.mark.skipif(not installed(), reason="highspy is not installed (extra: solvers)")
@@ -141,13 +152,61 @@ def test_followers_who_do_not_answer_as_is_best_for_them_are_no_solution() -> No
 
 
 @solved
+def test_where_no_deviation_is_known_no_price_is_posted_and_a_later_sheet_may() -> None:
+    chain = PriceWorld(9, 3, 4)
+    planned = {slot: chain.query(A, "floor", slot)[2] for slot in range(4)}
+    for slot in (1, 2):
+        chain.announce("w", slot, chain.query(A, "position", slot, meter("w"))["sold"])
+    problem = chain.sheet()
+    assert [problem.deviation[1], problem.deviation[2]] == [0, 0]
+    assert tell(chain, arguments(problem, at_prices(problem, problem.high))) == ""
+    assert [event["slot"] for event in chain.events("PricesPosted")] == [0, 3]
+    chain.announce("w", 2, chain.query(A, "position", 2, meter("w"))["sold"] + planned[2])
+    chain.done(OPERATOR, A, "post_prices", 1, [60_000])
+    chain.go(chain.start(2) - 90 * MINUTE)
+    chain.done(OPERATOR, PRICES, "open_sheet", 2)
+    later = problem_of(chain.query(PRICES, "sheet", 2))
+    assert (len(later.low), later.deviation[0]) == (2, planned[2])
+    assert tell(chain, arguments(later, at_prices(later, later.low))) == ""
+    chain.go_slot(3, 1)
+    shown = [chain.query(A, "slot", slot)["p2p_price"] for slot in range(4)]
+    assert shown == [problem.high[0], 60_000, later.low[0], later.low[1]]
+
+
+@solved
+def test_no_odd_storage_makes_a_sheet_that_nobody_can_solve() -> None:
+    """A tiny storage, a load of nothing, an efficiency that no whole Wh meets: the default tolerance holds them all."""
+    rng = random.Random(11)
+    print("seed", 11)
+    for _ in range(40):
+        count = rng.randrange(1, 9)
+        followers = tuple(
+            Follower(
+                Store(
+                    capacity := rng.choice((1, 2, 7, 50, 4_001)), rng.choice((0, 1, 3, capacity)),
+                    rng.randrange(1, 1_000_001), rng.randrange(5_000), rng.randrange(5_000), rng.randrange(capacity + 1),
+                ),
+                tuple(rng.choice((0, 0, 1, -1, rng.randrange(-3_000, 3_000))) for _ in range(count)),
+                tuple(rng.choice((0, 1, 2, rng.randrange(900))) for _ in range(count)),
+            )
+            for _ in range(4)
+        )  # fmt: skip
+        low = tuple(rng.randrange(20_000, 60_000) for _ in range(count))
+        high = tuple(price + rng.randrange(60_000) for price in low)
+        signs = tuple(rng.choice((-5_000, 5_000)) for _ in range(count))
+        problem = Problem(0, low, high, signs, followers, 10_000, (70_000,) * count, WindMode(False).tolerance)
+        prices = tuple(rng.randrange(a, b + 1) for a, b in zip(low, high, strict=True))
+        assert refusals(problem, at_prices(problem, prices)) == []
+
+
+@solved
 def test_what_a_command_needs_is_the_sheet_and_one_function() -> None:
     chain = PriceWorld(5, 4, 6)
     chain.sheet()
     sheet = chain.query(PRICES, "sheet", 0)
     assert tell(chain, submission(sheet, 4)) == ""
     with pytest.raises(SolverError, match="too coarse"):
-        submission({**sheet, "tolerance": -1}, 4)
+        submission({**sheet, "tolerance": -(10**6)}, 4)
 
 
 def test_a_withheld_solution_leaves_the_middle_of_the_balancing_prices_and_no_money_locked() -> None:
@@ -167,7 +226,7 @@ def test_sheets_are_opened_once_in_time_by_those_who_may() -> None:
     assert chain.refused(address("p0"), PRICES, "open_sheet", 0) == "NOT_ALLOWED"
     assert chain.refused(address("p0"), PRICES, "authorise", address("p0"), True) == "NOT_ALLOWED"
     chain.done(OPERATOR, PRICES, "authorise", address("p0"), True)
-    assert chain.refused(address("p0"), PRICES, "open_sheet", 1) == "NOT_A_WINDOW"
+    assert chain.refused(address("p0"), PRICES, "open_sheet", 1) == "WINDOW_CLOSED"
     assert chain.refused(address("p0"), PRICES, "open_sheet", 9) == "WINDOW_CLOSED"
     assert tell(chain, [0, [], [], [], [], 0, bytes(32)]) == "NO_SHEET"
     chain.done(address("p0"), PRICES, "open_sheet", 0)
