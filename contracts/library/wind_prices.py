@@ -1,10 +1,11 @@
 """Peer-to-peer prices of market A by the bilevel problem (rule 2.6): solved anywhere, checked here in integers.
 
 The slots from one to the end of its window (at most a day) are one problem, the *sheet*, frozen once from what `wind`,
-`metering` and the owners of storages say on the chain; the next slot may have a sheet of its own, with what is known then. A solution names a price for each slot, how each follower (a prosumer with a declared storage)
-answers, and its shadow prices. Primal feasibility, dual feasibility and the gap between both objectives are checked
-exactly, so that nobody has to trust who computed it. The best one is posted to `wind` at once, until the gate of the first
-slot; without one `wind` takes the middle of its balancing prices. No money passes through here.
+`metering` and the owners of storages say on the chain; the next slot may have a sheet of its own, with what is known
+then. A solution names a price for each slot, how each follower (a prosumer with a declared storage) answers, and its
+shadow prices. Primal feasibility, dual feasibility and the gap between both objectives are checked exactly, so that
+nobody has to trust who computed it. The best one is posted to `wind` at once, until the gate of the first slot; without
+one `wind` takes the middle of its balancing prices. No money passes through here.
 
 Objectives are in price * Wh (micro-currency times 1,000). A state of charge is counted in Wh * ONE.
 """
@@ -47,8 +48,8 @@ SolutionTaken = event(
 
 @init
 def setup(operator: Address, calendar: list[u64], prices: list[u64], tolerance: u64) -> None:
-    """`calendar`: slot_ms, slot0_ms, first and last slot, slots of a window, gate and freeze in ms before a slot; `prices`:
-    feed, retail, the highest price; `tolerance`: how far the objectives of a follower may be apart (ppm, see
+    """`calendar`: slot_ms, slot0_ms, first and last slot, slots of a window, gate and freeze in ms before a slot;
+    `prices`: feed, retail, the highest price; `tolerance`: how far the objectives of a follower may be apart (ppm, see
     `allowed_gap`)."""
     rules_cell.set(
         Rules(
@@ -76,8 +77,8 @@ def authorise(account: Address, allowed: bool) -> None:
 
 @export
 def declare(capacity: u64, power: u64, efficiency: u64, charge: u64, discharge: u64, soc: u64) -> None:
-    """A prosumer's storage: Wh, Wh a slot, ppm kept of what is charged, costs per kWh, state of charge (Wh) at the first slot
-    of the next sheet. No capacity: it takes part no more. Later sheets count the last declaration."""
+    """A prosumer's storage: Wh, Wh a slot, ppm kept of what is charged, costs per kWh, state of charge (Wh) at the
+    first slot of the next sheet. No capacity: it takes part no more. Later sheets count the last declaration."""
     rules = rules_cell.get()
     member = view_call("registry", "member", ctx.sender)
     require(member is not None and "prosumer" in member["roles"], "NOT_PROSUMER")
@@ -324,8 +325,8 @@ def submit(
 
 
 def post(first: int, deviation: list, prices: list) -> None:
-    """Post the prices of slots with a deviation, each run of them in one call. In the others nothing is known by which one
-    price would be better than another: they keep what holds without a solution."""
+    """Post the prices of slots with a deviation, each run of them in one call. In the others nothing is known by which
+    one price would be better than another: they keep what holds without a solution."""
     run = []
     for at in range(len(prices) + 1):
         if at < len(prices) and deviation[at] != 0:

@@ -184,7 +184,8 @@ def test_no_odd_storage_makes_a_sheet_that_nobody_can_solve() -> None:
             Follower(
                 Store(
                     capacity := rng.choice((1, 2, 7, 50, 4_001)), rng.choice((0, 1, 3, capacity)),
-                    rng.randrange(1, 1_000_001), rng.randrange(5_000), rng.randrange(5_000), rng.randrange(capacity + 1),
+                    rng.randrange(1, 1_000_001), rng.randrange(5_000), rng.randrange(5_000),
+                    rng.randrange(capacity + 1),
                 ),
                 tuple(rng.choice((0, 0, 1, -1, rng.randrange(-3_000, 3_000))) for _ in range(count)),
                 tuple(rng.choice((0, 1, 2, rng.randrange(900))) for _ in range(count)),
