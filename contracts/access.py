@@ -130,11 +130,13 @@ def access(meter: Meter) -> dict[str, Helper]:
         if kind is dict:
             meter.spend(GAS.helper)
             key = wrap_new(b)
-            if key not in a:
+            size = len(a)
+            if size >= LIMITS.items and key not in a:
                 meter.allocate(keys.entry_bytes(key))
-                if len(a) >= LIMITS.items:
-                    raise BadValue
+                raise BadValue
             a[key] = value
+            if len(a) != size:
+                meter.allocate(keys.entry_bytes(key))
         elif kind is list and is_number(type(b)):
             a[b] = value
         else:

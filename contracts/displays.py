@@ -77,7 +77,7 @@ def build_displays(meter: Meter) -> dict[str, Helper]:
         if len(result) > LIMITS.items:
             raise BadValue
         if type(result) is not list:
-            meter.spend(GAS.pair * len(result))
+            meter.spend(GAS.keyed * len(result))
         meter.allocate(LIST_BYTES)
         return result
 

@@ -46,7 +46,7 @@ _NODE_GAS: dict[str, int] = {
     "JoinedStr": 10,
     "FormattedValue": 80,
     "NamedExpr": 2,
-    "Starred": 25,
+    "Starred": 60,
     "Assign": 1,
     "AnnAssign": 2,
     "AugAssign": 4,
@@ -117,8 +117,11 @@ class GasTable:
     helper               a lookup or change of a dict or set; a star, `list(...)` and what else copies an iterable
     item, pair           each item that is copied; each item of what makes pairs, keys or calls
     text                 a short text made of a number; a text joined by +; `in` of a dict or set; pop of a list
+    keyed                each item that becomes a key of a new dict or set
+    merge                each entry of two sets or dicts that an operator or a method makes one of
+    update               each entry that `update` puts into a dict or set, and once more if both might not fit into one
     walk                 each part of a value that is compared, sorted or hashed, and 6 more for each list or set, 8 for
-                         each dict, where a dict has two parts for each entry
+                         each dict, where a dict has two parts for each entry; item more for each one of a set
     scan_bytes_per_gas   characters read for 1 gas;  bytes_per_gas: characters copied for 1 gas
     compares_per_gas     characters compared in a search for 1 gas (`search_gas`)
     order_per_64         each 64 characters of the shorter of two texts that are ordered by <, <=, >, >=
@@ -153,6 +156,9 @@ class GasTable:
     shift: int = 25
     bytes_per_gas: int = 32
     pair: int = 6
+    keyed: int = 12
+    merge: int = 12
+    update: int = 24
     hash_base: int = 120
     hash_per_64_bytes: int = 30
     mul_div: int = 25

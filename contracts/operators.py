@@ -86,7 +86,7 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
         kept = sum(size_of(meter, key, depth + 1) for key in value)
         return 1 + kept + sum(size_of(meter, item, depth + 1) for item in value.values())
     if kind is set:
-        meter.spend(GAS.walk * (6 + len(value)))
+        meter.spend(GAS.walk * 6 + (GAS.walk + GAS.item) * len(value))
         return 1 + sum(size_of(meter, item, depth + 1) for item in value)
     if isinstance(value, msgspec.Struct):
         fields = value.__struct_fields__
@@ -157,7 +157,7 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
                 return result
             raise Overflow
         if type(a) is set and type(b) is set:
-            meter.spend(GAS.item * (len(a) + len(b)))
+            meter.spend(GAS.merge * (len(a) + len(b)))
             meter.allocate(LIST_BYTES + ITEM_BYTES * len(a))
             return a - b
         numbers(a, b)
@@ -225,7 +225,7 @@ def bits(meter: Meter) -> dict[str, Helper]:
             size = len(a) + len(b)
             if size > LIMITS.items:
                 raise BadValue
-            meter.spend(GAS.item * size)
+            meter.spend(GAS.merge * size)
             meter.allocate(LIST_BYTES + ITEM_BYTES * size)
             return True
         numbers(a, b)
@@ -236,7 +236,7 @@ def bits(meter: Meter) -> dict[str, Helper]:
             size = len(a) + len(b)
             if size > LIMITS.items:
                 raise BadValue
-            meter.spend(GAS.listing + 2 * GAS.item * size)
+            meter.spend(GAS.listing + GAS.merge * size)
             meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * size)
             return a | b
         sets(a, b)

@@ -23,25 +23,23 @@ class SetMethods:
         self.wrap = keys.make_wrap(meter)
         self.wrap_new = keys.make_wrap_new(meter)
 
-    def grow(self, items: set[Any], more: int, room: int) -> None:
-        if len(items) + more > LIMITS.items:
-            raise BadValue
-        self.meter.allocate(room * more)
-
     def add(self, items: set[Any], value: Any) -> None:
         self.meter.spend(GAS.helper)
         kept = self.wrap_new(value)
-        if kept not in items:
-            self.grow(items, 1, keys.entry_bytes(kept))
+        size = len(items)
+        if size >= LIMITS.items and kept not in items:
+            raise BadValue
         items.add(kept)
+        if len(items) != size:
+            self.meter.allocate(keys.entry_bytes(kept))
 
     def discard(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
+        self.meter.spend(GAS.helper + GAS.text)
         items.discard(self.wrap(value))
         keys.tidied(items)
 
     def remove(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
+        self.meter.spend(GAS.helper + GAS.text)
         items.remove(self.wrap(value))
         keys.tidied(items)
 
@@ -49,18 +47,18 @@ class SetMethods:
         found: set[Any] = value if type(value) is set else self.base["setof"](value)
         return found
 
-    def both(self, items: set[Any], other: set[Any], looks: int = 2) -> None:
-        """Charge for a new set of at most all items of two, which are looked up so often."""
+    def both(self, items: set[Any], other: set[Any]) -> None:
+        """Charge for a new set of at most all items of two."""
         size = len(items) + len(other)
         if size > LIMITS.items:
             raise BadValue
-        self.meter.spend(GAS.listing + looks * GAS.item * size)
+        self.meter.spend(GAS.listing + GAS.merge * size)
         self.meter.allocate(LIST_BYTES + ITEM_BYTES * size)
 
     def union(self, items: set[Any], *others: Any) -> set[Any]:
         for value in others or (set(),):
             other = self.other(value)
-            self.both(items, other, 1)
+            self.both(items, other)
             items = items | other
         return items
 
@@ -86,9 +84,14 @@ class SetMethods:
     def update(self, items: set[Any], *others: Any) -> None:
         for value in others:
             other = self.other(value)
-            self.meter.spend(GAS.listing + 2 * GAS.item * len(other))
-            self.grow(items, len(other - items), ITEM_BYTES)
+            self.meter.spend(GAS.listing + GAS.update * len(other))
+            size = len(items)
+            if size + len(other) > LIMITS.items:
+                self.meter.spend(GAS.update * len(other))
+                if size + len(other - items) > LIMITS.items:
+                    raise BadValue
             items.update(other)
+            self.meter.allocate(ITEM_BYTES * (len(items) - size))
 
     def compared(self, items: set[Any], value: Any) -> set[Any]:
         other = self.other(value)

@@ -179,9 +179,11 @@ class Builtins:
         if modulus is None:
             return int(integers(ast.Pow, a, b))
         numbers(modulus)
-        if b < 0 or modulus == 0:
+        if modulus == 0:
             raise bad_value()
         self.meter.spend(G.listing + 20 * max(1, int(b).bit_length()))
+        if b < 0:
+            self.meter.spend(10 * int(modulus).bit_length())
         return pow(int(a), int(b), int(modulus))
 
     def mul_div_(self, a: Any, b: Any, c: Any) -> int:
@@ -245,7 +247,7 @@ class Builtins:
 
     def fromkeys_(self, value: Any, filled: Any = None) -> dict[Any, Any]:
         items = eager(self.meter, value)
-        self.meter.spend(G.helper + 2 * G.pair * len(items))
+        self.meter.spend(G.helper + (G.pair + G.keyed) * len(items))
         self.meter.items(len(items), 2)
         return {new_key(self.meter, item): filled for item in items}
 
@@ -255,7 +257,7 @@ class Builtins:
             self.meter.items(len(value), 2)
             return value.copy()
         rows = eager(self.meter, value)
-        self.meter.spend(2 * G.pair * len(rows))
+        self.meter.spend((G.pair + G.keyed) * len(rows))
         made: dict[Any, Any] = {}
         for row in rows:
             if type(row) not in (tuple, list) or len(row) != 2:
@@ -269,7 +271,7 @@ class Builtins:
             sized(self.meter, len(value))
             return value.copy()
         items = eager(self.meter, value)
-        self.meter.spend(G.pair * len(items))
+        self.meter.spend(G.keyed * len(items))
         self.meter.allocate(ITEM_BYTES * len(items))
         return {new_key(self.meter, item) for item in items}
 

@@ -229,7 +229,7 @@ class Further:
             size = len(items) + len(other)
             if size > L.items:
                 raise bad_value()
-            self.meter.spend(G.listing + (1 if merge is set.union else 2) * G.item * size)
+            self.meter.spend(G.listing + G.merge * size)
             self.meter.items(size)
             items = merge(items, other)
         return items
@@ -249,7 +249,7 @@ class Further:
     def set_update(self, items: set[Any], *others: Any) -> None:
         for value in others:
             other = self.other(value)
-            self.meter.spend(G.listing + 2 * G.item * len(other))
+            self.meter.spend(G.listing + G.update * len(other) * (2 if len(items) + len(other) > L.items else 1))
             more = len(other - items)
             if len(items) + more > L.items:
                 raise bad_value()

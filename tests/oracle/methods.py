@@ -78,8 +78,8 @@ TABLE: dict[type, frozenset[str]] = {
             "clear",
         ]
     ),
-    int: frozenset(("to_bytes", "bit_length")),
-    bool: frozenset(("to_bytes", "bit_length")),
+    int: frozenset(("to_bytes", "bit_length", "bit_count")),
+    bool: frozenset(("to_bytes", "bit_length", "bit_count")),
 }
 
 
@@ -305,7 +305,7 @@ class Methods(Further):
         return list(table.values())
 
     def dict_pop(self, table: dict[Any, Any], place: Any, default: Any = ABSENT) -> Any:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         found = key(self.meter, place)
         if found not in table and default is ABSENT:
             raise Failure("KeyMissing")
@@ -321,7 +321,7 @@ class Methods(Further):
     def dict_update(self, table: dict[Any, Any], more: Any = (), /, **named: Any) -> None:
         if type(more) is not dict or named:
             more = self.builtins.dict_(more, **named)
-        self.meter.spend(G.listing + 2 * G.item * len(more))
+        self.meter.spend(G.listing + G.update * len(more) * (2 if len(table) + len(more) > L.items else 1))
         self.grow(table, sum(1 for place in more if place not in table), 2 * ITEM_BYTES)
         table.update(more)
 
@@ -337,17 +337,20 @@ class Methods(Further):
         items.add(found)
 
     def set_discard(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         items.discard(key(self.meter, value))
 
     def set_remove(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         items.remove(key(self.meter, value))
 
     # integers
 
     def int_bit_length(self, value: int) -> int:
         return value.bit_length()
+
+    def int_bit_count(self, value: int) -> int:
+        return f"{abs(value):b}".count("1")
 
     def int_to_bytes(self, value: int, length: Any = 1, byteorder: Any = "big", signed: Any = False) -> bytes:
         numbers(length)

@@ -57,7 +57,7 @@ def binary(meter: Meter, which: type, a: Any, b: Any) -> Any:
     if which is ast.BitOr and type(a) is type(b) is dict:
         if len(a) + len(b) > L.items:
             raise bad_value()
-        meter.spend(G.listing + 2 * G.item * (len(a) + len(b)))
+        meter.spend(G.listing + G.merge * (len(a) + len(b)))
         meter.items(len(a) + len(b), 2)
         return a | b
     raise mismatch()
@@ -83,14 +83,14 @@ def integers(which: type, a: Any, b: Any) -> Any:
 def sets(meter: Meter, which: type, a: set[Any], b: set[Any]) -> set[Any]:
     both = len(a) + len(b)
     if which is ast.Sub:
-        meter.spend(G.item * both)
+        meter.spend(G.merge * both)
         meter.items(len(a))
         return a - b
     if which not in _SETS:
         raise mismatch()
     if both > L.items:
         raise bad_value()
-    meter.spend(G.item * both)
+    meter.spend(G.merge * both)
     meter.items(both)
     return set(_INTEGER[which](a, b))
 
@@ -378,6 +378,6 @@ def made(meter: Meter, result: Any) -> Any:
     if len(result) > L.items:
         raise bad_value()
     if type(result) is not list:
-        meter.spend(G.pair * len(result))
+        meter.spend(G.keyed * len(result))
     meter.items(0)
     return result

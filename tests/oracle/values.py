@@ -122,7 +122,7 @@ def walk(meter: Meter, value: Any, depth: int = 0) -> int:
         weight = sum([walk_key(meter, item, depth + 1) for item in value])
         return 1 + weight + sum([walk(meter, item, depth + 1) for item in value.values()])
     if kind is set:
-        meter.spend(G.walk * (6 + len(value)))
+        meter.spend(G.walk * 6 + (G.walk + G.item) * len(value))
         return 1 + sum([walk_key(meter, item, depth + 1) for item in value])
     if kind is Record:
         meter.spend(G.walk * (6 + len(value.values)))
