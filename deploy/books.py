@@ -75,6 +75,8 @@ class Books(ABC, Generic[P]):
     """Accounts, members and positions as the events tell them. A subclass names its market's bookings in `BOOKINGS`."""
 
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {}
+    COMMITTED_FOR: ClassVar[str] = "slot"
+    """The field that says for which period an order was committed."""
 
     tariffs: Tariffs
     grid: bytes
@@ -200,9 +202,25 @@ class Books(ABC, Generic[P]):
         self.booked[key] = now
         return net - before[0]
 
-    def forfeited(self, slot: int, event: Fields, deposit: int) -> None:
+    def committed(self, event: Fields) -> None:
+        """An order was committed to, with a deposit."""
+        self.commitments[self._commitment(event)] = event["deposit"]
+
+    def deposit_lost(self, event: Fields) -> None:
+        """A deposit is lost once, as it was given."""
+        key = self._commitment(event)
+        where = f"{self.COMMITTED_FOR} {key[0]}, deposit of {key[1].hex()[:8]}"
+        self.expect(where, self.commitments.pop(key, None), event["deposit"])
+        self.forfeit(key[1], event["deposit"])
+
+    def _commitment(self, event: Fields) -> tuple[int, bytes, bytes]:
+        """Market D has one commitment a meter and cycle and does not tell it again."""
+        mark = b"" if self.COMMITTED_FOR == "cycle" else event["commitment"]
+        return event[self.COMMITTED_FOR], event["meter"], mark
+
+    def forfeit(self, meter: bytes, deposit: int) -> None:
         """A deposit moves from the member to the community."""
-        self.move(self.owners[event["meter"]], -deposit)
+        self.move(self.owners[meter], -deposit)
         self.move(self.community, deposit)
 
     def close_slot(self, slot: int, event: Fields, sums: Mapping[str, int]) -> list[P]:

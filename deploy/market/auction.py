@@ -22,7 +22,7 @@ class AuctionGateway(Gateway):
 
     def __init__(self, household: Household, day: MarketDay, home: int) -> None:
         super().__init__(household, day, home)
-        self._sealed = SealedOrders(household.owner)
+        self._sealed = SealedOrders(household.owner, AUCTION)
 
     def answer(self, name: str, data: Event) -> list[bytes]:
         """Signed transactions for an event."""
@@ -33,7 +33,7 @@ class AuctionGateway(Gateway):
         if name == "SlotDelivered":
             return [self.reading(slot, self.measured[slot], generated=self.selling)] if self.once(name, slot) else []
         ordered = [self.forecasts(slot), *self._order(slot)] if self.once(name, slot) else []
-        return [*ordered, *self._reveal(slot - self.day.lead)]
+        return [*ordered, *self._sealed.reveal("reveal_order", slot - self.day.lead)]
 
     def _order(self, slot: int) -> list[bytes]:
         wh, seed, owner = self.forecast[slot], self.day.seed, self.household.owner
@@ -44,14 +44,7 @@ class AuctionGateway(Gateway):
         if not self.day.sealed:
             return [owner.call(AUCTION, "submit_order", slot, side, wh, micro, _REQUOTE)]
         text = auction_order(side, wh, micro, _REQUOTE)
-        return [owner.call(AUCTION, "commit_order", slot, self._sealed.commit(slot, text, (side, wh, micro, _REQUOTE)))]
-
-    def _reveal(self, slot: int) -> list[bytes]:
-        owner = self.household.owner
-        return [
-            owner.call(AUCTION, "reveal_order", slot, *made.arguments, made.nonce)
-            for made in self._sealed.reveals(slot)
-        ]
+        return [self._sealed.commit("commit_order", slot, text, (side, wh, micro, _REQUOTE))]
 
 
 class DoubleAuction(Market):

@@ -55,16 +55,7 @@ class AuctionBooks(Books[AuctionPosition]):
     def _withdrew(self, event: Fields) -> None:
         """Where orders are sealed a revealed one that goes costs its deposit."""
         order = self.orders.pop((event["slot"], event["seq"]))
-        self.forfeited(event["slot"], {"meter": order.meter}, event["deposit"])
-
-    def _committed(self, event: Fields) -> None:
-        self.commitments[event["slot"], event["meter"], event["commitment"]] = event["deposit"]
-
-    def _forfeited(self, event: Fields) -> None:
-        """A deposit is lost once, as it was given."""
-        given = self.commitments.pop((event["slot"], event["meter"], event["commitment"]), None)
-        self.expect(f"slot {event['slot']}, deposit of {event['meter'].hex()[:8]}", given, event["deposit"])
-        self.forfeited(event["slot"], event, event["deposit"])
+        self.forfeit(order.meter, event["deposit"])
 
     def _traded(self, event: Fields) -> None:
         slot, wh, where = event["slot"], event["wh"], f"slot {event['slot']}, trade {self.trades}"
@@ -136,8 +127,8 @@ class AuctionBooks(Books[AuctionPosition]):
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {
         (AUCTION, "OrderAccepted"): _ordered,
         (AUCTION, "OrderWithdrawn"): _withdrew,
-        (AUCTION, "OrderCommitted"): _committed,
-        (AUCTION, "DepositLost"): _forfeited,
+        (AUCTION, "OrderCommitted"): Books.committed,
+        (AUCTION, "DepositLost"): Books.deposit_lost,
         (AUCTION, "Trade"): _traded,
         (AUCTION, "Settled"): _settled,
         (AUCTION, "Corrected"): _corrected,

@@ -25,7 +25,7 @@ class CommunityGateway(Gateway):
 
     def __init__(self, household: Household, day: MarketDay, home: int) -> None:
         super().__init__(household, day, home)
-        self._sealed = SealedOrders(household.owner)
+        self._sealed = SealedOrders(household.owner, COMMUNITY)
         self._offers: dict[int, list[tuple[int, int, int]]] = {}
 
     def answer(self, name: str, data: Event) -> list[bytes]:
@@ -39,7 +39,11 @@ class CommunityGateway(Gateway):
             if self.once(name, slot):
                 return [self.reading(slot, self.measured[slot], generated=self.selling)]
         elif name == "SlotOpened":
-            return [*self._opened(slot), *self._bids(slot - 1), *self._reveals(slot - self.day.lead)]
+            return [
+                *self._opened(slot),
+                *self._bids(slot - 1),
+                *self._sealed.reveal("reveal_bid", slot - self.day.lead),
+            ]
         return []
 
     def _opened(self, slot: int) -> list[bytes]:
@@ -56,12 +60,11 @@ class CommunityGateway(Gateway):
             return []
         signed, limit = [], bid_price(self.day.seed, self.name, slot)
         for quotation, wh in self._wanted(slot, limit):
-            owner = self.household.owner
             if self.day.sealed:
-                mark = self._sealed.commit(slot, community_bid(quotation, wh, limit), (quotation, wh, limit))
-                signed.append(owner.call(COMMUNITY, "commit_bid", slot, mark))
+                text = community_bid(quotation, wh, limit)
+                signed.append(self._sealed.commit("commit_bid", slot, text, (quotation, wh, limit)))
             else:
-                signed.append(owner.call(COMMUNITY, "submit_bid", slot, quotation, wh, limit))
+                signed.append(self.household.owner.call(COMMUNITY, "submit_bid", slot, quotation, wh, limit))
         return signed
 
     def _wanted(self, slot: int, limit: int) -> list[tuple[int, int]]:
@@ -75,13 +78,6 @@ class CommunityGateway(Gateway):
                 wanted.append((quotation, wh))
                 left -= wh
         return wanted
-
-    def _reveals(self, slot: int) -> list[bytes]:
-        owner = self.household.owner
-        return [
-            owner.call(COMMUNITY, "reveal_bid", slot, *made.arguments, made.nonce)
-            for made in self._sealed.reveals(slot)
-        ]
 
 
 class CommunityPlant(Market):

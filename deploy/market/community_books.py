@@ -96,14 +96,6 @@ class CommunityBooks(Books[CommunityPosition]):
     def _placed(self, event: Fields) -> None:
         self.bids[event["slot"], event["seq"]] = event
 
-    def _committed(self, event: Fields) -> None:
-        self.commitments[event["slot"], event["meter"], event["commitment"]] = event["deposit"]
-
-    def _forfeited(self, event: Fields) -> None:
-        given = self.commitments.pop((event["slot"], event["meter"], event["commitment"]), None)
-        self.expect(f"slot {event['slot']}, deposit of {event['meter'].hex()[:8]}", given, event["deposit"])
-        self.forfeited(event["slot"], event, event["deposit"])
-
     def _traded(self, event: Fields) -> None:
         slot, wh, where = event["slot"], event["wh"], f"slot {event['slot']}, trade {self.trades}"
         self.expect(f"{where}, money", amount(event["price"], wh), event["money"])
@@ -210,8 +202,8 @@ class CommunityBooks(Books[CommunityPosition]):
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {
         (COMMUNITY, "QuotationOffered"): _offered,
         (COMMUNITY, "BidPlaced"): _placed,
-        (COMMUNITY, "BidCommitted"): _committed,
-        (COMMUNITY, "DepositLost"): _forfeited,
+        (COMMUNITY, "BidCommitted"): Books.committed,
+        (COMMUNITY, "DepositLost"): Books.deposit_lost,
         (COMMUNITY, "Traded"): _traded,
         (COMMUNITY, "Delivered"): _delivered,
         (COMMUNITY, "Settled"): _settled,

@@ -182,27 +182,32 @@ class Commitment:
 
 
 class SealedOrders:
-    """The commitments of one account by period. Only those that the chain has confirmed are revealed."""
+    """The commitments of one account to a market by period. Only those that the chain has confirmed are revealed."""
 
-    def __init__(self, owner: Signer) -> None:
-        self._owner = owner
+    def __init__(self, owner: Signer, contract: str) -> None:
+        self._owner, self._contract = owner, contract
         self._made: dict[int, list[Commitment]] = {}
         self._confirmed: set[bytes] = set()
 
-    def commit(self, period: int, text: bytes, arguments: Sequence[Value]) -> bytes:
-        """Keep an order (`arguments` of its reveal, less period and nonce); the commitment to it."""
+    def commit(self, entry: str, period: int, text: bytes, arguments: Sequence[Value]) -> bytes:
+        """Keep an order (`text` of its commitment, `arguments` of its reveal less period and nonce); the signed call
+        that commits to it."""
         nonce = secrets.token_bytes(NONCE_SIZE)
         mark = commitment(text, nonce, self._owner.address, period)
         self._made.setdefault(period, []).append(Commitment(tuple(arguments), mark, nonce))
-        return mark
+        return self._owner.call(self._contract, entry, period, mark)
 
     def confirmed(self, mark: str) -> None:
         """The chain has taken a commitment (as the API shows it)."""
         self._confirmed.add(bytes.fromhex(mark.removeprefix("0x")))
 
-    def reveals(self, period: int) -> list[Commitment]:
-        """The confirmed commitments of a period, once."""
-        return [made for made in self._made.pop(period, []) if made.mark in self._confirmed]
+    def reveal(self, entry: str, period: int) -> list[bytes]:
+        """Signed calls that reveal the confirmed commitments of a period, once."""
+        return [
+            self._owner.call(self._contract, entry, period, *made.arguments, made.nonce)
+            for made in self._made.pop(period, [])
+            if made.mark in self._confirmed
+        ]
 
 
 class Market(ABC):

@@ -31,7 +31,7 @@ class MatchingGateway(Gateway):
 
     def __init__(self, household: Household, day: MarketDay, home: int) -> None:
         super().__init__(household, day, home)
-        self._sealed = SealedOrders(household.owner)
+        self._sealed = SealedOrders(household.owner, MATCHING)
         self._orders: dict[int, list[Event]] = {}
         self._names = day.member_of
         self._meter = f"0x{household.meter.address.hex()}"
@@ -45,7 +45,7 @@ class MatchingGateway(Gateway):
             self._orders.setdefault(cycle, []).append(data)
         elif name == "CycleOpened":
             placed = [self.forecasts(cycle), *self._place(cycle)] if self.once(name, cycle) else []
-            return [*placed, *self._reveal(cycle - self.day.lead)]
+            return [*placed, *self._sealed.reveal("reveal", cycle - self.day.lead)]
         elif name == "CycleDelivered" and self.once(name, cycle):
             return [self.reading(cycle, self.measured[cycle], generated=self.selling), *self._reports(cycle)]
         return []
@@ -58,14 +58,7 @@ class MatchingGateway(Gateway):
         micro = ask_price(seed, self.name, cycle) if self.selling else bid_price(seed, self.name, cycle)
         if not self.day.sealed:
             return [owner.call(MATCHING, side, cycle, wh, micro)]
-        mark = self._sealed.commit(cycle, matching_order(side, wh, micro), (side, wh, micro))
-        return [owner.call(MATCHING, "commit", cycle, mark)]
-
-    def _reveal(self, cycle: int) -> list[bytes]:
-        owner = self.household.owner
-        return [
-            owner.call(MATCHING, "reveal", cycle, *made.arguments, made.nonce) for made in self._sealed.reveals(cycle)
-        ]
+        return [self._sealed.commit("commit", cycle, matching_order(side, wh, micro), (side, wh, micro))]
 
     def _reports(self, cycle: int) -> list[bytes]:
         """What the device of this side counted of each of its orders. A plant that made less than it sold shares it

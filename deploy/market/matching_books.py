@@ -97,14 +97,6 @@ class MatchingBooks(Books[MatchingPosition]):
         self.placed.pop((event["cycle"], event["meter"]))
         self.requested -= event["side"] == "request"
 
-    def _committed(self, event: Fields) -> None:
-        self.commitments[event["cycle"], event["meter"], b""] = event["deposit"]
-
-    def _forfeited(self, event: Fields) -> None:
-        given = self.commitments.pop((event["cycle"], event["meter"], b""), None)
-        self.expect(f"cycle {event['cycle']}, deposit of {event['meter'].hex()[:8]}", given, event["deposit"])
-        self.forfeited(event["cycle"], event, event["deposit"])
-
     def _matched(self, event: Fields) -> None:
         self.bounds.append((event["sum_m"], max(event["sum_m"], event["m_bound"])))
         self.curtailed += event["curtailed_wh"]
@@ -235,12 +227,13 @@ class MatchingBooks(Books[MatchingPosition]):
         rewards = sum(one.rewards for one in held)
         self.expect(f"cycle {cycle}, money", 0, members + grid + event["grid_fees"] - rewards)
 
+    COMMITTED_FOR: ClassVar[str] = "cycle"
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {
         (MATCHING, "CycleOpened"): _opened,
         (MATCHING, "Placed"): _placed,
         (MATCHING, "Withdrawn"): _withdrew,
-        (MATCHING, "Committed"): _committed,
-        (MATCHING, "DepositLost"): _forfeited,
+        (MATCHING, "Committed"): Books.committed,
+        (MATCHING, "DepositLost"): Books.deposit_lost,
         (MATCHING, "CycleMatched"): _matched,
         (MATCHING, "OrderMade"): _made,
         (MATCHING, "OrderSettled"): _order_settled,

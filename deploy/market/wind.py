@@ -32,7 +32,7 @@ class WindGateway(Gateway):
 
     def __init__(self, household: Household, day: MarketDay, home: int) -> None:
         super().__init__(household, day, home)
-        self._sealed = SealedOrders(household.owner)
+        self._sealed = SealedOrders(household.owner, WIND)
         self._storage = Storage() if household.member.storage_w else None
         self._ahead = _ANNOUNCEMENTS_AHEAD if self.selling else _RESERVES_AHEAD
         self._moves: dict[int, int] = {}
@@ -50,7 +50,8 @@ class WindGateway(Gateway):
                 declared = [raw for slot in range(first, first + self._ahead) for raw in self._declare(slot)]
                 return [*self._order(data["day"]), *early, *declared]
             case "PricesPosted":
-                return self._reveal()
+                # Commitments are closed when the trading center has posted its prices: it keeps the calendar.
+                return self._sealed.reveal("reveal_day", 0)
             case "Traded":
                 self._moved(data)
             case "HourMatched" if self.once(name, data["slot"]):
@@ -69,14 +70,7 @@ class WindGateway(Gateway):
         if not self.day.sealed:
             return [owner.call(WIND, "offer_day" if self.selling else "bid_day", day, list(wh), list(prices))]
         arguments: tuple[Value, ...] = (side, list(wh), list(prices))
-        return [
-            owner.call(WIND, "commit_day", day, self._sealed.commit(day, day_ahead_order(side, wh, prices), arguments))
-        ]
-
-    def _reveal(self) -> list[bytes]:
-        """Commitments are closed when the trading center has posted its prices: the calendar is in its hands."""
-        owner = self.household.owner
-        return [owner.call(WIND, "reveal_day", 0, *made.arguments, made.nonce) for made in self._sealed.reveals(0)]
+        return [self._sealed.commit("commit_day", day, day_ahead_order(side, wh, prices), arguments)]
 
     def _forecast(self, slot: int) -> list[bytes]:
         return [self.forecasts(slot)] if slot in self.day.numbers else []

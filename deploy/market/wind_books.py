@@ -116,14 +116,6 @@ class WindBooks(Books[WindPosition]):
             "reputation_ppm": min(self.reputations.values(), default=_MODE.first_reputation),
         }
 
-    def _committed(self, event: Fields) -> None:
-        self.commitments[event["day"], event["meter"], event["commitment"]] = event["deposit"]
-
-    def _forfeited(self, event: Fields) -> None:
-        given = self.commitments.pop((event["day"], event["meter"], event["commitment"]), None)
-        self.expect(f"day {event['day']}, deposit of {event['meter'].hex()[:8]}", given, event["deposit"])
-        self.forfeited(event["day"], event, event["deposit"])
-
     def _cleared(self, event: Fields) -> None:
         self.expect(f"slot {event['slot']}, cleared once", False, event["slot"] in self.hours)
         self.hours[event["slot"]] = event
@@ -247,9 +239,10 @@ class WindBooks(Books[WindPosition]):
                 self.expect(f"slot {key[0]}, meter {key[1].hex()[:8]}, peer-to-peer", mine, told_of)
         super(WindBooks, self).close(slots)
 
+    COMMITTED_FOR: ClassVar[str] = "day"
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {
-        (WIND, "DayCommitted"): _committed,
-        (WIND, "DepositLost"): _forfeited,
+        (WIND, "DayCommitted"): Books.committed,
+        (WIND, "DepositLost"): Books.deposit_lost,
         (WIND, "HourCleared"): _cleared,
         (WIND, "ReputationUpdated"): _renewed,
         (WIND, "Traded"): _traded,
