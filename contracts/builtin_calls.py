@@ -70,6 +70,8 @@ class BuiltinCalls(Containers):
             return emit.helper("ranged", *bounds), kind
         if name == "isinstance":
             return self.isinstance(node)
+        if name == "str" and node.args:
+            self.textual(node.args[0])
         if name in ("map", "filter"):
             return self.mapped(node, name)
         if name in ("any", "all") and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):

@@ -38,7 +38,7 @@ _METHOD_RESULTS: dict[str, Kind] = {
     ),
     **dict.fromkeys(("split", "rsplit", "splitlines"), kinds.list_of(kinds.STR)),
     **dict.fromkeys(("union", "intersection", "difference", "symmetric_difference"), kinds.SET),
-    "bit_length": kinds.interval(0, 256),
+    **dict.fromkeys(("bit_length", "bit_count"), kinds.interval(0, 256)),
     "encode": kinds.BYTES,
     "to_bytes": Kind("bytes", 0, 32),
 }

@@ -18,6 +18,7 @@ from contracts.limits import ITEM_BYTES, PYC1
 from contracts.parameters import default_value
 from contracts.stars import star_in
 
+_LAZY = frozenset(("range", "map", "filter", "zip", "enumerate", "reversed"))
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -170,6 +171,7 @@ class Containers(Expressions):
         parts: list[ast.expr] = []
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
+                self.textual(part.value)
                 value = self.visit(part.value)[0]
                 if part.conversion >= 0:
                     value = emit.helper("repr" if part.conversion == ord("r") else "str", value)
@@ -177,6 +179,17 @@ class Containers(Expressions):
             else:
                 parts.append(self.visit(part)[0])
         return emit.helper("fstring", *parts), kinds.STR
+
+    def textual(self, node: ast.expr) -> None:
+        """Refuse what CPython shows as a view, a range or an iterator: here it is a list and would read as one."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in _LAZY and not self.contract.defines(name):
+                shown = name
+            case ast.Call(func=ast.Attribute(attr="keys" | "values" | "items" as shown), args=[], keywords=[]):
+                pass
+            case _:
+                return
+        raise self.scope.refuse("C050", node, f"the text of {shown}(...); write list(...) around it")
 
     def format(self, spec: ast.expr | None, node: ast.JoinedStr) -> ast.expr:
         """The format of a field: a text, or pieces that are put together when it runs."""

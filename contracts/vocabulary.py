@@ -51,7 +51,7 @@ METHODS: dict[str, frozenset[str]] = {
             "issubset", "issuperset", "isdisjoint", "copy", "clear",
         )
     ),
-    "int": frozenset(("to_bytes", "bit_length")),
+    "int": frozenset(("to_bytes", "bit_length", "bit_count")),
     "record": frozenset(("replace",)),
 }  # fmt: skip
 ALL_METHODS = frozenset().union(*METHODS.values())
