@@ -123,7 +123,7 @@ class DictMethods:
         return list(table.values())
 
     def pop(self, table: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
-        self.meter.spend(GAS.helper)
+        self.meter.spend(GAS.helper + GAS.text)
         kept = self.wrap(key)
         if kept not in table:
             if default is _NOTHING:
@@ -136,22 +136,26 @@ class DictMethods:
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
         self.meter.spend(GAS.helper)
         kept = self.wrap_new(key)
-        if kept not in table:
-            self.grow(table, 1, kept)
-        return table.setdefault(kept, default)
-
-    def grow(self, table: Any, more: int, kept: Any = None) -> None:
-        if len(table) + more > LIMITS.items:
+        size = len(table)
+        if size >= LIMITS.items and kept not in table:
             raise BadValue
-        self.meter.allocate(keys.entry_bytes(kept) * more)
+        found = table.setdefault(kept, default)
+        if len(table) != size:
+            self.meter.allocate(keys.entry_bytes(kept))
+        return found
 
     def update(self, table: dict[Any, Any], more: Any = (), /, **named: Any) -> None:
         """By another dict; pairs and names make one first."""
         if type(more) is not dict or named:
             more = self.base["dictof"](more, **named)
-        self.meter.spend(GAS.listing + 2 * GAS.item * len(more))
-        self.grow(table, sum(1 for key in more if key not in table))
+        self.meter.spend(GAS.listing + GAS.update * len(more))
+        size = len(table)
+        if size + len(more) > LIMITS.items:
+            self.meter.spend(GAS.update * len(more))
+            if len(table | more) > LIMITS.items:
+                raise BadValue
         table.update(more)
+        self.meter.allocate(keys.entry_bytes(None) * (len(table) - size))
 
     def popitem(self, table: dict[Any, Any]) -> tuple[Any, Any]:
         self.meter.spend(2 * GAS.helper)

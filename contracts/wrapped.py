@@ -237,7 +237,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
 
     def fromkeys(value: Any, filled: Any = None, /) -> dict[Any, Any]:
         items = eager(value)
-        meter.spend(GAS.helper + GAS.pair * 2 * len(items))
+        meter.spend(GAS.helper + (GAS.pair + GAS.keyed) * len(items))
         meter.allocate(LIST_BYTES + 2 * ITEM_BYTES * len(items))
         return {base["key"](item): filled for item in items}
 
@@ -248,7 +248,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             return value.copy()
         made: dict[Any, Any] = {}
         rows = eager(value)
-        pairs = GAS.pair * 2 * len(rows)
+        pairs = (GAS.pair + GAS.keyed) * len(rows)
         meter.spend(pairs)
         for row in rows:
             if type(row) not in (tuple, list) or len(row) != 2:
@@ -262,7 +262,7 @@ def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
             base["room"](len(value))
             return value.copy()
         items = eager(value)
-        meter.spend(GAS.pair * len(items))
+        meter.spend(GAS.keyed * len(items))
         meter.allocate(ITEM_BYTES * len(items))
         return set(map(base["key"], items))
 

@@ -247,7 +247,7 @@ class Builtins:
 
     def fromkeys_(self, value: Any, filled: Any = None) -> dict[Any, Any]:
         items = eager(self.meter, value)
-        self.meter.spend(G.helper + 2 * G.pair * len(items))
+        self.meter.spend(G.helper + (G.pair + G.keyed) * len(items))
         self.meter.items(len(items), 2)
         return {new_key(self.meter, item): filled for item in items}
 
@@ -257,7 +257,7 @@ class Builtins:
             self.meter.items(len(value), 2)
             return value.copy()
         rows = eager(self.meter, value)
-        self.meter.spend(2 * G.pair * len(rows))
+        self.meter.spend((G.pair + G.keyed) * len(rows))
         made: dict[Any, Any] = {}
         for row in rows:
             if type(row) not in (tuple, list) or len(row) != 2:
@@ -271,7 +271,7 @@ class Builtins:
             sized(self.meter, len(value))
             return value.copy()
         items = eager(self.meter, value)
-        self.meter.spend(G.pair * len(items))
+        self.meter.spend(G.keyed * len(items))
         self.meter.allocate(ITEM_BYTES * len(items))
         return {new_key(self.meter, item) for item in items}
 

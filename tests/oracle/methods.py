@@ -305,7 +305,7 @@ class Methods(Further):
         return list(table.values())
 
     def dict_pop(self, table: dict[Any, Any], place: Any, default: Any = ABSENT) -> Any:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         found = key(self.meter, place)
         if found not in table and default is ABSENT:
             raise Failure("KeyMissing")
@@ -321,7 +321,7 @@ class Methods(Further):
     def dict_update(self, table: dict[Any, Any], more: Any = (), /, **named: Any) -> None:
         if type(more) is not dict or named:
             more = self.builtins.dict_(more, **named)
-        self.meter.spend(G.listing + 2 * G.item * len(more))
+        self.meter.spend(G.listing + G.update * len(more) * (2 if len(table) + len(more) > L.items else 1))
         self.grow(table, sum(1 for place in more if place not in table), 2 * ITEM_BYTES)
         table.update(more)
 
@@ -337,11 +337,11 @@ class Methods(Further):
         items.add(found)
 
     def set_discard(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         items.discard(key(self.meter, value))
 
     def set_remove(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         items.remove(key(self.meter, value))
 
     # integers
