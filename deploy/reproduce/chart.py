@@ -12,7 +12,8 @@ SERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A series. `stepped`: each value holds until the next x. `dotted` draws a dot at each value."""
+    """A series. `stepped`: each value holds until the next x, the last one as long as the one before. `dotted` draws a
+    dot at each value."""
 
     name: str
     x: Sequence[float]

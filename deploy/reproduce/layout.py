@@ -105,7 +105,14 @@ def _span(values: Sequence[float], *, zero: bool, margin: float) -> tuple[float,
 
 
 def _xs(mark: Mark) -> Sequence[float]:
-    return () if isinstance(mark, Level) else mark.x
+    if isinstance(mark, Level):
+        return ()
+    return [*mark.x, _end(mark)] if isinstance(mark, Line) and mark.stepped else mark.x
+
+
+def _end(line: Line) -> float:
+    """How far the last value of a stepped line holds."""
+    return line.x[-1] + (line.x[-1] - line.x[-2] if len(line.x) > 1 else 1.0)
 
 
 def _ys(mark: Mark) -> Sequence[float]:
@@ -154,7 +161,7 @@ class _Frame:
         for value, text in zip(levels, written(levels), strict=True):
             y = self.at(self.x0, value)[1]
             found += [Path(((_LEFT, y), (right, y)), GRID), Words(_LEFT - 8, y + 4, text, anchor="end", ink=SOFT)]
-        places: list[float] = list(range(len(panel.names))) if panel.names else ticks(self.x0, self.x1, 9)
+        places: list[float] = list(range(len(panel.names))) if panel.names else self._places()
         rows = _label_rows(panel)
         for place, (value, text) in enumerate(zip(places, panel.names or written(places), strict=True)):
             x, low = self.at(value, self.y0)[0], self.bottom + 20 + place % rows * _LEGEND_ROW
@@ -171,6 +178,13 @@ class _Frame:
             y = self.top - _LEGEND_ROW * (len(self.legend) - row) + 8
             for x, mark in entries:
                 found += _sample(mark, x, y)
+        return found
+
+    def _places(self) -> list[float]:
+        """Ticks of an axis of numbers; below bars only whole ones, for bars stand at them."""
+        found = ticks(self.x0, self.x1, 9)
+        if any(isinstance(mark, Bars) for mark in self.panel.marks):
+            found = [value for value in found if abs(value - round(value)) < 1e-9]
         return found
 
     def strokes(self) -> list[Stroke]:
@@ -212,7 +226,8 @@ class _Frame:
     def _line(self, mark: Line) -> list[Stroke]:
         points = [self.at(x, y) for x, y in zip(mark.x, mark.y, strict=True)]
         if mark.stepped:
-            points = [point for a, b in pairwise(points) for point in (a, (b[0], a[1]))] + points[-1:]
+            points.append(self.at(_end(mark), mark.y[-1]))
+            points = [point for a, b in pairwise(points) for point in (a, (b[0], a[1]))]
         found: list[Stroke] = [Path(points, ink_of(mark.colour), 2.2, dashed=mark.dashed)]
         if mark.dotted:
             found += [Dot(*self.at(x, y), 3.2, ink_of(mark.colour)) for x, y in zip(mark.x, mark.y, strict=True)]

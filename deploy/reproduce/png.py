@@ -18,6 +18,17 @@ _SCALE: Final = 4
 _HALF: Final = 2
 _DASH: Final = (6.0, 4.0)
 _FAINT: Final = 0.22
+_INSTEAD: Final = {
+    "−": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "about",
+    "×": "x",
+    "…": "...",
+    "·": "x",
+    "’": "'",
+    "\u202f": " ",
+}
 
 
 def _colour(ink: str, *, faint: bool = False) -> tuple[int, int, int]:
@@ -54,6 +65,15 @@ def _pieces(points: list[tuple[float, float]]) -> list[list[tuple[float, float]]
     return found
 
 
+@cache
+def _shown(char: str) -> str:
+    """A character as the library's font has it: without a picture of its own it is written in other characters."""
+    font = _font(12)
+    if font.getmask(char).getbbox() is None or bytes(font.getmask(char)) != bytes(font.getmask("\uffff")):
+        return char
+    return _INSTEAD.get(char, "?")
+
+
 class _Canvas:
     def __init__(self, width: int, height: int) -> None:
         self.image = Image.new("RGB", (width * _SCALE, height * _SCALE), "#ffffff")
@@ -78,12 +98,13 @@ class _Canvas:
         font, edge = _font(words.size), 1 if words.bold else 0
         anchor = {"start": "ls", "middle": "ms", "end": "rs"}[words.anchor]
         x, y = words.x * _SCALE, words.y * _SCALE
+        text = "".join(map(_shown, words.text))
         if not words.upright:
-            self.pen.text((x, y), words.text, fill=_colour(words.ink), font=font, anchor=anchor, stroke_width=edge)
+            self.pen.text((x, y), text, fill=_colour(words.ink), font=font, anchor=anchor, stroke_width=edge)
             return
-        left, top, right, bottom = self.pen.textbbox((0, 0), words.text, font=font, anchor="ls")
+        left, top, right, bottom = self.pen.textbbox((0, 0), text, font=font, anchor="ls")
         ink = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4), 0)
-        ImageDraw.Draw(ink).text((2 - left, 2 - top), words.text, fill=255, font=font, anchor="ls")
+        ImageDraw.Draw(ink).text((2 - left, 2 - top), text, fill=255, font=font, anchor="ls")
         turned = ink.rotate(90, expand=True)
         place = (round(x + top), round(y - turned.height / 2))
         self.image.paste(Image.new("RGB", turned.size, _colour(words.ink)), place, turned)

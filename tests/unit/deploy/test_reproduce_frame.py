@@ -264,3 +264,22 @@ def test_others_are_run_on_three_seeds_at_most() -> None:
             own = [job for job in jobs_of(one, 20) if job.other < 0]
             assert len(own) == (min(20, one.most_seeds) if one.seeded else 1)
             assert len(jobs_of(one, 20)) - len(own) <= 3 * len(inputs_of(one.id).others)
+
+
+def test_the_font_of_pictures_has_what_is_written() -> None:
+    from deploy.reproduce.png import _shown
+
+    for text, shown in (("−5 ≤ x", "-5 <= x"), ("kWh 0.5 %", "kWh 0.5 %"), ("10\u202f000", "10 000"), ("\u4e2d", "?")):
+        assert "".join(map(_shown, text)) in (shown, text)
+    assert _shown("−") == "-"
+    assert _shown("\u4e2d") == "?"
+
+
+def test_steps_hold_their_last_value_and_bars_stand_at_whole_numbers() -> None:
+    steps = Panel("", "hour", "kWh", (Line("", [0, 1, 2], [1, 3, 2], stepped=True),))
+    bars = Panel("", "seed", "%", (Bars("", [1, 2], [1, 3]),))
+    words = [stroke.text for stroke in drawing(Chart("", (steps,))).strokes if isinstance(stroke, Words)]
+    assert "3.0" in words
+    words = [stroke.text for stroke in drawing(Chart("", (bars,))).strokes if isinstance(stroke, Words)]
+    assert "0.5" not in words
+    assert {"1", "2"} <= set(words)
