@@ -53,6 +53,8 @@ from node.client import Client
 from node.keys import load_key
 
 UNUSUAL_SLOWNESS = 150
+TOO_SLOW_TO_HURRY = 200
+"""Beyond it the first trade comes late whatever is done, and shorter slots would only make every order late too."""
 MOST_NODES = 16
 """Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
@@ -225,7 +227,8 @@ async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, p
     numbers = range(options.start, options.start + options.slots)
     calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
     first = market.first_trade(street, plan, numbers, calendar)
-    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
+    hurried = first if slowness <= TOO_SLOW_TO_HURRY else None
+    return pace_for(lead_ms, hurried, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:
