@@ -14,6 +14,7 @@ ONE = 1_000_000
 MAX_FOLLOWERS = 32
 MAX_WH = 2**40
 WATT_MS_PER_WH = 3_600_000
+GAP_WEIGHT = 2
 
 Rules = record(
     "Rules", operator=Address, slot_ms=u64, slot0_ms=u64, first_slot=u64, last_slot=u64, window=u64, gate_ms=u64,
@@ -26,7 +27,7 @@ Sheet = record(
     "Sheet", first=u64, low=list[u64], high=list[u64], deviation=list[int], followers=list[Address],
     stores=list[list[u64]], net=list[list[int]], quota=list[list[u64]],
 )
-Best = record("Best", leader=int, digest=bytes, account=Address, prices=list[u64])
+Best = record("Best", score=int, leader=int, digest=bytes, account=Address, prices=list[u64])
 
 rules_cell = Var(Rules)
 solvers = Map(Address, bool)
@@ -41,7 +42,7 @@ StorageDeclared = event(
 )
 SheetOpened = event("SheetOpened", indexed=("first",), first=u64, slots=u64, followers=u64)
 SolutionTaken = event(
-    "SolutionTaken", indexed=("first", "account"), first=u64, account=Address, leader=int, digest=bytes,
+    "SolutionTaken", indexed=("first", "account"), first=u64, account=Address, score=int, leader=int, digest=bytes,
     prices=list[u64],
 )
 
@@ -270,8 +271,9 @@ def solution_digest(first: int, prices: list, plans: list, duals: list, claims: 
 
 def checked(
     rules: Rules, sheet: Sheet, prices: list, plans: list, duals: list, claims: list, leader: int
-) -> None:
-    """Refuse what is not a solution of the sheet; see the codes."""
+) -> int:
+    """The sum of the followers' gaps; refused if this is not a solution of the sheet."""
+    gaps = 0
     count = len(sheet.low)
     nets = sheet.net
     quotas = sheet.quota
@@ -296,7 +298,9 @@ def checked(
         require(claims[at][0] == cost and claims[at][1] == bound, "WRONG_OBJECTIVE")
         most = allowed_gap(rules, stores[at], slots)
         require(cost - bound <= most, "GAP_TOO_WIDE", {"follower": at, "gap": cost - bound, "most": most})
+        gaps += cost - bound
     require(leader == leader_value(sheet, prices, plans), "WRONG_OBJECTIVE")
+    return gaps
 
 
 @export
@@ -306,7 +310,8 @@ def submit(
 ) -> None:
     """A solution of the sheet of `first`, until the gate of that slot. By follower: `plans` [charged, discharged, traded],
     `duals` [worth of energy at the meter, in the storage], lists by slot; `claims` [cost of the plan, dual bound].
-    It counts if it is worth more to the leader than all before; of two of equal worth the smaller digest."""
+    The largest score counts, of two equal ones the smaller digest. The score is the leader's value less the gaps of the
+    followers twice: who claims trades that followers would just not make, within the tolerance, gains nothing by it."""
     rules = rules_cell.get()
     require(authorised(rules), "NOT_ALLOWED")
     sheet = sheets.get(first)
@@ -315,13 +320,13 @@ def submit(
     left = rules.slot0_ms + first * rules.slot_ms - ctx.market_time_ms
     require(left > rules.gate_ms, "ORDER_LATE")
     require(digest == solution_digest(first, prices, plans, duals, claims, leader), "WRONG_DIGEST")
-    checked(rules, sheet, prices, plans, duals, claims, leader)
+    score = leader - GAP_WEIGHT * checked(rules, sheet, prices, plans, duals, claims, leader)
     before = best.get(first)
     if before is not None:
-        require((-leader, digest) < (-before.leader, before.digest), "NOT_BETTER")
-    best[first] = Best(leader=leader, digest=digest, account=ctx.sender, prices=prices)
+        require((-score, digest) < (-before.score, before.digest), "NOT_BETTER")
+    best[first] = Best(score=score, leader=leader, digest=digest, account=ctx.sender, prices=prices)
     post(first, sheet.deviation, prices)
-    emit(SolutionTaken, first=first, account=ctx.sender, leader=leader, digest=digest, prices=prices)
+    emit(SolutionTaken, first=first, account=ctx.sender, score=score, leader=leader, digest=digest, prices=prices)
 
 
 def post(first: int, deviation: list, prices: list) -> None:
@@ -359,7 +364,10 @@ def taken(first: u64) -> dict | None:
     found = best.get(first)
     if found is None:
         return None
-    return {"leader": found.leader, "digest": found.digest, "account": found.account, "prices": found.prices}
+    return {
+        "score": found.score, "leader": found.leader, "digest": found.digest, "account": found.account,
+        "prices": found.prices,
+    }
 
 
 @view

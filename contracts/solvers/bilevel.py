@@ -25,6 +25,7 @@ from contracts.solvers.price_problem import (
     leader_value,
     problem_of,
     refusals,
+    score_of,
 )
 from contracts.values import Value
 
@@ -167,7 +168,7 @@ def solve(problem: Problem, levels: Sequence[Sequence[int]], horizon: Horizon | 
         prices += found[:kept]
     return max(
         (Solution(tuple(row), respond(problem, row), widest) for row in (prices, middle_prices(problem))),
-        key=lambda solution: leader_value(problem, solution.prices, solution.plans),
+        key=lambda solution: score_of(problem, solution),
     )
 
 

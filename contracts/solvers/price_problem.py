@@ -14,6 +14,7 @@ from typing import Any, Final
 from contracts.values import Value
 
 ONE: Final = 1_000_000
+GAP_WEIGHT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,18 @@ def leader_value(problem: Problem, prices: Sequence[int], plans: Sequence[Plan])
         else:
             value += prices[at] * traded + problem.low[at] * (problem.deviation[at] - traded)
     return value
+
+
+def score_of(problem: Problem, solution: Solution) -> int:
+    """What solutions compete by: the leader's value less the followers' gaps twice. Plans are feasible."""
+    gaps = 0
+    for follower, plan in zip(problem.followers, solution.plans, strict=True):
+        cost = cost_of(problem, follower, solution.prices, plan)
+        bound = bound_of(problem, follower, solution.prices, plan)
+        assert cost is not None, "followers answer with feasible plans"
+        assert bound is not None, "shadow prices are kept within the grid's prices"
+        gaps += cost - bound
+    return leader_value(problem, solution.prices, solution.plans) - GAP_WEIGHT * gaps
 
 
 def digest(numbers: Sequence[int]) -> bytes:

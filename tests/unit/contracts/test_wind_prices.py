@@ -24,8 +24,10 @@ from contracts.solvers.price_problem import (
     Store,
     arguments,
     digest,
+    leader_value,
     problem_of,
     refusals,
+    score_of,
 )
 from contracts.values import encode_value
 from contracts.wind_mode import WindMode
@@ -107,12 +109,12 @@ def test_every_field_that_is_tampered_with_is_refused() -> None:
 
 
 @solved
-def test_who_tampers_and_signs_it_anew_is_refused_unless_it_is_a_solution_by_the_rules() -> None:
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_who_tampers_and_signs_it_anew_is_refused_unless_it_is_a_solution_by_the_rules(seed: int) -> None:
     """Claims and digest do not protect; the rules do. What still passes is what the check of the rules, written apart,
     finds feasible and within the tolerance for these claims."""
-    seed = 7
     print("seed", seed)
-    chain = PriceWorld(3, 2, 3)
+    chain = PriceWorld(seed, 2, 3)
     problem = chain.sheet()
     body = arguments(problem, solve(problem, price_levels(problem, 4), Horizon(window=3, step=3)))[:-1]
     rng = random.Random(seed)
@@ -208,6 +210,27 @@ def test_what_a_command_needs_is_the_sheet_and_one_function() -> None:
     assert tell(chain, submission(sheet, 4)) == ""
     with pytest.raises(SolverError, match="too coarse"):
         submission({**sheet, "tolerance": -(10**6)}, 4)
+
+
+@solved
+def test_who_claims_trades_that_followers_would_just_not_make_does_not_win() -> None:
+    """A price a hair above retail: nobody buys, but the tolerance lets the claim pass. The leader's value it claims is
+    the higher one; the score is not."""
+    chain = PriceWorld(3, 3, 3, kb=2_000_000)
+    problem = chain.sheet()
+    tempting = [at for at in problem.slots if problem.sign(at) > 0 and problem.high[at] > problem.retail[at]]
+    assert tempting
+    honest = tuple(
+        problem.retail[at] if at in tempting else (problem.low[at] + problem.high[at]) // 2 for at in problem.slots
+    )
+    fair = at_prices(problem, honest)
+    dear = Solution(tuple(price + 60 * (at in tempting) for at, price in enumerate(honest)), fair.plans)
+    assert refusals(problem, dear) == []
+    assert leader_value(problem, dear.prices, dear.plans) > leader_value(problem, fair.prices, fair.plans)
+    assert score_of(problem, dear) < score_of(problem, fair)
+    assert tell(chain, arguments(problem, dear)) == ""
+    assert tell(chain, arguments(problem, fair)) == ""
+    assert tell(chain, arguments(problem, dear)) == "NOT_BETTER"
 
 
 def test_a_withheld_solution_leaves_the_middle_of_the_balancing_prices_and_no_money_locked() -> None:
