@@ -69,9 +69,8 @@ def _run_hours(side: int) -> Callable[[Inputs, int], Trial]:
 
 
 def _steps(name: str, values: Sequence[float], colour: int, dashed: bool = False) -> Line:
-    """One value an hour, the last one to the end of the day."""
-    hours = [float(hour) for hour in range(HOURS + 1)]
-    return Line(name, hours, [*values, values[-1]], colour, dashed=dashed, stepped=True)
+    """One value an hour."""
+    return Line(name, [float(hour) for hour in range(HOURS)], values, colour, dashed=dashed, stepped=True)
 
 
 def _draw_hours(title: str, columns: tuple[tuple[str, int], ...]) -> Callable[[Inputs, Sequence[Trial]], Chart]:

@@ -20,6 +20,7 @@ from deploy.reproduce.verdict import Judged, judge, overall
 from ledger.errors import GridchainError
 from node.lifeline import die_with
 
+_NOTES: Final = 3
 _OTHER_SEEDS: Final = 3
 """Seeds on which each of the other inputs is run."""
 
@@ -173,8 +174,14 @@ def _result(experiment: Experiment, count: int, done: dict[Job, Done]) -> Result
     )
     elsewhere = [trial for _changed, group in others for trial in group]
     judged = tuple(judge(claim, own, elsewhere) for claim in experiment.claims)
-    notes = list(dict.fromkeys(trial.note for trial in own if trial.note))
     return Result(
-        experiment, overall(judged), " ".join(notes), inputs, seeds, judged, own, others,
+        experiment, overall(judged), _noted(own), inputs, seeds, judged, own, others,
         experiment.draw(inputs, own), seconds,
     )  # fmt: skip
+
+
+def _noted(trials: Sequence[Trial]) -> str:
+    """What the runs noted, each thing once; of many the first three."""
+    notes = list(dict.fromkeys(trial.note for trial in trials if trial.note))
+    more = f"; and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
+    return "; ".join(notes[:_NOTES]) + more
