@@ -13,7 +13,7 @@ from price_world import MINUTE, PRICES, PriceWorld
 from wind_world import OPERATOR, RETAIL, A, address, meter
 
 from contracts.limits import ExecutionLimits
-from contracts.solvers.bilevel import Horizon, price_levels, solve, submission
+from contracts.solvers.bilevel import Horizon, middle_prices, price_levels, solve, submission
 from contracts.solvers.followers import respond
 from contracts.solvers.milp import SolverError, installed
 from contracts.solvers.price_problem import (
@@ -173,6 +173,34 @@ def test_where_no_deviation_is_known_no_price_is_posted_and_a_later_sheet_may() 
     chain.go_slot(3, 1)
     shown = [chain.query(A, "slot", slot)["p2p_price"] for slot in range(4)]
     assert shown == [problem.high[0], 60_000, later.low[0], later.low[1]]
+
+
+@solved
+def test_of_two_equally_good_solutions_the_smaller_digest_counts_in_any_order() -> None:
+    winners = []
+    for order in (1, -1):
+        chain = PriceWorld(9, 2, 3)
+        chain.announce("w", 1, chain.query(A, "position", 1, meter("w"))["sold"])
+        problem = chain.sheet()
+        base = at_prices(problem, problem.low)
+        other = Solution((problem.low[0], problem.high[1], problem.low[2]), base.plans)
+        pair = [arguments(problem, base), arguments(problem, other)][::order]
+        codes = [tell(chain, values) for values in pair]
+        assert codes[0] == ""
+        assert codes[1] == ("" if pair[1][-1] < pair[0][-1] else "NOT_BETTER")
+        winners.append(chain.query(PRICES, "taken", 0)["digest"])
+    assert winners[0] == winners[1]
+
+
+@solved
+def test_a_day_of_twenty_prosumers_is_solved_within_half_a_percent_and_taken() -> None:
+    chain = PriceWorld(8, 20, 24)
+    problem = chain.sheet()
+    found = solve(problem, price_levels(problem, 4), Horizon(window=6, step=3, seconds=600))
+    assert found.gap_ppm <= 5_000
+    middle = at_prices(problem, tuple(middle_prices(problem)))
+    assert score_of(problem, found) > score_of(problem, middle)
+    assert tell(chain, arguments(problem, found)) == ""
 
 
 @solved
