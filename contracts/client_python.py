@@ -6,6 +6,7 @@ refuse anything else, so what a method returns has the type it says.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from keyword import kwlist
 
@@ -24,13 +25,16 @@ _READERS = {tag: f"_{name}" for tag, name in _TYPES.items()} | {"none": "_none"}
 def python_client(program: Program, instance: str) -> str:
     """The text of the module for an instance of that name."""
     contract = program.contract
-    names = Names([*contract.records, "CODES"])
+    names = Names([*map(_class, contract.records), "CODES", *dir(builtins)])
     words = {"Done": names.fresh("Done"), "Failed": names.fresh("Failed")}
     events = {label: names.fresh(f"{label}Event") for label in (found.label for found in contract.events.values())}
     words |= {"Class": names.fresh(class_name(instance)), "event_of": names.fresh("event_of"), "name": instance}
     parts = [f'"""{title(program, instance)}"""\n\n', template("client_head.py.txt", words)]
     for name, record in contract.records.items():
-        parts += [_struct(name, record.fields, f"The record `{name}`."), _record_writer(name, record.fields)]
+        parts += [
+            _struct(_class(name), record.fields, f"The record `{name}`."),
+            _record_writer(_class(name), record.fields),
+        ]
     shown = {events[found.label]: (found.label, found.fields) for found in contract.events.values()}
     parts += [_struct(name, fields, f"The event `{label}`.") for name, (label, fields) in shown.items()]
     parts.append(_event_reader(words["event_of"], shown))
@@ -79,7 +83,7 @@ def _codes(program: Program) -> str:
 
 def _method(program: Program, function: Function, done: str) -> str:
     is_view = function.role == "view"
-    taken = [*kwlist, "self", *(["at_height"] if is_view else [])]
+    taken = [*kwlist, "self", done, *(["at_height"] if is_view else [])]
     names = parameter_names(function, taken)
     given = ["self"]
     for name, parameter in zip(names, function.by_place, strict=True):
@@ -95,10 +99,15 @@ def _method(program: Program, function: Function, done: str) -> str:
         head = f"\n    async def {_safe(function.name)}({', '.join(given)}) -> {returns}:\n{text}"
         return f"{head}        {'' if returns == 'None' else 'return '}{read}\n"
     head = f"\n    async def {_safe(function.name)}({', '.join(given)}) -> {done}[{returns}]:\n{text}"
-    call = f"        receipt = await self._call({function.name!r}, [{values}])\n"
+    call = f"        _receipt = await self._call({function.name!r}, [{values}])\n"
     if returns == "None":
-        return f"{head}{call}        _none(receipt.value)\n        return {done}(None, receipt)\n"
-    return f"{head}{call}        return {done}({_read(function.returns, 'receipt.value')}, receipt)\n"
+        return f"{head}{call}        _none(_receipt.value)\n        return {done}(None, _receipt)\n"
+    return f"{head}{call}        return {done}({_read(function.returns, '_receipt.value')}, _receipt)\n"
+
+
+def _class(name: str) -> str:
+    """The class of a record: another name than Python's own, which the module uses."""
+    return f"{name}_" if name in kwlist or hasattr(builtins, name) else name
 
 
 def _safe(name: str) -> str:
@@ -115,7 +124,7 @@ def _plain_type(shape: Shape) -> str:
         case "none":
             return "None"
         case "record":
-            return shape.name
+            return _class(shape.name)
         case "list" | "set":
             return f"list[{items[0] if items else '_Any'}]"
         case "tuple" if len(items) > 1:
@@ -136,7 +145,7 @@ def _read(shape: Shape, value: str, depth: int = 0) -> str:
     item = f"v{depth}"
     match shape.tag, shape.items:
         case "record", _:
-            return f"_read_{shape.name}({value})"
+            return f"_read_{_class(shape.name)}({value})"
         case (("list" | "set"), (inner_shape,)):
             return f"[{_read(inner_shape, item, depth + 1)} for {item} in _list({value})]"
         case (("list" | "set"), _):
@@ -167,7 +176,7 @@ def _write(shape: Shape, value: str, depth: int = 0) -> str:
         return f"(None if {value} is None else {_write(Shape(shape.tag, shape.items, shape.name), value, depth)})"
     match shape.tag, shape.items:
         case "record", _:
-            return f"_write_{shape.name}({value})"
+            return f"_write_{_class(shape.name)}({value})"
         case (("list" | "set" | "tuple"), (inner,)):
             return f"[{_write(inner, item, depth + 1)} for {item} in {value}]"
         case "tuple", items:

@@ -76,6 +76,10 @@ _KEYWORDS = (
 _OWN = (
     "Value",
     "Json",
+    *("object", "string", "number", "boolean", "bigint", "symbol", "any", "unknown", "never", "void", "undefined"),
+    "Record",
+    "RequestInit",
+    "BodyInit",
     "Call",
     "Signer",
     "Receipt",
@@ -152,7 +156,7 @@ class _Writer:
         )
         return (
             f"\n/** {told} */\nexport interface {name} {{\n{body}}}\n"
-            f"\nexport function read{name}(value: Json): {name} {{\n  const at = readFields(value, [{keys}]);\n"
+            f"\nexport function decode{name}(value: Json): {name} {{\n  const at = readFields(value, [{keys}]);\n"
             f"  return {{\n{read}  }};\n}}\n"
         )
 
@@ -161,12 +165,13 @@ class _Writer:
         write = "".join(f"    {field}: {self.write(shape, f'value.{field}')},\n" for field, shape in fields.items())
         return (
             f"{self.interface(name, fields, f'The record {name}.')}"
-            f"\nexport function write{name}(value: {name}): Value {{\n  return {{\n{write}  }};\n}}\n"
+            f"\nexport function encode{name}(value: {name}): Value {{\n  return {{\n{write}  }};\n}}\n"
         )
 
     def method(self, program: Program, function: Function) -> str:
         """A method of the class."""
-        names = parameter_names(function, [*_KEYWORDS, "atHeight", "receipt"])
+        helpers = [name for name in _OWN if name.startswith(("read", "to"))]
+        names = parameter_names(function, [*_KEYWORDS, *helpers, "atHeight", "receipt"])
         given = [
             f"{name}: {self.type(parameter.shape)}{_default(parameter.default)}"
             for name, parameter in zip(names, function.by_place, strict=True)
@@ -174,15 +179,16 @@ class _Writer:
         values = ", ".join(self.write(p.shape, name) for name, p in zip(names, function.by_place, strict=True))
         told = purpose(program, function)
         text = f"\n  /** {told} */" if told else ""
+        name = "constructor_" if function.name == "constructor" else function.name
         returns, quoted = self.type(function.returns), _quoted(function.name)
         if function.role == "view":
             read = self.read(function.returns, f"await this.#ask({quoted}, [{values}], atHeight)")
             given.append("atHeight?: number")
-            head = f"{text}\n  async {function.name}({', '.join(given)}): Promise<{returns}> {{\n"
+            head = f"{text}\n  async {name}({', '.join(given)}): Promise<{returns}> {{\n"
             return f"{head}    return {read};\n  }}\n"
         read = self.read(function.returns, "receipt.value")
         return (
-            f"{text}\n  async {function.name}({', '.join(given)}): Promise<Done<{returns}>> {{\n"
+            f"{text}\n  async {name}({', '.join(given)}): Promise<Done<{returns}>> {{\n"
             f"    const receipt = await this.#call({quoted}, [{values}]);\n"
             f"    return {{ value: {read}, receipt }};\n  }}\n"
         )
@@ -215,7 +221,7 @@ class _Writer:
             return f"(({item}: Json) => ({item} === null ? null : {plain}))({value})"
         match shape.tag, shape.items:
             case "record", _:
-                return f"read{self.records[shape.name]}({value})"
+                return f"decode{self.records[shape.name]}({value})"
             case (("list" | "set" | "tuple"), (inner,)):
                 return f"readList({value}).map(({item}) => {self.read(inner, item, depth + 1)})"
             case (("list" | "set" | "tuple"), ()):
@@ -240,7 +246,7 @@ class _Writer:
             return plain if plain == value else f"({value} === null ? null : {plain})"
         match shape.tag, shape.items:
             case "record", _:
-                return f"write{self.records[shape.name]}({value})"
+                return f"encode{self.records[shape.name]}({value})"
             case (("list" | "set" | "tuple"), (inner,)):
                 plain = self.write(inner, item, depth + 1)
                 return value if plain == item else f"{value}.map(({item}) => {plain})"

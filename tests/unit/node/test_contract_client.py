@@ -195,6 +195,45 @@ def test_clients_of_the_library_are_programs(name: str) -> None:
     assert {f"  async {entry}(" in typescript_client(program, name) for entry in wanted} == {True}
 
 
+CLASHING = """
+object = record("object", a=u64)
+isinstance = record("isinstance", b=object)
+Text = record("Text", c=isinstance)
+Record = record("Record", d=Text)
+Failed = event("Failed", a=u64, e=list[Record])
+
+
+@export
+def constructor(x: Record, receipt: u64 = 1) -> Record:
+    emit(Failed, a=receipt, e=[x])
+    return x
+
+
+@view
+def super(x: object, CODES: u64) -> isinstance:
+    return isinstance(b=x)
+"""
+
+
+def test_names_that_clash_with_those_of_the_languages(tmp_path: Path) -> None:
+    program = compile_source(CLASHING)
+    (tmp_path / "clashing.py").write_text(python_client(program, "failed"))
+    made = loaded(tmp_path / "clashing.py")
+    value = made.Record(made.Text(made.isinstance_(made.object_(5))))
+    assert made._read_Record({"d": {"c": {"b": {"a": "5"}}}}) == value
+    assert made._write_Record(value) == {"d": {"c": {"b": {"a": 5}}}}
+    assert issubclass(made.Failed, GridchainError)
+    assert callable(made.Failed_.constructor)
+    assert made.FailedEvent(1, [value]).e == [value]
+    text = typescript_client(program, "failed")
+    functions = re.findall(r"function (\w+)\(", text)
+    assert len(functions) == len(set(functions)), functions
+    interfaces = re.findall(r"(?:interface|class|type) (\w+)", text)
+    assert len(interfaces) == len(set(interfaces)), interfaces
+    assert {"Record_", "constructor_"} <= {*interfaces, *re.findall(r"  async (\w+)\(", text)}
+    assert set(made.CODES) == {"constructor", "super"}
+
+
 def test_answers_of_another_contract_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "offers.py"
     path.write_text(python_client(PROGRAM, "offers"))
