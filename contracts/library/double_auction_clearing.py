@@ -149,9 +149,9 @@ def priced(rules: Rules, slot: u64, stage: u64, state: State) -> State:
     return state.replace(prices=prices)
 
 
-def admitted(rows: list, rank: u64, seq: u64) -> list:
-    """The rows before a place."""
-    return [item for item in rows if item[0][2] < rank or (item[0][2] == rank and item[0][3] < seq)]
+def admitted(rows: list, rank: u64, seq: u64) -> int:
+    """How many rows of a page stand before a place."""
+    return len([item for item in rows if item[0][2] < rank or (item[0][2] == rank and item[0][3] < seq)])
 
 
 def fill(slot: u64, key, order: Order, left: u64, money: int) -> None:
@@ -177,14 +177,15 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
     queue = ASKS if stage == 1 else STAGE_TWO
     asks = book.items((slot, queue), after=after_key(slot, queue, state.ask_cursor), limit=ORDERS_PER_CALL)
     bids = book.items((slot, queue + 1), after=after_key(slot, queue + 1, state.bid_cursor), limit=ORDERS_PER_CALL)
+    offers = len(asks)
+    count = len(bids)
     sell_price: u64 = 0
     buy_price: u64 = 0
     midpoint = len(state.prices) == 0
     if not midpoint:
         sell_price, buy_price, ask_rank, ask_seq, bid_rank, bid_seq = state.prices
-        asks = admitted(asks, ask_rank, ask_seq)
-        bids = admitted(bids, bid_rank, bid_seq)
-    count = len(bids)
+        offers = admitted(asks, ask_rank, ask_seq)
+        count = admitted(bids, bid_rank, bid_seq)
     more = count == ORDERS_PER_CALL
     finished = count == 0
     bid_left = [item[1].left for item in bids]
@@ -204,7 +205,7 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
     surpluses = []
     first = 0
     index = 0
-    while index < len(asks) and not finished:
+    while index < offers and not finished:
         ask_key, ask = asks[index]
         left = ask.left
         income = 0
@@ -279,7 +280,7 @@ def match(rules: Rules, slot: u64, stage: u64, state: State, budget: int) -> tup
         large_wh=large_wh, large_value=large_value,
     )
     state = counted(state, stage, sums)
-    if finished or (index == len(asks) and index < ORDERS_PER_CALL):
+    if finished or (index == offers and index < ORDERS_PER_CALL):
         state = after_match(rules, slot, stage, state.replace(ask_cursor=[], bid_cursor=[], prices=[]))
     else:
         state = state.replace(
