@@ -93,10 +93,10 @@ def _world(summaries: Summaries) -> tuple[dict[str, list[ast.stmt]], dict[str, F
     while pending:
         summaries.dirty.clear()
         for name in pending:
-            bodies[name] = _round(writers[name])
             left -= sizes[name]
             if left < 0:
                 break
+            bodies[name] = _round(writers[name])
         again = summaries.dirty | {name for name in pending if scopes[name].changed}
         if left < 0:
             left = sys.maxsize
