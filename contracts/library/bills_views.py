@@ -38,6 +38,39 @@ def path_queue(slot: u64) -> list:
     return view_call("routing", "route", slot, rows)
 
 
+@view
+def provider(meter: Address, slot: u64) -> dict | None:
+    """Who stands behind a meter as a seller of a slot: what it can deliver from, rated power, promised, paid and delivered Wh,
+    money asked for it, its trades, and the terms of its reputation as the market keeps them."""
+    if view_call("registry", "owner_of", meter) is None:
+        return None
+    member = member_of(meter)
+    rows = [row for row in trades_in(slot) if row["seller"] == meter]
+    return {
+        "meter": meter, "account": member["account"], "status": member["status"], "reason": member["reason"],
+        "source": view_call("registry", "sources_of", meter), "rated_w": member["rated_w"],
+        "connection": member["connection"], "region": member["region"], "trades": [row["trade"] for row in rows],
+        "promised_wh": sum([row["wh"] for row in rows]), "paid_wh": sum([row["paid_wh"] for row in rows]),
+        "delivered_wh": sum([row["delivered_wh"] for row in rows]),
+        "asked": sum([amount(row["price"], row["wh"]) for row in rows]), "reputation": reputation_of(meter, slot),
+    }
+
+
+def reputation_of(meter: Address, slot: int) -> dict:
+    """Market A: producers and prosumers have different terms; market C keeps none, its scores come from the trades."""
+    market = market_cell.get()
+    if market == "community_vpp":
+        return view_call(market, "performance_of", meter)
+    if market == "matching":
+        return view_call(market, "performance", meter)
+    if market == "wind":
+        found = view_call(market, "provider", meter)
+        if found is not None:
+            return found
+        return view_call(market, "performance", meter, view_call(market, "slot", slot)["day"])
+    return {}
+
+
 def member_of(meter: Address) -> dict:
     return view_call("registry", "member", view_call("registry", "owner_of", meter))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from market_world import SLOT_MS, MarketWorld
-from shared_world import FUNDS, INSTITUTIONS, NAMES, SLOT, address, agree, found, join, meter, trade
+from shared_world import FUNDS, INSTITUTIONS, NAMES, SLOT, address, agree, found, join, meter, report, trade
 
 PRICE, WH, RETAIL, FEED = 500_000, 300, 670_000, 450_000
 
@@ -226,3 +227,23 @@ def test_the_profile_repeats_over_the_period() -> None:
     ]  # fmt: skip
     assert world.free("anna") - FUNDS == (100 + 50 + 100) * 500
     assert world.escrow("anna") == world.escrow("carl") == 0
+
+
+@pytest.mark.parametrize("market", ["community_vpp", "double_auction", "matching"])
+def test_the_same_output_brings_no_more_when_it_is_sold_twice(market: str) -> None:
+    """Gaming, in each market that owes what was traded: anna makes 300 Wh and sells 300 to a neighbour, and 300 again
+    where devices (market D) say that all was sent. Beside it an honest day: the neighbour only."""
+    gains = []
+    for sales in ({"anna": WH}, {}):
+        world = found(market)
+        agree(world, "anna", "carl", WH, 90_000)
+        trade(world, sales, {"dora": WH} if sales else {})
+        read(world, anna=(WH, 0), carl=(0, WH), dora=(0, WH))
+        report(world, {"anna": WH})
+        world.go_slot(SLOT, 8)
+        rows = world.query("bills", "period_trades", SLOT)
+        assert sum(row["delivered_wh"] for row in rows) == WH
+        assert len(rows) == 1 + len(sales)
+        gains.append(world.free("anna") - FUNDS)
+    assert gains[1] == WH * 90
+    assert gains[0] < gains[1]

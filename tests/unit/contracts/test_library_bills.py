@@ -99,3 +99,26 @@ def test_the_path_queue_of_a_market_that_does_not_route_itself_says_what_would_b
     order = sorted(rows, key=lambda row: (row["seller"], row["buyer"], row["trade"]))
     assert [row["seq"] for row in queue] == [row["trade"] for row in order]
     assert all(row["granted"] == row["wh"] for row in queue)  # all at one bus
+
+
+@pytest.mark.parametrize(
+    ("market", "terms"),
+    [
+        ("double_auction", set()),
+        ("community_vpp", {"good", "defaults", "discount", "waive"}),
+        ("matching", {"rc", "cycles", "last_cycle"}),
+        ("wind", {"reputation", "efficiency", "hours", "promised_wh", "missed_wh"}),
+    ],
+)
+def test_a_provider_is_shown_with_its_sources_trades_and_reputation(market: str, terms: set[str]) -> None:
+    world = found(market)
+    agree(world, "anna", "carl", 200, 100_000)
+    world.go_slot(SLOT, 1)
+    world.read("anna", SLOT, 150, 0)
+    world.go_slot(SLOT, 6)
+    shown = world.query("bills", "provider", meter("anna"), SLOT)
+    assert shown["source"] == ("wind" if market == "wind" else "pv")
+    assert (shown["promised_wh"], shown["paid_wh"], shown["delivered_wh"], shown["asked"]) == (200, 200, 150, 20_000)
+    assert set(shown["reputation"]) == terms
+    assert (shown["status"], shown["trades"]) == ("approved", [2**33 + 1])
+    assert world.query("bills", "provider", address("anna"), SLOT) is None
