@@ -34,7 +34,7 @@ def test_eight_slots_of_a_market_with_a_killed_validator(tmp_path, letter):
 
 
 def test_published_orders_are_plain_and_the_document_says_so():
-    code, document, told = demo("--published", "--engine", "solo", "--slots", "2", "--first-slot", "50")
+    code, document, told = demo("--published", "--engine", "solo", "--slots", "8")
     assert code == 0, told
     assert document["conserved"] is True, document["problems"]
     assert document["sealed"] is False
