@@ -22,7 +22,8 @@ def admit(rules: Rules, desk: Desk, slot: u64, side: str, wh: int, price: int, r
     reference = requote == "reference"
     require(reference or requote == "keep", "BAD_REQUOTE")
     moves = reference and rules.two_stages
-    rules = tariffed(rules, slot)
+    if slot >= rules.tariff_from:
+        rules = tariffed(rules, slot)
     if side == "sell":
         queue = ASKS
         rank = price
