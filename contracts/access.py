@@ -182,7 +182,7 @@ def access(meter: Meter) -> dict[str, Helper]:
         if type(a) is not list:
             raise TypeMismatch
         size = size_between(a, low, high, step)
-        meter.spend(GAS.slice + GAS.item * size + len(a) // 16)
+        meter.spend(GAS.pairs + GAS.item * size + len(a) // 16)
         return size
 
     def setslice(value: Any, a: Any, low: Any, high: Any, step: Any) -> None:

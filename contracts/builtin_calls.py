@@ -104,7 +104,7 @@ class BuiltinCalls(Containers):
         if node.keywords:
             raise self.scope.refuse("C077", node, str(node.keywords[0].arg))
         clauses, (element, _) = self.comprehend(items, lambda: self.visit(items.elt))
-        return emit.helper("py" + name, ast.GeneratorExp(element, clauses)), kinds.BOOL
+        return emit.helper(f"{name}of", emit.helper("begun"), ast.GeneratorExp(element, clauses)), kinds.BOOL
 
     def quick(self, name: str, visited: list[Emitted]) -> Emitted | None:
         """Inline forms for numbers and lengths."""

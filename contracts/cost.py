@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 
 from contracts.descend import children
-from contracts.limits import ITEM_BYTES, LIST_BYTES, static_gas
+from contracts.limits import GAS1, ITEM_BYTES, LIST_BYTES, static_gas
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
@@ -53,8 +53,19 @@ def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def clause_gas(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> int:
-    """Gas of one turn of clause `index`: its conditions, and the next clause's source or the element."""
-    return sum(map(expression_gas, _turn(node, index)))
+    """Gas of one turn of clause `index`: its target, its conditions, and the next clause's source or the element."""
+    return target_gas(node.generators[index].target) + sum(map(expression_gas, _turn(node, index)))
+
+
+def target_gas(target: ast.expr) -> int:
+    """Gas of binding the target of a loop or clause once: what stands inside it is unpacked by itself."""
+    inside = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+    found = 0
+    for part in inside:
+        held = part.value if isinstance(part, ast.Starred) else part
+        if isinstance(held, ast.Tuple | ast.List):
+            found += GAS1.pairs + target_gas(held)
+    return found
 
 
 def clause_bytes(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, index: int) -> int:

@@ -76,8 +76,6 @@ def _plain(meter: Meter) -> dict[str, Helper]:
         "pymin": min,
         "pymax": max,
         "pyabs": abs,
-        "pyany": any,
-        "pyall": all,
         "pyint": int,
         "type": type,
         "replace": msgspec.structs.replace,
@@ -117,12 +115,25 @@ def _which(error: BaseException, groups: tuple[tuple[str, ...], ...]) -> int:
     return -1
 
 
+_UNPACKED = frozenset((tuple, list, str, bytes))
+
+
 def _rows(meter: Meter) -> Helper:
     """Items of a loop source, each checked to unpack as `shape` when its turn comes: what an item holds may change on
     the way, and a set must never be unpacked. A shape is 0 for a name, 1 for one with a star, a tuple for a nested
     target."""
 
     def rows(source: Any, shape: Any) -> Iterator[Any]:
+        return nested(source, shape) if any(shape) else flat(source)
+
+    def flat(source: Any) -> Iterator[Any]:
+        """For plain names: CPython finds out how many items there are."""
+        for item in source:
+            if type(item) not in _UNPACKED:
+                raise TypeMismatch
+            yield item
+
+    def nested(source: Any, shape: Any) -> Iterator[Any]:
         for item in source:
             unpacks(item, shape)
             yield item
@@ -130,7 +141,7 @@ def _rows(meter: Meter) -> Helper:
     def unpacks(item: Any, shape: Any) -> None:
         if type(shape) is not tuple:
             return
-        if type(item) not in (tuple, list, str, bytes):
+        if type(item) not in _UNPACKED:
             raise TypeMismatch
         star = shape.index(1) if 1 in shape else -1
         if star < 0 and len(item) != len(shape):
@@ -138,7 +149,7 @@ def _rows(meter: Meter) -> Helper:
         if star >= 0:
             if not len(shape) - 1 <= len(item) <= LIMITS.items:
                 raise BadValue
-            meter.spend(GAS.made + GAS.item * len(item))
+            meter.spend(GAS.pairs + GAS.made + GAS.item * len(item))
             meter.allocate(LIST_BYTES + ITEM_BYTES * len(item))
             item = (*item[:star], None, *item[len(item) - len(shape) + star + 1 :])
         for part, inner in zip(item, shape, strict=True):

@@ -11,7 +11,7 @@ from typing import cast
 from contracts import emit, kinds
 from contracts import vocabulary as words
 from contracts.assignments import Assignments
-from contracts.cost import expression_gas, statement_bytes, statement_gas
+from contracts.cost import expression_gas, statement_bytes, statement_gas, target_gas
 from contracts.expressions import Emitted
 from contracts.kinds import Kind
 from contracts.limits import HANDLER_GAS, LOOP_GAS
@@ -197,7 +197,7 @@ class Statements(Assignments):
         if not lazy and (kind.tag not in ("list", "tuple", "str", "bytes") or kind.optional):
             source = emit.helper("iter", source)
         self.loops += 1
-        body = self.block(node.body, LOOP_GAS)
+        body = self.block(node.body, LOOP_GAS + target_gas(node.target))
         self.loops -= 1
         return [ast.For(target, source, head + body, self.after_loop(node, before, None))]
 

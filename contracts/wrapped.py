@@ -178,7 +178,14 @@ def _aggregates(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:
     def all_(value: Any) -> bool:
         return all(looked_at(value))
 
-    return {"sorted": sorted_, "min": min_, "max": max_, "sum": sum_, "any": any_, "all": all_}
+    def begun() -> None:
+        """`any` and `all` of a generator begin."""
+        meter.spend(GAS.listing)
+
+    return {
+        "sorted": sorted_, "min": min_, "max": max_, "sum": sum_, "any": any_, "all": all_, "begun": begun,
+        "anyof": lambda _, items: any(items), "allof": lambda _, items: all(items),
+    }  # fmt: skip
 
 
 def _conversions(meter: Meter, base: dict[str, Helper]) -> dict[str, Helper]:

@@ -163,6 +163,7 @@ class Calls(Expressions):
             if bool(self.visit(node.elt, frame)) is wanted:
                 raise _Decided
 
+        self.meter.spend(G.listing)
         try:
             self.comprehend(node, frame, one)
         except _Decided:

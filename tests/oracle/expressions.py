@@ -311,7 +311,7 @@ class Expressions:
         if isinstance(target, ast.Tuple | ast.List):
             star = star_of(target)
             if star is not None:
-                value = ops.spread(self.meter, value, star, len(target.elts) - star - 1)
+                value = ops.spread(self.meter, value, star, len(target.elts) - star - 1, G.pairs)
             value = tuple(ops.unpacked(value, len(target.elts)))
             return tuple([self.fits(part, item) for part, item in zip(target.elts, value, strict=True)])
         return value

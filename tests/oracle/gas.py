@@ -117,7 +117,7 @@ class Prices:
         if index + 1 == len(node.generators):
             item = ITEM_BYTES if isinstance(node, ast.ListComp | ast.GeneratorExp) else 2 * ITEM_BYTES
             keep += item // 4 if node.generators[index].ifs else item
-        return LOOP + sum(map(self.gas, parts)), keep
+        return LOOP + inner_targets(node.generators[index].target) + sum(map(self.gas, parts)), keep
 
     def runs(self, body: list[ast.stmt], first: int = 0) -> list[Run]:
         """The basic blocks of a body. `first` is what the first one costs besides its statements."""
@@ -170,6 +170,12 @@ def display_room(node: ast.AST) -> int:
         case ast.Dict(keys=keys):
             return LIST_BYTES + 2 * ITEM_BYTES * len(keys)
     return 0
+
+
+def inner_targets(target: ast.expr) -> int:
+    """What unpacking inside the target of a loop costs at every turn."""
+    tuples = [part for part in ast.walk(target) if isinstance(part, ast.Tuple | ast.List) and part is not target]
+    return G.pairs * len([part for part in tuples if isinstance(part.ctx, ast.Store)])
 
 
 def star_of(target: ast.expr) -> int | None:

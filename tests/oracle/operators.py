@@ -254,7 +254,7 @@ def set_slice(meter: Meter, a: Any, bounds: list[Any], value: Any) -> None:
 
 def del_price(meter: Meter, a: list[Any], bounds: list[Any]) -> int:
     size = slice_size(a, *bounds)
-    meter.spend(G.slice + G.item * size + len(a) // 16)
+    meter.spend(G.pairs + G.item * size + len(a) // 16)
     return size
 
 
@@ -348,8 +348,8 @@ def unpacked(value: Any, count: int) -> Any:
     return value
 
 
-def spread(meter: Meter, value: Any, before: int, after: int) -> tuple[Any, ...]:
-    """The right side of `a, *b, c = value`."""
+def spread(meter: Meter, value: Any, before: int, after: int, more: int = 0) -> tuple[Any, ...]:
+    """The right side of `a, *b, c = value`, for `more` gas."""
     if type(value) not in SEQUENCES + TEXTS:
         raise mismatch()
     if len(value) > L.items:
@@ -357,7 +357,7 @@ def spread(meter: Meter, value: Any, before: int, after: int) -> tuple[Any, ...]
     end = len(value) - after
     if end < before:
         raise bad_value()
-    meter.spend(G.made + G.item * len(value))
+    meter.spend(more + G.made + G.item * len(value))
     meter.items(len(value))
     return (*value[:before], list(value[before:end]), *value[end:])
 

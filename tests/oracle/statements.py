@@ -11,7 +11,7 @@ from oracle.calls import Calls
 from oracle.contract import MISSING, Contract, Function
 from oracle.expressions import Frame
 from oracle.failures import HOST_ERRORS, Failure, Stop, mismatch, of_host
-from oracle.gas import FUNCTION, HANDLER, LOOP, G, L, Meter, star_of
+from oracle.gas import FUNCTION, HANDLER, LOOP, G, L, Meter, inner_targets, star_of
 from oracle.shapes import Types, read
 from oracle.storage import Storage
 
@@ -204,7 +204,7 @@ class Statements(Calls):
     def for_(self, node: ast.For, frame: Frame) -> int:
         for item in ops.iterate(self.meter, self.source(node.iter, frame)):
             self.put(node.target, item, frame)
-            signal = self.block(node.body, frame, LOOP)
+            signal = self.block(node.body, frame, LOOP + inner_targets(node.target))
             if signal == BREAK:
                 return ON
             if signal == RETURN:
