@@ -136,7 +136,7 @@ def run_table(inputs: Inputs, seed: int) -> Trial:
         },
         "gain": {name: value * percent / 1_000 for name, value in parts.items()},
         "solution": {
-            "refusals by the contract's rules": float(len(refusals(problem, solution))),
+            "refusals by the check in integers": float(len(refusals(problem, solution))),
             "widest gap, ppm": solution.gap_ppm,
         },
     }  # fmt: skip
@@ -252,7 +252,8 @@ TABLE: Final = Experiment(
         "an hour, windows of a few hours, gap at most 0.5 %. The contract’s rules clear the day at these prices "
         "and give both revenues and what each prosumer pays. Quotas in proportion to rated power. Without trade "
         "storages work for their owners too. SimBench wind and load profiles stand in for the published day, "
-        "which is not given. Needs the extra gridchain[solvers]."
+        "which is not given. Retail prices change by the hour, which sheets on the chain do not know; so plans pass the "
+        "contract’s check as the solver has it, not the contract. Needs the extra gridchain[solvers]."
     ),
     contracts=CONTRACTS,
     claims=(
@@ -282,7 +283,7 @@ TABLE: Final = Experiment(
         Claim(
             "solution", "MILP gap at most 0.5 %", Kind.EXACT,
             "gap at most 5,000 ppm; integer plans pass the check of the rules",
-            lambda found: found["refusals by the contract's rules"] == 0 and found["widest gap, ppm"] <= 5_000,
+            lambda found: found["refusals by the check in integers"] == 0 and found["widest gap, ppm"] <= 5_000,
         ),
     ),
     columns=("hour", "forecast_wh", "actual_wh", "da_price", "sells_at", "buys_at", "p2p_price", "traded_wh"),
