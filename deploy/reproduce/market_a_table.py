@@ -252,8 +252,8 @@ TABLE: Final = Experiment(
         "an hour, windows of a few hours, gap at most 0.5 %. The contract’s rules clear the day at these prices "
         "and give both revenues and what each prosumer pays. Quotas in proportion to rated power. Without trade "
         "storages work for their owners too. SimBench wind and load profiles stand in for the published day, "
-        "which is not given. Retail prices change by the hour, which sheets on the chain do not know; so plans pass the "
-        "contract’s check as the solver has it, not the contract. Needs the extra gridchain[solvers]."
+        "which is not given. Retail prices change by the hour, which sheets on the chain do not know; so plans pass "
+        "the contract’s check as the solver has it, not the contract. Needs the extra gridchain[solvers]."
     ),
     contracts=CONTRACTS,
     claims=(
