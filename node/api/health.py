@@ -7,6 +7,7 @@ from importlib import metadata
 
 from aiohttp import web
 
+from contracts.limits import GAS_VERSION, LANGUAGE
 from node.api.access import CONTEXT, ApiNode
 from node.api.limits import is_loopback
 from node.api.models import Health, MarketClockView, PeerView, RefusalView, StatusView
@@ -29,6 +30,8 @@ def status_view(node: ApiNode) -> StatusView:
     return StatusView(
         name=now.name,
         version=version(),
+        language=LANGUAGE,
+        gas_version=GAS_VERSION,
         chain_id=now.chain_id,
         genesis_hash="0x" + now.genesis_hash.hex(),
         engine=now.engine,

@@ -165,10 +165,12 @@ class MarketClockView(Model):
 
 
 class StatusView(Model):
-    """Where a node stands. `refusals`: the last 64, newest last."""
+    """Where a node stands. `language`, `gas_version`: what its release runs contracts by. `refusals`: the last 64."""
 
     name: str
     version: str
+    language: str
+    gas_version: int
     chain_id: str
     genesis_hash: Hex32
     engine: str

@@ -72,6 +72,7 @@ async def test_status_names_the_network(solo):
         solo.layout.chain_id, "solo", True, "",
     )  # fmt: skip
     assert status.genesis_hash == "0x" + solo.layout.genesis_hash
+    assert (status.language, status.gas_version) == ("pyc/1", 1)
 
 
 async def test_json_and_octets_are_roads_too(solo, web):
