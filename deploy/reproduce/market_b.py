@@ -46,25 +46,24 @@ def day_of(inputs: Inputs, seed: int, fee: int | None = None) -> list[Slot]:
 def _above(slots: Sequence[Slot]) -> Figures:
     """When supply was above demand: begin of the first and end of the last such slot, hours of the day."""
     found = [time_of(slot.number) for slot in slots if slot.ratio > 1]
-    return {"from": min(found, default=24.0), "to": max(found, default=23.5) + 0.5, "slots": float(len(found))}
+    first, last = min(found, default=24.0), max(found, default=23.5) + 0.5
+    return {"from, h": first, "to, h": last, "slots": float(len(found))}
 
 
 _ABOVE: Final = Claim(
     "supply above demand",
-    {"from": 11.5, "to": 12.5},
+    {"from, h": 11.5, "to, h": 12.5},
     Kind.SHAPE,
     "in some slot, and only from 11:00 to 13:00",
-    lambda found: found["slots"] > 0 and found["from"] >= 11 and found["to"] <= 13,
+    lambda found: found["slots"] > 0 and found["from, h"] >= 11 and found["to, h"] <= 13,
     "The publication says 11:30 to 12:30 with its weather.",
-    "h",
 )
 _WITHIN: Final = Claim(
     "prices",
     "between what the grid pays and asks, lowest about noon",
     Kind.SHAPE,
     "every price within 6 and 18 p/kWh; the lowest mean price of a slot from 10:30 to 13:30",
-    lambda found: found["lowest"] >= 6 and found["highest"] <= 18 and 10.5 <= found["cheapest at"] < 13.5,
-    unit="p/kWh, h",
+    lambda found: found["lowest, p"] >= 6 and found["highest, p"] <= 18 and 10.5 <= found["cheapest at, h"] < 13.5,
 )
 
 Column = Callable[[Slot], Sequence[Cell]]
@@ -73,7 +72,7 @@ Column = Callable[[Slot], Sequence[Cell]]
 def _prices(slots: Sequence[Slot]) -> Figures:
     means = [(fmean(slot.prices), time_of(slot.number)) for slot in slots if slot.prices]
     every = [price for slot in slots for price in slot.prices]
-    return {"lowest": min(every) / PENCE, "highest": max(every) / PENCE, "cheapest at": min(means)[1]}
+    return {"lowest, p": min(every) / PENCE, "highest, p": max(every) / PENCE, "cheapest at, h": min(means)[1]}
 
 
 def _row_of_generation(slot: Slot) -> Sequence[Cell]:
