@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from contracts import keys
-from contracts.faults import BadValue, TypeMismatch
+from contracts.faults import BadValue, OutOfGas, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES, search_gas
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import SCALARS, SEQUENCES, TEXTS, Helper, is_number, size_of
@@ -28,24 +28,27 @@ def comparing(meter: Meter) -> dict[str, Helper]:
         elif kind in (list, tuple, dict, set) or isinstance(a, msgspec.Struct):
             meter.spend(size_of(meter, a) + size_of(meter, b))
 
-    def eq(a: Any, b: Any) -> bool:
+    def eq(a: Any, b: Any) -> Any:
         kind = type(a)
         if kind not in SCALARS and not (kind in TEXTS and len(a) < 64):
             weigh(a, b)
-        return bool(a == b)
+        return a == b
 
-    def ne(a: Any, b: Any) -> bool:
+    def ne(a: Any, b: Any) -> Any:
         kind = type(a)
         if kind not in SCALARS and not (kind in TEXTS and len(a) < 64):
             weigh(a, b)
-        return bool(a != b)
+        return a != b
+
+    per_64 = GAS.order_per_64
 
     def ordered(a: Any, b: Any) -> None:
         left, right = type(a), type(b)
-        if left is right and left in TEXTS:
-            shorter = min(len(a), len(b))
-            if shorter >= 64:
-                meter.spend(GAS.order_per_64 * (shorter // 64))
+        if left is right and (left is str or left is bytes):
+            if len(a) >= 64 and len(b) >= 64:
+                meter.gas -= per_64 * (min(len(a), len(b)) // 64)
+                if meter.gas < 0:
+                    raise OutOfGas
             return
         if is_number(left) and is_number(right):
             return
@@ -70,25 +73,29 @@ def comparing(meter: Meter) -> dict[str, Helper]:
             elif type(item) not in (int, bool, str, bytes):
                 raise TypeMismatch
 
-    def lt(a: Any, b: Any) -> bool:
-        if type(a) is not int or type(b) is not int:
+    def lt(a: Any, b: Any) -> Any:
+        kind = type(a)
+        if kind is not type(b) or (kind is not int and (kind not in TEXTS or len(a) >= 64)):
             ordered(a, b)
-        return bool(a < b)
+        return a < b
 
-    def le(a: Any, b: Any) -> bool:
-        if type(a) is not int or type(b) is not int:
+    def le(a: Any, b: Any) -> Any:
+        kind = type(a)
+        if kind is not type(b) or (kind is not int and (kind not in TEXTS or len(a) >= 64)):
             ordered(a, b)
-        return bool(a <= b)
+        return a <= b
 
-    def gt(a: Any, b: Any) -> bool:
-        if type(a) is not int or type(b) is not int:
+    def gt(a: Any, b: Any) -> Any:
+        kind = type(a)
+        if kind is not type(b) or (kind is not int and (kind not in TEXTS or len(a) >= 64)):
             ordered(a, b)
-        return bool(a > b)
+        return a > b
 
-    def ge(a: Any, b: Any) -> bool:
-        if type(a) is not int or type(b) is not int:
+    def ge(a: Any, b: Any) -> Any:
+        kind = type(a)
+        if kind is not type(b) or (kind is not int and (kind not in TEXTS or len(a) >= 64)):
             ordered(a, b)
-        return bool(a >= b)
+        return a >= b
 
     def contains(a: Any, b: Any) -> bool:
         """`a in b`."""

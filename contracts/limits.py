@@ -141,7 +141,7 @@ class GasTable:
     walk: int = 10
     scan_bytes_per_gas: int = 4
     compares_per_gas: int = 32
-    order_per_64: int = 2
+    order_per_64: int = 4
     match: int = 3
     search: int = 60
     made: int = 20
@@ -163,7 +163,7 @@ class GasTable:
     hash_per_64_bytes: int = 30
     mul_div: int = 25
     parse: int = 40
-    wide_key: int = 25
+    wide_key: int = 35
     tuple_key: int = 40
     wide_sum: int = 12
     read: int = 120
