@@ -19,7 +19,7 @@ from deploy.cluster import Cluster, ClusterError
 from deploy.commands_init import network_document
 from deploy.founding import make_network
 from deploy.layout import MANIFEST, NetworkLayout
-from deploy.market.roster import DEFAULT, choices, market_of
+from deploy.market.roster import DEFAULT, PricingOption, choices, market_of, mode_of_market
 from deploy.network import NetworkPlan
 from ledger.errors import GridchainError
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_until_stopped
@@ -74,6 +74,7 @@ def dev(
     published: Annotated[
         bool, typer.Option("--published", help="Plain orders; absent: sealed, commit then reveal.")
     ] = False,
+    pricing: PricingOption = "midpoint",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time.")] = DEV_SPEED,
     slot_minutes: Annotated[int, typer.Option("--slot-minutes", help="15, 30 or 60.")] = 15,
     port: Annotated[int, typer.Option("--port", help="API port; a busy one is stepped over.")] = 8600,
@@ -94,7 +95,7 @@ def dev(
             names=("dev",),
             speed=speed,
             slot_minutes=slot_minutes,
-            mode=market_of(market).mode(sealed=not published, slots=DAY_SLOTS),
+            mode=mode_of_market(market, sealed=not published, slots=DAY_SLOTS, pricing=pricing),
             accounts=tuple(name for r in residents_of(market) for name in (r.name, f"{r.name}_meter")),
             first_api_port=port,
             strangers=True,  # a developer's keys are made as they are needed

@@ -9,7 +9,7 @@ import typer
 
 from deploy.founding import make_network
 from deploy.layout import NetworkLayout, default_names
-from deploy.market.roster import DEFAULT, choices, market_of
+from deploy.market.roster import DEFAULT, PricingOption, choices, mode_of_market
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import (
@@ -42,6 +42,7 @@ def init(
     published: Annotated[
         bool, typer.Option("--published", help="Plain orders; absent: sealed, commit then reveal.")
     ] = False,
+    pricing: PricingOption = "midpoint",
     account: Annotated[list[str] | None, typer.Option("--account", help="Further account key to make.")] = None,
     api_port: Annotated[int, typer.Option("--api-port", help="First API port; busy ones are stepped over.")] = 8600,
     p2p_port: Annotated[int, typer.Option("--p2p-port", help="First port between nodes.")] = 8700,
@@ -73,7 +74,7 @@ def init(
         names=chosen or tuple(default_names(count)),
         speed=speed,
         slot_minutes=slot_minutes,
-        mode=market_of(market).mode(sealed=not published, slots=DAY_MINUTES // slot_minutes or 1),
+        mode=mode_of_market(market, sealed=not published, slots=DAY_MINUTES // slot_minutes or 1, pricing=pricing),
         accounts=tuple(account or ()),
         first_api_port=api_port,
         first_p2p_port=p2p_port,

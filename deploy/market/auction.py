@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from contracts.library_sources import AUCTION, AuctionMode, mode_of
+from contracts.library_sources import AUCTION, PRICINGS, AuctionMode, mode_of
 from contracts.sealed_orders import auction_order
 from deploy.books import Tariffs
 from deploy.gateway import Household
@@ -13,6 +13,7 @@ from deploy.generator import ask_price, bid_price
 from deploy.market.auction_books import AuctionBooks
 from deploy.market.interface import Event, Gateway, Market, MarketDay, SealedOrders, Shown, Signals
 from deploy.market.words import name, price
+from ledger.errors import ConfigError
 
 _REQUOTE = "reference"
 
@@ -68,6 +69,14 @@ class DoubleAuction(Market):
     def mode(self, *, sealed: bool, slots: int) -> AuctionMode:
         """A node's options."""
         return AuctionMode(sealed=sealed)
+
+    def priced(self, *, sealed: bool, pricing: str) -> AuctionMode:
+        """The same with another rule for prices. Raise `ConfigError` (PRICING)."""
+        if pricing not in PRICINGS:
+            raise ConfigError(
+                "no such rule for prices", code="PRICING", expected=" ".join(PRICINGS), found=pricing, fix="choose one"
+            )
+        return AuctionMode(sealed=sealed, pricing=pricing)
 
     def sealed_in(self, arguments: bytes) -> bool:
         """As the contract's `setup` reads them."""

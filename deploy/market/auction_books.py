@@ -44,6 +44,8 @@ class AuctionBooks(Books[AuctionPosition]):
     """Orders, trades and settlements of the double auction."""
 
     orders: dict[tuple[int, int], Order] = field(default_factory=dict)
+    surplus: dict[int, int] = field(default_factory=dict)
+    """What buyers of a slot pay beyond what sellers get; the grid company's here until the slot is settled."""
 
     def fresh(self) -> AuctionPosition:
         """An empty position."""
@@ -73,7 +75,8 @@ class AuctionBooks(Books[AuctionPosition]):
         seller.sold += wh
         seller.receipts += event["money"]
         buyer.bought += wh
-        buyer.payments += event["money"]
+        buyer.payments += event["money"] + event["surplus"]
+        self.surplus[slot] = self.surplus.get(slot, 0) + event["surplus"]
         self.trades += 1
 
     def _settled(self, event: Fields) -> None:
@@ -121,8 +124,11 @@ class AuctionBooks(Books[AuctionPosition]):
         sold, bought = sum(one.sold for one in held), sum(one.bought for one in held)
         self.expect(f"{where}, sold = bought", sold, bought)
         net = sum(one.net(self.tariffs) for one in held)
-        self.close_slot(event["slot"], event, {"traded_wh": sold, "members_net": net})
-        self.expect(f"{where}, money", 0, event["members_net"] + event["grid_net"])
+        surplus = self.surplus.get(event["slot"], 0)
+        self.close_slot(event["slot"], event, {"traded_wh": sold, "members_net": net, "surplus": surplus})
+        self.expect(f"{where}, money", 0, event["members_net"] + event["grid_net"] + surplus)
+        self.move(self.grid, -surplus)
+        self.move(self.community, surplus)
 
     BOOKINGS: ClassVar[Mapping[tuple[str, str], Booking]] = {
         (AUCTION, "OrderAccepted"): _ordered,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+import typer
+
+from contracts.library_sources import PRICINGS
 from deploy.market.auction import DoubleAuction
 from deploy.market.community import CommunityPlant
 from deploy.market.interface import Market
 from deploy.market.matching import MatchingMarket
 from deploy.market.wind import WindMarket
+from deploy.network import MarketMode
 from ledger.errors import ConfigError, GenesisError
 from ledger.genesis import Genesis
 
@@ -16,6 +20,9 @@ MARKETS: Final[dict[str, Market]] = {
     market.letter: market for market in (WindMarket(), CommunityPlant(), DoubleAuction(), MatchingMarket())
 }
 DEFAULT: Final = "C"
+
+PricingOption = Annotated[str, typer.Option("--pricing", help=f"Market C: {', '.join(PRICINGS)}.")]
+"""What trades of market C cost (docs/contracts.md)."""
 
 
 def market_of(letter: str) -> Market:
@@ -30,6 +37,22 @@ def market_of(letter: str) -> Market:
             fix="choose another --market",
         )
     return found
+
+
+def mode_of_market(letter: str, *, sealed: bool, slots: int, pricing: str) -> MarketMode:
+    """The options of a network's market; `pricing`: of market C, `midpoint` for the others. Raise `ConfigError`."""
+    market = market_of(letter)
+    if isinstance(market, DoubleAuction):
+        return market.priced(sealed=sealed, pricing=pricing)
+    if pricing != PRICINGS[0]:
+        raise ConfigError(
+            "only market C has several rules for prices",
+            code="PRICING",
+            expected="--market C",
+            found=f"--market {market.letter}",
+            fix="leave --pricing out",
+        )
+    return market.mode(sealed=sealed, slots=slots)
 
 
 def choices() -> str:

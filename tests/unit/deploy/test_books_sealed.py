@@ -42,6 +42,25 @@ def events() -> tuple[list[Event], dict[bytes, int]]:
     return [event for receipt in world.receipts for event in receipt.events], held
 
 
+def test_the_surplus_of_a_trade_reduction_is_booked_as_the_contract_holds_it() -> None:
+    """Two pairs; the last one stays out, 40,000 below what its buyer would pay for 100 Wh at 500,000 and 540,000."""
+    world = MarketWorld(first_slot=SLOT, last_slot=SLOT, pricing="mcafee", two_stages=False)
+    orders = (("anna", "sell", 460_000), ("bert", "sell", 500_000), ("carl", "buy", 600_000), ("dora", "buy", 540_000))
+    for name, _, _ in orders:
+        world.member(name, funds=1_000_000)
+    world.go_slot(SLOT, -4)
+    for name, side, price in orders:
+        world.order(name, SLOT, side, 100, price)
+    world.go_slot(SLOT, 7)
+    books = booked([event for receipt in world.receipts for event in receipt.events])
+    assert books.problems == []
+    assert books.wealth[bytes(INSTITUTIONS.community)] == 4_000
+    held = {account: sum(row[:2]) - row[2] for account, row in world.accounts().items()}
+    assert {account: money for account, money in books.wealth.items() if money} == {
+        account: money for account, money in held.items() if money
+    }
+
+
 def booked(events: list[Event], **changes: int) -> AuctionBooks:
     feed, retail = 450_000, 670_000
     books = AuctionBooks(Tariffs(feed, retail), bytes(INSTITUTIONS.grid_company), bytes(INSTITUTIONS.community))
