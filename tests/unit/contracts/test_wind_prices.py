@@ -13,6 +13,7 @@ from price_world import MINUTE, PRICES, PriceWorld
 from wind_world import OPERATOR, RETAIL, A, address, meter
 
 from contracts.limits import ExecutionLimits
+from contracts.solvers import milp
 from contracts.solvers.bilevel import Horizon, middle_prices, price_levels, solve, submission
 from contracts.solvers.followers import respond
 from contracts.solvers.milp import SolverError, installed
@@ -259,6 +260,14 @@ def test_who_claims_trades_that_followers_would_just_not_make_does_not_win() -> 
     assert tell(chain, arguments(problem, dear)) == ""
     assert tell(chain, arguments(problem, fair)) == ""
     assert tell(chain, arguments(problem, dear)) == "NOT_BETTER"
+
+
+def test_without_a_solver_it_is_said_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = PriceWorld(1, 2, 3)
+    chain.sheet()
+    monkeypatch.setattr(milp, "find_spec", lambda name: None)
+    with pytest.raises(SolverError, match=r"pip install 'gridchain\[solvers\]'"):
+        submission(chain.query(PRICES, "sheet", 0))
 
 
 def test_a_withheld_solution_leaves_the_middle_of_the_balancing_prices_and_no_money_locked() -> None:
