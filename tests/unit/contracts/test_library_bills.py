@@ -122,3 +122,22 @@ def test_a_provider_is_shown_with_its_sources_trades_and_reputation(market: str,
     assert set(shown["reputation"]) == terms
     assert (shown["status"], shown["trades"]) == ("approved", [2**33 + 1])
     assert world.query("bills", "provider", address("anna"), SLOT) is None
+
+
+@pytest.mark.parametrize("pricing", ["clear", "mcafee"])
+def test_bills_add_up_where_buyers_pay_more_than_sellers_get(pricing: str) -> None:
+    world = found("double_auction", pricing=pricing)
+    world.go_slot(SLOT, -4)
+    for name, side, price in (
+        ("anna", "sell", 480_000), ("bert", "sell", 560_000), ("carl", "buy", 640_000), ("dora", "buy", 580_000),
+    ):  # fmt: skip
+        world.order(name, SLOT, side, 500, price, "keep")
+    world.go_slot(SLOT, 1)
+    for name, values in (("anna", (500, 0)), ("bert", (500, 0)), ("carl", (0, 500)), ("dora", (0, 500))):
+        world.read(name, SLOT, *values)
+    world.go_slot(SLOT, 6)
+    rows = world.query("bills", "period_trades", SLOT)
+    assert rows
+    assert any(row["surplus"] for row in rows) == (pricing == "mcafee")
+    assert_bills_are_the_books(world)
+    world.assert_money_conserved()
