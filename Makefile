@@ -9,7 +9,7 @@ FROM ?= 1000
 TO ?= 101000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fmt sim oracle soak bench prices clean
+.PHONY: help install demo test check fmt sim model oracle soak bench prices clean
 
 help:
 	@echo "make install  make the environment in $(VENV)"
@@ -18,6 +18,7 @@ help:
 	@echo "make check    format, lint, types, import rules"
 	@echo "make fmt      format the sources"
 	@echo "make sim      200 simulator seeds      make soak   the long runs"
+	@echo "make model    the voting rules in TLC (Java 17, Maven)"
 	@echo "make oracle   100,000 random programs against the oracle (FROM=, TO=, JOURNAL=file to go on later)"
 	@echo "make bench    throughput and latency   make clean  remove what the others made"
 	@echo "make prices   the dearest nanoseconds per gas of every operation of contracts"
@@ -56,6 +57,9 @@ fmt: install
 
 sim: install
 	@$(BIN)/gridchain simulate --engine bft --nodes 4 --seeds 200 --seconds 45 --faults swarm
+
+model: install
+	@$(BIN)/python tests/model/check.py
 
 oracle: install
 	@$(BIN)/python tests/oracle/campaign.py $(FROM) $(TO) $(JOURNAL)
