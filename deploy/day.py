@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.follow import Follower, NodeState
-from deploy.market.interface import Gateway, Market, MarketDay
+from deploy.market.interface import Gateway, Market, MarketDay, Passed
 from deploy.onboarding import applications, attestations, deposits
 from deploy.outbox import Outbox, Refusal
 from deploy.screen import Progress, Screen, TradeLine
@@ -69,6 +69,7 @@ class DayRunner:
             clients, on_event=self._on_event, on_outcome=self._on_outcome, on_states=self._on_states
         )
         self._prepared: set[bytes] = set()
+        self._passed: dict[int, Passed] = {}
         self._joined = False
         self._heard: list[EventSeen] = []
         """What gateways hear when their members are approved: nobody takes orders of strangers."""
@@ -233,6 +234,8 @@ class DayRunner:
 
     def _show(self, event: EventSeen) -> None:
         told, data, progress = self._market.signals, event.data, self._progress
+        if (passed := self._market.passed(event.name, data)) is not None:
+            self._passed[passed.slot] = passed
         if event.name == told.opened:
             progress.opened = data[told.period]
         elif event.name == told.trade:
@@ -260,10 +263,14 @@ class DayRunner:
         progress = self._progress
         self._settled.add(data[self._market.signals.period])
         progress.settled = len(self._settled)
+        passed = self._passed.get(data[self._market.signals.period])
+        through, money = (0, 0) if passed is None else (passed.wh, passed.money)
+        progress.traded_wh += through
+        progress.traded_money += money
         progress.use_wh += data["use_wh"]
         progress.generation_wh += data["generation_wh"]
-        progress.grid_sales_wh += data["grid_sales_wh"]
-        progress.grid_purchases_wh += data["grid_purchases_wh"]
+        progress.grid_sales_wh += data["grid_sales_wh"] - through
+        progress.grid_purchases_wh += data["grid_purchases_wh"] - through
 
 
 def _bytes(shown: str) -> bytes:

@@ -127,6 +127,15 @@ class Shown:
     cells: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Energy of a slot that members traded through the grid company's books, and what it cost."""
+
+    slot: int
+    wh: int
+    money: int
+
+
 class Gateway(ABC):
     """Answers for one household, from its plan, to committed events; it has no clock. `home`: the node it prefers."""
 
@@ -257,6 +266,10 @@ class Market(ABC):
     def counts(self, contract: str, entry: str, *, failed: bool) -> bool:
         """Whether a call is one order: placed or revealed, or a commitment that failed."""
         return contract == self.contract and (entry in self.placing or (failed and entry in self.promising))
+
+    def passed(self, name: str, data: Event) -> Passed | None:
+        """What an event tells of energy that the grid company only passes on; it stands in its sales and purchases."""
+        return None
 
     def imbalance(self, entry: Mapping[str, Any]) -> int:
         """Wh of a settlement in the state that its lines do not explain: 0 over all meters of a slot."""

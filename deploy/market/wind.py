@@ -13,7 +13,18 @@ from contracts.wind_mode import WindMode
 from deploy.books import Tariffs
 from deploy.gateway import Household
 from deploy.generator import bid_price
-from deploy.market.interface import Event, Gateway, Market, MarketDay, Notice, SealedOrders, Shown, Signals, bool_at
+from deploy.market.interface import (
+    Event,
+    Gateway,
+    Market,
+    MarketDay,
+    Notice,
+    Passed,
+    SealedOrders,
+    Shown,
+    Signals,
+    bool_at,
+)
 from deploy.market.wind_books import WindBooks
 from deploy.market.wind_park import LENT_WH, PROFILE, Storage, plan_with_park, profile_day, with_park
 from deploy.market.words import kwh, name, percent, price
@@ -116,7 +127,7 @@ class WindMarket(Market):
         parties={"DayCommitted": ("meter",), "Traded": ("prosumer",)},
         ahead=1,
     )
-    columns = ("slot", "park is", "park", "neighbour", "energy", "price")
+    columns = ("slot", "park has", "park", "neighbour", "energy", "price")
     placing: ClassVar[frozenset[str]] = frozenset({"offer_day", "bid_day", "reveal_day", "reserve"})
     promising: ClassVar[frozenset[str]] = frozenset({"commit_day"})
     dealt = "day ahead and in {} matches with storages"
@@ -191,8 +202,15 @@ class WindMarket(Market):
         """A match, from the data of the event."""
         wh, micro = data["wh"], data["price"]
         pair = (name(data["producer"], name_of), name(data["prosumer"], name_of))
-        way = "over" if data["surplus"] else "short"
+        way = "surplus" if data["surplus"] else "deficit"
         return Shown(wh, micro * wh // 1000, (way, *pair, f"{wh} Wh", price(micro)))
+
+    def passed(self, name: str, data: Event) -> Passed | None:
+        """What members bought day-ahead in an hour came from the park."""
+        if name != "HourCleared":
+            return None
+        wh = min(data["sold_wh"], data["bought_wh"])
+        return Passed(data["slot"], wh, data["price"] * wh // 1000)
 
     def facts(self, figures: Mapping[str, int], day: str) -> list[tuple[str, str]]:
         """What each floor took of the park's energy."""
