@@ -127,7 +127,7 @@ class WindMarket(Market):
         parties={"DayCommitted": ("meter",), "Traded": ("prosumer",)},
         ahead=1,
     )
-    columns = ("slot", "park has", "park", "neighbour", "energy", "price")
+    columns = ("slot", "wind", "park", "neighbour", "energy", "price")
     placing: ClassVar[frozenset[str]] = frozenset({"offer_day", "bid_day", "reveal_day", "reserve"})
     promising: ClassVar[frozenset[str]] = frozenset({"commit_day"})
     dealt = "day ahead and in {} matches with storages"
@@ -202,7 +202,7 @@ class WindMarket(Market):
         """A match, from the data of the event."""
         wh, micro = data["wh"], data["price"]
         pair = (name(data["producer"], name_of), name(data["prosumer"], name_of))
-        way = "surplus" if data["surplus"] else "deficit"
+        way = "more" if data["surplus"] else "less"
         return Shown(wh, micro * wh // 1000, (way, *pair, f"{wh} Wh", price(micro)))
 
     def passed(self, name: str, data: Event) -> Passed | None:
