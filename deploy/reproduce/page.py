@@ -179,23 +179,31 @@ def _wanted(judged: Judged) -> str:
 
 
 def _cell(value: Cell) -> str:
-    return "" if value is None else number(value) if isinstance(value, int | float) else escape(value)
+    if isinstance(value, int | float):
+        return f'<td class="n">{number(value)}</td>'
+    return f"<td>{escape(value or '')}</td>"
 
 
 def _data(result: Result, experiment: Experiment) -> str:
     rows = [(seed, *row) for seed, trial in zip(result.seeds, result.trials, strict=True) for row in trial.rows]
     head = "".join(f"<th>{escape(name)}</th>" for name in ("seed", *experiment.columns))
-    body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows[:_ROWS_SHOWN])
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows[:_ROWS_SHOWN])
     rest = f"<p>The first {_ROWS_SHOWN} of {len(rows):,} rows.</p>" if len(rows) > _ROWS_SHOWN else ""
     table = f'<div class="wide"><table class="data"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     return f"<details><summary>Data as a table</summary>{rest}{table}</details>"
+
+
+def _parameter(value: object) -> str:
+    """An input; a table of its own is counted only, for it is in the data."""
+    tables = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    return f"{len(value)} entries" if isinstance(value, list) and tables else str(value)
 
 
 def _parameters(result: Result) -> str:
     if result.inputs is None:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
+        f"<tr><td>{escape(name)}</td><td>{escape(_parameter(value))}</td></tr>"
         for name, value in result.inputs.values.items()
         if name != "others"
     )

@@ -30,7 +30,7 @@ thead th{color:var(--soft);font-weight:600;white-space:nowrap}
 .market th{background:var(--box);font-weight:600;padding-top:8px}
 small{color:var(--soft)}.one{padding-left:1em;text-indent:-1em}.one span{color:var(--soft)}
 .data{width:auto;font-size:.82rem;font-variant-numeric:tabular-nums}
-.data td{padding:2px 10px}
+.data td,.data th{padding:2px 10px}.n{text-align:right}
 figure{margin:14px 0}figure svg{display:block;min-width:500px;width:100%;max-width:860px;height:auto}
 figcaption{font-size:.82rem;color:var(--soft);margin-top:4px}
 .claim{background:var(--box);border-radius:8px;padding:10px 14px;margin:10px 0}
