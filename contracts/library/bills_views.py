@@ -82,7 +82,7 @@ def line(slot: int, kind: str, other: Address | None, wh: int, price: int, money
     """`other`: the meter at the other side, None for grid and community. `amount`: what the member gets (+) or pays (-)."""
     return {
         "slot": slot, "kind": kind, "counterparty": other, "wh": wh, "price": price, "amount": money, "source": "",
-        "estimated": False, "corrected": 0, "published_price": False,
+        "estimated": False, "late": False, "corrected": 0, "published_price": False,
     }
 
 
@@ -202,9 +202,10 @@ def source_of(row: dict, meter: Address, sources: dict) -> str:
 
 @view
 def bill_lines(slot: u64, meter: Address) -> list:
-    """The lines of a meter in a slot: {slot, kind, counterparty, wh, price, amount, source, estimated, corrected (revision, 0
-    none), published_price}; empty until it is settled. Kinds: trade, pool, netting, bilateral, day_ahead, balancing, departure and
-    grid, each `_sold` or `_bought`; subsidy, penalty, fees, shortfall, grid_fee, reward."""
+    """The lines of a meter in a slot: {slot, kind, counterparty, wh, price, amount, source, estimated, late (the reading came
+    after the grace time), corrected (revision, 0 none), published_price}; empty until it is settled. Kinds: trade, pool,
+    netting, bilateral, day_ahead, balancing, departure and grid, each `_sold` or `_bought`; subsidy, penalty, fees,
+    shortfall, grid_fee, reward."""
     return bill_of(slot, meter, {})[0]
 
 
@@ -216,6 +217,7 @@ def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
     entry = entry_of(slot, meter)
     generation = 0
     use = 0
+    read = view_call("metering", "reading", slot, meter)
     if entry is not None:
         shown = lines_in(slot, meter, rows, entry) + shown
         agreed = view_call("metering", "agreed_of", slot, meter)
@@ -228,6 +230,7 @@ def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
         row["estimated"] = left[2]
         shown.append(row)
     for row in shown:
+        row["late"] = read is not None and read["late"]
         row["source"] = source_of(row, meter, sources)
     return (shown, use, generation, entry)
 

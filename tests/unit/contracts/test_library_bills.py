@@ -60,11 +60,11 @@ def test_the_lines_of_a_slot_by_hand() -> None:
 def test_estimates_and_corrections_are_flagged_and_counted() -> None:
     world = day(bert=(90, 0), carl=(0, 150), dora=(0, 650))
     row = world.query("bills", "bill_lines", SLOT, meter("anna"))[0]
-    assert (row["estimated"], row["corrected"]) == (True, 0)
+    assert (row["estimated"], row["late"], row["corrected"]) == (True, False, 0)
     world.done(meter("anna"), "metering", "submit_reading", SLOT, 900, 0)
     world.done(meter("anna"), "metering", "correct_reading", SLOT, 800, 0, "checked")
     row = world.query("bills", "bill_lines", SLOT, meter("anna"))[0]
-    assert (row["estimated"], row["corrected"]) == (False, 2)
+    assert (row["estimated"], row["late"], row["corrected"]) == (False, True, 2)
     bill = world.query("bills", "bill", meter("anna"), SLOT, SLOT)
     assert (bill["settled"], bill["estimated"], bill["corrected"], bill["generation_wh"]) == (1, 0, 1, 800)
     assert_bills_are_the_books(world)
