@@ -27,6 +27,10 @@ from contracts.scope import bound_names
 from contracts.siblings import Group, find_groups
 from contracts.vocabulary import KEY_HOSTS
 
+_PASSED = 4_096
+"""Captured values that calls of nested functions may pass: each becomes an argument, and source is not charged for what
+it grows into."""
+
 
 def lift(tree: ast.Module, limits: Limits) -> dict[str, tuple[str, ...]]:
     """Rewrite a validated tree in place; what the functions that it makes get by hidden parameters. Raise
@@ -37,14 +41,15 @@ def lift(tree: ast.Module, limits: Limits) -> dict[str, tuple[str, ...]]:
         raise _refused(inner[-1], f"at most {limits.nested_functions} in a contract")
     pending = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     captured: dict[str, tuple[str, ...]] = {}
+    passed = [0]
     while pending:
         outer = pending.pop()
         for group in find_groups(outer, _parameters(outer) | bound_names(outer.body), _read_outside):
-            for lifted in _lift_group(outer, group, captured):
+            for lifted in _lift_group(outer, group, captured, passed):
                 tree.body.append(lifted)
                 pending.append(lifted)
         for nested in _nested(outer):
-            lifting = _Lifting(outer, nested)
+            lifting = _Lifting(outer, nested, passed)
             lifted = lifting.run()
             captured[lifted.name] = tuple(lifting.captured)
             tree.body.append(lifted)
@@ -56,9 +61,11 @@ def _read_outside(node: ast.FunctionDef) -> Iterator[str]:
     return _free(node, frozenset())
 
 
-def _lift_group(outer: ast.FunctionDef, group: Group, captured: dict[str, tuple[str, ...]]) -> list[ast.FunctionDef]:
+def _lift_group(
+    outer: ast.FunctionDef, group: Group, captured: dict[str, tuple[str, ...]], passed: list[int]
+) -> list[ast.FunctionDef]:
     """Lift functions that call each other; what the group captures is kept where the last of them is defined."""
-    lifts = [_Lifting(outer, member) for member in group.members]
+    lifts = [_Lifting(outer, member, passed) for member in group.members]
     for lifting in lifts:
         lifting.captured = group.captured
         lifting.check(group)
@@ -66,8 +73,8 @@ def _lift_group(outer: ast.FunctionDef, group: Group, captured: dict[str, tuple[
     for lifting in lifts:
         given = group.parameters(lifting.inner)
         for other in lifts:
-            passed = dict(zip(group.parameters(other.inner), given, strict=True))
-            _Calls(other, passed).visit_body(lifting.inner)
+            values = dict(zip(group.parameters(other.inner), given, strict=True))
+            _Calls(other, values).visit_body(lifting.inner)
         captured[lifting.name] = tuple(given)
     kept: list[ast.stmt] = [ast.Assign([emit.target(group.place(name))], emit.name(name)) for name in group.captured]
     kept = [ast.fix_missing_locations(ast.copy_location(node, group.last)) for node in kept or [ast.Pass()]]
@@ -132,7 +139,9 @@ def _free(node: ast.AST, bound: frozenset[str]) -> Iterator[str]:
 class _Lifting:
     """Lifts one nested function out of one function."""
 
-    def __init__(self, outer: ast.FunctionDef, inner: ast.FunctionDef) -> None:
+    def __init__(self, outer: ast.FunctionDef, inner: ast.FunctionDef, passed: list[int]) -> None:
+        """`passed`: how many captured values calls of this contract pass so far, which grows."""
+        self.passed = passed
         self.outer = outer
         self.inner = inner
         self.name = f"{outer.name}.{inner.name}"
@@ -233,6 +242,9 @@ class _Calls(ast.NodeTransformer):
             if keyword.arg == "key" and (host in KEY_HOSTS or method == "sort"):
                 keyword.value = self.as_lambda(keyword.value, 1)
         if own:
+            self.lifting.passed[0] += len(self.values)
+            if self.lifting.passed[0] > _PASSED:
+                raise reject("C022", node.lineno, node.col_offset, f"at most {_PASSED} captured values in calls")
             node.func = ast.copy_location(emit.name(self.lifting.name), node.func)
             for name, held in self.values.items():
                 value = ast.copy_location(emit.name(held), node)
