@@ -60,7 +60,17 @@ def test_the_account_of_gas_names_every_price_and_no_other() -> None:
     assert names <= known, names - known
 
 
-FUNCTIONS = {"search_gas", "strip_gas", "match_case", "from_bytes", "bit_length", "to_bytes", "mul_div", "view_call"}
+FUNCTIONS = {
+    "search_gas",
+    "strip_gas",
+    "match_case",
+    "from_bytes",
+    "bit_length",
+    "bit_count",
+    "to_bytes",
+    "mul_div",
+    "view_call",
+}
 FUNCTIONS |= {"contract_address", "verify_ed25519", "symmetric_difference"}
 OURS = {"contracts", "ledger", "consensus", "p2p", "node", "deploy", "bench", "gridchain"}
 
