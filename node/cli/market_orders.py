@@ -126,7 +126,9 @@ def requote(
             found = await desk.commit(slot, order["side"], sealing)
         else:
             await desk.call(plain)
-        rows = [row async for row in desk.reveal_all(output, wait=True)] if wait and market.sealed else []
+        rows: list[Row] = []
+        if wait and market.sealed:
+            rows = [row async for row in desk.reveal_all(output, wait=True, only=found["commitment"])]
         return {"market": "C", "slot": slot, "seq": seq, "price": micro, **found, "revealed": rows}
 
     found = _act(_Sender(url, key, source, timeout), act)
@@ -279,13 +281,14 @@ def _place(
         }
         if wait and placed["state"] == "committed":
             output.note(f"committed; {placed['file']} opens it")
-            found["revealed"] = [row async for row in desk.reveal_all(output, wait=True)]
+            revealed = desk.reveal_all(output, wait=True, only=placed["commitment"])
+            found["revealed"] = [row async for row in revealed]
         return found
 
     with output.working("waiting for the receipt"):
         found = _act(sender, act)
-    told = "" if found["seq" if "seq" in found else "state"] is None else f" {found.get('seq', '')}".rstrip()
-    lines = [f"{found['state']}{told} in block {found['height']}"]
+    number = "" if found.get("seq") is None else f" as number {found['seq']}"
+    lines = [f"{found['state']}{number} in block {found['height']}"]
     if found["state"] == "committed" and not found["revealed"]:
         lines.append("to be revealed in time, else the deposit is lost: gridchain market reveal --wait")
     output.result(found, *lines, *reveal_lines(found["revealed"]))

@@ -20,11 +20,12 @@ from node.cli.market_chain import market_now
 from node.cli.market_kinds import Call, Market, Row, Sealing, Window, Wish
 from node.cli.market_sealed import REVEALED, VOID, Hidden, Kept, SealedStore, seal
 from node.cli.output import Output
-from node.client import Account, Client, Refusal
+from node.client import Account, Client, Refusal, Unreachable
 
 GAS: Final = 10_000_000
 EARLY: Final = frozenset({"WINDOW_CLOSED"})
 OVER: Final = frozenset({"ORDER_LATE", "NO_STAGE_TWO"})
+NO_RECEIPT: Final = "NO_RECEIPT"
 _MARGIN_S: Final = 0.1
 _PAUSE_S: Final = 0.5
 _LONGEST_SLEEP_S: Final = 30.0
@@ -68,8 +69,16 @@ class Desk:
             self.market.contract, call.entry, arguments, gas_limit=GAS, timeout_s=self.timeout_s
         )
         receipt = await self.client.receipt(outcome.id)
-        if receipt is None or not receipt.ok:
+        if not outcome.ok:
             raise _refused(self.market.contract, call.entry, outcome.code, receipt.value if receipt else None)
+        if receipt is None:
+            raise Unreachable(
+                "the call was carried out, and its receipt cannot be read",
+                code=NO_RECEIPT,
+                expected="the receipt of a committed call",
+                found="0x" + outcome.id.hex(),
+                fix="gridchain market list shows what became of it",
+            )
         return receipt
 
     async def place(self, wish: Wish) -> Row:
@@ -117,9 +126,11 @@ class Desk:
             return self.market.requote_window(hidden.period)
         return await self.market.window(self.client, hidden.period)
 
-    async def reveal_all(self, output: Output, *, wait: bool) -> AsyncIterator[Row]:
-        """Reveal whatever is due, the earliest first; with `wait` also what will be. What becomes of each."""
-        timed = [((await self.window(kept.hidden)).reveal_ms or 0, kept) for kept in self.waiting()]
+    async def reveal_all(self, output: Output, *, wait: bool, only: str = "") -> AsyncIterator[Row]:
+        """Reveal whatever is due, the earliest first; with `wait` also what will be. What becomes of each. `only`: one
+        commitment."""
+        wanted = [kept for kept in self.waiting() if only in ("", "0x" + kept.hidden.mark)]
+        timed = [((await self.window(kept.hidden)).reveal_ms or 0, kept) for kept in wanted]
         for due_ms, kept in sorted(timed, key=lambda pair: (pair[0], pair[1].hidden.mark)):
             if wait:
                 await self._until(due_ms, output)
@@ -144,7 +155,10 @@ class Desk:
             except Refusal as refusal:
                 status = await self.client.status()
                 over = market_now(status) >= (await self.window(hidden)).end_ms
-                if refusal.code in OVER or (refusal.code == "NO_COMMITMENT" and over):
+                if refusal.code == "NO_COMMITMENT" and over:
+                    self.store.mark(kept, VOID)  # revealed by a command that did not live to say so, or never arrived
+                    return {"state": "gone", "code": refusal.code}
+                if refusal.code in OVER:
                     self.store.mark(kept, VOID)
                     return {"state": "lost", "code": refusal.code}
                 if refusal.code in EARLY and wait:
