@@ -15,6 +15,7 @@ from contracts.operators import valid_code
 from contracts.resolve import MISSING
 from contracts.scope import Scope
 from contracts.shapes import Shape
+from contracts.storage import event_order
 
 
 class ApiCalls(Calls):
@@ -69,8 +70,12 @@ class ApiCalls(Calls):
         if any(_holds_record(shape) for shape in event.fields.values()):
             table = ast.Dict([emit.const(arg) for arg in values], list(values.values()))
             return emit.helper("emit_records", emit.const(event.label), table), kinds.NONE
-        fields = [ast.keyword(arg, value) for arg, value in values.items()]
-        made = ast.Call(emit.name(f"$e.{first.id}"), [], fields)
+        if all(isinstance(value, ast.Name | ast.Constant) for value in values.values()):
+            # what nobody can tell the order of goes by place, which is faster
+            made = ast.Call(emit.name(f"$e.{first.id}"), [values[name] for name in event_order(event.fields)], [])
+        else:
+            fields = [ast.keyword(arg, value) for arg, value in values.items()]
+            made = ast.Call(emit.name(f"$e.{first.id}"), [], fields)
         which = "emit_lists" if any(shape.tag == "list" for shape in event.fields.values()) else "emit"
         return emit.helper(which, emit.const(event.label), made), kinds.NONE
 

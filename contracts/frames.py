@@ -181,13 +181,14 @@ class Machine:
         if view is None:
             raise InvariantBroken("a call that writes needs a view that can be written")
         mark = view.checkpoint()
-        meter.gas = gas
         meter.mem = _MEMORY
         events: list[Event] = []
         meter.events = events
-        self.stack.clear()
+        stack = self.stack
+        if stack:
+            stack.clear()
         try:
-            meter.gas -= _TRANSACTION + _ARGUMENT_BYTE * len(arguments)
+            meter.gas = gas - (_TRANSACTION + _ARGUMENT_BYTE * len(arguments))
             if meter.gas < 0:
                 raise OutOfGas
             value = encode_result(self.result(instance, entry, arguments, sender, subject), meter)
@@ -199,7 +200,7 @@ class Machine:
                 gas - max(meter.gas, 0), GAS_VERSION, LANGUAGE, encoded_details(error), (),
             )  # fmt: skip
         finally:
-            self.stack.clear()
+            stack.clear()
             if meter.readonly:
                 meter.readonly = False
                 meter.put, meter.delete = view.put, view.delete

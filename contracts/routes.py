@@ -71,7 +71,7 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
         meter.gas -= texts
         if meter.gas < 0:
             raise OutOfGas
-        frames, depth, allowed, sender = machine.frames, meter.depth, meter.allowed, meter.sender
+        frames, depth, sender = machine.frames, meter.depth, meter.sender
         now = frames + (depth if caller_counted else caller_chain)
         room = _FRAMES - now
         if room > _FUNCTION_DEPTH:
@@ -79,6 +79,7 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
         if room < need:
             raise DepthExceeded
         machine.frames = now
+        allowed = meter.allowed
         if counted:
             meter.allowed, meter.depth = room, 0
         meter.sender, meter.self_address, meter.name = caller_address, target_address, target_name

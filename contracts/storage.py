@@ -7,7 +7,7 @@ imitate another. Values are typed: what was checked when written is decoded with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from struct import Struct
 from typing import Any
@@ -45,12 +45,17 @@ def event_types(contract: Contract) -> dict[str, type]:
     return {
         name: msgspec.defstruct(
             name,
-            [(field, Any) for field in sorted(event.fields, key=lambda field: (len(field), field))],
+            [(field, Any) for field in event_order(event.fields)],
             frozen=True,
             gc=False,
         )
         for name, event in contract.events.items()
     }
+
+
+def event_order(fields: Iterable[str]) -> list[str]:
+    """Names of an event's fields as they stand in its struct."""
+    return sorted(fields, key=lambda field: (len(field), field))
 
 
 def key_text(value: Any) -> bytes:
