@@ -80,11 +80,12 @@ def entries_for(slot: int, meters: list) -> dict:
 # Trades of a slot in each market
 
 
-def trades_in(slot: int) -> list:
-    """All trades of a slot, with what was delivered of them as far as they are settled."""
+def trades_in(slot: int, about: Address | None) -> list:
+    """All trades of a slot, with what was delivered of them as far as they are settled; with `about` at least those of that
+    meter, for its bill, which goes by what is paid."""
     market = market_cell.get()
     if market == "matching":
-        rows = matching_trades(slot)
+        rows = matching_trades(slot, about)
     elif market == "wind":
         rows = wind_trades(slot)
     else:
@@ -95,6 +96,9 @@ def trades_in(slot: int) -> list:
             row = row_of(at, "trade", trade["seller"], trade["buyer"], trade["wh"], trade["price"])
             row["surplus"] = trade.get("surplus", 0)
             rows.append(row)
+        if about is not None:
+            names = set([row["seller"] for row in rows if about in (row["seller"], row["buyer"])])
+            rows = [row for row in rows if row["seller"] in names]
         entries = entries_for(slot, [row["seller"] for row in rows])
         for seller in entries.keys():
             entry = entries[seller]
@@ -180,13 +184,17 @@ def wind_trades(slot: int) -> list:
     return rows
 
 
-def matching_trades(slot: int) -> list:
+def matching_trades(slot: int, about: Address | None) -> list:
     """Electronic orders of market D: delivered is what was sent and received, together at most what the provider's meter
     has generated."""
     rows = []
     found = view_call("matching", "cycle", slot)
     first = found.get("first_order", 0)
-    for number in range(first, first + found.get("orders", 0)):
+    numbers = range(first, first + found.get("orders", 0))
+    if about is not None:
+        last = first + len(numbers)
+        numbers = [number for number in view_call("matching", "orders_of", about, first, 256) if number < last]
+    for number in numbers:
         order = view_call("matching", "order", number)
         row = row_of(number, "trade", order["provider"], order["user"], order["wh"], order["price"])
         row["settled"] = order["state"] == "settled" or order["state"] == "expired"

@@ -10,12 +10,12 @@ def market() -> str:
 @view
 def period_trades(slot: u64) -> list:
     """All trades of a slot between members, bilateral contracts behind the market's: see the top of the source."""
-    return trades_in(slot)
+    return trades_in(slot, None)
 
 
 @view
 def trade(slot: u64, number: u64) -> dict | None:
-    for row in trades_in(slot):
+    for row in trades_in(slot, None):
         if row["trade"] == number:
             return row
     return None
@@ -30,7 +30,7 @@ def path_queue(slot: u64) -> list:
         return view_call("routing", "queue", slot, 0, 512)
     rows = []
     buses = {}
-    for row in trades_in(slot):
+    for row in trades_in(slot, None):
         for name in (row["seller"], row["buyer"]):
             if name not in buses:
                 buses[name] = member_of(name)["connection"]
@@ -45,7 +45,7 @@ def provider(meter: Address, slot: u64) -> dict | None:
     if view_call("registry", "owner_of", meter) is None:
         return None
     member = member_of(meter)
-    rows = [row for row in trades_in(slot) if row["seller"] == meter]
+    rows = [row for row in trades_in(slot, None) if row["seller"] == meter]
     return {
         "meter": meter, "account": member["account"], "status": member["status"], "reason": member["reason"],
         "source": view_call("registry", "sources_of", meter), "rated_w": member["rated_w"],
@@ -146,21 +146,18 @@ def wind_lines(slot: int, entry: dict) -> list:
     return shown
 
 
-def order_lines(slot: int, meter: Address, entry: dict) -> list:
+def order_lines(slot: int, meter: Address, rows: list) -> list:
     """Lines of a member's electronic orders in market D: what the user paid, the grid fee and the reward of the provider."""
     shown = []
-    for row in matching_trades(slot):
-        if row["seller"] == meter or row["buyer"] == meter:
-            order = view_call("matching", "order", row["trade"])
-            money = order["paid"] + order["fee_paid"]
-            if row["buyer"] == meter:
-                shown.append(
-                    line(slot, "trade_bought", row["seller"], order["settled_received"], row["price"], -money)
-                )
-            else:
-                shown.append(line(slot, "trade_sold", row["buyer"], order["settled_sent"], row["price"], money))
-                shown.append(line(slot, "grid_fee", None, 0, 0, -order["fee_paid"]))
-                shown.append(line(slot, "reward", None, 0, 0, order["reward_paid"]))
+    for row in rows:
+        order = view_call("matching", "order", row["trade"])
+        money = order["paid"] + order["fee_paid"]
+        if row["buyer"] == meter:
+            shown.append(line(slot, "trade_bought", row["seller"], order["settled_received"], row["price"], -money))
+        else:
+            shown.append(line(slot, "trade_sold", row["buyer"], order["settled_sent"], row["price"], money))
+            shown.append(line(slot, "grid_fee", None, 0, 0, -order["fee_paid"]))
+            shown.append(line(slot, "reward", None, 0, 0, order["reward_paid"]))
     return shown
 
 
@@ -169,7 +166,7 @@ def lines_in(slot: int, meter: Address, rows: list, entry: dict) -> list:
     market = market_cell.get()
     mine = [row for row in rows if row["kind"] != "bilateral" and meter in (row["seller"], row["buyer"])]
     if market == "matching":
-        shown = order_lines(slot, meter, entry) + grid_lines(slot, entry)
+        shown = order_lines(slot, meter, mine) + grid_lines(slot, entry)
     elif market == "wind":
         shown = trade_lines(slot, meter, mine) + wind_lines(slot, entry)
     elif market == "community_vpp":
@@ -211,7 +208,7 @@ def bill_lines(slot: u64, meter: Address) -> list:
 
 def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
     """(lines, use, generation, None or the settlement entry) of a slot; the reading is the one it was settled on."""
-    rows = trades_in(slot)
+    rows = trades_in(slot, meter)
     deals = [row for row in rows if row["kind"] == "bilateral" and row["settled"]]
     shown = trade_lines(slot, meter, deals)
     entry = entry_of(slot, meter)
