@@ -96,7 +96,7 @@ async def _lost_deposits(client: Client, market: Market, member: Member, slots: 
 
 def _line(slot: int, deposit: int) -> Row:
     row: Row = {"slot": slot, "kind": "deposit_lost", "counterparty": None, "wh": 0, "price": 0, "amount": -deposit}
-    return {**row, "source": "", "estimated": False, "corrected": 0, "published_price": False}
+    return {**row, "source": "", "estimated": False, "late": False, "corrected": 0, "published_price": False}
 
 
 def _mean(weighted: int, whole: int) -> int | None:
