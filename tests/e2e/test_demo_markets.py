@@ -33,6 +33,7 @@ def test_eight_slots_of_a_market_with_a_killed_validator(tmp_path, letter):
     altering_one_stored_receipt_is_noticed(tmp_path / "kept", document)
 
 
+@pytest.mark.soak
 def test_published_orders_are_plain_and_the_document_says_so():
     code, document, told = demo("--published", "--engine", "solo", "--slots", "8")
     assert code == 0, told
