@@ -134,7 +134,7 @@ class DictMethods:
         return found
 
     def setdefault(self, table: dict[Any, Any], key: Any, default: Any = None) -> Any:
-        self.meter.spend(GAS.helper)
+        self.meter.spend(GAS.helper + GAS.text)
         kept = self.wrap_new(key)
         size = len(table)
         if size >= LIMITS.items and kept not in table:

@@ -24,7 +24,7 @@ class SetMethods:
         self.wrap_new = keys.make_wrap_new(meter)
 
     def add(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(GAS.helper)
+        self.meter.spend(GAS.helper + GAS.text)
         kept = self.wrap_new(value)
         size = len(items)
         if size >= LIMITS.items and kept not in items:

@@ -312,7 +312,7 @@ class Methods(Further):
         return table.pop(found, default)
 
     def dict_setdefault(self, table: dict[Any, Any], place: Any, default: Any = None) -> Any:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         found = entry_key(self.meter, place)
         if found not in table:
             self.grow(table, 1, entry_room(found))
@@ -330,7 +330,7 @@ class Methods(Further):
         return table.copy()
 
     def set_add(self, items: set[Any], value: Any) -> None:
-        self.meter.spend(G.helper)
+        self.meter.spend(G.helper + G.text)
         found = entry_key(self.meter, value)
         if found not in items:
             self.grow(items, 1, entry_room(found))
