@@ -54,7 +54,7 @@ from node.keys import load_key
 
 UNUSUAL_SLOWNESS = 150
 TOO_SLOW_TO_HURRY = 200
-"""Beyond it the first trade comes late whatever is done, and shorter slots would only make every order late too."""
+"""Beyond it the first trade comes late whatever is done; shorter slots would only make every order late too."""
 MOST_NODES = 16
 """Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
@@ -221,14 +221,14 @@ async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, p
         # The first start after an installation compiles every module; the nodes will not.
         start_ms = min(start_ms, await measure_start(options.nodes))
     slowness = slowness_of(start_ms, options.nodes, cores)
-    lead_ms = lead_for(start_ms, members, slowness)
+    patient = slowness > TOO_SLOW_TO_HURRY
+    lead_ms = lead_for(2 * start_ms if patient else start_ms, members, slowness)
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)
     calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
     first = market.first_trade(street, plan, numbers, calendar)
-    hurried = first if slowness <= TOO_SLOW_TO_HURRY else None
-    return pace_for(lead_ms, hurried, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
+    return pace_for(lead_ms, None if patient else first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:

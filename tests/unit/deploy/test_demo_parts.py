@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+import deploy.demo as demo_module
 import deploy.follow as follow_module
 from contracts.library_sources import AuctionMode
 from deploy.audit import common_height, fetch_blocks
@@ -116,6 +117,21 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
 @pytest.mark.asyncio
 async def test_the_start_of_processes_is_measured():
     assert 50 < await measure_start(1) < 60_000
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("start_ms", "patient"), [(1_700, False), (90_000, True)])
+async def test_a_machine_that_is_far_too_slow_gets_time_instead_of_late_orders(monkeypatch, start_ms, patient):
+    async def measured(processes: int) -> int:
+        return start_ms
+
+    monkeypatch.setattr(demo_module, "measure_start", measured)
+    monkeypatch.setattr(demo_module.os, "cpu_count", lambda: 2)
+    street, market = load(), market_of("C")
+    pace = await demo_module.pace_of(DemoOptions(), market, street, market.plan(street, "2016-06-14"))
+    assert (pace.slot_s == 0.6) is patient
+    assert pace.lead_ms > (2 if patient else 1) * start_ms
+    assert patient or pace.lead_ms / 1000 + 29 * pace.slot_s <= 18
 
 
 @pytest.mark.parametrize(
