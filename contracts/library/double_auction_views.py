@@ -133,6 +133,7 @@ def parameters() -> dict:
         "feed": rules.feed,
         "retail": rules.retail,
         "max_price": rules.max_price,
+        "margin_ppm": rules.margin_ppm,
         "two_stages": rules.two_stages,
         "hardened_pa": rules.hardened_pa,
         "self_trade": rules.self_trade,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from contracts.values import Value
 from ledger.errors import ConfigError
@@ -22,10 +22,11 @@ _PAGE: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of the market: its account, its meter, hex as the API shows them."""
+    """A member of the market: its account, its meter, hex as the API shows them, and the rated power of its devices."""
 
     account: str
     meter: str
+    rated_w: int
 
 
 async def find_market(client: Client) -> Market:
@@ -85,7 +86,11 @@ async def find_member(client: Client, address: bytes) -> Member:
             found="0x" + address.hex(),
             fix="gridchain keys show FILE shows the address of a key",
         )
-    return Member("0x" + bytes(found["account"]).hex(), "0x" + bytes(found["meter"]).hex())
+    return _member(found)
+
+
+def _member(row: dict[str, Any]) -> Member:
+    return Member("0x" + row["account"].hex(), "0x" + row["meter"].hex(), row["rated_w"])
 
 
 async def members(client: Client) -> list[Member]:
@@ -98,7 +103,7 @@ async def members(client: Client) -> list[Member]:
             return found
         for row in rows:
             if row["status"] in ("approved", "suspended"):
-                found.append(Member("0x" + row["account"].hex(), "0x" + row["meter"].hex()))
+                found.append(_member(row))
         after = rows[-1]["account"]
 
 

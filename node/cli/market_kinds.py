@@ -109,7 +109,10 @@ class Orders:
 
     def of(self, period: str) -> list[Row]:
         """All rows in their order; what is committed to names its period as the others do."""
-        return [{period: row["period"], **row} if "period" in row else row for row in self.rows.values()]
+        return [
+            {period: row["period"], **{name: row[name] for name in row if name != "period"}} if "period" in row else row
+            for row in self.rows.values()
+        ]
 
 
 class Market(ABC):

@@ -14,17 +14,21 @@ from typing import Any, Final
 
 from contracts.values import Value
 from ledger.crypto import SigningKey
+from ledger.errors import ConfigError
 from node.api.models import ReceiptView
 from node.cli.market_auction import DoubleAuction
-from node.cli.market_chain import market_now
+from node.cli.market_chain import find_member, market_now
 from node.cli.market_kinds import Call, Market, Row, Sealing, Window, Wish
 from node.cli.market_sealed import REVEALED, VOID, Hidden, Kept, SealedStore, seal
+from node.cli.market_units import show_energy, show_money
 from node.cli.output import Output
 from node.client import Account, Client, Refusal, Unreachable
 
 GAS: Final = 10_000_000
 EARLY: Final = frozenset({"WINDOW_CLOSED"})
 OVER: Final = frozenset({"ORDER_LATE", "NO_STAGE_TWO"})
+_WATT_MS_PER_WH: Final = 3_600_000
+_ONE: Final = 1_000_000
 NO_RECEIPT: Final = "NO_RECEIPT"
 _MARGIN_S: Final = 0.1
 _PAUSE_S: Final = 0.5
@@ -84,6 +88,7 @@ class Desk:
     async def place(self, wish: Wish) -> Row:
         """Place an order, or commit to it. Raise `GridchainError`."""
         plain, sealing = self.market.plain(wish), self.market.sealing(wish)
+        check_bounds(self.market, wish, (await find_member(self.client, self.key.address)).rated_w)
         if not self.market.sealed or sealing is None:
             receipt = await self.call(plain)
             return {"state": "placed", "seq": receipt.value, **_place(receipt)}
@@ -169,6 +174,31 @@ class Desk:
             self.store.mark(kept, REVEALED)
             refused = hidden.contract == "community_vpp" and receipt.value is None
             return {"state": "rejected" if refused else "placed", "seq": receipt.value, **_place(receipt)}
+
+
+def check_bounds(market: Market, wish: Wish, rated_w: int) -> None:
+    """Refuse here what the contract would refuse only at the revelation, when the deposit is at stake. Raise
+    `ConfigError` (BAD_WH, BAD_PRICE)."""
+    terms = market.parameters
+    margin = _ONE + terms.get("margin_ppm", _ONE)
+    most = rated_w * terms["slot_ms"] * margin // (_WATT_MS_PER_WH * _ONE) + 1
+    dearest = terms.get("max_price", terms.get("ceiling", max(wish.prices)))
+    if not 0 <= max(wish.wh) <= most or (len(wish.wh) == 1 and wish.wh[0] == 0):
+        raise ConfigError(
+            "these devices neither make nor use so much in a slot",
+            code="BAD_WH",
+            expected=f"more than 0, at most {show_energy(most)} ({rated_w} W)",
+            found=show_energy(max(wish.wh)),
+            fix="0.5 is half a kilowatt hour, 500Wh as well",
+        )
+    if max(wish.prices) > dearest:
+        raise ConfigError(
+            "no order of this market costs so much",
+            code="BAD_PRICE",
+            expected=f"at most {show_money(dearest)} per kWh",
+            found=show_money(max(wish.prices)),
+            fix="prices are currency per kWh",
+        )
 
 
 def describe(hidden: Hidden) -> Row:

@@ -15,6 +15,7 @@ from node.cli.market_community import CommunityPlant
 from node.cli.market_export import as_csv, as_json_text
 from node.cli.market_kinds import Market, Orders, Wish
 from node.cli.market_matching import Matching
+from node.cli.market_place import check_bounds
 from node.cli.market_wind import WindMarket
 
 CALENDAR = {"slot0_ms": 0, "slot_ms": 900_000, "sealed": True, "feed": 1, "retail": 2, "first_slot": 10, "periods": 3}
@@ -133,6 +134,22 @@ def test_a_bid_of_market_b_needs_its_quotation_and_cannot_be_withdrawn() -> None
     with pytest.raises(ConfigError) as refused:
         market.withdrawal({"slot": 2, "seq": 4, "side": "buy"})
     assert refused.value.code == "NO_WITHDRAWAL"
+
+
+def test_orders_that_could_not_be_revealed_are_refused_before_they_are_committed_to() -> None:
+    """10 kW for a quarter of an hour: 2.5 kWh, a quarter more, and what the rounding up of the contract allows."""
+    market = DoubleAuction({**CALENDAR, "margin_ppm": 250_000, "max_price": 2_000_000})
+    check_bounds(market, Wish(5, "sell", (3_126,), (2_000_000,)), 10_000)
+    for wh, price, code in (
+        (3_127, 1, "BAD_WH"),
+        (0, 1, "BAD_WH"),
+        (500_000, 1, "BAD_WH"),
+        (1, 2_000_001, "BAD_PRICE"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            check_bounds(market, Wish(5, "sell", (wh,), (price,)), 10_000)
+        assert refused.value.code == code
+    check_bounds(WindMarket(CALENDAR), Wish(2, "buy", (0, 100, 0), (5,)), 10_000)
 
 
 def test_csv_has_every_column_and_is_read_back() -> None:
