@@ -119,6 +119,10 @@ def comparing(meter: Meter) -> dict[str, Helper]:
 
 def access(meter: Meter) -> dict[str, Helper]:
     """Items, slices, record fields, unpacking."""
+    return {**_items(meter), **_slices(meter), **_parts(meter)}
+
+
+def _items(meter: Meter) -> dict[str, Helper]:
     wrap, wrap_new = keys.make_wrap(meter), keys.make_wrap_new(meter)
 
     def getitem(a: Any, b: Any) -> Any:
@@ -161,6 +165,10 @@ def access(meter: Meter) -> dict[str, Helper]:
         else:
             raise TypeMismatch
 
+    return {"getitem": getitem, "setitem": setitem, "delitem": delitem}
+
+
+def _slices(meter: Meter) -> dict[str, Helper]:
     def size_between(a: Any, low: Any, high: Any, step: Any) -> int:
         """How many items a slice has."""
         for bound in (low, high, step):
@@ -219,6 +227,10 @@ def access(meter: Meter) -> dict[str, Helper]:
         moved(a, low, high, step)
         del a[low:high:step]
 
+    return {"slice": part, "setslice": setslice, "delslice": delslice}
+
+
+def _parts(meter: Meter) -> dict[str, Helper]:
     def attribute(a: Any, name: str) -> Any:
         """A record field of a value whose type is not known."""
         if not isinstance(a, msgspec.Struct) or name not in a.__struct_fields__:
@@ -259,8 +271,4 @@ def access(meter: Meter) -> dict[str, Helper]:
     def boolean(value: Any) -> bool:
         return bool(value)
 
-    return {
-        "getitem": getitem, "setitem": setitem, "delitem": delitem, "slice": part, "setslice": setslice,
-        "delslice": delslice, "attr": attribute, "opened": opened,
-        "unpack": unpack, "spread": spread, "bool": boolean,
-    }  # fmt: skip
+    return {"attr": attribute, "opened": opened, "unpack": unpack, "spread": spread, "bool": boolean}

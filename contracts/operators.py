@@ -96,7 +96,7 @@ def size_of(meter: Meter, value: Any, depth: int = 0) -> int:
 
 
 def arithmetic(meter: Meter) -> dict[str, Helper]:
-    """Operators of integers, and + and * of texts and sequences."""
+    """+ and * of integers, texts and sequences."""
 
     def add(a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
@@ -150,6 +150,12 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
             raise TypeMismatch
         return a * b
 
+    return {"add": add, "mul": mul}
+
+
+def integers(meter: Meter) -> dict[str, Helper]:
+    """Operators of integers, and - of sets."""
+
     def sub(a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
             result = a - b
@@ -185,6 +191,12 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
         numbers(a, a)
         return -1 - a
 
+    return {"sub": sub, "floordiv": floordiv, "mod": mod, "neg": neg, "pos": pos, "invert": invert, "chk": checked}
+
+
+def powers(_: Meter) -> dict[str, Helper]:
+    """Powers and shifts of integers."""
+
     def power(a: Any, b: Any) -> Any:
         numbers(a, b)
         if b < 0:
@@ -211,10 +223,7 @@ def arithmetic(meter: Meter) -> dict[str, Helper]:
             raise BadValue
         return a >> min(b, 512)
 
-    return {
-        "add": add, "mul": mul, "sub": sub, "floordiv": floordiv, "mod": mod, "neg": neg, "pos": pos, "invert": invert,
-        "pow": power, "lshift": lshift, "rshift": rshift, "chk": checked,
-    }  # fmt: skip
+    return {"pow": power, "lshift": lshift, "rshift": rshift}
 
 
 def bits(meter: Meter) -> dict[str, Helper]:
@@ -288,5 +297,5 @@ def failures(meter: Meter) -> dict[str, Helper]:
 
 def build_operators(meter: Meter) -> dict[str, Helper]:
     """All guarded operations of one meter by their helper name (without the `$`)."""
-    groups = (arithmetic, bits, failures)
+    groups = (arithmetic, integers, powers, bits, failures)
     return {name: helper for group in groups for name, helper in group(meter).items()}
