@@ -258,9 +258,9 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from deploy.pace import Pace
     from deploy.screen import Screen
 
-    options = demo_module.DemoOptions(slots=24, directory=tmp_path / "net")
+    options = demo_module.DemoOptions(slots=20, directory=tmp_path / "net")
     street = load()
-    stage = demo_module.found(options, street, Pace(9_000, 1200), tmp_path / "net")
+    stage = demo_module.found(options, street, Pace(9_000, 750), tmp_path / "net")
     with open(os.devnull, "w") as nowhere:
         screen = Screen(Console(file=nowhere), live=False)
         async with Cluster.open(stage.layout) as cluster, demo_module.connect(cluster) as clients:
