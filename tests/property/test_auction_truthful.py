@@ -38,7 +38,7 @@ def gain(world: MarketWorld, slot: int, name: str, value: int) -> int:
     return income + saved
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=street)
 def test_no_unilateral_lie_gains_under_trade_reduction(case: dict[str, Any]) -> None:
     names = (*SELLERS, *BUYERS)
