@@ -21,7 +21,7 @@ from contracts.statements import Statements
 from contracts.summaries import Summaries
 
 _PATIENCE = 10
-_ROUNDS = 4
+_ROUNDS = 6
 """So often a contract is looked at on average until its kinds settle; what has not settled then is not believed."""
 _VERSIONED = 6_000
 """Syntax nodes up to which a second version for integers is worth its compile time."""

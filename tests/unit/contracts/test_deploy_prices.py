@@ -9,8 +9,10 @@ import pytest
 from deploy_prices import SOURCES, deploy_gas, deploy_price
 from gas_prices import GAS_NS
 
+from bench.loop_programs import LOOPS
+from contracts import compile as compiling
 from contracts.compile import compile_source
-from contracts.limits import ExecutionLimits
+from contracts.limits import GAS_VERSION, LANGUAGE, ExecutionLimits
 
 LIMIT = 3 * GAS_NS
 NOISE, CI_NOISE = 1.5, 4.0
@@ -42,3 +44,12 @@ def test_the_sources_are_large_ones() -> None:
 def test_kinds_that_grow_with_every_function_can_be_compared() -> None:
     """A chain of functions that each wrap their argument once more ended in the host's RecursionError."""
     assert len(compile_source(SOURCES["tuples in a chain"]).contract.functions) == 701
+
+
+def test_the_loops_of_the_benchmark_settle_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not settle is not believed, and then runs slowly: nothing else would tell."""
+    surrendered: list[str] = []
+    monkeypatch.setattr("contracts.summaries.Summaries.surrender", lambda _: surrendered.append("surrendered"))
+    for source, _ in LOOPS.values():
+        compiling._compiled.__wrapped__(source.encode(), LANGUAGE, GAS_VERSION, True)
+    assert surrendered == []
