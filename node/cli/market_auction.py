@@ -82,6 +82,8 @@ class DoubleAuction(Market):
             case "Trade":
                 for seq in (data["sell_seq"], data["buy_seq"]):
                     orders.trade((slot, seq), data["wh"])
+            case _:
+                pass  # events that change no order
 
     def trades(self, name: str, data: Mapping[str, Any]) -> list[Row]:
         """The trades that an event tells."""

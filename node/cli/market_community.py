@@ -86,6 +86,8 @@ class CommunityPlant(Market):
             case "Traded":
                 for seq in (data["quotation"], data["bid"]):
                     orders.trade((slot, seq), data["wh"])
+            case _:
+                pass  # events that change no order
 
     def trades(self, name: str, data: Mapping[str, Any]) -> list[Row]:
         """The trades that an event tells."""

@@ -66,6 +66,8 @@ class Matching(Market):
                 for row in orders.rows.values():
                     if row.get("cycle") == cycle and row["state"] == "placed":
                         row["state"] = "not served" if row["side"] == "buy" else "expired"
+            case _:
+                pass  # events that change no order
 
     def trades(self, name: str, data: Mapping[str, Any]) -> list[Row]:
         """The trades that an event tells."""

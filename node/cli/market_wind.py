@@ -78,6 +78,8 @@ class WindMarket(Market):
                 orders.commit(day, meter, data["commitment"], int(data["deposit"]))
             case "DepositLost":
                 orders.lost(day, meter, data["commitment"])
+            case _:
+                pass  # events that change no order
 
     def trades(self, name: str, data: Mapping[str, Any]) -> list[Row]:
         """The trades that an event tells."""
