@@ -53,8 +53,8 @@ from node.client import Client
 from node.keys import load_key
 
 UNUSUAL_SLOWNESS = 150
-TOO_SLOW_TO_HURRY = 200
-"""Beyond it the first trade comes late whatever is done; shorter slots would only make every order late too."""
+TOO_SLOW_TO_HURRY_MS = 10_000
+"""Nodes that need so long miss the first windows: shorter slots would only make every order late too."""
 MOST_NODES = 16
 """Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
@@ -221,8 +221,8 @@ async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, p
         # The first start after an installation compiles every module; the nodes will not.
         start_ms = min(start_ms, await measure_start(options.nodes))
     slowness = slowness_of(start_ms, options.nodes, cores)
-    patient = slowness > TOO_SLOW_TO_HURRY
-    lead_ms = lead_for(2 * start_ms if patient else start_ms, members, slowness)
+    patient = start_ms > TOO_SLOW_TO_HURRY_MS
+    lead_ms = lead_for(3 * start_ms // 2 if patient else start_ms, members, slowness)
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)
