@@ -122,13 +122,13 @@ class CommunityDays(MarketDay):
         when = calendar(self.slots, HOUR_MS // 2)
         super().__init__(LibraryParameters(INSTITUTIONS, when, mode, tariffs), COMMUNITY)
         for name in HOUSEHOLDS:
-            self.join(name, "prosumer", "pv" if name in PROSUMERS else "load", _WATTS)
+            self.member(name, "prosumer", "pv" if name in PROSUMERS else "load", _WATTS)
         self._orders: dict[int, tuple[dict[str, int], dict[str, int], int, list[tuple[str, int, int, int, int]]]] = {}
 
     def run(self) -> list[Slot]:
         """Trade, deliver and settle all slots."""
         for slot in range(self.slots + 2 * OPEN):
-            self.at(slot, -OPEN)
+            self.go_slot(slot, -OPEN)
             if slot < self.slots:
                 self._trade(slot)
             if 0 <= slot - OPEN - 1 < self.slots:

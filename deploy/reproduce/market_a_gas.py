@@ -11,13 +11,13 @@ from contracts.wind_mode import WindMode
 from deploy.reproduce.chart import Bars, Chart, Panel
 from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
-from deploy.reproduce.members import Village
 from deploy.reproduce.wind_days import drawn
 from ledger.crypto import Address
 from ledger.draws import uniform
 from ledger.objects import Receipt
 from node.conformance.mechanism import CaseFailed
 from node.conformance.world import INSTITUTIONS, account, meter
+from node.market_days.village import Village
 
 _MARKET: Final = "wind"
 _PERIODS: Final = 2

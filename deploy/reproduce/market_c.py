@@ -12,9 +12,9 @@ from deploy.neighbourhood import load
 from deploy.reproduce.chart import Bars, Chart, Level, Line, Panel
 from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, NotBuilt, Offered, Trial
 from deploy.reproduce.inputs import Inputs
-from deploy.reproduce.members import Village
 from ledger.draws import uniform
 from node.conformance.world import INSTITUTIONS, account, meter
+from node.market_days.village import Village
 
 _FUNDS: Final = 10**12
 _WATTS: Final = 50_000

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.library_sources import HOUR_MS, MATCHING, Calendar, LibraryParameters, MatchingMode
-from deploy.reproduce.members import Village
 from node.conformance.world import INSTITUTIONS, account, meter
+from node.market_days.village import Village
 
 CONTRACTS: Final = ("registry", "token", "metering", "routing", "assignment", "matching")
 """The instances that decide the results."""

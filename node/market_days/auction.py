@@ -40,7 +40,7 @@ def _order(day: HouseholdDay, hour: int) -> None:
 def _sealed(day: HouseholdDay, hour: int, orders: Sequence[Order]) -> None:
     texts = [auction_order(order.side, order.wh, order.price, "reference") for order in orders]
     nonces = [day.seal(order.name, "commit_order", hour, text) for order, text in zip(orders, texts, strict=True)]
-    day.at(hour, -REVEAL)
+    day.go_slot(hour, -REVEAL)
     for order, nonce in zip(orders, nonces, strict=True):
         day.call(order.name, "reveal_order", hour, order.side, order.wh, order.price, "reference", nonce)
 

@@ -97,6 +97,6 @@ def _bid(day: HouseholdDay, hour: int, bids: Sequence[_Bid]) -> None:
             day.call(bid.name, "submit_bid", hour, bid.quotation, bid.wh, bid.price)
         return
     nonces = [day.seal(bid.name, "commit_bid", hour, community_bid(bid.quotation, bid.wh, bid.price)) for bid in bids]
-    day.at(hour, -REVEAL)
+    day.go_slot(hour, -REVEAL)
     for bid, nonce in zip(bids, nonces, strict=True):
         day.call(bid.name, "reveal_bid", hour, bid.quotation, bid.wh, bid.price, nonce)

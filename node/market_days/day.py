@@ -14,20 +14,18 @@ from contracts.library_sources import (
     LibraryParameters,
     MatchingMode,
     Tariffs,
-    library_contracts,
 )
 from contracts.sealed_orders import commitment
-from ledger.crypto import Address
-from node.conformance.world import INSTITUTIONS, CaseWorld, account, meter
+from node.conformance.world import INSTITUTIONS, account, meter
 from node.market_days.members import HOURS, Household
 from node.market_days.strategies import Order, Players
+from node.market_days.village import Village
 
 Mode = AuctionMode | CommunityMode | MatchingMode
 
 OPEN, REVEAL, T1, T2, LATE = 4, 3, 2, 1, 4
 """Gates of the calendar in slots before delivery, and after it."""
 FUNDS: Final = 10**13
-_BUS: Final = "bus-1"
 
 
 def calendar(slots: int, slot_ms: int = HOUR_MS, late_slots: int = LATE) -> Calendar:
@@ -38,34 +36,20 @@ def calendar(slots: int, slot_ms: int = HOUR_MS, late_slots: int = LATE) -> Cale
     )  # fmt: skip
 
 
-class MarketDay(CaseWorld):
+class MarketDay(Village):
     """What a household's gateway does, call by call. Names stand for accounts and meters."""
 
     def __init__(self, parameters: LibraryParameters, market: str) -> None:
-        super().__init__(library_contracts(parameters))
+        super().__init__(parameters)
         self.market = market
-        self.slot_ms = parameters.calendar.slot_ms
-        self.slot0_ms = parameters.calendar.slot0_ms
         self.sealed = parameters.mode.sealed
         self.names: list[str] = []
         self._nonces = 0
 
-    def join(self, name: str, role: str, device: str, rated_w: int) -> None:
-        """A member applies, the institutions attest, the treasury takes its deposit."""
-        who, owner = account(name), hashlib.sha256(b"owner " + name.encode()).digest()
-        self.send(
-            who, "registry", "apply", meter(name), owner, [role], [device], [rated_w], _BUS, "region-1", ["name"],
-            [hashlib.sha256(owner).digest()],
-        )  # fmt: skip
-        digest = self.query("registry", "member", who)["digest"]
-        self.send(Address(INSTITUTIONS.energy_bureau), "registry", "attest", who, digest, ["licence"])
-        self.send(Address(INSTITUTIONS.grid_company), "registry", "attest", who, digest, ["meter", "connection"])
-        self.send(Address(INSTITUTIONS.trading_center), "token", "deposit", who, FUNDS, f"bank {self.height}")
+    def member(self, name: str, role: str, device: str, rated_w: int) -> None:
+        """A member with money for the day."""
+        self.join(name, device, rated_w, FUNDS, role=role)
         self.names.append(name)
-
-    def at(self, slot: int, offset_slots: int) -> None:
-        """Go on to so many slots after the start of delivery of `slot` (negative: before)."""
-        self.go(self.slot0_ms + (slot + offset_slots) * self.slot_ms)
 
     def call(self, name: str, entry: str, *arguments: Any) -> Any:
         """A call of the market by a member."""
@@ -101,7 +85,7 @@ class HouseholdDay(MarketDay):
         self.players = players
         self.members = members
         for member in members:
-            self.join(member.name, "prosumer", "pv", member.rated_w)
+            self.member(member.name, "prosumer", "pv", member.rated_w)
 
     def orders(self, hour: int) -> tuple[list[Order], list[Order]]:
         """What honest members and strategists order of themselves, in an hour."""
@@ -113,7 +97,7 @@ class HouseholdDay(MarketDay):
         """Call `trade` when the window of an hour opens and `report` when its delivery is over. What each member has
         gained over the grid alone, in micro-currency."""
         for hour in range(HOURS + 2 * OPEN):
-            self.at(hour, -OPEN)
+            self.go_slot(hour, -OPEN)
             if hour < HOURS:
                 trade(hour)
             if 0 <= hour - OPEN - 1 < HOURS:

@@ -38,7 +38,7 @@ def _place(day: HouseholdDay, hour: int) -> None:
         return
     texts = [matching_order(_entry(order), order.wh, order.price) for order in orders]
     nonces = [day.seal(order.name, "commit", hour, text) for order, text in zip(orders, texts, strict=True)]
-    day.at(hour, -REVEAL)
+    day.go_slot(hour, -REVEAL)
     for order, nonce in zip(orders, nonces, strict=True):
         day.call(order.name, "reveal", hour, _entry(order), order.wh, order.price, nonce)
 

@@ -62,29 +62,29 @@ class _WindDay(MarketDay):
         self.actual = [
             wh * (700 + uniform(601, players.seed, "error", hour)) // 1_000 for hour, wh in enumerate(self.forecast)
         ]
-        self.join(_PRODUCER, "producer", "wind", 4 * size)
-        self.join(_LOAD, "consumer", "load", 4 * size)
+        self.member(_PRODUCER, "producer", "wind", 4 * size)
+        self.member(_LOAD, "consumer", "load", 4 * size)
         self.stored = {member.name: _STORAGE_WH // 2 for member in members}
         self.moved = dict.fromkeys(self.stored, 0)
         self.flows: dict[tuple[str, int], int] = {}
         self.declared: dict[str, tuple[int, int, int]] = {}
         self.known: dict[str, tuple[int, int, int]] = {}
         for member in members:
-            self.join(member.name, "prosumer", "storage", member.rated_w + 2 * _POWER_WH)
+            self.member(member.name, "prosumer", "storage", member.rated_w + 2 * _POWER_WH)
 
     def play(self) -> dict[str, int]:
-        self.at(0, -OPEN)
+        self.go_slot(0, -OPEN)
         self._day_ahead()
         for hour in range(HOURS):
-            self.at(hour, -2)
+            self.go_slot(hour, -2)
             self._deliver(hour - 1)
             self._declare(hour)
-        self.at(HOURS, -2)
+        self.go_slot(HOURS, -2)
         self._deliver(HOURS - 1)
         for hour in range(HOURS):
-            self.at(hour, 1)
+            self.go_slot(hour, 1)
             self._read(hour)
-        self.at(HOURS, OPEN + 3 * HOURS)
+        self.go_slot(HOURS, OPEN + 3 * HOURS)
         return {member.name: self._gain(member) for member in self.members}
 
     def _day_ahead(self) -> None:
@@ -102,7 +102,7 @@ class _WindDay(MarketDay):
         nonces = [
             self.seal(name, "commit_day", 0, day_ahead_order(side, self.forecast, prices)) for name, side in sides
         ]
-        self.at(0, -REVEAL)
+        self.go_slot(0, -REVEAL)
         for (name, side), nonce in zip(sides, nonces, strict=True):
             self.call(name, "reveal_day", 0, side, self.forecast, prices, nonce)
 
