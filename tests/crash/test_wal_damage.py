@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from consensus.engine import StoredBlock
 from ledger.certificates import Vote, VoteKind
 from ledger.crypto import Hash
 from ledger.errors import StoreError
-from node.disk import DiskFile, UnsyncedLost
+from node.disk import DiskFile, UnsyncedLost, sync_directory
 from node.wal import Wal, WalPosition, write_hold
 from node.wal_format import Entry, RecordKind, WalIdentity, block_entry, vote_entry
 
@@ -225,3 +226,34 @@ def test_unsynced_records_vanish_with_the_process(tmp_path: Path) -> None:
     with Wal.open(tmp_path / "wal", IDENTITY, opener=UnsyncedLost) as wal:
         wal.buffer([Entry(RecordKind.VOTE, 1, 4, b"never synced")])
     assert reopened(tmp_path / "wal") == (VOTES[:3], "")
+
+
+def test_a_power_cut_takes_names_that_were_not_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file is in its directory only once that was synced (cometbft#6031: sign state rolled back). After every
+    append, what is left of the names still holds every vote; and so with the marker of a hold."""
+    names: set[str] = set()
+
+    def synced(directory: Path) -> None:
+        sync_directory(directory)
+        if directory == tmp_path / "wal":
+            names.clear()
+            names.update(path.name for path in directory.iterdir())
+
+    monkeypatch.setattr("node.wal.sync_directory", synced)
+    monkeypatch.setattr("node.disk.sync_directory", synced)
+
+    def after_a_cut(number: int) -> Path:
+        copy = tmp_path / f"cut{number}"
+        copy.mkdir()
+        for name in names:
+            shutil.copy(tmp_path / "wal" / name, copy / name)
+        return copy
+
+    Wal.found(tmp_path / "wal", IDENTITY)
+    with Wal.open(tmp_path / "wal", IDENTITY, segment_bytes=300) as wal:
+        for number, vote in enumerate(VOTES):
+            wal.append([vote_entry(vote)])
+            assert reopened(after_a_cut(number)) == (VOTES[: number + 1], "")
+    assert len(segments(tmp_path / "wal")) > 1
+    write_hold(tmp_path / "wal", "restored from a backup")
+    assert reopened(after_a_cut(99)) == (VOTES, "restored from a backup")

@@ -208,6 +208,16 @@ async def test_with_liars_only_nothing_is_believed(lie):
     assert len(world.faults) == 2
 
 
+async def test_when_all_lie_but_one_its_chain_is_taken():
+    world = World(CertifiedChain(40))
+    liars = [world.add(number, spoil=lie) for number, lie in enumerate(LIES.values(), 1)]
+    honest = world.add(99)
+    assert await world.follow() == 40
+    world.whole(40)
+    assert honest not in world.faults
+    assert set(world.faults) <= set(liars)
+
+
 async def test_surplus_bodies_are_ignored():
     world = World(CertifiedChain(12))
     world.add(1, spoil=in_bodies(lambda m: replace(m, bodies=(*m.bodies, b"surplus"))))
