@@ -39,8 +39,11 @@ def branched(wh: list, capacity: list, m: list, served: int, best: list, left: l
         states = taken_by(wh, capacity, m, served, best, cut, ranks, states, order[turn][1], rest, left)
         if left[0] < 0 or len(states) == 0:
             return []
-    found = max([state[0] for state in states.values()])
-    rank = found % top
+    # Requests of 0 Wh, which `still_enough` counts as long as it may, can leave states that serve too few.
+    found = [state[0] for state in states.values() if state[1] == served]
+    if len(found) == 0:
+        return []
+    rank = max(found) % top
     choice = []
     for user in range(users):
         choice.append(nobody - rank // ranks[user])

@@ -74,6 +74,15 @@ def test_random_matches_equal_brute_force(seed: int) -> None:
         passed("d.match", given, {**expect, "assignment": other})
 
 
+def test_a_request_of_nothing_that_nobody_may_serve_is_not_counted_as_served() -> None:
+    """`a` wants 0 Wh and may have no provider; two small requests fit into `p`, the big one does not beside them."""
+    users: list[list[Any]] = [["0", 2_452], ["00", 1_000], ["a", 0], ["b", 1_000], ["c", 2_240]]
+    providers: list[list[Any]] = [["p", 400_000, 2_500, 0], ["q", 390_000, 0, 500_000]]
+    expect = naive_match(users, providers, [[395_463] * 2 for _ in users])
+    assert expect["served"] == 2
+    passed("d.match", {"users_id_wh": users, "providers_id_price_capacity_rc": providers, "eta": 395_463}, expect)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_reputations_and_settlements(seed: int) -> None:
     print("seed", seed)
