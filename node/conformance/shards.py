@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import Any, Final
 
 from consensus.published_shards import EpochRoots, published_epochs
-from node.conformance.fields import ByName, Choice, Form, Id, Integer, Many, OrNull, Row, Via
+from node.conformance.fields import ByName, Choice, Either, Form, Id, Integer, Many, OrNull, Row, Via
 from node.conformance.mechanism import Mechanism
 
-_PUBLISHED: Final = ("published", "records", "roots")
-_TRUE: Final = ("true", "true_roots", "truth")
+_PUBLISHED: Final = ("published", "records", "claimed", "roots")
+_TRUE: Final = ("true", "true_roots", "truth", "roots")
+"""Names of the two parts; `roots` is what is published, beside a name of that it is the truth."""
 _ROOTS: Final = ByName(OrNull(Id()))
 
 
 def _by_part(parts: dict[str, Any]) -> EpochRoots:
     """{"published": {shard: root}, "true": {shard: root}}, whatever the two are called."""
-    return _roots(_first(parts, _PUBLISHED), _first(parts, _TRUE))
+    rest = dict(parts)
+    published = _first(rest, _PUBLISHED)
+    return _roots(published, _first(rest, _TRUE))
 
 
 def _first(parts: dict[str, Any], names: tuple[str, ...]) -> dict[str, str | None]:
+    """The part that has one of the names, taken out."""
     for name in names:
         if parts.get(name) is not None:
-            return dict(parts[name])
+            return dict(parts.pop(name))
     return {}
 
 
@@ -42,6 +46,8 @@ def _roots(published: dict[str, str | None], true: dict[str, str | None]) -> Epo
 
 _TRUTHFUL: Final = Via(_ROOTS, lambda published: _roots(published, {}), _ROOTS)
 _PARTS: Final[dict[str, Form]] = {name: OrNull(_ROOTS) for name in (*_PUBLISHED, *_TRUE)}
+_PROXIES: Final = Either((ByName(OrNull(Id()), sparse=True), Many(OrNull(Id()))))
+"""Of each shard, or the list in the order of the shards."""
 _PAIR: Final[dict[str, Form]] = {"published": OrNull(Id()), "true": OrNull(Id())}
 _EPOCH: Final = Choice(
     (
@@ -58,7 +64,7 @@ def _shard(case: dict[str, Any]) -> dict[str, Any]:
         "epochs": [
             {
                 "epoch": epoch.epoch,
-                "proxies": dict(epoch.proxies),
+                "proxies": (dict(epoch.proxies), list(epoch.proxies.values())),
                 "barred": list(epoch.barred),
                 "entered": [{"shard": shard, "root": root} for shard, root in epoch.entered],
                 "fixes": [{"shard": shard, "wrong": wrong, "true": true} for shard, wrong, true in epoch.fixes],
@@ -86,7 +92,7 @@ MECHANISMS: Final = (
                     Row(
                         {
                             "epoch": Integer(),
-                            "proxies": ByName(OrNull(Id()), sparse=True),
+                            "proxies": _PROXIES,
                             "barred": Many(Id()),
                             "entered": Many(Row({"shard": Id(), "root": Id()})),
                             "fixes": Many(Row({"shard": Id(), "wrong": Id(), "true": Id()})),
