@@ -17,6 +17,7 @@ from node.cli.market_kinds import Market, Row, shown
 from node.cli.market_lines import info_lines, order_table, trade_table
 from node.cli.market_orders import app
 from node.cli.market_place import Desk, describe
+from node.cli.market_solve import solve
 from node.cli.market_units import parse_slots
 from node.cli.output import (
     DEFAULT_URL,
@@ -33,6 +34,8 @@ from node.client import Client
 from node.keys import PassphraseSource, load_key
 
 __all__ = ["app"]
+
+app.command("solve")(solve)
 
 WAIT_S: Final = 30.0
 

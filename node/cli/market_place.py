@@ -66,15 +66,14 @@ class Desk:
         store = SealedStore(key_file)
         return cls(client, market, key, store, await client.chain_id(), client.account(key), timeout_s)
 
-    async def call(self, call: Call) -> ReceiptView:
-        """Send a call of the market and return its receipt. Raise `Refusal` with the contract's code if it failed."""
-        arguments = list(call.arguments)
-        outcome = await self.account.call(
-            self.market.contract, call.entry, arguments, gas_limit=GAS, timeout_s=self.timeout_s
-        )
+    async def call(self, call: Call, contract: str = "") -> ReceiptView:
+        """Send a call, of the market unless another contract is named, and return its receipt. Raise `Refusal` with the
+        contract's code if it failed."""
+        callee, arguments = contract or self.market.contract, list(call.arguments)
+        outcome = await self.account.call(callee, call.entry, arguments, gas_limit=GAS, timeout_s=self.timeout_s)
         receipt = await self.client.receipt(outcome.id)
         if not outcome.ok:
-            raise _refused(self.market.contract, call.entry, outcome.code, receipt.value if receipt else None)
+            raise _refused(callee, call.entry, outcome.code, receipt.value if receipt else None)
         if receipt is None:
             raise Unreachable(
                 "the call was carried out, and its receipt cannot be read",
