@@ -1,130 +1,270 @@
 """Rules removed on purpose, to prove that the checker would notice (C.2: a mutant needs some tens of seeds to die).
 
-Each replaces one function of the core for the time of a run. `no-log` and `body-not-durable` forget what the driver's
-model writes (`World.mutate_entries`), `quorum` weakens the sets that engines are given, never the auditor's.
+A mutant is data: patches of a line or two in the source of a function of `consensus`, each of which must occur there
+exactly once. The patched source is compiled, and the function runs it for the time of a run, whoever imported it. The
+auditor's rules are never touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Final
+from dataclasses import dataclass, field
+from importlib import import_module
+from textwrap import dedent
+from types import CodeType, FunctionType
+from typing import Any, Final, TypeAlias
 
-from consensus.engine import PeerId
-from consensus.simplex import (
-    ancestry,
-    certificates,
-    effects,
-    engine,
-    gossip,
-    proposals,
-    recovery,
-    tally,
-    voting,
-)
-from consensus.simplex.state import Fetch, Slot, State, ViewState
-from ledger.certificates import Certificate, VoteKind
-from ledger.crypto import Hash
+from ledger.errors import ConfigError
+
+Lure: TypeAlias = Mapping[str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """`old` in the source of `consensus.<function>` (module, then name or class and name) becomes `new`."""
+
+    function: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """What a mutant does without, and what it puts in the place of which functions."""
+    """What is left out, how; `lure`: options that bring it to light; `seed`: one on which it is known to die."""
 
     without: str
-    patches: tuple[tuple[ModuleType, str, Callable[..., Any]], ...] = ()
+    patches: tuple[Patch, ...]
+    lure: Lure = field(default_factory=dict)
+    seed: int = 0
 
 
-def _always_nullify(state: State, vs: ViewState) -> bool:
-    return not vs.my_nullify and state.may_vote(vs.view)
-
-
-def _always_finalize(state: State, vs: ViewState, certificate: Certificate) -> bool:
-    return state.may_vote(vs.view)
-
-
-def _nothing(*_args: object) -> None:
-    return None
-
-
-def _credulous(state: State, certificate: Certificate, peer: PeerId) -> bool:
-    fits = certificate.epoch == state.epoch.epoch and certificate.view > state.final_view
-    return fits and certificates.add_certificate(state, certificate, peer)
-
-
-def _resend_nothing(state: State) -> None:
-    state.resend_at = state.now + state.resend_interval
-
-
-def _ask_nobody(state: State, block_hash: Hash, outstanding: Fetch, preferred: Sequence[PeerId] = ()) -> None:
-    outstanding.at = state.now + state.parameters.delta_ms
-
-
-def _status_to_nobody(state: State) -> None:
-    state.status_at = state.now + state.parameters.status_interval_ms
-
-
-def _proof_unseen(*_args: object) -> tuple[Certificate, ...]:
-    return ()
-
-
-def _suspicious(state: State, view: ViewState, slot: Slot) -> None:
-    other = view.notarize.get(slot.vote.signer)
-    if slot.vote.kind is VoteKind.NULLIFY and other is not None:
-        effects.accuse_signer(state, other.vote, slot.vote, "notarize-and-nullify")
-
-
-def _no_fault(*_args: object) -> str:
-    return ""
-
-
-def _bodiless(state: State) -> bool:
-    voted = False
-    for view, certificate in state.notarizations.items():
-        vs = state.view_state(view)
-        if vs.my_finalize is None and not vs.my_nullify and state.may_vote(view):
-            entry = state.entry(Hash(certificate.block_hash))
-            voting._finalize(state, vs, entry)
-            voted = True
-    return voted
-
+_EQUIVOCATOR: Final[Lure] = {"adversary": "equivocator", "byzantine": 1}
+_WRONG_PARENT: Final[Lure] = {"adversary": "wrong-parent", "byzantine": 1}
+_FORGER: Final[Lure] = {"adversary": "forger", "byzantine": 1}
+_DRIFTER: Final[Lure] = {"adversary": "time-drifter", "byzantine": 1}
+_INVALID: Final[Lure] = {"adversary": "invalid-state", "byzantine": 1}
+_EPOCHS: Final[Lure] = {"epoch_blocks": 4, "jitter_ms": 80}
+_CRASHES: Final[Lure] = {"crash_mtbf_ms": 2_500, "restart_ms": 200, "delay_ms": 20}
 
 MUTANTS: Final[dict[str, Mutant]] = {
     "nullify-and-finalize": Mutant(
         "R5's guard: nullify and finalize in one view never",
-        ((voting, "may_nullify", _always_nullify), (voting, "may_finalize", _always_finalize)),
+        (
+            Patch("simplex.voting.may_nullify", "vs.my_finalize is None and ", ""),
+            Patch("simplex.voting.may_finalize", "and not vs.my_nullify ", ""),
+        ),
     ),
-    "no-log": Mutant("the write-ahead log"),
-    "body-not-durable": Mutant("the body under the same sync as its vote"),
-    "quorum": Mutant("one vote of the quorum"),
+    "no-log": Mutant(
+        "the write-ahead log", (Patch("simulator.node.SimNode.publish", "self.log.append(entries)", "pass"),)
+    ),
+    "body-not-durable": Mutant(
+        "R1: the body under the same sync as its vote", (Patch("simplex.voting.notarize", "entry.block", "None"),)
+    ),
+    "quorum": Mutant(
+        "one vote of the quorum",
+        (
+            Patch(
+                "simulator.world.World.told_committee",
+                "return ValidatorSet(self.committee(epoch).validators)",
+                "told = ValidatorSet(self.committee(epoch).validators)\n"
+                '    object.__setattr__(told, "quorum", told.quorum - 1); return told',
+            ),
+        ),
+        _EQUIVOCATOR,
+    ),
     "unjustified-parent": Mutant(
-        "the check of a proposal's justification", ((proposals, "justification", _proof_unseen),)
+        "the check of a proposal's justification",
+        (Patch("simplex.proposals._justify", "Hash(header.parent)) is not None", "Hash(header.parent)) is not True"),),
+        _WRONG_PARENT,
+        seed=2,
     ),
-    "no-resend": Mutant("R6", ((gossip, "resend", _resend_nothing), (gossip, "send_all_status", _status_to_nobody))),
-    "no-hold": Mutant("the amnesia guard", ((recovery, "Hold", _nothing),)),
-    "slots-forgotten": Mutant("own slots after a restart", ((recovery, "_recover_vote", _nothing),)),
-    "no-fetch": Mutant("the search for missing bodies", ((ancestry, "_ask", _ask_nobody),)),
-    "evidence-against-honest": Mutant("what an honest member may sign", ((tally, "_contradiction", _suspicious),)),
-    "header-unchecked": Mutant("what makes a header invalid", ((proposals, "header_fault", _no_fault),)),
-    "finalize-unseen": Mutant("R2: only what is held and valid", ((engine, "finalize_notarized", _bodiless),)),
+    "skipped-views-unproved": Mutant(
+        "R0: every view between a block and its parent is nullified",
+        (Patch("simplex.ancestry.justification", "if nullification is None:\n            return None", "continue"),),
+        _WRONG_PARENT,
+        seed=2,
+    ),
+    "no-resend": Mutant(
+        "R6",
+        (
+            Patch("simplex.gossip.resend", "if state.entering is not None:", "if False:"),
+            Patch("simplex.gossip.resend", "for number in (state.view - 1, state.view):", "for number in ():"),
+            Patch("simplex.gossip.send_all_status", "for peer in state.peers:", "for peer in ():"),
+        ),
+        seed=12,
+    ),
+    "no-timers": Mutant(
+        "R5: a view that comes to nothing is left", (Patch("simplex.engine._expire", "nullify(state)", "pass"),)
+    ),
+    "no-hold": Mutant(
+        "the amnesia guard",
+        (Patch("simplex.recovery.start", "Hold() if event.wal.held else None", "None"),),
+        {"wiped": 1},
+        seed=5,
+    ),
+    "slots-forgotten": Mutant(
+        "own slots after a restart",
+        (Patch("simplex.recovery._recover_vote", "vs = state.view_state(vote.view)", "return"),),
+        _CRASHES,
+    ),
+    "proposal-forgotten": Mutant(
+        "own proposals after a restart",
+        (Patch("simplex.recovery._recover_epoch", "for proposal in state.wal.proposals:", "for proposal in ():"),),
+        _CRASHES,
+    ),
+    "no-fetch": Mutant(
+        "the search for missing bodies",
+        (Patch("simplex.ancestry._ask", "if peer is not None:", "if False:"),),
+        {"wiped": 1, "power_cuts": 2, "drop_ppm": 200_000},
+        seed=26,
+    ),
+    "sync-unheard": Mutant(
+        "what sync has committed becomes the head",
+        (Patch("simplex.finality.on_committed", "event.head.height > state.head.height", "False"),),
+        {"wiped": 1},
+        seed=8,
+    ),
+    "evidence-against-honest": Mutant(
+        "what an honest member may sign",
+        (
+            Patch("simplex.tally._contradiction", "view.finalize if", "view.notarize if"),
+            Patch(
+                "simplex.tally.conflict_of",
+                "{VoteKind.NULLIFY, VoteKind.FINALIZE}",
+                "{VoteKind.NULLIFY, VoteKind.NOTARIZE}",
+            ),
+        ),
+    ),
+    "header-unchecked": Mutant(
+        "what makes a header invalid",
+        (Patch("simplex.proposals._judge_block", "if fault:", "if False:"),),
+        _DRIFTER,
+        seed=15,
+    ),
+    "time-stands": Mutant(
+        "a block's time is after its parent's",
+        (Patch("simplex.headers.header_fault", "header.time_ms <= parent.time_ms", "False"),),
+        _DRIFTER,
+        seed=15,
+    ),
+    "finalize-unseen": Mutant(
+        "R2: only what is held and valid",
+        (
+            Patch(
+                "simplex.voting.finalize_notarized",
+                "entry is not None and entry.verdict is Verdict.VALID and entry.block is not None",
+                "entry is not None",
+            ),
+        ),
+        _INVALID,
+    ),
     "certificates-unchecked": Mutant(
         "the verification of a peer's certificate",
-        ((engine, "receive_certificate", _credulous), (proposals, "receive_certificate", _credulous)),
+        (
+            Patch(
+                "simplex.certificates.receive_certificate",
+                "if not state.scheme.verify_certificate(certificate, state.epoch.validators):",
+                "if False:",
+            ),
+        ),
+        _FORGER,
+    ),
+    "boundary-unseen": Mutant(
+        "an epoch ends at its boundary block",
+        (
+            Patch(
+                "simplex.headers.ends_epoch", "(header.closing or state.policy.is_boundary(header))", "header.closing"
+            ),
+        ),
+        _EPOCHS,
+    ),
+    "leader-of-the-moment": Mutant(
+        "a leader is fixed by the epoch, not by what is not final yet",
+        (
+            Patch(
+                "simplex.state.State.view_state",
+                "leaders[(view - 1) % len(leaders)]",
+                "leaders[(view - 1 + len(self.notarizations)) % len(leaders)]",
+            ),
+        ),
+    ),
+    "work-forgotten": Mutant(
+        "transactions of a lost block are work still",
+        (Patch("simplex.views.enter", "_note_owed(state, certificate.view)", "pass"),),
+        {**_WRONG_PARENT, "due_every_ms": 0},
+        seed=9,
+    ),
+    "bringer-blamed": Mutant(
+        "ids are not signed, so parts that do not fit them are nobody's fault",
+        (Patch("simplex.ancestry._doubt_ids", "if peer == entry.source:", "if True:"),),
+        {"adversary": "id-forger", "byzantine": 1, "jitter_ms": 60},
+    ),
+    "views-admitted-without-end": Mutant(
+        "votes are kept for the next view at most",
+        (Patch("simplex.tally.add_vote", "vote.view <= state.view + 1", "vote.view"),),
+        {"adversary": "future-flooder", "byzantine": 1},
+    ),
+    "closing-block-delivered": Mutant(
+        "closing blocks never reach the application",
+        (Patch("simplex.finality.commit", "not entry.header.closing]", "True]"),),
+        _EPOCHS,
+        seed=31,
+    ),
+    "bodies-unserved": Mutant(
+        "bodies are handed to whoever asks",
+        (Patch("simplex.gossip.on_body_request", "entry is not None and entry.block is not None", "False"),),
+        {"power_cuts": 1, "drop_ppm": 100_000},
+    ),
+    "lift-too-early": Mutant(
+        "a hold ends only above every view that others were in",
+        (Patch("simplex.hold.try_lift", "state.final_view <= highest", "False"),),
+        {"wiped": 1},
+        seed=38,
     ),
 }
 
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """Run with a rule missing; the empty name is the true core. Raise `KeyError` for an unknown mutant."""
+    """Run with a rule missing; the empty name is the true core. Raise `KeyError` for an unknown mutant, `ConfigError`
+    (MUTANT_DOES_NOT_APPLY) if the source has changed so that a patch no longer fits."""
     patches = MUTANTS[name].patches if name else ()
-    true = [(module, attribute, getattr(module, attribute)) for module, attribute, _ in patches]
+    functions = dict.fromkeys(_function(patch.function) for patch in patches)
+    codes = {function: function.__code__ for function in functions}
+    sources = {function: dedent(inspect.getsource(function)) for function in functions}
+    for patch in patches:
+        function = _function(patch.function)
+        if sources[function].count(patch.old) != 1:
+            raise ConfigError(
+                f"the mutant {name} does not fit the source",
+                code="MUTANT_DOES_NOT_APPLY",
+                expected=f"{patch.old!r} once in {patch.function}",
+                found=f"{sources[function].count(patch.old)} times",
+                fix="change the patch with the rule that it removes",
+            )
+        sources[function] = sources[function].replace(patch.old, patch.new)
     try:
-        for module, attribute, replacement in patches:
-            setattr(module, attribute, replacement)
+        for function, source in sources.items():
+            function.__code__ = _compiled(source, function.__name__)
         yield
     finally:
-        for module, attribute, original in true:
-            setattr(module, attribute, original)
+        for function, code in codes.items():
+            function.__code__ = code
+
+
+def _function(path: str) -> FunctionType:
+    module, *names = path.rsplit(".", 2) if path.rsplit(".", 2)[1][0].isupper() else path.rsplit(".", 1)
+    found: Any = import_module(f"consensus.{module}")
+    for name in names:
+        found = getattr(found, name)
+    if not isinstance(found, FunctionType):
+        raise ConfigError("a mutant patches functions", code="MUTANT_DOES_NOT_APPLY", expected="a function", found=path)
+    return found
+
+
+def _compiled(source: str, name: str) -> CodeType:
+    """The code of the function that a source defines."""
+    module = compile(source, f"<mutant of {name}>", "exec", dont_inherit=True)
+    return next(part for part in module.co_consts if isinstance(part, CodeType) and part.co_name == name)

@@ -210,7 +210,6 @@ class SimNode(LedgerSide):
                     self.log.held = True
                 case _:
                     assert_never(record)
-        entries = self.world.mutate_entries(entries)
         self.log.append(entries)
         if signed:
             self.disk_free = max(self.disk_free, self.world.now) + self.world.options.fsync_ms

@@ -86,16 +86,18 @@ class _Named:
             error.add_note(f"simulated: {self._options.text()}")
 
 
-def run_seed(options: SeedOptions) -> SeedReport:
-    """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report."""
+def run_seed(options: SeedOptions, hasty: bool = False) -> SeedReport:
+    """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report. `hasty`: end at
+    the first broken invariant."""
     with mutated(options.mutant):
         world = World(options)
         stalled, gained = "", 0
         with _Named(options):
             world.begin()
-            while world.step(options.seconds_ms):
+            broken = world.auditor.violations
+            while world.step(options.seconds_ms) and not (hasty and broken):
                 pass
-            if options.quiet:
+            if options.quiet and not (hasty and broken):
                 stalled, gained = _quiet_phase(world)
     found = tuple(world.auditor.violations)
     return SeedReport(

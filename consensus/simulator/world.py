@@ -14,7 +14,7 @@ from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
 from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import Auditor
-from consensus.simulator.disk import CommittedBlock, Entry
+from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.generator import Generator
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
@@ -105,14 +105,9 @@ class World:
             known = self._committees[epoch] = ValidatorSet(validators)
         return known
 
-    def _told_committee(self, epoch: int) -> ValidatorSet:
-        """The set as engines get it: one vote too few for a quorum under the mutant `quorum`."""
-        true = self.committee(epoch)
-        if self.options.mutant != "quorum":
-            return true
-        told = ValidatorSet(true.validators)
-        object.__setattr__(told, "quorum", true.quorum - 1)
-        return told
+    def told_committee(self, epoch: int) -> ValidatorSet:
+        """The set as engines get it; the auditor has its own."""
+        return ValidatorSet(self.committee(epoch).validators)
 
     def is_boundary(self, header: Header) -> bool:
         """Whether a block is the last of its epoch."""
@@ -125,7 +120,7 @@ class World:
         else:
             epoch = block.header.epoch
             boundary = self._boundary_of(epoch)
-        committee = self._told_committee(epoch)
+        committee = self.told_committee(epoch)
         return EpochStart(epoch, boundary.header, boundary.hash, committee, rotation(committee))
 
     def _boundary_of(self, epoch: int) -> CommittedBlock:
@@ -202,14 +197,6 @@ class World:
         data = vote_bytes(CHAIN_ID, committee.hash, kind, epoch, view, block_hash)
         signature = self._keys[key].sign(DOMAIN_VOTE, data) if self.options.real_crypto else mock_sign(key, data)
         return Vote(kind, epoch, view, block_hash, committee.index_of(key) or 0, signature)
-
-    def mutate_entries(self, entries: list[Entry]) -> list[Entry]:
-        """What reaches the log: all of it, unless a mutant forgets bodies or everything."""
-        if self.options.mutant == "no-log":
-            return []
-        if self.options.mutant == "body-not-durable":
-            return [entry for entry in entries if not isinstance(entry, StoredBlock)]
-        return entries
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

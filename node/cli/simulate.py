@@ -13,6 +13,7 @@ from consensus.simulator.options import ADVERSARIES, FAULTS
 from ledger.errors import ConfigError
 from node.cli.output import ExitCode, JsonOption, Output
 from node.cli.simulate_market import market, one_of
+from node.cli.simulate_mutants import mutants
 
 app = typer.Typer(
     help="Run the consensus engine among faults, or strategies on a market.",
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("market")(market)
+app.command("mutants")(mutants)
 
 
 @app.callback()

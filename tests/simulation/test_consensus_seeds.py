@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from consensus.simulator import SeedOptions, SimulationOptions, run_seed, simulate
-from consensus.simulator.mutants import MUTANTS
+from consensus.simulator import SeedOptions, SeedReport, SimulationOptions, run_seed, simulate
+from consensus.simulator.campaign import MutantReport, hunt
+from consensus.simulator.mutants import MUTANTS, Mutant, Patch, mutated
 from consensus.simulator.options import ADVERSARIES, draw
+from ledger.errors import ConfigError
 
 REGRESSIONS = [
     line
@@ -91,34 +94,43 @@ def test_more_than_f_liars_can_be_caught_forking() -> None:
 
 # --- mutants ----------------------------------------------------------------------------------------------------------
 
-LURES: dict[str, dict[str, object]] = {
-    "quorum": {"adversary": "equivocator", "byzantine": 1},
-    "unjustified-parent": {"adversary": "wrong-parent", "byzantine": 1},
-    "certificates-unchecked": {"adversary": "forger", "byzantine": 1},
-    "header-unchecked": {"adversary": "time-drifter", "byzantine": 1},
-    "finalize-unseen": {"adversary": "invalid-state", "byzantine": 1},
-    "no-hold": {"wiped": 1},
-    "no-fetch": {"wiped": 1, "power_cuts": 2, "drop_ppm": 200_000},
-}
-"""What brings a removed rule to light: most die of chance alone."""
-
-PINNED: dict[str, range] = {"header-unchecked": range(15, 16)}
-
-
-def lured(mutant: str, seed: int) -> SeedOptions:
-    """The options of a seed for a mutant, and for its control run."""
-    plain = replace(
-        draw(SimulationOptions(nodes=4, seconds=10), seed), adversary="", byzantine=0, twins=0, skewed=0, wiped=0
-    )
-    return replace(plain, **LURES.get(mutant, {}))  # type: ignore[arg-type]  # values of these fields
+FRESH = 5
+FIRST_FRESH = 1_000 + int(time.time()) % 1_000_000
+CONTROLS: dict[str, SeedReport] = {}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_missing_rule_is_noticed(mutant: str) -> None:
-    for seed in PINNED.get(mutant, range(40)):
-        options = lured(mutant, seed)
-        if not run_seed(replace(options, mutant=mutant)).good:
-            control = run_seed(options)
-            assert control.good, control.text()
-            return
-    pytest.fail(f"nobody noticed that {MUTANTS[mutant].without} is gone")
+    """The seed on which it is known to die, and fresh ones; the true core is right on every one of them."""
+    known = hunt(mutant, (MUTANTS[mutant].seed,), CONTROLS)
+    assert known.killed, f"nobody noticed that {known.without} is gone, or the true core fails too: {known}"
+    fresh = hunt_fresh(mutant)
+    assert fresh.control == (), f"the true core fails: {fresh}"
+
+
+def hunt_fresh(mutant: str) -> MutantReport:
+    """The same on seeds that nobody has chosen: a mutant may live there, the true core has to be right."""
+    return hunt(mutant, range(FIRST_FRESH, FIRST_FRESH + FRESH), CONTROLS)
+
+
+def test_a_mutant_is_data_that_fits_the_source() -> None:
+    assert len(MUTANTS) >= 15
+    for name, mutant in MUTANTS.items():
+        assert mutant.patches, name
+        with mutated(name):
+            pass
+
+
+def test_a_patch_that_no_longer_fits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = Mutant("nothing", (Patch("simplex.voting.notarize", "words that are not there", ""),))
+    monkeypatch.setitem(MUTANTS, "stale", stale)
+    with pytest.raises(ConfigError) as refused, mutated("stale"):
+        pass
+    assert refused.value.code == "MUTANT_DOES_NOT_APPLY"
+
+
+def test_the_core_is_whole_again_after_a_mutant() -> None:
+    options = SeedOptions(1, seconds_ms=2_000)
+    before = run_seed(options)
+    assert not run_seed(replace(options, mutant="no-log")).good
+    assert run_seed(options) == before
