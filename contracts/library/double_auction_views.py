@@ -44,22 +44,62 @@ def open_slots() -> list:
     return list(range(first, last + 1))
 
 
+def standing(slot: u64, queue: u64) -> list:
+    """Orders left in a queue and in the same one of stage 2, in rank order."""
+    rows = []
+    for stage in (queue, STAGE_TWO + queue):
+        for item in book.items((slot, stage)):
+            rows.append(shown_order(item[0], item[1], queue))
+    return rows
+
+
+def shown_order(key, order: Order, queue: u64) -> dict:
+    price = key[2]
+    if queue == BIDS:
+        price = RANK_TOP - price
+    return {"seq": key[3], "meter": order.meter, "wh": order.wh, "left_wh": order.left, "price": price}
+
+
 @view
 def book_of(slot: u64, side: str, limit: int) -> list:
     """The best orders left, in rank order, of the stage that is next."""
-    base = ASKS
-    if side == "buy":
-        base = BIDS
+    queue = BIDS if side == "buy" else ASKS
     rows = []
-    for queue in (base, STAGE_TWO + base):
-        for item in book.items((slot, queue), limit=min(limit, MAX_PAGE)):
-            key = item[0]
-            order = item[1]
-            price = key[2]
-            if base == BIDS:
-                price = RANK_TOP - price
-            rows.append({"seq": key[3], "meter": order.meter, "wh": order.wh, "left_wh": order.left, "price": price})
+    for stage in (queue, STAGE_TWO + queue):
+        for item in book.items((slot, stage), limit=min(limit, MAX_PAGE)):
+            rows.append(shown_order(item[0], item[1], queue))
     return rows
+
+
+@view
+def orders_of(slot: u64, meter: Address) -> list:
+    """The orders of a meter that still stand in a slot, asks before bids, in rank order."""
+    rows = []
+    for queue in (ASKS, BIDS):
+        for row in standing(slot, queue):
+            if row["meter"] == meter:
+                row["side"] = "buy" if queue == BIDS else "sell"
+                rows.append(row)
+    return rows
+
+
+@view
+def depth(slot: u64) -> dict:
+    """What was offered and asked for in a slot, Wh, without what was withdrawn; what of it is traded, and what is left:
+    `unsold_wh` and `unmet_wh`."""
+    left = [0, 0]
+    for queue in (ASKS, BIDS):
+        for row in standing(slot, queue):
+            left[queue] += row["left_wh"]
+    traded = 0
+    state = states.get(slot)
+    if state is not None:
+        traded = state.traded_wh
+        left = [left[0] + state.unsold_wh, left[1] + state.unmet_wh]
+    return {
+        "supply_wh": traded + left[0], "demand_wh": traded + left[1], "traded_wh": traded, "unsold_wh": left[0],
+        "unmet_wh": left[1],
+    }
 
 
 @view

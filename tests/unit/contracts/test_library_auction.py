@@ -298,6 +298,36 @@ def test_book_view_shows_rank_order(world: MarketWorld) -> None:
     assert world.query("double_auction", "slot", 9)["phase"] == "future"
 
 
+def test_what_stands_of_a_meter_and_how_deep_the_book_is_can_be_asked() -> None:
+    world = MarketWorld()
+    for name in ("S1", "S2", "B1"):
+        world.member(name, funds=10_000_000)
+    world.go_slot(5, -4)
+    world.order("S1", 5, "sell", 500, 500_000)
+    dear = world.order("S2", 5, "sell", 300, 660_000)
+    world.order("S2", 5, "sell", 40, 410_000)
+    world.order("B1", 5, "buy", 600, 600_000)
+    view = ("double_auction", "depth", 5)
+    before = {"supply_wh": 840, "demand_wh": 600, "traded_wh": 0, "unsold_wh": 840, "unmet_wh": 600}
+    assert world.query(*view) == before
+    rows = world.query("double_auction", "orders_of", 5, meter("S2"))
+    assert [(row["side"], row["price"], row["left_wh"]) for row in rows] == [
+        ("sell", 410_000, 40),
+        ("sell", 660_000, 300),
+    ]
+    world.go_slot(5, -2)
+    (left,) = world.query("double_auction", "orders_of", 5, meter("S2"))
+    assert (left["seq"], left["left_wh"]) == (dear, 300)
+    between = world.query(*view)
+    assert between == {"supply_wh": 840, "demand_wh": 600, "traded_wh": 540, "unsold_wh": 300, "unmet_wh": 60}
+    world.go_slot(5, -1)
+    assert world.query("double_auction", "orders_of", 5, meter("S2")) == []
+    cleared = world.query(*view)
+    assert (cleared["supply_wh"], cleared["demand_wh"]) == (840, 600)
+    assert cleared["traded_wh"] + cleared["unsold_wh"] == 840
+    assert cleared["traded_wh"] + cleared["unmet_wh"] == 600
+
+
 # Re-quotes by hand
 
 
