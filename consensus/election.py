@@ -18,12 +18,17 @@ class Election:
 
 
 def elect(
-    scores: Mapping[bytes, int], ballots: Mapping[bytes, Sequence[bytes]], seats: int, barred: Collection[bytes] = ()
+    scores: Mapping[bytes, int],
+    ballots: Mapping[bytes, Sequence[bytes]],
+    seats: int,
+    barred: Collection[bytes] = (),
+    capped: bool = False,
 ) -> Election:
     """Count the ballots and seat the first `seats` by votes, then score, both descending, then id.
 
     A ballot is cut to `seats` names; each candidate among them gets the voter's whole score once. A node without ballot
     counts as naming the `seats` highest scores. The barred vote but are no candidates; who has no score has no vote.
+    `capped`: nobody keeps more than floor(2 * all votes / seats) (consensus B.4); what is above it is nobody's.
     """
     candidates = [node for node in scores if node not in barred]
     silent = sorted(candidates, key=lambda node: (-scores[node], node))[:seats]
@@ -33,5 +38,8 @@ def elect(
         for candidate in dict.fromkeys(named):
             if candidate in votes:
                 votes[candidate] += weight
+    if capped:
+        most = 2 * sum(votes.values()) // seats
+        votes = {node: min(found, most) for node, found in votes.items()}
     queue = sorted(votes, key=lambda node: (-votes[node], -scores[node], node))
     return Election(tuple(queue[:seats]), votes)

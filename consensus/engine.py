@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final, NewType, Protocol, TypeAlias
 
-from consensus.messages import Message, Part, Proposal
+from consensus.messages import Complaint, Message, Part, Proposal
 from consensus.records import LiftHold as LiftHold
 from consensus.records import LogBlock as LogBlock
 from consensus.records import LogCertificate as LogCertificate
@@ -361,8 +361,29 @@ class Halt:
     block_hash: Hash
 
 
+@dataclass(frozen=True, slots=True)
+class ReportInvalid:
+    """More than F members of this epoch signed that one leader's block is invalid: a transaction for the node to make,
+    where the engine bars for it (`dpos`)."""
+
+    complaints: tuple[Complaint, ...]
+
+
 Effect: TypeAlias = (
-    Build | Check | Publish | Send | Broadcast | Arm | Disarm | Commit | Prune | Accuse | Behind | Reply | Halt
+    Build
+    | Check
+    | Publish
+    | Send
+    | Broadcast
+    | Arm
+    | Disarm
+    | Commit
+    | Prune
+    | Accuse
+    | Behind
+    | Reply
+    | Halt
+    | ReportInvalid
 )
 
 

@@ -36,6 +36,7 @@ from consensus.engine import (
     Received,
     Record,
     Reply,
+    ReportInvalid,
     Request,
     RequestKind,
     Send,
@@ -213,6 +214,9 @@ class Driver:
                 around.following.halt(reason)
             case Accuse():
                 self._accuse(effect)
+            case ReportInvalid(complaints):
+                first = complaints[0]
+                around.log.error("a leader's block is invalid", epoch=first.epoch, view=first.view, by=len(complaints))
             case Reply(status):
                 self._note(status)
             case _:

@@ -24,7 +24,7 @@ from consensus.simulator.node import SimNode
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, Hash, sha256
-from ledger.objects import Header, decode_header, header_hash, transaction_id
+from ledger.objects import BODY_VERSION, Body, Header, decode_header, extra_root, header_hash, transaction_id
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
@@ -228,6 +228,35 @@ class InvalidState(Adversary):
         self.turn(Built(*args, overlay.next_due_ms))
 
 
+class WrongRoute(Adversary):
+    """Leads with the hash of a path queue that its parent's state does not give. Its state is right."""
+
+    def build(self, effect: Build) -> None:
+        """See `SimNode`."""
+        pool = [] if effect.empty else list(self.pool.items())
+        built = self.application.build(effect.template, pool, self.world.block_limit)
+        if built is None:
+            return
+        _, header, overlay = built
+        extra = bytes(sha256(b"wrong route" + overlay.extra))
+        body = encode(Body(BODY_VERSION, overlay.transactions, extra))
+        fields = {name: getattr(header, name) for name in header.__struct_fields__}
+        header = Header(**{**fields, "extra_root": extra_root(extra), "body_size": len(body)})
+        raw = encode(header)
+        wrong = StoredBlock(header_hash(raw), raw, body)
+        parts = tuple(Part(i, tx) for i, tx in enumerate(overlay.transactions))
+        template = effect.template
+        args = (template.epoch, template.view, template.parent, wrong, header, overlay.ids, parts, extra)
+        self.turn(Built(*args, overlay.next_due_ms))
+
+
+class Unready(Adversary):
+    """Never shows that it has the state: it wants votes, not work."""
+
+    def stand(self) -> None:
+        """See `LedgerSide`."""
+
+
 class TimeDrifter(Adversary):
     """Its blocks come from the past, the future, or the very edge."""
 
@@ -281,7 +310,8 @@ class IdForger(Adversary):
 
     def receive(self, sender: int, message: Message) -> None:
         """See `SimNode`."""
-        if isinstance(message, Proposal) and not decode_header(message.header).closing:
+        heard = self.world.nodes[sender].honest  # two of a kind would forge each other's forgeries for ever
+        if heard and isinstance(message, Proposal) and not decode_header(message.header).closing:
             for other in range(len(self.world.nodes)):
                 if other != self.index:
                     self.world.at(1, self.world.nodes[other].receive, self.index, self._forgery(message))
@@ -328,6 +358,8 @@ _KINDS: dict[str, type[Adversary]] = {
     "time-drifter": TimeDrifter,
     "forger": Forger,
     "id-forger": IdForger,
+    "wrong-route": WrongRoute,
+    "unready": Unready,
 }
 
 

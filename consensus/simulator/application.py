@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from consensus.engine import HeaderTemplate, StoredBlock
+from consensus.engine import BODY_MISMATCH, HeaderTemplate, StoredBlock
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_STATE_NODE, ZERO_HASH, Hash, hash_of
 from ledger.errors import DecodeError
 from ledger.merkle import EMPTY_ROOT, merkle_root
-from ledger.objects import BODY_VERSION, HEADER_VERSION, Body, Header, header_hash, transaction_id
+from ledger.objects import BODY_VERSION, HEADER_VERSION, Body, Header, extra_root, header_hash, transaction_id
 
 NO_PARENT = "no-parent"
 """`check` could not begin: the parent's state is not here (any more)."""
@@ -22,10 +23,18 @@ NO_PARENT = "no-parent"
 NextValidators = Callable[[Header], Hash]
 
 
+class CouncilState(Protocol):
+    """State of an engine that elects, as far as the root is concerned."""
+
+    def encoded(self) -> bytes:
+        """Its canonical bytes."""
+        ...
+
+
 @dataclass(slots=True)
 class Overlay:
     """State after one block. `ids`: transactions of the block itself. `parent` is dropped when this one is
-    committed."""
+    committed. `council`: the part of an engine that elects."""
 
     hash: Hash
     header: Header
@@ -34,6 +43,8 @@ class Overlay:
     transactions: tuple[bytes, ...]
     next_due_ms: int | None
     parent: Overlay | None
+    council: CouncilState | None = None
+    extra: bytes = b""
 
 
 @dataclass(slots=True)
@@ -69,7 +80,8 @@ class ModelApplication:
         taken = self.pending(parent)
         chosen = [(i, raw) for i, raw in pool if i not in self.applied and i not in taken][:limit]
         transactions = tuple(raw for _, raw in chosen)
-        body = encode(Body(BODY_VERSION, transactions))
+        extra = self.section(parent)
+        body = encode(Body(BODY_VERSION, transactions, extra))
         header = Header(
             version=HEADER_VERSION,
             chain_id=template.chain_id,
@@ -86,14 +98,14 @@ class ModelApplication:
             receipts_root=EMPTY_ROOT,
             validators=template.validators,
             next_validators=template.validators,
-            extra_root=ZERO_HASH,
+            extra_root=extra_root(extra),
             proposer=template.proposer,
         )
         overlay = self._run(header, parent, tuple(i for i, _ in chosen), transactions)
-        header = replace_header(header, overlay.root, self.next_validators(header))
+        header = replace_header(header, overlay.root, self.committee_after(header, overlay))
         raw = encode(header)
         block = StoredBlock(header_hash(raw), raw, body)
-        overlay.hash, overlay.header = block.hash, header
+        overlay.hash, overlay.header, overlay.extra = block.hash, header, extra
         self.overlays[block.hash] = overlay
         return block, header, overlay
 
@@ -107,7 +119,11 @@ class ModelApplication:
         except DecodeError:
             return "body"
         if merkle_root(body.transactions) != header.transactions_root or len(block.body_bytes) != header.body_size:
-            return "body-mismatch"
+            return BODY_MISMATCH
+        if extra_root(body.extra) != header.extra_root:
+            return BODY_MISMATCH
+        if body.extra != self.section(parent):
+            return "section"
         ids = tuple(transaction_id(raw) for raw in body.transactions)
         taken = self.pending(parent)
         if len(set(ids)) != len(ids) or any(i in taken or i in self.applied for i in ids):
@@ -115,9 +131,9 @@ class ModelApplication:
         overlay = self._run(header, parent, ids, body.transactions)
         if overlay.root != header.state_root:
             return "state-root"
-        if self.next_validators(header) != header.next_validators:
+        if self.committee_after(header, overlay) != header.next_validators:
             return "next-validators"
-        overlay.hash = block.hash
+        overlay.hash, overlay.extra = block.hash, body.extra
         self.overlays[block.hash] = overlay
         return overlay
 
@@ -126,8 +142,25 @@ class ModelApplication:
         while due is not None and due <= header.time_ms:
             root = hash_of(DOMAIN_STATE_NODE, root + b"due" + due.to_bytes(8, "big"))
             due += self.due_every_ms * max(1, (header.time_ms - due) // self.due_every_ms)
-        root = hash_of(DOMAIN_STATE_NODE, root + b"".join(ids))
-        return Overlay(ZERO_HASH, header, root, ids, transactions, due, parent)
+        council = self.council_after(header, parent, ids, transactions)
+        root = hash_of(DOMAIN_STATE_NODE, root + b"".join(ids) + (council.encoded() if council is not None else b""))
+        return Overlay(ZERO_HASH, header, root, ids, transactions, due, parent, council)
+
+    # --- what an engine adds ------------------------------------------------------------------------------------------
+
+    def section(self, parent: Overlay) -> bytes:
+        """The engine's own section of a block on this parent."""
+        return b""
+
+    def committee_after(self, header: Header, overlay: Overlay) -> Hash:
+        """What a block's `next_validators` must be."""
+        return self.next_validators(header)
+
+    def council_after(
+        self, header: Header, parent: Overlay, ids: tuple[Hash, ...], transactions: tuple[bytes, ...]
+    ) -> CouncilState | None:
+        """The electing engine's part of the state after a block."""
+        return None
 
     def commit(self, block_hash: Hash) -> Overlay:
         """Make the next block the head; overlays that do not stand on it are unreachable from now on."""

@@ -24,9 +24,10 @@ from consensus.engine import (
 from consensus.messages import Part, Proposal
 from consensus.simulator.application import NO_PARENT, Overlay
 from consensus.simulator.disk import CommittedBlock
+from consensus.simulator.electing import Ballot, Ready, Word, word_bytes
 from ledger.codec import decode, encode
 from ledger.crypto import Hash
-from ledger.objects import BODY_VERSION, Body
+from ledger.objects import BODY_VERSION, Body, transaction_id
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
@@ -38,9 +39,10 @@ COMMIT_MS = 3
 class LedgerSide(ABC):
     """What a node knows beside its engine. `life`: count of starts and ends, `alive`: between the two."""
 
-    def __init__(self, world: World, index: int, honest: bool) -> None:
+    def __init__(self, world: World, index: int, key: bytes, honest: bool) -> None:
         self.world = world
         self.index = index
+        self.key = key
         self.honest = honest
         self.chain: list[CommittedBlock] = [world.genesis]
         self.application = world.new_application()
@@ -50,6 +52,7 @@ class LedgerSide(ABC):
         self.work_free = 0
         self.ready = False
         self.syncing = False
+        self.stood = 0
 
     @abstractmethod
     def turn(self, event: Event) -> None:
@@ -79,7 +82,8 @@ class LedgerSide(ABC):
         block, header, overlay = built
         parts = tuple(Part(index, raw) for index, raw in enumerate(overlay.transactions))
         prefill = parts[::3] if self.world.options.compact else parts
-        args = (template.epoch, template.view, template.parent, block, header, overlay.ids, prefill, b"")
+        extra = decode(Body, block.body_bytes).extra
+        args = (template.epoch, template.view, template.parent, block, header, overlay.ids, prefill, extra)
         self.turn(Built(*args, overlay.next_due_ms))
         self.note_pool()
 
@@ -121,7 +125,8 @@ class LedgerSide(ABC):
         for position, block_hash in enumerate(hashes):
             overlay = self.application.commit(block_hash)
             last = position == len(hashes) - 1
-            block = StoredBlock(block_hash, encode(overlay.header), encode(Body(BODY_VERSION, overlay.transactions)))
+            body = Body(BODY_VERSION, overlay.transactions, overlay.extra)
+            block = StoredBlock(block_hash, encode(overlay.header), encode(body))
             certificate = effect.finalization if last else None
             self.store(CommittedBlock(block_hash, overlay.header, block, certificate, effect.closing if last else ()))
         if hashes:
@@ -131,6 +136,7 @@ class LedgerSide(ABC):
         """Append to the chain."""
         self.chain.append(committed)
         self.world.auditor.committed(self, committed)
+        self.world.elected(committed, self.application.head)
         body = decode(Body, committed.block.body_bytes)
         for raw in body.transactions:
             self.world.included(raw, self)
@@ -141,11 +147,36 @@ class LedgerSide(ABC):
         """Answer `Commit`, or tell the engine what sync has brought."""
         head = self.chain[-1]
         final = head.finalization
+        self.stand()
         if final is not None:
             start = self.world.epoch_after(head) if self.world.is_boundary(head.header) else None
             due = self.application.head.next_due_ms
             self.turn(Committed(head.header, head.hash, final, start, due))
             self.note_pool()
+
+    # --- the council --------------------------------------------------------------------------------------------------
+
+    def tell_council(self, word: Word) -> None:
+        """Propose what this node knows about others when its turn comes: each member does, so nobody need be told."""
+        if self.world.electing is not None:
+            raw = word_bytes(word)
+            self.submit(raw, transaction_id(raw))
+
+    def stand(self) -> None:
+        """Show the state once in an epoch, near its end; every third member also names candidates."""
+        world, header = self.world, self.chain[-1].header
+        seats = world.options.council_seats
+        if world.electing is None or header.view < seats - seats // 4 or self.stood == header.epoch:
+            return
+        self.stood = header.epoch
+        words: list[Word] = [Ready(self.key, self.chain[-1].hash)]
+        if self.index % 3 == 0:
+            keys = [member.public_key for member in world.electing.members]
+            words.append(Ballot(self.key, tuple(keys[(self.index + at) % len(keys)] for at in range(seats // 2))))
+        for word in words:
+            raw = word_bytes(word)
+            for node in world.nodes:
+                world.at(1 + world.chance.below(20), node.submit, raw, transaction_id(raw))
 
     # --- transactions and sync ----------------------------------------------------------------------------------------
 

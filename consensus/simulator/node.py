@@ -28,6 +28,7 @@ from consensus.engine import (
     Received,
     Record,
     Reply,
+    ReportInvalid,
     Request,
     RequestKind,
     Send,
@@ -42,6 +43,7 @@ from consensus.messages import Complaint, Message, Proposal
 from consensus.scheme import complaint_bytes
 from consensus.simplex.engine import SimplexEngine
 from consensus.simulator.disk import Entry, Floor, Log
+from consensus.simulator.electing import EvidenceReport, InvalidReport
 from consensus.simulator.ledger_side import LedgerSide
 from ledger.certificates import Vote, VoteKind
 
@@ -53,8 +55,7 @@ class SimNode(LedgerSide):
     """One node over all its lives. `index`: position among the world's nodes; `key`: its validator key."""
 
     def __init__(self, world: World, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
-        super().__init__(world, index, honest)
-        self.key = key
+        super().__init__(world, index, key, honest)
         self.skew_ms = skew_ms
         self.peer = peer_id(index)
         self.log = Log()
@@ -131,8 +132,13 @@ class SimNode(LedgerSide):
     def perform(self, effect: Effect) -> None:
         """Perform one effect; slow ones come back as events of the same life."""
         match effect:
-            case Publish() | Reply() | Halt() | Accuse():
+            case Publish() | Reply() | Halt():
                 pass  # records went together; the auditor has seen the others
+            case Accuse():
+                if effect.first is not None and effect.second is not None:
+                    self.tell_council(EvidenceReport(effect.first, effect.second))
+            case ReportInvalid(complaints):
+                self.tell_council(InvalidReport(complaints))
             case Send(peer, message):
                 self.send(index_of(peer), message)
             case Broadcast(message):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from consensus.council import CouncilRules
 from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
 from consensus.simulator.generator import Generator
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
-ENGINES: Final = ("bft", "solo")
+ENGINES: Final = ("bft", "solo", "dpos")
+ELECTING: Final = ("dpos",)
+MOST_SEATS: Final = 50
 FAULTS: Final = ("none", "swarm")
 ADVERSARIES: Final = (
     "equivocator",
@@ -26,6 +29,13 @@ ADVERSARIES: Final = (
     "forger",
     "id-forger",
 )
+COUNCIL_ADVERSARIES: Final = ("wrong-route", "unready")
+"""Liars of engines that elect a council."""
+
+
+def adversaries_of(engine: str) -> tuple[str, ...]:
+    """The liars that an engine may meet."""
+    return ADVERSARIES + COUNCIL_ADVERSARIES if engine in ELECTING else ADVERSARIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,14 @@ class SimulationOptions:
     epoch_blocks: int = 0
 
     def __post_init__(self) -> None:
-        least = 4 if self.adversary else 1
+        least = 4 if self.adversary or self.engine in ELECTING else 1
         if self.engine not in ENGINES:
             raise ConfigError("no such engine in the simulator", expected=" or ".join(ENGINES), found=self.engine)
         if self.faults not in FAULTS:
             raise ConfigError("no such set of faults", expected=" or ".join(FAULTS), found=self.faults)
-        if self.adversary and self.adversary not in ADVERSARIES:
-            raise ConfigError("no such adversary", expected=", ".join(ADVERSARIES), found=self.adversary)
+        known = adversaries_of(self.engine)
+        if self.adversary and self.adversary not in known:
+            raise ConfigError("no such adversary", expected=", ".join(known), found=self.adversary)
         if not least <= self.nodes <= 200 or (self.engine == "solo" and self.nodes != 1):
             wanted = "1" if self.engine == "solo" else f"{least} to 200"
             raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
@@ -63,7 +74,8 @@ class SeedOptions:
 
     `epoch_blocks` 0: drawn. `skewed`: nodes with a clock off by more than the tolerance, `wiped`: nodes that lose their
     disk; both count as faulty, like `adversary` (all `byzantine` of them) and `twins`. `committees`: how many different
-    sets epochs go round. `weighted`: members weigh 1, 2, 3, 1, ...
+    sets epochs go round. `weighted`: members weigh 1, 2, 3, 1, ... `seats` of an elected council, 0: the least of all
+    nodes and 50.
     """
 
     seed: int
@@ -92,6 +104,7 @@ class SeedOptions:
     twins: int = 0
     committees: int = 1
     weighted: bool = False
+    seats: int = 0
     load_ms: int = 200
     idle: bool = False
     due_every_ms: int = 0
@@ -100,6 +113,16 @@ class SeedOptions:
     real_crypto: bool = False
     mutant: str = ""
     quiet: bool = True
+
+    @property
+    def elects(self) -> bool:
+        """Whether the engine elects its committee."""
+        return self.engine in ELECTING
+
+    @property
+    def council_seats(self) -> int:
+        """Seats of the council."""
+        return self.seats or min(self.nodes, MOST_SEATS)
 
     def text(self) -> str:
         """One line: the seed and everything that is not a default."""
@@ -137,11 +160,22 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
         interval_ms=SOLO_BLOCK_INTERVAL_MS if options.engine == "solo" else 250,
         epoch_blocks=options.epoch_blocks or 1_000_000,
     )
-    budget = fault_bound(options.nodes)
+    budget = fault_bound(_least_committee(options))
     if options.adversary:
         base = replace(base, adversary=options.adversary, byzantine=max(1, budget))
         budget = max(0, budget - base.byzantine)
-    return base if options.faults == "none" else _swarm(base, options, budget)
+    if options.faults == "none":
+        return base
+    drawn = _swarm(base, options, budget)
+    fixed = replace(drawn, epoch_blocks=1_000_000, committees=1, weighted=False)
+    return fixed if options.engine in ELECTING else drawn
+
+
+def _least_committee(options: SimulationOptions) -> int:
+    """Members of the smallest committee of a run: bars may shrink an elected council to half of its seats."""
+    if options.engine not in ELECTING:
+        return options.nodes
+    return CouncilRules(min(options.nodes, MOST_SEATS), ()).least
 
 
 def _swarm(base: SeedOptions, options: SimulationOptions, budget: int) -> SeedOptions:

@@ -8,13 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from consensus.bft import BftEngine, BftPolicy, rotation
+from consensus.council import Council, CouncilRules, next_council
+from consensus.dpos import DposEngine, DposPolicy
 from consensus.engine import Engine, EpochStart, StoredBlock
 from consensus.messages import Message
 from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
+from consensus.simplex.policy import Policy
 from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import Auditor
 from consensus.simulator.disk import CommittedBlock
+from consensus.simulator.electing import CouncilHead, Electing, ElectingApplication, head_of
 from consensus.simulator.generator import Generator
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
@@ -51,11 +55,13 @@ class World:
         self.events = 0
         self._at_once = 0
         self.parameters = options.parameters()
-        self.policy = BftPolicy(self.parameters.epoch_blocks)
         self._keys = _keys(options)
         self._committees: dict[int, ValidatorSet] = {}
         scheme: Scheme = Ed25519Scheme(CHAIN_ID) if options.real_crypto else MockScheme(CHAIN_ID)
         self.scheme = self.checker = scheme
+        self.policy: Policy = BftPolicy(self.parameters.epoch_blocks)
+        self.electing = self._electing() if options.elects else None
+        self._boundaries: dict[int, CommittedBlock] = {}
         self.genesis = self._genesis()
         self.auditor = Auditor(self)
         self.network = Network(self)
@@ -96,6 +102,8 @@ class World:
     def committee(self, epoch: int) -> ValidatorSet:
         """The voting set of an epoch; with more than one committee, each epoch leaves out another member."""
         known = self._committees.get(epoch)
+        if known is None and self.electing is not None:
+            return self._committees[max(self._committees)]
         if known is None:
             keys = list(self._keys)
             if self.options.committees > 1:
@@ -124,6 +132,8 @@ class World:
         return EpochStart(epoch, boundary.header, boundary.hash, committee, rotation(committee))
 
     def _boundary_of(self, epoch: int) -> CommittedBlock:
+        if self.electing is not None:
+            return self.genesis if epoch == 1 else self._boundaries[epoch - 1]
         height = (epoch - 1) * self.parameters.epoch_blocks
         if height == 0:
             return self.genesis
@@ -134,8 +144,33 @@ class World:
 
     def new_engine(self, key: bytes) -> Engine:
         """An engine without a past."""
+        if self.options.engine == "dpos":
+            return DposEngine(self.parameters, key, CHAIN_ID, self.scheme, self.options.council_seats)
         make = SoloEngine if self.options.engine == "solo" else BftEngine
         return make(self.parameters, key, CHAIN_ID, self.scheme)
+
+    def _electing(self) -> Electing:
+        """The first council is elected from scores of zero, all ready: ties go by key."""
+        seats = self.options.council_seats
+        members = tuple(Validator(f"v{key.hex()[:8]}", key) for key in self._keys)
+        floor = tuple(sorted(self._keys))[: CouncilRules(seats, ()).least]
+        self.policy = DposPolicy(seats)
+        shared = Electing(CouncilRules(seats, floor), members, self.scheme, self.policy)
+        before = Council(0, (), ready=dict.fromkeys(self._keys, 0))
+        self._first_council = CouncilHead(next_council(before, shared.rules, members, {}, {}))
+        self._committees[1] = ValidatorSet(self._first_council.council.queue)
+        return shared
+
+    def elected(self, block: CommittedBlock, overlay: Overlay) -> None:
+        """A node has committed a block that may end an epoch: its state names the next council, which all must find
+        (I17)."""
+        if self.electing is None or not self.is_boundary(block.header):
+            return
+        council = head_of(overlay).council
+        known = self._committees.setdefault(council.epoch, ValidatorSet(council.queue))
+        self._boundaries.setdefault(block.header.epoch, block)
+        if known.hash != ValidatorSet(council.queue).hash:
+            self.auditor.violation(None, "I17", f"two councils of epoch {council.epoch}")
 
     def _next_validators(self, header: Header) -> Hash:
         return self.committee(header.epoch + 1).hash if self.is_boundary(header) else self.committee(header.epoch).hash
@@ -146,6 +181,9 @@ class World:
         genesis = self.genesis
         due = genesis.header.time_ms + every if every else None
         root = Hash(genesis.header.state_root)
+        if self.electing is not None:
+            first = Overlay(genesis.hash, genesis.header, root, (), (), due, None, self._first_council)
+            return ElectingApplication(first, self._next_validators, every, shared=self.electing)
         head = Overlay(genesis.hash, genesis.header, root, (), (), due, None)
         return ModelApplication(head, self._next_validators, every)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consensus.simulator import SeedOptions, SeedReport, SimulationOptions, SimulationReport, run_seed, simulate
-from consensus.simulator.options import ADVERSARIES, FAULTS
+from consensus.simulator.options import ADVERSARIES, COUNCIL_ADVERSARIES, ENGINES, FAULTS, adversaries_of
 from ledger.errors import ConfigError
 from node.cli.output import ExitCode, JsonOption, Output
 from node.cli.simulate_market import market, one_of
@@ -30,27 +32,31 @@ app.command("mutants")(mutants)
 @app.callback()
 def run(
     context: typer.Context,
-    engine: Annotated[str, typer.Option("--engine", help="bft or solo.")] = "bft",
+    engine: Annotated[str, typer.Option("--engine", help=f"{', '.join(ENGINES)}.")] = "bft",
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=200, help="Members of the committee.")] = 4,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 50,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="Seed of the first run.")] = 0,
     seconds: Annotated[int, typer.Option("--seconds", min=1, help="Simulated seconds of faults a run.")] = 20,
     faults: Annotated[str, typer.Option("--faults", help=f"{' or '.join(FAULTS)}.")] = "swarm",
-    adversary: Annotated[str, typer.Option("--adversary", help=f"One of {', '.join(ADVERSARIES)}.")] = "",
-    replay: Annotated[str, typer.Option("--replay", help="One run by the line that a failure printed.")] = "",
+    adversary: Annotated[
+        str,
+        typer.Option(
+            "--adversary",
+            help=f"One of {', '.join(ADVERSARIES)}; with elections also {', '.join(COUNCIL_ADVERSARIES)}.",
+        ),
+    ] = "",
+    replay: Annotated[str, typer.Option("--replay", help="One run: a seed, or the line that a failure printed.")] = "",
+    svg: Annotated[Path | None, typer.Option("--svg", help="Where --replay draws the failing part.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run many seeds and check every invariant after each event. Exit code 1 if one is broken or a run stalls."""
     if context.invoked_subcommand is not None:
         return
     output = Output(as_json=as_json)
-    if replay:
-        _replay(output, replay)
-        return
-    one_of("engine", engine, ("bft", "solo"))
+    one_of("engine", engine, ENGINES)
     one_of("faults", faults, FAULTS)
     if adversary:
-        one_of("adversary", adversary, ADVERSARIES)
+        one_of("adversary", adversary, adversaries_of(engine))
     options = SimulationOptions(
         engine=engine,
         nodes=nodes,
@@ -60,6 +66,9 @@ def run(
         faults=faults,
         adversary=adversary,
     )
+    if replay:
+        _replay(output, _line(replay, options), svg)
+        return
     begun = time.monotonic()
     report = _with_progress(output, options)
     wall_s = time.monotonic() - begun
@@ -89,18 +98,35 @@ def _with_progress(output: Output, options: SimulationOptions) -> SimulationRepo
         return simulate(options, tell)
 
 
-def _replay(output: Output, line: str) -> None:
+def _line(replay: str, options: SimulationOptions) -> SeedOptions:
+    """The run that `--replay` names: a seed of the batch that the other options say, or a line."""
+    if replay.isdecimal():
+        return draw(options, int(replay))
     try:
-        options = SeedOptions.parse(line.partition("->")[0].strip())
+        return SeedOptions.parse(replay.partition("->")[0].strip())
     except ValueError as error:
         raise ConfigError(
             "not a line of the simulator",
             code="BAD_SEED_LINE",
-            expected="a line as a failed run prints it",
+            expected="a seed, or a line as a failed run prints it",
             found=error,
             fix="copy the whole line, in quotes",
         ) from None
-    report = run_seed(options)
+
+
+def _replay(output: Output, options: SeedOptions, picture: Path | None) -> None:
+    journal = record(options)
+    path = picture or Path(f"simulate-seed-{options.seed}.svg")
+    try:
+        path.write_text(diagram(journal), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            "the diagram cannot be written",
+            expected="a path that can be written",
+            found=error,
+            fix="name another with --svg",
+        ) from None
+    report = journal.report
     document = {
         "line": options.text(),
         "good": report.good,
@@ -108,7 +134,20 @@ def _replay(output: Output, line: str) -> None:
         "stalled": report.stalled,
         "violations": [f"{v.invariant} at {v.at_ms} ms, node {v.node}: {v.text}" for v in report.violations],
         "trace_hash": report.trace_hash,
+        "begin_ms": journal.begin_ms,
+        "end_ms": journal.end_ms,
+        "timeline": [asdict(moment) for moment in journal.moments],
+        "knowledge": list(journal.knowledge),
+        "svg": str(path),
     }
-    output.result(document, report.text(), f"trace hash {report.trace_hash}")
+    output.result(
+        document,
+        *journal.lines(),
+        "who knew what then:" if report.violations else "who knew what at the end:",
+        *(f"  {line}" for line in journal.knowledge),
+        report.text(),
+        f"trace hash {report.trace_hash}",
+        f"diagram in {path}",
+    )
     if not report.good:
         raise typer.Exit(ExitCode.FAILED)
