@@ -38,6 +38,8 @@ __all__ = ["app"]
 app.command("solve")(solve)
 
 WAIT_S: Final = 30.0
+_AHEAD: Final = 16
+"""Among so many periods from the present one on the next one that opens is looked for."""
 
 T = TypeVar("T")
 
@@ -54,7 +56,8 @@ def info(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
         status = await client.status()
         open_periods = await market.open_periods(client)
         now = market_now(status)
-        feed, retail = await tariff_in(client, (now - market.calendar.slot0_ms) // market.calendar.slot_ms)
+        slot = (now - market.calendar.slot0_ms) // market.calendar.slot_ms
+        feed, retail = await tariff_in(client, slot)
         windows = {period: await market.window(client, period) for period in open_periods}
         return {
             "market": market.letter,
@@ -77,11 +80,25 @@ def info(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
                 }
                 for period, window in windows.items()
             ],
+            "next": None if windows else await _next_window(client, market, slot, now),
             "parameters": shown(dict(market.parameters)),
         }
 
     found = _ask(url, ask)
     Output(as_json=as_json).result(found, *info_lines(found))
+
+
+async def _next_window(client: Client, market: Market, slot: int, now: int) -> Row | None:
+    """The next period that will take orders; None if the market ends before."""
+    opening, last = market.market_slots()
+    first = market.period_of(max(slot, opening))
+    for period in range(first, first + _AHEAD):
+        if market.slots_of(period).start > last:
+            return None
+        window = await market.window(client, period)
+        if window.open_ms > now:
+            return {market.period: period, "open_ms": window.open_ms}
+    return None
 
 
 @app.command("list")

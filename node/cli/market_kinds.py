@@ -144,6 +144,14 @@ class Market(ABC):
         """The slots that an order for this period delivers in."""
         return range(period, period + 1)
 
+    def period_of(self, slot: int) -> int:
+        """The period that a slot is in."""
+        return slot
+
+    def market_slots(self) -> tuple[int, int]:
+        """The first and the last slot of the market."""
+        return int(self.parameters["first_slot"]), int(self.parameters["last_slot"])
+
     def forfeit(self, data: Mapping[str, Any]) -> tuple[int, str, int]:
         """Slot, meter and money of a deposit that one of `forfeit_events` says is lost; 0 if none is."""
         return self.slots_of(data[self.period]).start, data["meter"], int(data["deposit"])

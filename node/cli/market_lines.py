@@ -23,13 +23,18 @@ def info_lines(found: Row) -> list[str]:
         "orders are sealed: committed to, then revealed" if found["sealed"] else "orders are readable at once",
     ]
     for row in found["open"]:
-        closing = f"orders until {show_time(row['close_ms'])}"
+        closed = row["close_ms"] <= found["now_ms"]
+        closing = "no new orders any more" if closed else f"orders until {show_time(row['close_ms'])}"
         if row["reveal_ms"] is not None:
             closing += f", revealed until {show_time(row['end_ms'])}"
         paid, asked = (show_money(price) for price in row["tariff"])
         begin = show_time(row["start_ms"])
         lines.append(f"{period} {row[period]} open: {closing}, delivery from {begin}, grid {paid} / {asked}")
-    return lines if found["open"] else [*lines, f"no {period} takes orders now"]
+    if found["open"]:
+        return lines
+    later = found["next"]
+    when = f"; {period} {later[period]} from {show_time(later['open_ms'])} on" if later else ""
+    return [*lines, f"no {period} takes orders now{when}"]
 
 
 def order_table(rows: Sequence[Row]) -> Table:

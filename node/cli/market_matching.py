@@ -23,6 +23,10 @@ class Matching(Market):
     order_events = ("Placed", "Withdrawn", "Committed", "DepositLost", "CycleMatched")
     trade_events = ("OrderMade",)
 
+    def market_slots(self) -> tuple[int, int]:
+        """The first and the last slot of the market."""
+        return int(self.parameters["first"]), int(self.parameters["last"])
+
     async def window(self, client: Client, period: int) -> Window:
         """When requests and offers are taken and revealed."""
         found = shown(await client.view(self.contract, "cycle", period))

@@ -46,6 +46,16 @@ _FIXES: Final = {
     "NO_STAGE_TWO": "prices can be changed only between T1 and T2, if stage 1 left orders on both sides",
     "REQUOTED": "an order has one other price, and none if it follows the reference price",
 }
+_RULES: Final = {
+    "WINDOW_CLOSED": ("a period that takes orders now", "one that does not yet, or never will"),
+    "ORDER_LATE": ("a call before the gate", "the gate has passed"),
+    "NOT_MEMBER": ("the key of a member or its meter", "a stranger's"),
+    "SUSPENDED": ("an active member", "a suspended one"),
+    "ONE_SIDE": ("one side for each meter and slot", "an order on the other side"),
+    "SELF_TRADE": ("the quotation of another owner", "one of the same owner"),
+    "REQUOTED": ("an order that keeps its price", "one that has its price for stage 2"),
+}
+"""What was expected and found, for codes that come without figures."""
 
 
 @dataclass(slots=True)
@@ -210,8 +220,7 @@ def _place(receipt: ReceiptView) -> Row:
 
 
 def _refused(contract: str, entry: str, code: str, details: Any) -> Refusal:
-    expected: object = f"a call of {contract}.{entry} that its rules allow"
-    found: object = code
+    expected, found = _RULES.get(code, (f"a call of {contract}.{entry} that its rules allow", code))
     if isinstance(details, dict) and len(details) == 2:
         (expected_name, expected_value), (found_name, found_value) = details.items()
         expected, found = f"{expected_name} {expected_value}", f"{found_name} {found_value}"

@@ -31,6 +31,10 @@ class WindMarket(Market):
         first = self.parameters["first_slot"] + period * self.periods
         return range(first, first + self.periods)
 
+    def period_of(self, slot: int) -> int:
+        """The day of a slot, before the first one day 0."""
+        return max(0, (slot - int(self.parameters["first_slot"])) // self.periods)
+
     async def window(self, client: Client, period: int) -> Window:
         """When orders for a day are taken and revealed."""
         start, terms = self.calendar.start(self.slots_of(period).start), self.parameters
@@ -57,7 +61,7 @@ class WindMarket(Market):
         if name in self.trade_events:
             return
         meter = data["meter"]
-        day = data["day"] if "day" in data else (data["slot"] - self.parameters["first_slot"]) // self.periods
+        day = data["day"] if "day" in data else self.period_of(data["slot"])
         match name:
             case "Announced":
                 key = ("announced", data["slot"], meter)

@@ -14,6 +14,7 @@ from node.cli.market_auction import DoubleAuction
 from node.cli.market_community import CommunityPlant
 from node.cli.market_export import as_csv, as_json_text
 from node.cli.market_kinds import Market, Orders, Wish
+from node.cli.market_lines import info_lines
 from node.cli.market_matching import Matching
 from node.cli.market_place import check_bounds
 from node.cli.market_wind import WindMarket
@@ -167,3 +168,27 @@ def test_csv_has_every_column_and_is_read_back() -> None:
     document = {"what": "orders", "rows": rows}
     assert json.loads(as_json_text(document)) == document
     assert json.loads(as_json_text({"what": "orders", "rows": []})) == {"what": "orders", "rows": []}
+
+
+def test_what_is_open_says_whether_orders_are_still_taken_and_else_when() -> None:
+    found: dict[str, Any] = {
+        "market": "A", "contract": "wind", "chain_id": "dev-x", "period": "day", "sealed": True, "now_ms": 2_000,
+        "speed": 1, "feed": 1, "retail": 2, "next": None,
+        "open": [
+            {"day": 0, "start_ms": 9_000, "close_ms": 2_000, "reveal_ms": 2_000, "end_ms": 3_000, "tariff": [1, 2]}
+        ],
+    }  # fmt: skip
+    assert "day 0 open: no new orders any more, revealed until" in info_lines(found)[-1]
+    assert "orders until" in info_lines({**found, "now_ms": 1_999})[-1]
+    assert info_lines({**found, "open": []})[-1] == "no day takes orders now"
+    later = {**found, "open": [], "next": {"day": 1, "open_ms": 5_000}}
+    assert info_lines(later)[-1] == "no day takes orders now; day 1 from 1970-01-01 00:00:05 on"
+
+
+def test_periods_of_slots_and_the_slots_of_each_market() -> None:
+    wind = WindMarket({**CALENDAR, "last_slot": 20})
+    assert [wind.period_of(slot) for slot in (0, 10, 12, 13, 16)] == [0, 0, 0, 1, 2]
+    assert all(slot in wind.slots_of(wind.period_of(slot)) for slot in range(10, 20))
+    assert wind.market_slots() == (10, 20)
+    matching = Matching({**CALENDAR, "first": 3, "last": 7})
+    assert (matching.period_of(5), matching.market_slots()) == (5, (3, 7))
