@@ -1,17 +1,20 @@
-"""Hashes and Ed25519 signatures, each bound to what it is for.
+"""Hashes, Ed25519 signatures and encryption, each bound to what it is for.
 
 Hash: SHA-256 over a domain prefix and the data, so that no value of one type can be passed off as another.
 Signature: Ed25519 by libsodium everywhere (RFC 8032, section 5.1). Libraries differ on edge cases, so one library's
 rule decides on every node: libsodium refuses small-order keys and non-canonical encodings.
+Encryption: XChaCha20-Poly1305 under a secret key, libsodium's sealed box for the holder of a signing key (ADR 0170).
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from typing import NewType
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError as _NaClBadSignature
+from nacl.exceptions import CryptoError as _NaClCryptoError
 
 from ledger.errors import BadSignature
 
@@ -45,6 +48,12 @@ DOMAIN_STATE_VALUE = domain("state-value")
 DOMAIN_STATE_BUCKET = domain("state-bucket")
 DOMAIN_STATE_NODE = domain("state-node")
 DOMAIN_POSSESSION = domain("possession")
+DOMAIN_ENVELOPE = domain("envelope")
+DOMAIN_MEMBER_STORE = domain("member-store")
+DOMAIN_OWN_COPY = domain("own-copy")
+
+SECRET_SIZE = 32
+_NONCE_SIZE = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 
 
 def sha256(data: bytes) -> Hash:
@@ -96,6 +105,20 @@ class SigningKey:
         """Sign `domain_prefix` followed by `data`; 64 bytes."""
         return Signature(bindings.crypto_sign(domain_prefix + data, self._secret)[:64])
 
+    def derive(self, domain_prefix: bytes, salt: bytes) -> bytes:
+        """A secret key (32 bytes) that only this key gives: HMAC-SHA-256 under its seed (RFC 2104)."""
+        return hmac.new(self.seed, domain_prefix + salt, hashlib.sha256).digest()
+
+    def open_sealed(self, domain_prefix: bytes, sealed: bytes) -> bytes | None:
+        """What `seal` hid for this key under the same prefix; None if it was for another or is damaged."""
+        secret = bindings.crypto_sign_ed25519_sk_to_curve25519(self._secret)
+        public = bindings.crypto_sign_ed25519_pk_to_curve25519(self.public)
+        try:
+            clear = bindings.crypto_box_seal_open(sealed, public, secret)
+        except (_NaClCryptoError, ValueError, TypeError):
+            return None
+        return clear[len(domain_prefix) :] if clear.startswith(domain_prefix) else None
+
 
 def verify(public_key: bytes, domain_prefix: bytes, data: bytes, signature: bytes) -> bool:
     """Tell whether `signature` over `domain_prefix` and `data` is by `public_key`. Releases the GIL. Never raises."""
@@ -111,3 +134,34 @@ def verify(public_key: bytes, domain_prefix: bytes, data: bytes, signature: byte
 def valid_public_key(public_key: bytes) -> bool:
     """Tell whether a key may be registered: 32 bytes, canonical, of prime order (no small order, no torsion part)."""
     return len(public_key) == 32 and bool(bindings.crypto_core_ed25519_is_valid_point(public_key))
+
+
+def seal(public_key: bytes, domain_prefix: bytes, clear: bytes) -> bytes:
+    """Encrypt for the holder of an Ed25519 key: a sealed box for its X25519 form. Raise `BadSignature` for what
+    is no key."""
+    if not valid_public_key(public_key):
+        raise BadSignature(
+            "nothing can be sealed for this key", expected="an Ed25519 public key", found=public_key.hex()
+        )
+    return bindings.crypto_box_seal(domain_prefix + clear, bindings.crypto_sign_ed25519_pk_to_curve25519(public_key))
+
+
+def new_secret() -> bytes:
+    """32 random bytes of the system: a key, or a salt that nobody guesses."""
+    return bindings.randombytes(SECRET_SIZE)
+
+
+def encrypt(secret: bytes, context: bytes, clear: bytes) -> bytes:
+    """XChaCha20-Poly1305 under a fresh random nonce, which stands in front: 40 bytes longer than `clear`. `context` is
+    authenticated with it."""
+    nonce = bindings.randombytes(_NONCE_SIZE)
+    return nonce + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(clear, context, nonce, secret)
+
+
+def decrypt(secret: bytes, context: bytes, box: bytes) -> bytes | None:
+    """What `encrypt` hid; None under another secret or context, or if a bit of it was changed."""
+    nonce, cipher = box[:_NONCE_SIZE], box[_NONCE_SIZE:]
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(cipher, context, nonce, secret)
+    except (_NaClCryptoError, ValueError, TypeError):
+        return None
