@@ -47,7 +47,7 @@ _FIXES: Final = {
     "REQUOTED": "an order has one other price, and none if it follows the reference price",
 }
 _RULES: Final = {
-    "WINDOW_CLOSED": ("a period that takes orders now", "one that does not yet, or never will"),
+    "WINDOW_CLOSED": ("a period that takes orders now", "one that does not"),
     "ORDER_LATE": ("a call before the gate", "the gate has passed"),
     "NOT_MEMBER": ("the key of a member or its meter", "a stranger's"),
     "SUSPENDED": ("an active member", "a suspended one"),
