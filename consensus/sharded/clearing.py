@@ -1,0 +1,86 @@
+"""Trades across regions (consensus B.3): residuals become locks, one clearing decides both legs, locks end here only.
+
+A lock ends exactly once: used up, or released with what is left of it; the escrow of a lock is never at home and here
+at once. Nothing ends by a local clock: expiry counts global blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from consensus.sharded.auction import Match, Quote, clear, cost
+from consensus.sharded.discipline import ONE, Standing
+from consensus.sharded.global_state import Lock, RegionView
+from consensus.sharded.records import Filled, Released, Residual, Side
+from consensus.sharded.work import Work
+
+
+def open_residuals(work: Work, view: RegionView, residuals: tuple[Residual, ...]) -> None:
+    """Take a confirmed record's residuals. A region that lags, or whose inbox is full, gets them back at once."""
+    full = len(view.inbox) >= work.context.rules.inbox_limit
+    for residual in residuals:
+        lock = Lock(view.name, residual)
+        work.opened.append(lock)
+        if view.lagging or full:
+            _release(work, lock, "lagging" if view.lagging else "inbox full")
+        else:
+            work.state = replace(work.state, locks={**work.state.locks, residual.lock_id: lock})
+
+
+def expire_locks(work: Work) -> None:
+    """Release every lock whose height has come, in the order of ids."""
+    for key, lock in sorted(work.state.locks.items()):
+        if lock.residual.expiry <= work.state.height:
+            work.state = replace(work.state, locks={k: v for k, v in work.state.locks.items() if k != key})
+            _release(work, lock, "expired")
+
+
+def clear_locks(work: Work) -> None:
+    """The same auction as at home, over the locks of regions that take part."""
+    open_ = [lock for _, lock in sorted(work.state.locks.items()) if _takes_part(work, lock.region)]
+    quotes = {side: [_quote(lock) for lock in open_ if lock.residual.side is side] for side in Side}
+    for match in clear(quotes[Side.BUY], quotes[Side.SELL]):
+        _fill(work, match)
+
+
+def _takes_part(work: Work, region: str) -> bool:
+    view = work.view(region)
+    current = view.standing(work.context.rules, work.state.round) is Standing.CURRENT
+    return current and len(view.inbox) < work.context.rules.inbox_limit
+
+
+def _quote(lock: Lock) -> Quote:
+    residual = lock.residual
+    return Quote(residual.lock_id, residual.owner, residual.wh, residual.limit)
+
+
+def _fill(work: Work, match: Match) -> None:
+    """Money and energy change sides in one step; the fee comes out of the seller's money."""
+    buy, sell = work.state.locks[match.buy], work.state.locks[match.sell]
+    paid = cost(match.price, match.wh)
+    fee = paid * work.context.rules.fee_ppm // ONE
+    work.state = replace(work.state, pool=work.state.pool + fee)
+    _leg(work, buy, match.wh, taken=paid, money=0, wh=match.wh)
+    _leg(work, sell, match.wh, taken=match.wh, money=paid - fee, wh=0)
+
+
+def _leg(work: Work, lock: Lock, traded: int, taken: int, money: int, wh: int) -> None:
+    """One side: `taken` leaves the lock, the owner gets the rest. A lock that is used up gives back what is left."""
+    old = lock.residual
+    left = Residual(old.lock_id, old.side, old.owner, old.wh - traded, old.limit, old.locked - taken, old.expiry)
+    locks = {key: other for key, other in work.state.locks.items() if key != old.lock_id}
+    ended = left.wh == 0
+    if ended:
+        money += left.locked if left.side is Side.BUY else 0
+        wh += left.locked if left.side is Side.SELL else 0
+    else:
+        locks[old.lock_id] = Lock(lock.region, left)
+    work.state = replace(work.state, locks=locks)
+    work.send(lock.region, Filled(old.lock_id, old.owner, money, wh, ended))
+
+
+def _release(work: Work, lock: Lock, reason: str) -> None:
+    residual = lock.residual
+    money = residual.locked if residual.side is Side.BUY else 0
+    wh = residual.locked if residual.side is Side.SELL else 0
+    work.send(lock.region, Released(residual.lock_id, residual.owner, money, wh, reason))

@@ -1,0 +1,261 @@
+"""What the global chain keeps: regions as last confirmed, locks, inboxes, deposits, bars, accuracy, the pool.
+
+Values are never changed; every block gives a new state. `conserved` is what must never differ (invariant I14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from consensus.scheme import Scheme
+from consensus.sharded.accounts import RegionLedger, Verify
+from consensus.sharded.discipline import ONE, ShardRules, Standing, silence
+from consensus.sharded.records import (
+    Asset,
+    Correction,
+    Filled,
+    InboxItem,
+    Publication,
+    RegionBody,
+    RegionEpoch,
+    Released,
+    Residual,
+    Side,
+)
+from consensus.sharded.verdicts import RegionIdentity
+from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire, encode
+from ledger.crypto import ZERO_HASH, Hash
+from ledger.validators import Validator, ValidatorSet
+
+
+class Submitted(Wire, frozen=True, tag=1):
+    """A publication with the body it names."""
+
+    publication: Publication
+    body: RegionBody
+
+
+class Posted(Wire, frozen=True, tag=2):
+    """A user's transaction for a region that may be ignoring it."""
+
+    region: ShortText
+    transaction: bytes
+
+
+class Conflict(Wire, frozen=True, tag=3):
+    """Two records of one (region, epoch, seq)."""
+
+    first: Publication
+    second: Publication
+
+
+class Attestation(Wire, frozen=True, tag=4):
+    """What an assigned centre found: the state root after a record that waits."""
+
+    record: Bytes32
+    root: Bytes32
+    centre: Bytes32
+    signature: Bytes64
+
+
+class NewMembers(Wire, frozen=True, tag=5):
+    """The centres give a region a new set: at once if it is suspended (takeover; `members` empty means themselves), by
+    a quorum of their signatures otherwise. `epoch`: the regional epoch that ends."""
+
+    region: ShortText
+    epoch: Uint
+    members: tuple[Validator, ...]
+    signers: tuple[Uint, ...]
+    signatures: tuple[Bytes64, ...]
+
+
+GlobalEntry: TypeAlias = Submitted | Posted | Conflict | Attestation | NewMembers
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalBlock:
+    """What a global block brings. `round`: market round by block time, never less than the parent's. The order of
+    `entries` says nothing."""
+
+    height: int
+    round: int
+    proposer: bytes
+    entries: tuple[GlobalEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A record that is entered and not confirmed; its outputs stay where they are until then."""
+
+    publication: Publication
+    body: RegionBody
+    height: int
+    round: int
+    attested: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """A region as the global chain knows it.
+
+    `ledger`: after the last confirmed record. `inbox`: what that record had not consumed, with the heights that posted
+    it. `confirmed`: heights at which the last two records were confirmed. `before`: the set of the epoch before, for
+    evidence.
+    """
+
+    name: str
+    chain_id: str
+    validators: ValidatorSet
+    ledger: RegionLedger
+    epoch: int = 1
+    before: ValidatorSet | None = None
+    record_id: Hash = ZERO_HASH
+    inbox: tuple[tuple[int, InboxItem], ...] = ()
+    last_round: int = 0
+    confirmed: tuple[int, ...] = ()
+    lagging: bool = False
+    pending: Pending | None = None
+
+    def standing(self, rules: ShardRules, round_: int) -> Standing:
+        """By silence or lag."""
+        found = silence(rules, self.last_round, round_)
+        return max(found, Standing.STALE) if self.lagging else found
+
+    @property
+    def next_seq(self) -> int:
+        """The record that may be entered next, after a waiting one is settled."""
+        return self.ledger.seq + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Escrow of a residual in the global chain's hands. `region`: where its owner lives."""
+
+    region: str
+    residual: Residual
+
+    @property
+    def asset(self) -> Asset:
+        """What is locked."""
+        return Asset.MONEY if self.residual.side is Side.BUY else Asset.ENERGY
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalState:
+    """State after a global block. `served`: blocks finalised by each centre in the running epoch of the pool."""
+
+    regions: tuple[RegionView, ...]
+    height: int = 0
+    round: int = 0
+    locks: Mapping[bytes, Lock] = field(default_factory=dict)
+    deposits: Mapping[bytes, int] = field(default_factory=dict)
+    bars: Mapping[bytes, int] = field(default_factory=dict)
+    removed: frozenset[bytes] = frozenset()
+    accuracy: Mapping[bytes, int] = field(default_factory=dict)
+    convicted: frozenset[tuple[bytes, str, int, int, str]] = frozenset()
+    pool: int = 0
+    rewards: Mapping[bytes, int] = field(default_factory=dict)
+    served: Mapping[bytes, int] = field(default_factory=dict)
+
+    def region(self, name: str) -> RegionView | None:
+        """A region by name."""
+        return next((one for one in self.regions if one.name == name), None)
+
+    def barred(self, member: bytes) -> bool:
+        """Whether a member may not publish now."""
+        return member in self.removed or self.bars.get(member, -1) >= self.round
+
+    def accuracy_of(self, member: bytes) -> int:
+        """Ppm; who was never judged has ONE."""
+        return self.accuracy.get(member, ONE)
+
+    def conserved(self, asset: Asset) -> int:
+        """Confirmed regional states + locks + unconsumed inboxes, and of money deposits, pool and rewards."""
+        total = sum(view.ledger.total(asset) for view in self.regions)
+        total += sum(lock.residual.locked for lock in self.locks.values() if lock.asset is asset)
+        for view in self.regions:
+            total += sum(credited(item, asset) for _, item in view.inbox)
+        if asset is Asset.MONEY:
+            total += sum(self.deposits.values()) + self.pool + sum(self.rewards.values())
+        return total
+
+    def encoded(self) -> bytes:
+        """Canonical bytes of everything a later block depends on."""
+        return encode(
+            (
+                [_encoded_region(view) for view in self.regions],
+                self.height,
+                self.round,
+                [(key, lock.region, lock.residual) for key, lock in sorted(self.locks.items())],
+                sorted(self.deposits.items()),
+                sorted(self.bars.items()),
+                sorted(self.removed),
+                sorted(self.accuracy.items()),
+                sorted(self.convicted),
+                self.pool,
+                sorted(self.rewards.items()),
+                sorted(self.served.items()),
+            )
+        )
+
+
+def _encoded_region(view: RegionView) -> tuple[object, ...]:
+    pending = view.pending
+    waiting = None
+    if pending is not None:
+        waiting = (pending.publication, pending.body, pending.height, pending.round, pending.attested)
+    before = view.before.hash if view.before is not None else b""
+    place = (view.epoch, view.validators.hash, before, view.record_id, view.last_round, view.confirmed, view.lagging)
+    return view.name, view.ledger.root, place, view.inbox, waiting
+
+
+def credited(item: InboxItem, asset: Asset) -> int:
+    """What consuming an item adds to a region."""
+    if isinstance(item, Filled | Released):
+        return item.money if asset is Asset.MONEY else item.wh
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalContext:
+    """What does not change: rules, the centres, how signatures are checked. `pool_blocks`: blocks of an epoch of the
+    pool."""
+
+    rules: ShardRules
+    centres: ValidatorSet
+    scheme_of: Callable[[str], Scheme]
+    verify: Verify
+    pool_blocks: int = 1024
+
+    def identity(self, view: RegionView) -> RegionIdentity:
+        """Who speaks for a region now."""
+        scheme = self.scheme_of(view.chain_id)
+        return RegionIdentity(view.name, view.chain_id, view.epoch, view.validators, scheme, self.verify)
+
+
+@dataclass(frozen=True, slots=True)
+class Fined:
+    """A member was punished."""
+
+    member: bytes
+    region: str
+    seq: int
+    offence: str
+    fine: int
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOutcome:
+    """A block's results. `entered`, `confirmed`: record ids. `refused`: codes of entries that did nothing."""
+
+    state: GlobalState
+    entered: tuple[Hash, ...] = ()
+    confirmed: tuple[Hash, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    epochs: tuple[RegionEpoch, ...] = ()
+    fined: tuple[Fined, ...] = ()
+    refused: tuple[str, ...] = ()
+    items: tuple[tuple[str, InboxItem], ...] = ()
+    opened: tuple[Lock, ...] = ()
