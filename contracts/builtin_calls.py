@@ -123,6 +123,10 @@ class BuiltinCalls(Containers):
         if name in ("min", "max") and len(known) > 1:
             pick = min if name == "min" else max
             kind = kinds.interval(pick(kind.low for kind in known), pick(kind.high for kind in known))
+            if len(known) == 2 and self.inline:
+                picked = emit.picked(ast.Lt() if name == "min" else ast.Gt(), *values)
+                if picked is not None:
+                    return picked, kind
             return emit.helper("py" + name, *values), kind
         if name == "abs" and len(known) == 1:
             top = max(abs(known[0].low), abs(known[0].high))

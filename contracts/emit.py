@@ -82,6 +82,20 @@ def bounded(
     return ast.IfExp(test, name(TEMP), helper("ovf"))
 
 
+def picked(operator: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr | None:
+    """`left` if it is `operator` `right`, else `right`, of two integers; without a call. None where both would have to
+    be kept, or where evaluating one might bind the other."""
+    if not isinstance(right, ast.Name | ast.Constant):
+        left, right = right, left
+    if not isinstance(right, ast.Name | ast.Constant):
+        return None
+    if isinstance(left, ast.Name | ast.Constant):
+        return ast.IfExp(compare(left, operator, right), left, right)
+    if isinstance(right, ast.Name) and not (isinstance(left, ast.Attribute) and isinstance(left.value, ast.Name)):
+        return None
+    return ast.IfExp(compare(walrus(TEMP, left), operator, right), name(TEMP), right)
+
+
 def charge(gas: int, memory: int = 0) -> list[ast.stmt]:
     """The start of a basic block: subtract its price and stop when nothing is left."""
     statements = _subtract("gas", gas, "oog") if gas else []

@@ -37,14 +37,14 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
     meter, stack, key = machine.meter, machine.stack, state_contract(name)
     caller_name, caller_address = caller.name, caller.address
     caller_counted, caller_chain = caller.program.counted, caller.program.chain
-    record: bytes | None = None
+    record: bytes | None = b""  # no instance has that one
     target, fits, call = caller, _nothing, _nothing
     target_name, target_address, counted, need = "", b"", False, 1
 
     def found(shown: bytes | None) -> bool:
         """Look the target up; False if the machine has to make the calls to it."""
         nonlocal record, target, fits, call, target_name, target_address, counted, need
-        record = None
+        record = b""
         if shown is None or name not in caller.calls:
             return False
         instance = machine.instance(name)
@@ -63,14 +63,15 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
             raise OutOfGas
         get = meter.get
         shown = get(key)
-        if len(stack) >= _CALL_DEPTH or ((shown is not record or shown is None) and not found(shown)):
+        if (shown is not record and not found(shown)) or len(stack) >= _CALL_DEPTH:
             return machine.called(name, entry_name, arguments)
         texts = fits(arguments)
         if texts is None or target in stack:
             return machine.called(name, entry_name, arguments)
-        meter.gas -= texts
-        if meter.gas < 0:
-            raise OutOfGas
+        if texts:
+            meter.gas -= texts
+            if meter.gas < 0:
+                raise OutOfGas
         frames, depth, sender = machine.frames, meter.depth, meter.sender
         now = frames + (depth if caller_counted else caller_chain)
         room = _FRAMES - now
@@ -86,7 +87,7 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
         stack.append(target)
         try:
             result = call(*arguments)
-            return result if type(result) in SIMPLE else incoming(outgoing(result, meter), meter)
+            return result if result is None or type(result) in SIMPLE else incoming(outgoing(result, meter), meter)
         except (OutOfGas, OutOfMemory):
             raise
         except (Exception, Halt) as error:  # noqa: BLE001  # the call into contract code: mapped, host faults re-raise

@@ -152,6 +152,12 @@ def _widened(value: Any) -> Any:
     return value
 
 
+def key_width(shapes: tuple[Shape, ...], prefix: int) -> int:
+    """Bytes of every key of a slot; 0 if they differ."""
+    widths = [_WIDTH.get(shape.tag, 0) for shape in shapes]
+    return prefix + sum(widths) if all(widths) else 0
+
+
 class SlotHandle:
     """Accessors of one slot of one instance, bound to one meter. `helpers` are the functions that code calls."""
 
@@ -162,6 +168,7 @@ class SlotHandle:
         self.prefix = prefix
         self.decode = wire_decoder(wire_type(slot.value, structs)).decode
         self.is_list = slot.value.tag == "list"
+        self.width = key_width(slot.key, len(prefix))
         self.held: tuple[bytes | None, Any, int, int] = (None, None, 0, 0)
         """Of a Var: stored bytes, their value, which nobody can change, the gas of reading them, their size. Good for
         as long as the state shows that same object. Entries of maps are not worth the memory that would be touched."""
@@ -247,8 +254,10 @@ class SlotHandle:
 
     def make_find(self, strict: bool) -> Helper:
         """`slot[key]` if `strict`, else `slot.get(key, default)`."""
-        meter, decode, value, plain = self.meter, self.decode, self.value, not self.is_list
+        meter, value = self.meter, self.value
+        decode: Callable[[bytes], Any] = value if self.is_list else self.decode
         per_byte, base = GAS.read_per_byte, GAS.read
+        fixed = base + per_byte * self.width if self.width else 0
         strict_without = strict or self.slot.default is not MISSING
 
         def find(key: bytes, default: Any = None) -> Any:
@@ -258,30 +267,30 @@ class SlotHandle:
                 meter.spend(base + per_byte * len(key))
                 return self.missing() if strict_without and default is None else default
             size = len(raw)
-            meter.gas -= base + per_byte * (len(key) + size)
+            meter.gas -= (fixed or base + per_byte * len(key)) + per_byte * size
             if meter.gas < 0:
                 raise OutOfGas
             meter.mem -= size
             if meter.mem < 0:
                 raise OutOfMemory
-            if plain:
-                try:
-                    return decode(raw)
-                except (msgspec.MsgspecError, ValueError):
-                    return value(raw)
-            return value(raw)
+            try:
+                return decode(raw)
+            except (msgspec.MsgspecError, ValueError):
+                return value(raw)
 
         return find
 
     def make_has(self) -> Helper:
         meter = self.meter
-
         base, per_byte = GAS.read, GAS.read_per_byte
+        fixed = base + per_byte * self.width if self.width else 0
 
         def has(key: bytes) -> bool:
             get = meter.get
             raw = get(key)
-            meter.gas -= base + per_byte * (len(key) + (0 if raw is None else len(raw)))
+            meter.gas -= fixed or base + per_byte * len(key)
+            if raw is not None:
+                meter.gas -= per_byte * len(raw)
             if meter.gas < 0:
                 raise OutOfGas
             return raw is not None
@@ -291,7 +300,8 @@ class SlotHandle:
     def make_store(self) -> Helper:
         meter, is_cell, is_compound = self.meter, not self.slot.key and not self.is_list, self.is_compound
         limit, base, per_byte = LIMITS.stored_value, GAS.write, GAS.write_per_byte
-        reading, reading_per_byte = GAS.read, GAS.read_per_byte
+        fixed = base + per_byte * self.width if self.width else 0
+        reading, reading_per_byte = GAS.read + GAS.read_per_byte * self.width, GAS.read_per_byte
 
         def store(value: Any, key: bytes) -> None:
             if is_compound and too_large(value, limit):
@@ -305,14 +315,13 @@ class SlotHandle:
             if size > limit:
                 meter.spend(base + per_byte * limit)
                 raise BadValue
-            touched = len(key) + size
-            meter.gas -= base + per_byte * touched
+            meter.gas -= (fixed or base + per_byte * len(key)) + per_byte * size
             if meter.gas < 0:
                 raise OutOfGas
             put = meter.put
             put(key, raw)
             if is_cell:
-                self.held = (raw, value, reading + reading_per_byte * touched, size)
+                self.held = (raw, value, reading + reading_per_byte * size, size)
 
         return store
 

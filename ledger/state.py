@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
@@ -69,13 +69,14 @@ class _Shown(dict[bytes, bytes | None]):
         return value
 
 
-Journal = list[tuple[bytes, bytes | Unset | None]]
-"""Written keys in order, each with what was shown before."""
+Journal = list[Any]
+"""Written keys in order, each followed by what was shown before: `bytes`, `None` or `UNSET`. Flat, because a tuple for
+each write is one more object for the garbage collector to look at."""
 
 
 def _writer(shown: _Shown, journal: Journal) -> tuple[Callable[[bytes, bytes], None], Callable[[], None]]:
     """`Overlay.put`, and what ends it. A closure, because execution writes five times a transaction."""
-    record, before = journal.append, shown.get
+    record, before = journal.extend, shown.get
 
     def put(key: bytes, value: bytes) -> None:
         record((key, before(key, UNSET)))
@@ -180,7 +181,7 @@ class Overlay:
         index, journal = self._index, self._journal
         if self._indexed == len(journal):
             return
-        new = [key for key, _ in journal[self._indexed :]]
+        new = journal[self._indexed :: 2]
         self._indexed = len(journal)
         if len(new) <= _INSORT_AT_MOST and len(index) > len(new):
             for key in new:
@@ -198,7 +199,7 @@ class Overlay:
         """Remove a key; nothing happens if it is absent."""
         if self._root is not None:
             _sealed()
-        self._journal.append((key, self._shown.get(key, UNSET)))
+        self._journal.extend((key, self._shown.get(key, UNSET)))
         self._shown[key] = None
 
     def checkpoint(self) -> int:
@@ -209,7 +210,7 @@ class Overlay:
         """Undo the writes since `mark`, which stays valid."""
         journal, shown = self._journal, self._shown
         while len(journal) > mark:
-            key, before = journal.pop()
+            before, key = journal.pop(), journal.pop()
             if isinstance(before, Unset):
                 del shown[key]
             else:
@@ -243,7 +244,7 @@ class Overlay:
         self._sort()
         yield
         shown = self._shown
-        written = {key: shown[key] for key, _ in self._journal}
+        written = {key: shown[key] for key in self._journal[::2]}
         items: list[Item] = []
         for part in _parts(written):
             for key, value in part:
