@@ -22,14 +22,14 @@ def chunks(first: int, end: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + CHUNK, end)
 
 
-def run_chunk(begin: int, end: int, say: Callable[[str], None]) -> list[str]:
-    """Run programs and tell the result; what differed."""
+def run_chunk(begin: int, end: int, say: Callable[[str], None], tries: int = 1_500) -> list[str]:
+    """Run programs and tell the result; what differed. `tries`: how long each is made small."""
     from oracle.compare import Different, Tally, check_seed
 
     tally, differed = Tally(), []
     for seed in range(begin, end):
         try:
-            check_seed(seed, tally)
+            check_seed(seed, tally, tries)
         except Different as error:
             differed.append(str(error))
             say(str(error))

@@ -233,8 +233,9 @@ def pure(seed: int) -> PureProgram | AliasProgram:
     return AliasProgram(seed) if seed % 4 else PureProgram(seed)
 
 
-def check_seed(seed: int, tally: Tally) -> None:
-    """Program number `seed`. Raise `Different` with the program made small, which is kept for ever."""
+def check_seed(seed: int, tally: Tally, tries: int = 1_500) -> None:
+    """Program number `seed`. Raise `Different` with the program made small, which is kept for ever. What differs is
+    told before that: making it small may take longer than a test may."""
     tally.programs += 1
     source = source_of(seed)
     try:
@@ -242,7 +243,8 @@ def check_seed(seed: int, tally: Tally) -> None:
     except SourceRejected:
         tally.refused += 1
     except (Exception, InvariantBroken) as error:
-        small = shrunk(source, lambda candidate: bool(difference(seed, candidate)))
+        print(f"seed {seed}: {error!r}\n{source}", flush=True)
+        small = shrunk(source, lambda candidate: bool(difference(seed, candidate)), tries)
         what = difference(seed, small)
         keep(f"seed {seed}: {what}", small, *_inputs(seed))
         raise Different(f"seed {seed}: {error!r}\nsmall: {what}\n{small}") from error
