@@ -86,11 +86,11 @@ class _Named:
             error.add_note(f"simulated: {self._options.text()}")
 
 
-def run_seed(options: SeedOptions, hasty: bool = False) -> SeedReport:
+def run_seed(options: SeedOptions, hasty: bool = False, make: Callable[[SeedOptions], World] = World) -> SeedReport:
     """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report. `hasty`: end at
-    the first broken invariant."""
+    the first broken invariant; `make`: another world than the usual, one that keeps a journal."""
     with mutated(options.mutant):
-        world = World(options)
+        world = make(options)
         stalled, gained = "", 0
         with _Named(options):
             world.begin()

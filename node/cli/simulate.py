@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consensus.simulator import SeedOptions, SeedReport, SimulationOptions, SimulationReport, run_seed, simulate
+from consensus.simulator import SeedReport, SimulationOptions, SimulationReport, simulate
 from consensus.simulator.options import ADVERSARIES, COUNCIL_ADVERSARIES, ENGINES, FAULTS, adversaries_of
-from ledger.errors import ConfigError
 from node.cli.output import ExitCode, JsonOption, Output
+from node.cli.simulate_malicious import malicious
 from node.cli.simulate_market import market, one_of
 from node.cli.simulate_mutants import mutants
+from node.cli.simulate_replay import replay_run
 
 app = typer.Typer(
     help="Run the consensus engine among faults, or strategies on a market.",
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("market")(market)
+app.command("malicious")(malicious)
 app.command("mutants")(mutants)
 
 
@@ -67,7 +68,7 @@ def run(
         adversary=adversary,
     )
     if replay:
-        _replay(output, _line(replay, options), svg)
+        replay_run(output, replay, options, svg)
         return
     begun = time.monotonic()
     report = _with_progress(output, options)
@@ -96,58 +97,3 @@ def _with_progress(output: Output, options: SimulationOptions) -> SimulationRepo
                 output.note(seed.text())
 
         return simulate(options, tell)
-
-
-def _line(replay: str, options: SimulationOptions) -> SeedOptions:
-    """The run that `--replay` names: a seed of the batch that the other options say, or a line."""
-    if replay.isdecimal():
-        return draw(options, int(replay))
-    try:
-        return SeedOptions.parse(replay.partition("->")[0].strip())
-    except ValueError as error:
-        raise ConfigError(
-            "not a line of the simulator",
-            code="BAD_SEED_LINE",
-            expected="a seed, or a line as a failed run prints it",
-            found=error,
-            fix="copy the whole line, in quotes",
-        ) from None
-
-
-def _replay(output: Output, options: SeedOptions, picture: Path | None) -> None:
-    journal = record(options)
-    path = picture or Path(f"simulate-seed-{options.seed}.svg")
-    try:
-        path.write_text(diagram(journal), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            "the diagram cannot be written",
-            expected="a path that can be written",
-            found=error,
-            fix="name another with --svg",
-        ) from None
-    report = journal.report
-    document = {
-        "line": options.text(),
-        "good": report.good,
-        "blocks": report.blocks,
-        "stalled": report.stalled,
-        "violations": [f"{v.invariant} at {v.at_ms} ms, node {v.node}: {v.text}" for v in report.violations],
-        "trace_hash": report.trace_hash,
-        "begin_ms": journal.begin_ms,
-        "end_ms": journal.end_ms,
-        "timeline": [asdict(moment) for moment in journal.moments],
-        "knowledge": list(journal.knowledge),
-        "svg": str(path),
-    }
-    output.result(
-        document,
-        *journal.lines(),
-        "who knew what then:" if report.violations else "who knew what at the end:",
-        *(f"  {line}" for line in journal.knowledge),
-        report.text(),
-        f"trace hash {report.trace_hash}",
-        f"diagram in {path}",
-    )
-    if not report.good:
-        raise typer.Exit(ExitCode.FAILED)
