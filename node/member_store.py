@@ -215,26 +215,38 @@ class MemberStore:
     def _sweep(self, account: bytes | None = None) -> None:
         """Destroy the data keys that no record names, of one account or of all."""
         pattern = "*" if account is None else f"{account.hex()}-*"
-        named: dict[str, str] = {}
+        files: dict[str, list[Path]] = {}
         for file in sorted((self._folder / KEYS).glob(pattern)):
-            owner = file.name.partition("-")[0]
-            if not _is_id(owner):
+            files.setdefault(file.name.partition("-")[0], []).append(file)
+        for owner, kept in files.items():
+            if not _is_id(owner) or (len(kept) == 1 and self._may_be_named(bytes.fromhex(owner), kept[0])):
                 continue
-            if owner not in named:
-                named[owner] = self._named_key(bytes.fromhex(owner))
-            if file.name != named[owner] and named[owner] != _UNKNOWN:
-                destroy(file)
+            named = self._named_key(bytes.fromhex(owner))
+            for file in kept:
+                if named not in (_UNKNOWN, file.name):
+                    destroy(file)
 
-    def _named_key(self, account: bytes) -> str:
+    def _may_be_named(self, account: bytes, file: Path) -> bool:
         try:
             record = self._record(account)
         except PersonalDataRefused:
+            return True
+        return isinstance(record, Record) and file == self._key_file(account, record.key_id)
+
+    def _named_key(self, account: bytes) -> str:
+        """The file of the data key that an authentic record names."""
+        try:
+            record = self._record(account)
+            if not isinstance(record, Record):
+                return ""
+            self._open(record)
+        except PersonalDataRefused:
             return _UNKNOWN
-        return self._key_file(account, record.key_id).name if isinstance(record, Record) else ""
+        return self._key_file(account, record.key_id).name
 
 
 _UNKNOWN: Final = "?"
-"""A damaged record may name any key: none is destroyed until it is mended or erased."""
+"""A damaged record may have named any key: none is destroyed until it is mended or erased."""
 
 
 @contextmanager
@@ -256,9 +268,11 @@ def open_store(folder: Path, key: SigningKey, chain_id: str | None, *, create: b
     with _locked(folder):
         if create and chain_id is not None and not head_file.exists():
             write_durably(head_file, encode(_sealed_head(chain_id, key, new_secret())))
-        for name in (KEYS, RECORDS):
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
-        sync_directory(folder)
+        missing = [name for name in (KEYS, RECORDS) if not (folder / name).is_dir()]
+        for name in missing:
+            (folder / name).mkdir(mode=0o700)
+        if missing:
+            sync_directory(folder)
         store = _unlock(folder, key, chain_id)
         store._sweep()
         yield store
