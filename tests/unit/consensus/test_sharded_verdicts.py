@@ -35,7 +35,7 @@ def test_a_right_record_is_confirmed_and_nobody_punished() -> None:
     entry = world.submit(0, [pay(one, 0, two, 5)])
     outcome = world.block(entry)
     assert outcome.confirmed == (entry.publication.record.id,)
-    assert outcome.refused == outcome.corrections == outcome.fined == ()
+    assert (outcome.refused, outcome.corrections, outcome.fined) == ((), (), ())
     assert world.view(0).ledger.root == entry.publication.record.post_root
     assert untouched(world)
 
@@ -228,7 +228,7 @@ def test_a_lying_agent_is_fined_alone_and_the_next_publishes(field: str) -> None
     outcome = world.block(world.submit(0, [pay(one, 0, two, 5)], record=lie))
     agent = world.own[0].validators.validators[0].public_key
     assert [(fined.member, fined.fine) for fined in outcome.fined] == [(agent, 100_000)]
-    assert outcome.entered == outcome.epochs == ()
+    assert (outcome.entered, outcome.epochs) == ((), ())
     assert world.state.barred(agent)
     assert world.block(world.submit(0, [pay(one, 0, two, 5)], agent=0)).refused == ("BARRED",)
     assert len(world.block(world.submit(0, [pay(one, 0, two, 5)], agent=1)).confirmed) == 1
