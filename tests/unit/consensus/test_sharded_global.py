@@ -225,11 +225,11 @@ def test_a_quorum_of_centres_changes_members() -> None:
 
 def test_a_full_inbox_takes_no_more() -> None:
     world, buyer, seller = two_regions(ShardRules(inbox_limit=2))
-    posts = [Posted("r0", pay(buyer, nonce, seller, 1)) for nonce in range(3)]
+    posts = [Posted("r0", pay(account, 0, seller, 1)) for account in world.own[0].accounts[1:]]
     assert world.block(*posts, Posted("nowhere", b"")).refused == ("NO_REGION", "INBOX_FULL")
     outcome = world.block(world.submit(1, [sell(seller, 0, 1_000, 100)]))
     assert (len(outcome.opened), len(world.state.locks)) == (1, 1)
-    world.block(world.submit(0, [buy(buyer, 2, 1_000, 300)]))
+    world.block(world.submit(0, [buy(buyer, 0, 1_000, 300)]))
     assert world.state.locks == {}
 
 
