@@ -1,4 +1,4 @@
-"""Experiments of market C: trade against feeding in, and the election under malicious agents."""
+"""Experiments of market C: trade against feeding in; the election under malicious agents is in a module of its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Final
 from contracts.library_sources import AUCTION, HOUR_MS, AuctionMode, Calendar, LibraryParameters, Tariffs
 from deploy.neighbourhood import load
 from deploy.reproduce.chart import Bars, Chart, Level, Line, Panel
-from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, NotBuilt, Offered, Trial
+from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Offered, Trial
 from deploy.reproduce.inputs import Inputs
+from deploy.reproduce.market_c_malicious import MALICIOUS
 from ledger.draws import uniform
 from node.conformance.world import INSTITUTIONS, account, meter
 from node.market_days.village import Village
@@ -214,15 +215,5 @@ TRADE: Final = Experiment(
     run=run_trade,
     draw=draw_trade,
 )  # fmt: skip
-
-MALICIOUS: Final = NotBuilt(
-    id="C.fig3",
-    title="Share of malicious agents in the council",
-    source="System C, figure 3: 150 nodes, 50 seats, 24 rounds, 10 % turn malicious.",
-    kind=Kind.SHAPE,
-    published="never above 50 %; the control group grows",
-    tolerance="maximum below 0.5 when a barred node returns honest; the control's last share above 0.5",
-    missing="The engine with composite scores does not exist yet; this figure comes with it.",
-)
 
 EXPERIMENTS: Final[tuple[Offered, ...]] = (TRADE, MALICIOUS)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consensus.simulator import SeedReport, SimulationOptions, SimulationReport, simulate
 from consensus.simulator.options import ADVERSARIES, COUNCIL_ADVERSARIES, ENGINES, FAULTS, adversaries_of
 from node.cli.output import ExitCode, JsonOption, Output
+from node.cli.simulate_malicious import malicious
 from node.cli.simulate_market import market, one_of
 from node.cli.simulate_mutants import mutants
 from node.cli.simulate_replay import replay_run
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("market")(market)
+app.command("malicious")(malicious)
 app.command("mutants")(mutants)
 
 

@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Nearest-rank percentiles of money of a member and day, in micro-currency."""
+    """Nearest-rank percentiles of whole numbers; here of money of a member and day, in micro-currency."""
 
     median: int
     p5: int
@@ -112,10 +112,11 @@ class _Sums:
     more: list[int]
 
     def group(self) -> Group:
-        return Group(len(self.gains), _spread(self.gains), _spread(self.more))
+        return Group(len(self.gains), spread_of(self.gains), spread_of(self.more))
 
 
-def _spread(values: Sequence[int]) -> Spread | None:
+def spread_of(values: Sequence[int]) -> Spread | None:
+    """The percentiles of some numbers, None if there is none."""
     if not values:
         return None
     ranked = sorted(values)

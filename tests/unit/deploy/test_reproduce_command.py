@@ -53,7 +53,7 @@ def test_one_document_a_page_and_progress(cli, tmp_path) -> None:
 
 
 def test_people_are_told_the_verdicts_and_the_page(cli, tmp_path) -> None:
-    code, out, _ = cli("reproduce", "C.fig3", "--out", tmp_path)
+    code, out, _ = cli("reproduce", "D.fig5", "--out", tmp_path)
     assert code == 0
     assert "not built" in out
     assert "index.html" in out

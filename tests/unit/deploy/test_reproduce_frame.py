@@ -22,8 +22,11 @@ from deploy.reproduce.svg import svg
 from deploy.reproduce.verdict import judge, needed, overall
 from ledger.errors import ConfigError
 
-AWAITED = {"C.fig3", "D.fig5"}
+AWAITED = {"D.fig5"}
 """Ids whose engine does not exist yet; every other one is run."""
+
+ENGINE = {"C.fig3"}
+"""Ids that the engines' rules decide, no contract."""
 
 SPECIFIED = """A.fig3 A.fig4 A.fig5 A.fig7 A.fig8 A.fig9 A.fig10 A.table2 B.fig4 B.fig5 B.fig6 B.fig7 B.fig8 B.fig9
 B.fig10 B.fig11 B.fig12 B.fig13 B.fig14 B.fig15 B.indices B.criteria C.trade C.fig3 D.fig4 D.fig5 D.assignment"""
@@ -48,7 +51,7 @@ def test_each_experiment_says_what_it_is() -> None:
         assert one.title, name
         if isinstance(one, Experiment):
             assert one.claims, name
-            assert one.contracts, name
+            assert one.contracts or name in ENGINE, name
             assert inputs_of(name).values, name
             for found in one.claims:
                 assert found.tolerance, name
