@@ -24,6 +24,7 @@ from contracts.outcome import outcome_of
 from contracts.query_failures import QueryFailed, no_contract, no_entry, no_value, no_view
 from contracts.rules import SourceRejected
 from contracts.state_format import (
+    GOVERNANCE,
     LIFECYCLE,
     ScheduledCall,
     scheduled_contract,
@@ -46,6 +47,9 @@ __all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryF
 _RECURSION = 5_000
 """Above the host frames that contracts can need: `frames` functions, each with `nested_scopes` lambdas or
 comprehensions of at most five host frames, is 3,360. CPython's default of 1,000 would be reached."""
+
+_DEPLOY = (GOVERNANCE, "deploy")
+"""Contract and entry of a transaction that has the gas of a deployment."""
 
 _PARKING_GAS = 2_000
 """What putting a scheduled call aside takes of the block's gas for them."""
@@ -120,7 +124,7 @@ class Executor:
             raise InvariantBroken(f"nonce {body.nonce} of {tx.sender.hex()} is not admissible")
         gas, most = body.gas_limit, self.limits.transaction_gas
         if gas > most:
-            gas = most
+            gas = min(gas, self.limits.deploy_gas) if (body.contract, body.entry) == _DEPLOY else most
         machine = self._machine
         if machine.view is not view or machine.block is not block:
             machine.open(view, block)

@@ -205,9 +205,11 @@ GAS1 = GasTable()
 
 @dataclass(frozen=True, slots=True)
 class ExecutionLimits:
-    """Gas caps. Consensus: all but `query_gas`, which is a node's own policy."""
+    """Gas caps. Consensus: all but `query_gas`, which is a node's own policy. `deploy_gas`: a transaction that calls
+    `deploy` of `governance`; the default is enough for every source within `Limits` that nests no functions."""
 
     transaction_gas: int = 50_000_000
+    deploy_gas: int = 100_000_000
     install_gas: int = 50_000_000
     scheduled_gas: int = 20_000_000
     scheduled_default_gas: int = 10_000_000

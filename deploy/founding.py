@@ -244,6 +244,7 @@ def _limits() -> GenesisLimits:
     caps = ExecutionLimits()
     return GenesisLimits(
         transaction_gas=caps.transaction_gas,
+        deploy_gas=caps.deploy_gas,
         install_gas=caps.install_gas,
         scheduled_gas=caps.scheduled_gas,
         scheduled_default_gas=caps.scheduled_default_gas,

@@ -107,7 +107,7 @@ class MarketClockSettings(Wire, frozen=True):
 class GenesisLimits(Wire, frozen=True):
     """Bounds that every node enforces alike. Gas caps as in `contracts.limits`; `sender_block_txs`: one sender, one
     block; `block_gas`: a transaction enters a block only while those before it used less (the default is about 5 s of
-    CPU).
+    CPU); `deploy_gas`: a transaction that deploys a source, at least `transaction_gas`.
     """
 
     max_block_txs: Positive = 4_000
@@ -119,6 +119,7 @@ class GenesisLimits(Wire, frozen=True):
     scheduled_block_gas: Positive = 60_000_000
     sender_block_txs: Positive = 4_000
     block_gas: Positive = 500_000_000
+    deploy_gas: Positive = 100_000_000
 
 
 class GenesisContract(Wire, frozen=True):
@@ -300,9 +301,16 @@ def check_genesis(genesis: GenesisHead) -> None:
         code="GENESIS_LIMITS",
     )
     _expect(
-        genesis.limits.block_gas >= genesis.limits.transaction_gas,
+        genesis.limits.deploy_gas >= genesis.limits.transaction_gas,
+        "a deployment has less gas than any other transaction",
+        f"limits.deploy_gas of at least limits.transaction_gas, {genesis.limits.transaction_gas}",
+        genesis.limits.deploy_gas,
+        code="GENESIS_LIMITS",
+    )
+    _expect(
+        genesis.limits.block_gas >= genesis.limits.deploy_gas,
         "a block has less gas than one transaction may use",
-        f"limits.block_gas of at least limits.transaction_gas, {genesis.limits.transaction_gas}",
+        f"limits.block_gas of at least limits.deploy_gas, {genesis.limits.deploy_gas}",
         genesis.limits.block_gas,
         code="GENESIS_LIMITS",
     )

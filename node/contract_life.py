@@ -18,7 +18,8 @@ from node.client import Client, Refusal
 
 GOVERNANCE: Final = "governance"
 LIFECYCLE: Final = "lifecycle"
-GAS: Final = 50_000_000
+GAS: Final = 100_000_000
+"""What a deployment may use; a network gives every other call less of it."""
 _POLL_S: Final = 0.2
 
 FIXES: Final = {

@@ -35,6 +35,7 @@ def make_executor(genesis: GenesisHead) -> Executor:
         clock,
         ExecutionLimits(
             transaction_gas=limits.transaction_gas,
+            deploy_gas=limits.deploy_gas,
             install_gas=limits.install_gas,
             scheduled_gas=limits.scheduled_gas,
             scheduled_default_gas=limits.scheduled_default_gas,

@@ -38,6 +38,7 @@ ArtifactArgument = Annotated[
     str, typer.Argument(metavar="ARTIFACT", help="Hash, 0x and 64 digits, or the source file.", show_default=False)
 ]
 GAS: Final = 50_000_000
+DEPLOY_GAS: Final = 100_000_000
 
 
 def deploy(
@@ -46,7 +47,7 @@ def deploy(
     calls: CallsOption = None,
     roles: RolesOption = "",
     propose: Annotated[bool, typer.Option("--propose/--no-propose", help="Propose to approve it.")] = True,
-    gas: GasOption = GAS,
+    gas: GasOption = DEPLOY_GAS,
     timeout: TimeoutOption = 30.0,
     url: UrlOption = DEFAULT_URL,
     passphrase_file: PassphraseFileOption = None,

@@ -251,6 +251,7 @@ def test_no_limit_is_without_a_test() -> None:
     assert {field.name for field in fields(Limits)} == set(CASES) | elsewhere
     gas = {
         "transaction_gas",
+        "deploy_gas",
         "install_gas",
         "query_gas",
         "scheduled_default_gas",

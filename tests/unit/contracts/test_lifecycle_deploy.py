@@ -11,9 +11,10 @@ from governed_bench import ANN, BEN, CID, DAN, STRANGER, VOTERS, VOTING_MS, Gove
 
 from contracts.artifacts import abi_hash, make_artifact
 from contracts.compile import _compiled, compile_source
-from contracts.executor import QueryFailed
+from contracts.executor import ExecutionLimits, QueryFailed
 from contracts.library_sources import library_names, library_source
 from contracts.lifecycle import syntax_size
+from contracts.limits import GAS1, PYC1
 from contracts.values import decode_value
 from ledger.crypto import contract_address, sha256
 from ledger.schema import state_source
@@ -181,9 +182,42 @@ def test_the_size_of_a_source_is_the_same_on_every_release() -> None:
 
 @pytest.mark.parametrize("name", library_names())
 def test_every_contract_of_the_library_can_be_deployed_again(bench: GovernedBench, name: str) -> None:
-    """An upgrade of the largest one, too, fits under the gas cap of a transaction."""
-    receipt = bench.deploy(library_source(name) + "\n#\n", calls=("lifecycle",), roles="registry")
+    """An upgrade of the largest one, too, has room to grow under the gas cap of a deployment."""
+    receipt = bench.deploy(library_source(name) + "\n#\n", calls=("lifecycle",), roles="registry", gas=10**9)
     assert receipt.ok, (receipt.code, receipt.gas)
+    assert receipt.gas < ExecutionLimits().deploy_gas * 3 // 5
+
+
+def test_a_deployment_has_a_gas_limit_of_its_own() -> None:
+    bench = GovernedBench(ExecutionLimits(transaction_gas=1_000_000, deploy_gas=6_000_000))
+    source = "x = 1\n" + "".join(f"a{i} = {i}\n" for i in range(200))
+    fits = bench.deploy(source, gas=10**9)
+    assert fits.ok
+    assert 1_000_000 < fits.gas < 6_000_000
+    for most in (fits.gas - 1, fits.gas):
+        edge = GovernedBench(ExecutionLimits(transaction_gas=1_000_000, deploy_gas=most)).deploy(source, gas=10**9)
+        assert (edge.ok, edge.gas) == (most == fits.gas, most)
+    less = bench.deploy(source + "y = 1\n", gas=2_000_000)
+    assert (less.code, less.gas) == ("OutOfGas", 2_000_000)
+
+
+SPENDER = "@export\ndef deploy(n: u64) -> None:\n    for i in range(n):\n        pass\n"
+
+
+def test_no_other_call_has_the_gas_of_a_deployment() -> None:
+    """Neither one of that name in another contract, nor another one of governance."""
+    bench = GovernedBench(ExecutionLimits(transaction_gas=1_000_000, deploy_gas=60_000_000))
+    bench.installed("spender", SPENDER)
+    spent = bench.call("spender", "deploy", 10**7, gas=10**9)
+    assert (spent.code, spent.gas) == ("OutOfGas", 1_000_000)
+    stranger = bench.call("governance", "deploy", SPENDER.encode(), [], sender=STRANGER, gas=10**9)
+    assert (stranger.code, stranger.gas < 10_000) == ("NOT_DEPLOYER", True)
+
+
+def test_every_source_within_the_limits_of_the_language_can_be_deployed() -> None:
+    """Unless it nests functions, which costs more; 2,000,000 is for the call and for what it writes."""
+    most = GAS1.deploy_per_byte * PYC1.source_bytes + GAS1.deploy_per_node * PYC1.tree_nodes
+    assert most + 2_000_000 < ExecutionLimits().deploy_gas
 
 
 # authority

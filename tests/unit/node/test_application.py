@@ -182,7 +182,8 @@ def test_the_gas_of_a_block_is_what_genesis_says() -> None:
     assert three is not None
     used = sum(receipt.gas for receipt in three.receipts[:2])
     for limit, fits in ((used, 2), (used + 1, 3)):
-        genesis = counter_genesis(block_gas=limit, transaction_gas=max(receipt.gas for receipt in three.receipts))
+        most = max(receipt.gas for receipt in three.receipts)
+        genesis = counter_genesis(block_gas=limit, transaction_gas=most, deploy_gas=most)
         world = CounterWorld(genesis)
         own = world.application.build(world.template(), mine)
         assert own is not None
