@@ -96,6 +96,33 @@ def _ask(what: str, *, twice: bool) -> str:
     return str(typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True))
 
 
+class Unwritable(GridchainError):
+    """Standard output takes nothing: it is closed, or what stands behind it is full."""
+
+    code = "OUTPUT"
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Write to standard output and flush it. Raise `Unwritable`; a reader that has gone is a BrokenPipeError."""
+    failed = "it is closed"
+    try:
+        if sys.stdout is not None:
+            yield
+            sys.stdout.flush()
+            return
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        failed = error.strerror or str(error)
+    raise Unwritable(
+        "the answer cannot be written",
+        expected="standard output that takes it",
+        found=failed,
+        fix="send standard output somewhere else; what the command did stands",
+    )
+
+
 class Output:
     """Where a command's result and its progress go."""
 
@@ -108,12 +135,12 @@ class Output:
     def result(self, document: Mapping[str, Any] | list[Any], *human: RenderableType) -> None:
         """Print the result: the document with `--json`, else what people read."""
         self.answered = True
-        if self.as_json:
-            sys.stdout.write(json.dumps(document) + "\n")
-            sys.stdout.flush()
-            return
-        for part in human:
-            self.console.print(Text(part) if isinstance(part, str) else part)
+        with _writing():
+            if self.as_json:
+                sys.stdout.write(json.dumps(document) + "\n")
+                return
+            for part in human:
+                self.console.print(Text(part) if isinstance(part, str) else part)
 
     def note(self, text: str) -> None:
         """Say on standard error what is going on."""
@@ -134,8 +161,8 @@ class Output:
 def show_error(error: GridchainError, *, as_json: bool) -> None:
     """Print an error: code, what was expected and found, what to do next."""
     if as_json:
-        sys.stdout.write(json.dumps({"error": error.as_dict()}) + "\n")
-        sys.stdout.flush()
+        with _writing():
+            sys.stdout.write(json.dumps({"error": error.as_dict()}) + "\n")
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     line = Text()
@@ -169,10 +196,30 @@ class UsageError(ConfigError):
 def run_command(app: Callable[..., object], arguments: list[str]) -> int:
     """Run the command line; every refusal becomes a message and an exit code, never a traceback. With `--json` among
     `arguments` standard output holds one JSON document even then."""
+    try:
+        return _carried_out(app, arguments)
+    except BrokenPipeError:
+        # The reader of our output has gone (`gridchain ... | head`); nothing is left to tell.
+        _discard_output()
+    except Unwritable as error:
+        _discard_output()
+        show_error(error, as_json=False)
+    return ExitCode.FAILED
+
+
+def _discard_output() -> None:
+    """What is still buffered for standard output goes nowhere: at its end the interpreter would fail to write it."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _carried_out(app: Callable[..., object], arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         left_with = app(standalone_mode=False, prog_name="gridchain")
         return left_with if isinstance(left_with, int) else ExitCode.OK
+    except (Unwritable, BrokenPipeError):
+        raise
     except GridchainError as error:
         show_error(error, as_json=as_json)
         return exit_code_of(error)
@@ -184,10 +231,6 @@ def run_command(app: Callable[..., object], arguments: list[str]) -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`gridchain ... | head`); nothing is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
     except OSError as error:
         if error.filename is None:
             raise

@@ -165,6 +165,27 @@ def test_bad_input_is_told_from_bad_contracts(cli, source, tmp_path) -> None:
     assert (status, json.loads(out)["code"]) == (0, "C004")
 
 
+@pytest.mark.parametrize(
+    ("words", "shell", "found"),
+    [
+        (["--json"], ">&-", "it is closed"),
+        ([], ">&-", "it is closed"),
+        (["--json"], ">/dev/full", "No space left on device"),
+        (["--args", "no JSON", "--json"], ">/dev/full", "No space left on device"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told(source, words: list[str], shell: str, found: str) -> None:
+    path = source("def main():\n    return 1\n")
+    line = [sys.executable, "-m", "deploy.main", "contract", "run", str(path), "--entry", "main", *words]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {shell}', "sh", *line], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 1
+    assert "OUTPUT" in done.stderr
+    assert found in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_result_is_bounded_before_it_is_shown() -> None:
     size = PYC1.value_bytes // 16
     fits = f"def main(n):\n    s = 'a' * {size - 2}\n    return [s] * n\n".encode()
@@ -207,7 +228,7 @@ def test_check_tells_every_finding_with_place_and_fix(cli, source) -> None:
     assert all(row["fix"] and row["reason"] and row["column"] >= 1 for row in found["findings"])
     status, out, _ = cli("check", file)
     assert status == 1
-    assert f"{file}:5:5: C064 print; emit an event" in out
+    assert f"{file}:5:5: C064 print; return the value" in out
 
 
 def test_gas_by_line_adds_up(cli, source) -> None:
