@@ -80,6 +80,7 @@ def day(seed: int, sellers: int = 3, buyers: int = 5, slots: int = 6):
                         "wh": wh,
                         "price": price,
                         "money": money,
+                        "surplus": 0,
                         "sell_seq": seq,
                         "buy_seq": seq + 1,
                     },
@@ -155,7 +156,7 @@ def day(seed: int, sellers: int = 3, buyers: int = 5, slots: int = 6):
             (
                 "double_auction",
                 "SlotSettled",
-                {"slot": slot, "meters": sellers + buyers, "grid_net": -total["members_net"], **total},
+                {"slot": slot, "meters": sellers + buyers, "grid_net": -total["members_net"], "surplus": 0, **total},
             )
         )
     return events, naive
@@ -313,6 +314,7 @@ def test_the_example_of_the_specification():
                 "wh": 500,
                 "price": 550_000,
                 "money": 275_000,
+                "surplus": 0,
                 "sell_seq": 0,
                 "buy_seq": 1,
             },
