@@ -79,8 +79,13 @@ class ModelApplication:
             return None
         taken = self.pending(parent)
         chosen = [(i, raw) for i, raw in pool if i not in self.applied and i not in taken][:limit]
+        return self.sealed(template, parent, chosen, self.section(parent))
+
+    def sealed(
+        self, template: HeaderTemplate, parent: Overlay, chosen: Sequence[tuple[Hash, bytes]], extra: bytes
+    ) -> tuple[StoredBlock, Header, Overlay]:
+        """The block of these transactions and this section, executed."""
         transactions = tuple(raw for _, raw in chosen)
-        extra = self.section(parent)
         body = encode(Body(BODY_VERSION, transactions, extra))
         header = Header(
             version=HEADER_VERSION,
@@ -101,7 +106,7 @@ class ModelApplication:
             extra_root=extra_root(extra),
             proposer=template.proposer,
         )
-        overlay = self._run(header, parent, tuple(i for i, _ in chosen), transactions)
+        overlay = self.run(header, parent, tuple(i for i, _ in chosen), transactions, extra)
         header = replace_header(header, overlay.root, self.committee_after(header, overlay))
         raw = encode(header)
         block = StoredBlock(header_hash(raw), raw, body)
@@ -122,13 +127,14 @@ class ModelApplication:
             return BODY_MISMATCH
         if extra_root(body.extra) != header.extra_root:
             return BODY_MISMATCH
-        if body.extra != self.section(parent):
-            return "section"
+        fault = self.section_fault(header, parent, body.extra)
+        if fault:
+            return fault
         ids = tuple(transaction_id(raw) for raw in body.transactions)
         taken = self.pending(parent)
         if len(set(ids)) != len(ids) or any(i in taken or i in self.applied for i in ids):
             return "replayed"
-        overlay = self._run(header, parent, ids, body.transactions)
+        overlay = self.run(header, parent, ids, body.transactions, body.extra)
         if overlay.root != header.state_root:
             return "state-root"
         if self.committee_after(header, overlay) != header.next_validators:
@@ -137,7 +143,10 @@ class ModelApplication:
         self.overlays[block.hash] = overlay
         return overlay
 
-    def _run(self, header: Header, parent: Overlay, ids: tuple[Hash, ...], transactions: tuple[bytes, ...]) -> Overlay:
+    def run(
+        self, header: Header, parent: Overlay, ids: tuple[Hash, ...], transactions: tuple[bytes, ...], extra: bytes
+    ) -> Overlay:
+        """The state after a block; its hash is not known yet."""
         due, root = parent.next_due_ms, parent.root
         while due is not None and due <= header.time_ms:
             root = hash_of(DOMAIN_STATE_NODE, root + b"due" + due.to_bytes(8, "big"))
@@ -151,6 +160,10 @@ class ModelApplication:
     def section(self, parent: Overlay) -> bytes:
         """The engine's own section of a block on this parent."""
         return b""
+
+    def section_fault(self, header: Header, parent: Overlay, extra: bytes) -> str:
+        """Why a block with this section is invalid, `NO_PARENT` if that is not known here yet, "" if it is sound."""
+        return "" if extra == self.section(parent) else "section"
 
     def committee_after(self, header: Header, overlay: Overlay) -> Hash:
         """What a block's `next_validators` must be."""

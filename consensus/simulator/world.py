@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from consensus.bft import BftEngine, BftPolicy, rotation
@@ -12,18 +12,19 @@ from consensus.council import Council, CouncilRules, next_council
 from consensus.dpos import DposEngine, DposPolicy
 from consensus.engine import Engine, EpochStart, StoredBlock
 from consensus.messages import Message
+from consensus.published_dpos import PublishedDposEngine
 from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
 from consensus.simplex.policy import Policy
 from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
-from consensus.simulator.auditor import Auditor
+from consensus.simulator.auditor import AgreementAuditor, Auditor
 from consensus.simulator.disk import CommittedBlock
-from consensus.simulator.electing import CouncilHead, Electing, ElectingApplication, head_of
+from consensus.simulator.electing import ChainOf, CouncilHead, Electing, ElectingApplication, head_of
 from consensus.simulator.generator import Generator
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
 from consensus.simulator.node import SimNode
-from consensus.simulator.options import SeedOptions
+from consensus.simulator.options import PUBLISHED, SeedOptions
 from consensus.simulator.scheme import MockScheme, mock_sign
 from consensus.solo import SoloEngine
 from ledger.certificates import Vote, VoteKind, vote_bytes
@@ -43,9 +44,11 @@ QUIET_LOAD_MS = 100
 class World:
     """One run. `at` schedules; `step` takes the next thing that happens."""
 
-    def __init__(self, options: SeedOptions) -> None:
+    node_kind: type[SimNode] = SimNode
+
+    def __init__(self, options: SeedOptions, chain_id: str = CHAIN_ID) -> None:
         self.options = options
-        self.chain_id = CHAIN_ID
+        self.chain_id = chain_id
         self.now = 0
         self.chance = Generator(options.seed)
         self.block_limit = 200
@@ -55,15 +58,15 @@ class World:
         self.events = 0
         self._at_once = 0
         self.parameters = options.parameters()
-        self._keys = _keys(options)
+        self._keys = _keys(options, chain_id)
         self._committees: dict[int, ValidatorSet] = {}
-        scheme: Scheme = Ed25519Scheme(CHAIN_ID) if options.real_crypto else MockScheme(CHAIN_ID)
+        scheme: Scheme = Ed25519Scheme(chain_id) if options.real_crypto else MockScheme(chain_id)
         self.scheme = self.checker = scheme
         self.policy: Policy = BftPolicy(self.parameters.epoch_blocks)
         self.electing = self._electing() if options.elects else None
         self._boundaries: dict[int, CommittedBlock] = {}
         self.genesis = self._genesis()
-        self.auditor = Auditor(self)
+        self.auditor = AgreementAuditor(self) if options.engine in PUBLISHED else Auditor(self)
         self.network = Network(self)
         self.submitted: dict[Hash, bytes] = {}
         self.waiting: dict[Hash, bytes] = {}
@@ -83,7 +86,7 @@ class World:
             if skewed:
                 skew = 2_000 if self.chance.chance(500_000) else -2_000
             honest = index not in liars
-            kind: type[SimNode] = SimNode if honest else adversary_of(options.adversary)
+            kind: type[SimNode] = self.node_kind if honest else adversary_of(options.adversary)
             if index < options.twins:
                 kind, honest = Twin, False
             self.nodes.append(kind(self, index, key, honest, skew))
@@ -144,18 +147,23 @@ class World:
 
     def new_engine(self, key: bytes) -> Engine:
         """An engine without a past."""
+        if self.options.engine == "dpos-paper":
+            node = next(node for node in self.nodes if node.key == key)
+            return PublishedDposEngine(self.parameters, key, CHAIN_ID, self.scheme, ChainOf(node))
         if self.options.engine == "dpos":
-            return DposEngine(self.parameters, key, CHAIN_ID, self.scheme, self.options.council_seats)
+            return DposEngine(self.parameters, key, self.chain_id, self.scheme, self.options.council_seats)
         make = SoloEngine if self.options.engine == "solo" else BftEngine
-        return make(self.parameters, key, CHAIN_ID, self.scheme)
+        return make(self.parameters, key, self.chain_id, self.scheme)
 
     def _electing(self) -> Electing:
         """The first council is elected from scores of zero, all ready: ties go by key."""
         seats = self.options.council_seats
         members = tuple(Validator(f"v{key.hex()[:8]}", key) for key in self._keys)
         floor = tuple(sorted(self._keys))[: CouncilRules(seats, ()).least]
-        self.policy = DposPolicy(seats)
-        shared = Electing(CouncilRules(seats, floor), members, self.scheme, self.policy)
+        if self.options.engine == "dpos":
+            self.policy = DposPolicy(seats)
+        published = self.options.engine in PUBLISHED
+        shared = Electing(CouncilRules(seats, floor), members, self.scheme, self.policy, published)
         before = Council(0, (), ready=dict.fromkeys(self._keys, 0))
         self._first_council = CouncilHead(next_council(before, shared.rules, members, {}, {}))
         self._committees[1] = ValidatorSet(self._first_council.council.queue)
@@ -171,6 +179,10 @@ class World:
         self._boundaries.setdefault(block.header.epoch, block)
         if known.hash != ValidatorSet(council.queue).hash:
             self.auditor.violation(None, "I17", f"two councils of epoch {council.epoch}")
+
+    def scores_of(self, overlay: Overlay) -> Mapping[bytes, int]:
+        """Composite scores after a block; none in a world that elects nobody."""
+        return {} if self.electing is None else head_of(overlay).scores
 
     def _next_validators(self, header: Header) -> Hash:
         return self.committee(header.epoch + 1).hash if self.is_boundary(header) else self.committee(header.epoch).hash
@@ -202,7 +214,7 @@ class World:
         body = encode(Body(BODY_VERSION, ()))
         header = Header(
             version=HEADER_VERSION,
-            chain_id=CHAIN_ID,
+            chain_id=self.chain_id,
             epoch=0,
             view=0,
             height=0,
@@ -232,7 +244,7 @@ class World:
     def sign_vote(self, key: bytes, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> Vote:
         """A vote by the holder of a key."""
         committee = self.committee(epoch)
-        data = vote_bytes(CHAIN_ID, committee.hash, kind, epoch, view, block_hash)
+        data = vote_bytes(self.chain_id, committee.hash, kind, epoch, view, block_hash)
         signature = self._keys[key].sign(DOMAIN_VOTE, data) if self.options.real_crypto else mock_sign(key, data)
         return Vote(kind, epoch, view, block_hash, committee.index_of(key) or 0, signature)
 
@@ -277,12 +289,16 @@ class World:
         """One client transaction, and again after a while."""
         if not self.loading:
             return
-        raw = b"tx%d" % len(self.submitted)
+        raw = self.new_transaction()
         self.submitted[transaction_id(raw)] = raw
         self.waiting[transaction_id(raw)] = raw
         self.offer(raw)
         mean = min(self.options.load_ms, QUIET_LOAD_MS) if self.network.calm else self.options.load_ms
         self.at(1 + self.chance.exponential(mean), self.load)
+
+    def new_transaction(self) -> bytes:
+        """What a client sends next; never the same twice."""
+        return b"tx%d" % len(self.submitted)
 
     def offer(self, raw: bytes) -> None:
         """Bring a transaction to a live node, which tells the others; repeat until it is final."""
@@ -387,6 +403,8 @@ class World:
                 self.network.send(sender, node.index, message)
 
 
-def _keys(options: SeedOptions) -> dict[bytes, SigningKey]:
-    keys = [SigningKey(sha256(b"simulated validator %d" % index)) for index in range(options.nodes)]
+def _keys(options: SeedOptions, chain_id: str) -> dict[bytes, SigningKey]:
+    """Keys of the members; those of another chain are other people's."""
+    whose = b"" if chain_id == CHAIN_ID else b" of " + chain_id.encode()
+    keys = [SigningKey(sha256(b"simulated validator %d" % index + whose)) for index in range(options.nodes)]
     return {bytes(key.public): key for key in keys}
