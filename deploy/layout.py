@@ -165,7 +165,7 @@ class NetworkLayout:
                 found="nothing",
                 fix=f"gridchain init {directory}",
             ) from None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(
                 "network.json cannot be read",
                 code="NETWORK_MANIFEST",

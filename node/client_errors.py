@@ -50,7 +50,7 @@ class Refusal(GridchainError):
         """Read a problem document; anything else becomes the code HTTP."""
         try:
             problem = msgspec.json.decode(body, type=_Problem)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return cls(
                 "the node answered with an error",
                 code="HTTP",

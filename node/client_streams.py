@@ -136,7 +136,7 @@ async def _refusal(session: aiohttp.ClientSession, url: str, query: Mapping[str,
 def _line(line: str) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise DecodeError(
             "the event stream is not JSON lines", expected="a JSON object", found=str(error), fix=OTHER_RELEASE
         ) from None

@@ -133,7 +133,7 @@ def _too_large(limit: int, size: int) -> TooLarge:
 def _from_json(body: bytes) -> list[bytes]:
     try:
         batch = _json_batch.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(
             "the body is not a batch of transactions",
             expected='{"transactions": ["0x..", ..]}',

@@ -130,7 +130,7 @@ def decode_answers(body: bytes) -> list[Answer]:
     """Read the answers to a batch. Raise `DecodeError`."""
     try:
         return _answers_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(
             "the node's answer is no list of submissions",
             expected="an answer of this release",

@@ -88,7 +88,7 @@ class SealedStore:
         for file in sorted(self.folder.glob(f"*.{WAITING}.json")):
             try:
                 hidden = msgspec.json.decode(file.read_bytes(), type=Hidden)
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _unusable(file, error) from None
             if (hidden.chain_id, hidden.sender) == (chain_id, sender.hex()):
                 yield Kept(file, WAITING, hidden)
