@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("node.cli.keys", "Make key files and show their public side."),
     "contract": ("node.cli.contract", "Write, check, test and try contracts; deploy, vote and upgrade them."),
     "conformance": ("node.cli.conformance", "Run cases of the market specification through the contracts' own code."),
+    "member": ("node.cli.member", "Join the register, judge applications, keep and erase personal data."),
     "market": ("node.cli.market", "Offer, bid, follow and settle accounts on a market; bills; exports."),
     "tx": ("node.cli.tx", "Call contracts and follow what became of a call."),
     "query": ("node.cli.query", "Ask a node about its chain."),
