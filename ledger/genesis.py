@@ -40,6 +40,8 @@ from ledger.validators import MAX_VALIDATORS, Validator, ValidatorSet
 
 GENESIS_VERSION = 1
 ENGINES = ("solo", "bft")
+SIMULATED_ENGINES = ("dpos-paper", "sharded-paper")
+"""Engines to the letter of a publication. No node starts one, whatever its configuration says."""
 ROLES = ("validator", "peer", "client", "submit", "deploy")
 UNREAL_TIME_PREFIXES = ("dev-", "bench-", "demo-")
 MAX_GENESIS_BYTES = 8 * 1024 * 1024
@@ -277,6 +279,13 @@ def genesis_block(genesis: Genesis, state_root: bytes, receipts: tuple[bytes, ..
 def check_genesis(genesis: GenesisHead) -> None:
     """Raise `GenesisError` unless a network may start from this."""
     _expect(genesis.version == GENESIS_VERSION, "unknown genesis version", GENESIS_VERSION, genesis.version)
+    _expect(
+        genesis.engine not in SIMULATED_ENGINES,
+        "this engine runs only in the simulator: it forks in a partition",
+        " or ".join(ENGINES),
+        genesis.engine,
+        code="GENESIS_SIMULATED_ENGINE",
+    )
     _expect(genesis.engine in ENGINES, "unknown engine", " or ".join(ENGINES), genesis.engine, code="GENESIS_ENGINE")
     _expect(
         genesis.profile == "safe",

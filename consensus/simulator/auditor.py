@@ -220,3 +220,25 @@ class Auditor:
         for raw in decode(Body, block.block.body_bytes).transactions:
             if self.applied.setdefault(transaction_id(raw), header.height) != header.height:
                 self.violation(node, "I13", f"a transaction is in {header.height} and once more")
+
+
+class AgreementAuditor(Auditor):
+    """For engines to the letter of a publication: agreement (I1) and nothing else, since the other rules are not
+    theirs. A fork is reported as measured."""
+
+    def after_turn(self, node: SimNode, event: Event, effects: list[Effect]) -> None:
+        """See `Auditor`."""
+
+    def released(self, node: SimNode, message: Message) -> None:
+        """See `Auditor`."""
+
+    def committed(self, node: LedgerSide, block: CommittedBlock) -> None:
+        """See `Auditor`."""
+        if not node.honest:
+            return
+        height = block.header.height
+        if self.chain.setdefault(height, block.hash) != block.hash:
+            self.violation(node, "I1", f"fork at height {height}")
+        elif height not in self.headers:
+            self.headers[height] = block.header
+            self.world.trace(b"c", node.index, height, block.hash)

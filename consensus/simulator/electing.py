@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from consensus.composite_score import composite_scores
 from consensus.council import Council, CouncilRules, bar_lost_turns, next_council, note_ready
@@ -21,9 +21,12 @@ from consensus.simulator.application import ModelApplication, Overlay
 from ledger.certificates import Vote
 from ledger.codec import Bytes32, Wire, decode, encode
 from ledger.crypto import Hash
-from ledger.errors import DecodeError
+from ledger.errors import DecodeError, InvariantBroken
 from ledger.objects import Header
 from ledger.validators import Validator, ValidatorSet
+
+if TYPE_CHECKING:
+    from consensus.simulator.ledger_side import LedgerSide
 
 
 class Ready(Wire, frozen=True):
@@ -79,12 +82,16 @@ def read_word(raw: bytes) -> Word | None:
 
 @dataclass(frozen=True, slots=True)
 class Electing:
-    """What all nodes of a world share: rules, population, who checks signatures, where epochs end."""
+    """What all nodes of a world share: rules, population, who checks signatures, where epochs end.
+
+    `every_block`: scores follow each block, as published, and the engine elects by itself.
+    """
 
     rules: CouncilRules
     members: tuple[Validator, ...]
     scheme: Scheme
     policy: Policy
+    every_block: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +131,7 @@ class ElectingApplication(ModelApplication):
 
     def section(self, parent: Overlay) -> bytes:
         """The hash of path queue L of the parent's state."""
-        queue = path_queue(direct(*trade) for trade in head_of(parent).routes)
-        return bytes(route_hash(queue))
+        return bytes(route_of(parent))
 
     def committee_after(self, header: Header, overlay: Overlay) -> Hash:
         """The next council where an epoch ends, else the one that votes."""
@@ -150,6 +156,8 @@ class ElectingApplication(ModelApplication):
             routes.append((seller, buyer, position, 100 + name[2]))
         real = ((seller, wh, wh - ids[position][3] % 64) for seller, _, position, wh in routes)
         head = replace(head, routes=tuple(routes), traded=(*head.traded, *real))
+        if self.shared.every_block:
+            return replace(head, scores=_scores(head), traded=())
         return self._elect(head) if self.shared.policy.is_boundary(header) else head
 
     def _hear(self, head: CouncilHead, word: Word) -> CouncilHead:
@@ -169,13 +177,22 @@ class ElectingApplication(ModelApplication):
             return head
 
     def _elect(self, head: CouncilHead) -> CouncilHead:
-        trades: dict[bytes, list[tuple[int, int]]] = {}
-        for member, promised, real in head.traded:
-            trades.setdefault(member, []).append((promised, real))
-        scores = composite_scores(trades, head.scores)
+        scores = _scores(head)
         ballots: Mapping[bytes, Sequence[bytes]] = head.ballots
         council = next_council(head.council, self.shared.rules, self.shared.members, scores, ballots)
         return CouncilHead(council, scores, head.ballots, (), head.routes)
+
+
+def _scores(head: CouncilHead) -> dict[bytes, int]:
+    trades: dict[bytes, list[tuple[int, int]]] = {}
+    for member, promised, real in head.traded:
+        trades.setdefault(member, []).append((promised, real))
+    return composite_scores(trades, head.scores)
+
+
+def route_of(overlay: Overlay) -> Hash:
+    """Hash of path queue L of the state after a block."""
+    return route_hash(path_queue(direct(*trade) for trade in head_of(overlay).routes))
 
 
 def head_of(overlay: Overlay) -> CouncilHead:
@@ -183,3 +200,25 @@ def head_of(overlay: Overlay) -> CouncilHead:
     if not isinstance(overlay.council, CouncilHead):
         raise TypeError("this world elects nobody")
     return overlay.council
+
+
+class ChainOf:
+    """A node's own chain, as the published engine asks about it."""
+
+    def __init__(self, node: LedgerSide) -> None:
+        self._node = node
+
+    def route_hash(self, block_hash: Hash) -> Hash:
+        """See `AgentChain`."""
+        head = self._node.application.head
+        if head.hash != block_hash:
+            raise InvariantBroken("an agent asks about another block than its head")
+        return route_of(head)
+
+    def scores(self, height: int) -> Mapping[bytes, int]:
+        """See `AgentChain`."""
+        return self._node.scored[height]
+
+    def headers(self, above: int) -> Sequence[Header]:
+        """See `AgentChain`."""
+        return [block.header for block in self._node.chain[above + 1 :]]

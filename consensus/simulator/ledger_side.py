@@ -6,6 +6,7 @@ Answers come back to the engine as events through `turn`, which the node adds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from consensus.engine import (
@@ -45,6 +46,7 @@ class LedgerSide(ABC):
         self.key = key
         self.honest = honest
         self.chain: list[CommittedBlock] = [world.genesis]
+        self.scored: list[Mapping[bytes, int]] = [{}]
         self.application = world.new_application()
         self.pool: dict[Hash, bytes] = {}
         self.life = 0
@@ -137,6 +139,7 @@ class LedgerSide(ABC):
         self.chain.append(committed)
         self.world.auditor.committed(self, committed)
         self.world.elected(committed, self.application.head)
+        self.scored.append(self.world.scores_of(self.application.head))
         body = decode(Body, committed.block.body_bytes)
         for raw in body.transactions:
             self.world.included(raw, self)

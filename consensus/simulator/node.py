@@ -110,6 +110,7 @@ class SimNode(LedgerSide):
         """A new disk under an old key: nothing left, so the log says that the node is held."""
         self.log = Log(held=True)
         self.chain = [self.world.genesis]
+        self.scored = [{}]
 
     def now(self) -> Millis:
         """This node's clock."""

@@ -11,8 +11,10 @@ from consensus.simulator.generator import Generator
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
-ENGINES: Final = ("bft", "solo", "dpos")
-ELECTING: Final = ("dpos",)
+ENGINES: Final = ("bft", "solo", "dpos", "dpos-paper")
+PUBLISHED: Final = ("dpos-paper",)
+"""Engines to the letter of a publication: forks are what they may show, so only agreement is checked."""
+ELECTING: Final = ("dpos", "dpos-paper")
 MOST_SEATS: Final = 50
 FAULTS: Final = ("none", "swarm")
 ADVERSARIES: Final = (
@@ -168,6 +170,7 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
         return base
     drawn = _swarm(base, options, budget)
     fixed = replace(drawn, epoch_blocks=1_000_000, committees=1, weighted=False)
+    fixed = replace(fixed, compact=False) if options.engine in PUBLISHED else fixed
     return fixed if options.engine in ELECTING else drawn
 
 

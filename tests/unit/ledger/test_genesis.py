@@ -174,6 +174,8 @@ def test_the_largest_transaction_fits_into_the_smallest_block() -> None:
         (put("limits/block_gas", 0), "GENESIS_FORMAT"),
         (put("version", 2), "GENESIS"),
         (put("engine", "pow"), "GENESIS_ENGINE"),
+        (put("engine", "dpos-paper"), "GENESIS_SIMULATED_ENGINE"),
+        (put("engine", "sharded-paper"), "GENESIS_SIMULATED_ENGINE"),
         (put("profile", "paper"), "GENESIS_PROFILE"),
         (put("validators", []), "GENESIS"),
         (put("engine", "solo"), "GENESIS"),
