@@ -7,9 +7,13 @@ not, or the other way round, would fork a chain whose nodes use both.
 from __future__ import annotations
 
 import pytest
+from counter_world import counter_genesis
 from edwards import BASE, L, P, add, challenge, encoded, libsodium_accepts, times, torsion
+from msgspec.structs import replace
 
 from ledger.crypto import SigningKey, valid_public_key, verify
+from ledger.errors import GenesisError
+from ledger.genesis import check_genesis
 
 SECRET, NONCE = 0x1234567890ABCDEF**3 % L, 0xFEDCBA0987654321**3 % L
 KEY, COMMITMENT = times(SECRET, BASE), times(NONCE, BASE)
@@ -96,3 +100,12 @@ def test_plain_integers_agree_with_the_library_on_plain_signatures() -> None:
         raw = signer.sign(b"", b"%d" % number)
         assert libsodium_accepts(signer.public, b"%d" % number, raw)
         assert not libsodium_accepts(signer.public, b"other", raw)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_genesis_with_such_a_key_is_refused(number: int) -> None:
+    genesis = counter_genesis()
+    for key in (encoded(SMALL[number]), encoded(add(KEY, SMALL[number]))):
+        first = replace(genesis.validators[0], public_key=key)
+        with pytest.raises(GenesisError, match="not a valid Ed25519 key"):
+            check_genesis(replace(genesis, validators=(first, *genesis.validators[1:])))
