@@ -111,15 +111,11 @@ def _subtract(counter: str, amount: int, failure: str) -> list[ast.stmt]:
     ]
 
 
-def locate(nodes: Iterable[ast.AST], line: int) -> None:
-    """Give every node without a place the first line of its statement: equal failure lines on every Python release."""
-    pending = list(nodes)
-    while pending:
-        node = pending.pop()
-        if "lineno" in node.__dict__:
-            continue
-        pending.extend(children(node))
-        if isinstance(node, _PLACED):
+def locate(nodes: Iterable[ast.stmt], line: int) -> None:
+    """Give statements without a place the first line of theirs: equal failure lines on every Python release. What is in
+    them gets it from them in the end (`completed`): most rounds over a function are thrown away."""
+    for node in nodes:
+        if "lineno" not in node.__dict__:
             node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = 0
 
