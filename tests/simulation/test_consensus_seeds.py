@@ -21,13 +21,35 @@ REGRESSIONS = [
 ]
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 4, 5, 7, 10])
-def test_swarm(nodes: int) -> None:
+SWARM = [
+    (1, 0, 40),
+    (2, 0, 40),
+    (4, 0, 20),
+    (4, 20, 20),
+    (5, 0, 15),
+    (5, 15, 15),
+    (7, 0, 15),
+    (7, 15, 15),
+    (10, 0, 10),
+    (10, 10, 10),
+]
+"""(nodes, first seed, seeds): 200 in all, at least 20 of each size."""
+
+
+@pytest.mark.parametrize(("nodes", "first", "seeds"), SWARM)
+def test_swarm(nodes: int, first: int, seeds: int) -> None:
     """Faults of every class, then the liveness criterion; zero violations, zero stalls."""
-    report = simulate(SimulationOptions(nodes=nodes, seeds=12 if nodes < 10 else 6, seconds=12))
+    report = simulate(SimulationOptions(nodes=nodes, seeds=seeds, first_seed=first, seconds=12))
     assert report.violations == ()
     assert (report.forks, report.stalls) == (0, 0)
     assert report.minimum_blocks >= 10
+
+
+def test_the_swarm_has_200_seeds_over_six_sizes() -> None:
+    sizes = {nodes: sum(seeds for size, _, seeds in SWARM if size == nodes) for nodes, _, _ in SWARM}
+    assert sizes.keys() == {1, 2, 4, 5, 7, 10}
+    assert sum(sizes.values()) == 200
+    assert min(sizes.values()) >= 20
 
 
 @pytest.mark.parametrize("adversary", ADVERSARIES)
