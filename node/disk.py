@@ -1,4 +1,4 @@
-"""Files that must survive a power cut: the narrow calls the log makes of the operating system."""
+"""Files that must survive a power cut, or must not survive at all: the narrow calls the log makes of the system."""
 
 from __future__ import annotations
 
@@ -112,4 +112,17 @@ def write_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     fresh.rename(path)
+    sync_directory(path.parent)
+
+
+def destroy(path: Path) -> None:
+    """Overwrite a file with random bytes, sync, remove it, sync its folder. Raise `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        os.pwrite(descriptor, os.urandom(size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.unlink()
     sync_directory(path.parent)

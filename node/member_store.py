@@ -22,7 +22,7 @@ from typing import Final
 from ledger.codec import Bytes32, ShortText, Uint, Wire, decode, encode
 from ledger.crypto import DOMAIN_MEMBER_STORE, SigningKey, decrypt, encrypt, new_secret
 from ledger.errors import DecodeError
-from node.disk import sync_directory, write_durably
+from node.disk import destroy, sync_directory, write_durably
 from node.personal import MAX_FILE_BYTES, VERSION, Application, PersonalDataRefused, application_in, frame_of
 
 HEAD: Final = "store"
@@ -327,20 +327,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def destroy(file: Path) -> None:
-    """Overwrite a file with random bytes, sync, remove it, sync its folder. Raise `OSError`."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(descriptor).st_size
-        for place in range(0, size, 32):
-            os.pwrite(descriptor, new_secret()[: size - place], place)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    file.unlink()
-    sync_directory(file.parent)
 
 
 def _read(file: Path) -> bytes | None:

@@ -12,8 +12,7 @@ from typing import Final
 from ledger.codec import Bytes32, ShortText, Uint, Wire, decode, encode
 from ledger.crypto import DOMAIN_OWN_COPY, SigningKey, decrypt, encrypt, new_secret
 from ledger.errors import DecodeError
-from node.disk import sync_directory, write_durably
-from node.member_store import destroy
+from node.disk import destroy, sync_directory, write_durably
 from node.personal import MAX_FILE_BYTES, VERSION, Application, PersonalDataRefused, application_in, frame_of
 
 FOLDER: Final = "personal"

@@ -39,9 +39,9 @@ from node.cli.output import (
 )
 from node.client import Client
 from node.clock import SystemClock
-from node.disk import write_durably
+from node.disk import destroy, write_durably
 from node.keys import PassphraseSource, load_key
-from node.member_store import Erased, Held, destroy, open_store
+from node.member_store import Erased, Held, open_store
 from node.own_copies import OwnCopies
 from node.personal import MAX_FILE_BYTES, Application, PersonalDataRefused, open_envelope
 

@@ -29,9 +29,8 @@ from node.cli.output import (
     run_async,
 )
 from node.client import Client
-from node.disk import write_durably
+from node.disk import destroy, write_durably
 from node.keys import PassphraseSource, load_key
-from node.member_store import destroy
 from node.own_copies import OwnCopies
 from node.personal import FIELDS, make_application, make_envelope, new_pseudonym, open_commitments
 

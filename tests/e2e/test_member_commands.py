@@ -152,6 +152,11 @@ def refusals_of_apply(terminal: Terminal, key: Path, plan: list[object], public:
     """Bad input leaves neither envelope nor copy."""
     good = ["apply", "--key", key, "--registrar", public["energy_bureau"], *plan]
     assert terminal.refused("apply", "--key", key, "--registrar", public["grid_company"], *plan) == "NOT_REGISTRAR"
+    code, out = terminal.run(*good, "--timeout", "0")
+    kept = [file for file in key.parent.rglob("*") if file.suffix in (".envelope", ".copy")]
+    assert (code, len(kept), shown(out)) == (5, 2, False), "whether it will be carried out is not known"
+    for file in kept:
+        file.unlink()
     assert terminal.refused(*good, "--device", "tide:5") == "BAD_DEVICE"
     assert terminal.refused(*good, "--device", "pv") == "BAD_DEVICE"
     assert terminal.refused(*good, "--role", "baron") == "BAD_ROLE"

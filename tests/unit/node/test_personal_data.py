@@ -7,6 +7,7 @@ import os
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -65,7 +66,8 @@ def test_fields_are_those_of_the_contract() -> None:
 def test_a_commitment_is_the_hash_of_salt_and_text() -> None:
     made = application()
     assert [opening.field for opening in made.openings] == list(FIELDS)
-    for opening, commitment in zip(made.openings, made.values[8], strict=True):
+    commitments: Any = made.values[8]
+    for opening, commitment in zip(made.openings, commitments, strict=True):
         assert commitment == hashlib.sha256(opening.salt + TEXTS[opening.field].encode()).digest()
     assert made.digest == application_digest(APPLICANT.address, made.values)
     salts = {opening.salt for opening in (*made.openings, *application().openings)}
