@@ -25,7 +25,7 @@ from consensus.engine import (
 from consensus.messages import Part, Proposal
 from consensus.simulator.application import NO_PARENT, Overlay
 from consensus.simulator.disk import CommittedBlock
-from consensus.simulator.electing import Ballot, Ready, Word, word_bytes
+from consensus.simulator.electing import Ballot, Ready, Word, head_of, word_bytes
 from ledger.codec import decode, encode
 from ledger.crypto import Hash
 from ledger.objects import BODY_VERSION, Body, transaction_id
@@ -138,8 +138,9 @@ class LedgerSide(ABC):
         """Append to the chain."""
         self.chain.append(committed)
         self.world.auditor.committed(self, committed)
-        self.world.elected(committed, self.application.head)
-        self.scored.append(self.world.scores_of(self.application.head))
+        if self.world.elections is not None:
+            self.world.elections.committed(committed, self.application.head)
+            self.scored.append(head_of(self.application.head).scores)
         body = decode(Body, committed.block.body_bytes)
         for raw in body.transactions:
             self.world.included(raw, self)
@@ -161,7 +162,7 @@ class LedgerSide(ABC):
 
     def tell_council(self, word: Word) -> None:
         """Propose what this node knows about others when its turn comes: each member does, so nobody need be told."""
-        if self.world.electing is not None:
+        if self.world.elections is not None:
             raw = word_bytes(word)
             self.submit(raw, transaction_id(raw))
 
@@ -169,12 +170,12 @@ class LedgerSide(ABC):
         """Show the state once in an epoch, near its end; every third member also names candidates."""
         world, header = self.world, self.chain[-1].header
         seats = world.options.council_seats
-        if world.electing is None or header.view < seats - seats // 4 or self.stood == header.epoch:
+        if world.elections is None or header.view < seats - seats // 4 or self.stood == header.epoch:
             return
         self.stood = header.epoch
         words: list[Word] = [Ready(self.key, self.chain[-1].hash)]
         if self.index % 3 == 0:
-            keys = [member.public_key for member in world.electing.members]
+            keys = [member.public_key for member in world.elections.shared.members]
             words.append(Ballot(self.key, tuple(keys[(self.index + at) % len(keys)] for at in range(seats // 2))))
         for word in words:
             raw = word_bytes(word)

@@ -47,6 +47,7 @@ _DRIFTER: Final[Lure] = {"adversary": "time-drifter", "byzantine": 1}
 _INVALID: Final[Lure] = {"adversary": "invalid-state", "byzantine": 1}
 _EPOCHS: Final[Lure] = {"epoch_blocks": 4, "jitter_ms": 80}
 _CRASHES: Final[Lure] = {"crash_mtbf_ms": 2_500, "restart_ms": 200, "delay_ms": 20}
+_COUNCIL: Final[Lure] = {"engine": "dpos", "nodes": 8, "drop_ppm": 150_000, "jitter_ms": 120}
 
 MUTANTS: Final[dict[str, Mutant]] = {
     "nullify-and-finalize": Mutant(
@@ -222,6 +223,32 @@ MUTANTS: Final[dict[str, Mutant]] = {
         (Patch("simplex.hold.try_lift", "state.final_view <= highest", "False"),),
         {"wiped": 1},
         seed=38,
+    ),
+    "route-unchecked": Mutant(
+        "dpos: only the own route hash is notarised",
+        (
+            Patch(
+                "simulator.application.ModelApplication.section_fault",
+                'extra == self.section(parent) else "section"',
+                'True else ""',
+            ),
+        ),
+        {"engine": "dpos", "adversary": "wrong-route", "byzantine": 1},
+    ),
+    "lost-turns-forgiven": Mutant(
+        "dpos: who loses a turn is barred",
+        (Patch("council.lost_turns", "if header.closing:", "if True:"),),
+        _COUNCIL,
+    ),
+    "turns-counted-from-the-parent": Mutant(
+        "dpos: a turn is lost strictly between the parent's view and the block's",
+        (Patch("council.lost_turns", "header.parent_view + 1, header.view)", "header.parent_view + 2, header.view)"),),
+        _COUNCIL,
+    ),
+    "bars-lifted-at-once": Mutant(
+        "dpos: bars are lifted only where too few are eligible",
+        (Patch("council.eligible", "if len(found) < wanted and key not in found:", "if key not in found:"),),
+        _COUNCIL,
     ),
 }
 

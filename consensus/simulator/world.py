@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from consensus.bft import BftEngine, BftPolicy, rotation
-from consensus.council import Council, CouncilRules, next_council
-from consensus.dpos import DposEngine, DposPolicy
+from consensus.dpos import DposEngine
 from consensus.engine import Engine, EpochStart, StoredBlock
 from consensus.messages import Message
 from consensus.published_dpos import PublishedDposEngine
@@ -19,7 +18,8 @@ from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import AgreementAuditor, Auditor
 from consensus.simulator.disk import CommittedBlock
-from consensus.simulator.electing import ChainOf, CouncilHead, Electing, ElectingApplication, head_of
+from consensus.simulator.electing import ChainOf, ElectingApplication
+from consensus.simulator.elections import Elections
 from consensus.simulator.generator import Generator
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
@@ -63,8 +63,7 @@ class World:
         scheme: Scheme = Ed25519Scheme(chain_id) if options.real_crypto else MockScheme(chain_id)
         self.scheme = self.checker = scheme
         self.policy: Policy = BftPolicy(self.parameters.epoch_blocks)
-        self.electing = self._electing() if options.elects else None
-        self._boundaries: dict[int, CommittedBlock] = {}
+        self.elections = Elections(self, list(self._keys)) if options.elects else None
         self.genesis = self._genesis()
         self.auditor = AgreementAuditor(self) if options.engine in PUBLISHED else Auditor(self)
         self.network = Network(self)
@@ -104,9 +103,9 @@ class World:
 
     def committee(self, epoch: int) -> ValidatorSet:
         """The voting set of an epoch; with more than one committee, each epoch leaves out another member."""
+        if self.elections is not None:
+            return self.elections.committee(epoch)
         known = self._committees.get(epoch)
-        if known is None and self.electing is not None:
-            return self._committees[max(self._committees)]
         if known is None:
             keys = list(self._keys)
             if self.options.committees > 1:
@@ -135,8 +134,8 @@ class World:
         return EpochStart(epoch, boundary.header, boundary.hash, committee, rotation(committee))
 
     def _boundary_of(self, epoch: int) -> CommittedBlock:
-        if self.electing is not None:
-            return self.genesis if epoch == 1 else self._boundaries[epoch - 1]
+        if self.elections is not None:
+            return self.elections.boundary(epoch)
         height = (epoch - 1) * self.parameters.epoch_blocks
         if height == 0:
             return self.genesis
@@ -149,40 +148,11 @@ class World:
         """An engine without a past."""
         if self.options.engine == "dpos-paper":
             node = next(node for node in self.nodes if node.key == key)
-            return PublishedDposEngine(self.parameters, key, CHAIN_ID, self.scheme, ChainOf(node))
+            return PublishedDposEngine(self.parameters, key, self.chain_id, self.scheme, ChainOf(node))
         if self.options.engine == "dpos":
             return DposEngine(self.parameters, key, self.chain_id, self.scheme, self.options.council_seats)
         make = SoloEngine if self.options.engine == "solo" else BftEngine
         return make(self.parameters, key, self.chain_id, self.scheme)
-
-    def _electing(self) -> Electing:
-        """The first council is elected from scores of zero, all ready: ties go by key."""
-        seats = self.options.council_seats
-        members = tuple(Validator(f"v{key.hex()[:8]}", key) for key in self._keys)
-        floor = tuple(sorted(self._keys))[: CouncilRules(seats, ()).least]
-        if self.options.engine == "dpos":
-            self.policy = DposPolicy(seats)
-        published = self.options.engine in PUBLISHED
-        shared = Electing(CouncilRules(seats, floor), members, self.scheme, self.policy, published)
-        before = Council(0, (), ready=dict.fromkeys(self._keys, 0))
-        self._first_council = CouncilHead(next_council(before, shared.rules, members, {}, {}))
-        self._committees[1] = ValidatorSet(self._first_council.council.queue)
-        return shared
-
-    def elected(self, block: CommittedBlock, overlay: Overlay) -> None:
-        """A node has committed a block that may end an epoch: its state names the next council, which all must find
-        (I17)."""
-        if self.electing is None or not self.is_boundary(block.header):
-            return
-        council = head_of(overlay).council
-        known = self._committees.setdefault(council.epoch, ValidatorSet(council.queue))
-        self._boundaries.setdefault(block.header.epoch, block)
-        if known.hash != ValidatorSet(council.queue).hash:
-            self.auditor.violation(None, "I17", f"two councils of epoch {council.epoch}")
-
-    def scores_of(self, overlay: Overlay) -> Mapping[bytes, int]:
-        """Composite scores after a block; none in a world that elects nobody."""
-        return {} if self.electing is None else head_of(overlay).scores
 
     def _next_validators(self, header: Header) -> Hash:
         return self.committee(header.epoch + 1).hash if self.is_boundary(header) else self.committee(header.epoch).hash
@@ -193,9 +163,9 @@ class World:
         genesis = self.genesis
         due = genesis.header.time_ms + every if every else None
         root = Hash(genesis.header.state_root)
-        if self.electing is not None:
-            first = Overlay(genesis.hash, genesis.header, root, (), (), due, None, self._first_council)
-            return ElectingApplication(first, self._next_validators, every, shared=self.electing)
+        if self.elections is not None:
+            first = Overlay(genesis.hash, genesis.header, root, (), (), due, None, self.elections.first)
+            return ElectingApplication(first, self._next_validators, every, shared=self.elections.shared)
         head = Overlay(genesis.hash, genesis.header, root, (), (), due, None)
         return ModelApplication(head, self._next_validators, every)
 

@@ -62,7 +62,7 @@ def test_who_never_shows_the_state_is_elected_only_by_the_genesis() -> None:
     world = played(12, nodes=9, adversary="unready", byzantine=1)
     council = head_of(world.nodes[5].application.head).council
     assert council.epoch >= 3
-    floor = world.electing.rules.floor_set if world.electing is not None else ()
+    floor = world.elections.shared.rules.floor_set if world.elections is not None else ()
     stranger = world.nodes[0].key
     assert stranger not in queue_of(world.nodes[5]) or stranger in floor
 
