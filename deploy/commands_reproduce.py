@@ -20,6 +20,7 @@ from node.cli.output import ExitCode, JsonOption, Output, command_app
 
 app = command_app("The published results of the four markets, by the chain's own contracts.", group=False)
 
+USUAL_SEEDS = 20
 _COLOURS = {
     Verdict.REPRODUCED: "green",
     Verdict.CALIBRATED: "yellow",
@@ -32,7 +33,7 @@ _COLOURS = {
 @app.command(epilog=f"Ids: {' '.join(IDS)}", no_args_is_help=True)
 def reproduce(
     what: Annotated[list[str], typer.Argument(help="all, markets A B C D, or ids such as D.fig4.", show_default=False)],
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of each experiment.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of each experiment.")] = USUAL_SEEDS,
     out: Annotated[Path, typer.Option(help="Folder of the page, figures, data and parameters.")] = Path("reproduced"),
     jobs: Annotated[
         int | None, typer.Option(min=1, max=256, help="Processes; one per core.", show_default=False)
@@ -47,12 +48,10 @@ def reproduce(
     with _Telling(output, len(ids)) as telling:
         results = run(ids, seeds, jobs or os.cpu_count() or 1, telling.tell)
     shown = {**document(results, seeds, time.monotonic() - begun), "out": str(out)}
-    if not draws_png():
-        shown["warnings"] = ["no figure.png: it needs pip install 'gridchain[figures]'"]
+    if warnings := _warnings(results, seeds):
+        shown["warnings"] = warnings
     write(out, results, shown)
-    output.result(
-        shown, _table(results), *_troubles(results), *shown.get("warnings", ()), f"page: {out / 'index.html'}"
-    )
+    output.result(shown, _table(results), *_troubles(results), *warnings, f"page: {out / 'index.html'}")
     if any(result.verdict is Verdict.NOT_REPRODUCED for result in results):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -84,6 +83,15 @@ class _Telling:
             line = Text(f"[{self._done}/{self._ids}] {result.experiment.id:<13}{result.seconds:6.1f} s  ")
             line.append(str(result.verdict), style=_COLOURS[result.verdict])
             self._bar.console.print(line)
+
+
+def _warnings(results: list[Result], seeds: int) -> list[str]:
+    found = []
+    if not draws_png():
+        found.append("no figure.png: it needs pip install 'gridchain[figures]'")
+    if seeds < USUAL_SEEDS and any(result.verdict is Verdict.NOT_REPRODUCED for result in results):
+        found.append(f"verdicts are meant for {USUAL_SEEDS} seeds: what {seeds} of them do not show, all may")
+    return found
 
 
 def _troubles(results: list[Result]) -> list[str]:

@@ -107,3 +107,4 @@ def test_a_claim_that_fails_ends_the_command_with_one(monkeypatch, cli, tmp_path
     assert code == 1
     assert str(Verdict.NOT_REPRODUCED) in out
     assert "final reputations: held 0 of 1" in out
+    assert "verdicts are meant for 20 seeds" in out
