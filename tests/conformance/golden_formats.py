@@ -10,6 +10,7 @@ from typing import Any
 from chain_world import START_MS, ChainWorld, certify, committee, make_document, seeded_key
 from wire_samples import Sampler, wire_types
 
+from contracts.values import encode_value
 from ledger import accounts, crypto, schema
 from ledger.certificates import VoteKind, vote_bytes
 from ledger.codec import Wire, encode
@@ -23,6 +24,9 @@ from ledger.state import Overlay, StateBase
 from ledger.state_tree import bucket_digest, node_digest, place, value_digest
 from ledger.store import MemoryStore
 from ledger.validators import quorum
+from node.member_store import DataKey, Erased, Record, StoreHead
+from node.own_copies import OwnCopy
+from node.personal import Application, Envelope, Opening, frame_of
 
 Plain = dict[str, Any]
 
@@ -184,6 +188,46 @@ def chain() -> Plain:
     }
 
 
+PERSONAL = (Opening, Application, Envelope, OwnCopy, StoreHead, DataKey, Record, Erased)
+BOX = "ddbc30668837170c8a7f3006e33f25911e5c789fb82f4c4cedd901c6687135753364b6d4ba856a0413a39ae636"
+SEALED = (
+    "bb06668a0ddc380b3cb3da78782a49f18b6f03c6c00e62e750ea3bcbe94a5e665b332a2733086896ea550a66aa52a34f44896f8d319ad8a8ef6b"
+    "da14f773357020d415dbf7e24ec4"
+)
+"""`clear`, encrypted under the bytes 0 to 31 with the context `context`, and sealed for key 1 as an envelope."""
+
+
+def personal() -> Plain:
+    """Files of personal data (ADR 0170). Nonces are random, so boxes are shown being opened."""
+    key, salt = seeded_key(1), bytes(range(32))
+    openings = (Opening("name", salt, "Z"), Opening("email", bytes(32), "z@example.org"))
+    commitments: list[Any] = [opening.commitment for opening in openings]
+    public: list[Any] = [bytes(32), salt, ["prosumer"], ["pv"], [5000], "bus 7", "rural1", ["name", "email"]]
+    application = Application(1, "dev-a", key.address, encode_value([*public, commitments]), openings)
+    return {
+        "files": {
+            kind.__name__: {"fields": list(kind.__struct_fields__), "encoding": encode(Sampler().struct(kind)).hex()}
+            for kind in PERSONAL
+        },
+        "derived": {
+            "store": key.derive(crypto.DOMAIN_MEMBER_STORE, salt).hex(),
+            "own_copy": key.derive(crypto.DOMAIN_OWN_COPY, salt).hex(),
+        },
+        "box": {"of": BOX, "clear": (crypto.decrypt(salt, b"context", bytes.fromhex(BOX)) or b"").hex()},
+        "sealed": {
+            "of": SEALED,
+            "clear": (key.open_sealed(crypto.DOMAIN_ENVELOPE, bytes.fromhex(SEALED)) or b"").hex(),
+        },
+        "application": {
+            "digest": application.digest.hex(),
+            "commitments": [commitment.hex() for commitment in commitments],
+            "frame": frame_of(application).rstrip(b"\0").hex(),
+            "frame_bytes": len(frame_of(application)),
+        },
+    }
+
+
 FILES = {
-    function.__name__: function for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, chain)
+    function.__name__: function
+    for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, chain, personal)
 }

@@ -238,3 +238,12 @@ def test_a_copy_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", note)
     file = OwnCopies(tmp_path / "home.key", APPLICANT).keep(application())
     assert synced == [tmp_path.name, file.name + ".new", "personal"]
+
+
+def test_a_frame_holds_an_application_and_zeros() -> None:
+    frame = frame_of(application())
+    assert len(frame) == FRAME_BYTES
+    for wrong in (frame[:-1], frame + b"\0", frame[:-1] + b"x", b"\xff" * FRAME_BYTES, b""):
+        with pytest.raises(ConfigError) as caught:
+            application_in(wrong)
+        assert caught.value.code == "NOT_AN_APPLICATION"
