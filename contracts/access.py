@@ -45,10 +45,10 @@ def comparing(meter: Meter) -> dict[str, Helper]:
     def ordered(a: Any, b: Any) -> None:
         left, right = type(a), type(b)
         if left is right and (left is str or left is bytes):
-            if len(a) >= 64 and len(b) >= 64:
-                meter.gas -= per_64 * (min(len(a), len(b)) // 64)
-                if meter.gas < 0:
-                    raise OutOfGas
+            size, other = len(a), len(b)
+            meter.gas -= per_64 * ((size if size < other else other) // 64)
+            if meter.gas < 0:
+                raise OutOfGas
             return
         if is_number(left) and is_number(right):
             return

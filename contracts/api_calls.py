@@ -96,10 +96,12 @@ class ApiCalls(Calls):
             if not isinstance(keyword.value, ast.Constant) or keyword.value.value != "return":
                 raise self.scope.refuse("C077", node, 'on_fail="return"')
             quiet = True
-        name, entry, *arguments = [self.visit(part)[0] for part in node.args]
-        if which == "call" and not node.keywords and (route := _route(node)):
+        visited = [self.visit(part) for part in node.args]
+        name, entry, *arguments = [value for value, _ in visited]
+        if which == "call" and not node.keywords and (named := _route(node)):
+            route = (*named, *[kinds.certain(kind) for _, kind in visited[2:]])
             self.scope.facts.routes.add(route)
-            return emit.helper(f"to.{route[0]}.{route[1]}", emit.pack(arguments)), kinds.ANY
+            return emit.helper(f"to.{'.'.join(route)}", emit.pack(arguments)), kinds.ANY
         flag = emit.const(which == "view_call")
         return emit.helper("call", name, entry, emit.pack(arguments), flag, emit.const(quiet), limit), kinds.ANY
 

@@ -41,7 +41,7 @@ class Program:
     events: dict[str, type]
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
-    routes: frozenset[tuple[str, str]]
+    routes: frozenset[tuple[str, ...]]
     writers: frozenset[str]
     chain: int
     counted: bool

@@ -90,6 +90,18 @@ def record_kind(name: str) -> Kind:
     return Kind("record", name=name)
 
 
+def certain(kind: Kind) -> str:
+    """The narrowest parameter type that takes every value of a kind as it is, of those that need no look at the value:
+    "u64", "u256", "int", "bool", "Address"; else "any"."""
+    if kind.optional:
+        return "any"
+    if kind.tag == "int":
+        return "int" if kind.low < 0 else "u64" if kind.high <= U64_MAX else "u256"
+    if kind.tag == "bytes" and kind.low == kind.high == ADDRESS.low:
+        return "Address"
+    return "bool" if kind.tag == "bool" else "any"
+
+
 def optional(kind: Kind) -> Kind:
     """The kind, or None."""
     return kind if kind.tag in ("any", "none", "never") else replace(kind, optional=True)

@@ -273,7 +273,7 @@ class Instance:
             **{f"e.{name}": struct for name, struct in program.events.items()},
             **{f"args.{function}": self.spreader(function, meter) for function in program.starred},
             "call": meter.invoke,
-            **{f"to.{target}.{entry}": meter.route(self, target, entry) for target, entry in program.routes},
+            **{f"to.{'.'.join(route)}": meter.route(self, *route) for route in program.routes},
             "schedule": meter.schedule,
             "has_role": meter.has_role,
         }

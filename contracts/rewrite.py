@@ -36,7 +36,7 @@ class Rewritten:
     tree: ast.Module
     checks: dict[str, tuple[Shape, bool]]
     starred: frozenset[str]
-    routes: frozenset[tuple[str, str]]
+    routes: frozenset[tuple[str, ...]]
     writers: frozenset[str]
     chain: int
     counted: bool

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts import kinds
 from contracts.abi import Entry, incoming, outgoing
 from contracts.faults import CalleeFailed, DepthExceeded, Halt, OutOfGas, OutOfMemory
 from contracts.meter import GAS, LIMITS
 from contracts.outcome import outcome_of
 from contracts.program import Instance
+from contracts.resolve import Function
 from ledger.schema import state_contract
 
 if TYPE_CHECKING:
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 
 SIMPLE: Final = (int, bool, type(None))
 """Types of values that go from contract to contract as they are."""
+_TAKEN_BY: Final = {
+    "u64": ("u64", "u256", "int"),
+    "u256": ("u256", "int"),
+    "int": ("int",),
+    "bool": ("bool",),
+    "Address": ("Address", "bytes"),
+}
+"""Types of parameters that take what is certain to be of another type as it is."""
 _CROSS_CALL, _CALL_DEPTH = GAS.cross_call, LIMITS.call_depth
 _FUNCTION_DEPTH, _FRAMES = LIMITS.function_depth, LIMITS.frames
 
@@ -32,18 +42,23 @@ def callee_failed(error: BaseException) -> CalleeFailed:
     return CalleeFailed(code, getattr(error, "line", 0) or line, getattr(error, "details", None))
 
 
-def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -> Callable[[tuple[Any, ...]], Any]:
-    """The helper for `call(name, entry_name, ...)` in the functions of `caller`."""
+def make_route(
+    machine: Machine, caller: Instance, name: str, entry_name: str, *certain: str
+) -> Callable[[tuple[Any, ...]], Any]:
+    """The helper for `call(name, entry_name, ...)` in the functions of `caller`. `certain`: what the compiler knows of
+    each argument, see `kinds.certain`."""
     meter, stack, key = machine.meter, machine.stack, state_contract(name)
     caller_name, caller_address = caller.name, caller.address
     caller_counted, caller_chain = caller.program.counted, caller.program.chain
     record: bytes | None = b""  # no instance has that one
     target, fits, call = caller, _nothing, _nothing
     target_name, target_address, counted, need = "", b"", False, 1
+    known: int | None = None
+    """What copying the texts of the arguments costs, if they are certain to fit."""
 
     def found(shown: bytes | None) -> bool:
         """Look the target up; False if the machine has to make the calls to it."""
-        nonlocal record, target, fits, call, target_name, target_address, counted, need
+        nonlocal record, target, fits, call, target_name, target_address, counted, need, known
         record = b""
         if shown is None or name not in caller.calls:
             return False
@@ -55,6 +70,7 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
         target_name, target_address = instance.name, instance.address
         counted = instance.program.counted
         need = 1 if counted else instance.program.chain
+        known = _copies(instance.program.contract.functions[entry_name], certain)
         return True
 
     def route(arguments: tuple[Any, ...]) -> Any:
@@ -65,7 +81,7 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
         shown = get(key)
         if (shown is not record and not found(shown)) or len(stack) >= _CALL_DEPTH:
             return machine.called(name, entry_name, arguments)
-        texts = fits(arguments)
+        texts = fits(arguments) if known is None else known
         if texts is None or target in stack:
             return machine.called(name, entry_name, arguments)
         if texts:
@@ -105,6 +121,16 @@ def make_route(machine: Machine, caller: Instance, name: str, entry_name: str) -
 def _plain(instance: Instance, entry: Entry) -> bool:
     """Whether a call needs nothing but a frame: no rights other than an export's, nothing that is made anew."""
     return entry.role == "export" and not entry.scheduled and not entry.reentrant and not instance.fresh
+
+
+def _copies(function: Function, certain: tuple[str, ...]) -> int | None:
+    """`Entry.fits` of arguments of which this is certain; None if it has to be asked."""
+    tags = [parameter.shape.tag for parameter in function.parameters if not parameter.shape.optional]
+    if not len(tags) == len(certain) == len(function.by_place) == len(function.parameters):
+        return None
+    if any(tag not in _TAKEN_BY.get(given, ()) for tag, given in zip(tags, certain, strict=True)):
+        return None
+    return sum(kinds.ADDRESS.high // GAS.bytes_per_gas for given in certain if given == "Address")
 
 
 def _nothing(*_: Any) -> Any:

@@ -29,7 +29,8 @@ class Facts:
     writes: bool = False
     checks: dict[str, tuple[Shape, bool]] = field(default_factory=dict)
     starred: set[str] = field(default_factory=set)
-    routes: set[tuple[str, str]] = field(default_factory=set)
+    routes: set[tuple[str, ...]] = field(default_factory=set)
+    """Calls whose target stands in the source: contract, entry, what is certain of each argument (`kinds.certain`)."""
     warnings: list[Finding] = field(default_factory=list)
 
     def joined(self, other: Facts) -> Facts:

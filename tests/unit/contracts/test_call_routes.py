@@ -157,7 +157,8 @@ def outcomes(bench: Bench, gases: list[int]) -> list[tuple[Receipt, dict[bytes, 
 
 def test_the_short_road_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     made = compiling.compile_source(FRONT)
-    assert {("holder", "hold"), ("holder", "deep"), ("nobody", "hold")} <= made.routes
+    certain = {("holder", "hold", "Address", "int"), ("holder", "hold", "Address", "u64"), ("holder", "deep", "u64")}
+    assert certain | {("nobody", "hold"), ("holder", "hold", "any", "u64")} <= made.routes
     bench = prepared()
     monkeypatch.setattr("contracts.frames.Machine.called", None)
     monkeypatch.setattr("contracts.frames.Machine.invoke", None)
@@ -177,6 +178,41 @@ def test_the_short_road_and_the_machine_agree(monkeypatch: pytest.MonkeyPatch) -
     codes = {receipt.code for receipt, _ in short}
     assert {"", "UNLUCKY", "Reentrancy", "DepthExceeded", "AuthDenied", "TypeMismatch", "OutOfGas"} <= codes
     assert {"UNKNOWN_CONTRACT", "UNKNOWN_ENTRY", "Overflow"} <= codes
+
+
+TAKER = (
+    "".join(
+        f"@export\ndef t{name}(value: {name}) -> int:\n    return 1\n\n"
+        for name in ("u64", "u256", "int", "bool", "Address", "bytes", "str")
+    )
+    + "@export\ndef rest(value: int, more: int = 2) -> int:\n    return more\n"
+)
+GIVEN = {"u64": (0, 2**64 - 1), "u256": (2**64, 2**255 - 1), "int": (-1, 5), "bool": (True,), "Address": (BOB,)}
+GIVER = "".join(
+    f'@export\ndef f{entry}_{name}(value: {name}) -> int:\n    return call("taker", "{entry}", value)\n\n'
+    for name in GIVEN
+    for entry in ("tu64", "tu256", "tint", "tbool", "tAddress", "tbytes", "tstr", "rest")
+)
+
+
+def test_what_is_certain_of_arguments_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every type that can be certain, given to every type of parameter."""
+
+    def all_outcomes() -> list[Receipt]:
+        bench = Bench()
+        bench.installed("taker", TAKER)
+        bench.installed("giver", GIVER, calls=("taker",))
+        entries = [line[4:].split("(")[0] for line in GIVER.splitlines() if line.startswith("def ")]
+        return [bench.call("giver", entry, value) for entry in entries for value in GIVEN[entry.split("_")[1]]]
+
+    short = all_outcomes()
+    assert {("taker", "tint", "u64"), ("taker", "tbytes", "Address")} <= compiling.compile_source(GIVER).routes
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "_compiled", compiling._compiled.__wrapped__)
+        patch.setattr("contracts.routes._copies", lambda *_: None)
+        assert all_outcomes() == short
+    assert sum(receipt.ok for receipt in short) == 23
+    assert {receipt.code for receipt in short} == {"", "TypeMismatch", "Overflow"}
 
 
 def test_a_route_follows_the_record_of_its_target() -> None:
