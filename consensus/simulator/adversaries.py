@@ -24,7 +24,7 @@ from consensus.simulator.node import SimNode
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, Hash, sha256
-from ledger.objects import BODY_VERSION, Body, Header, decode_header, extra_root, header_hash, transaction_id
+from ledger.objects import Header, decode_header, header_hash, transaction_id
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
@@ -228,35 +228,6 @@ class InvalidState(Adversary):
         self.turn(Built(*args, overlay.next_due_ms))
 
 
-class WrongRoute(Adversary):
-    """Leads with the hash of a path queue that its parent's state does not give. Its state is right."""
-
-    def build(self, effect: Build) -> None:
-        """See `SimNode`."""
-        pool = [] if effect.empty else list(self.pool.items())
-        built = self.application.build(effect.template, pool, self.world.block_limit)
-        if built is None:
-            return
-        _, header, overlay = built
-        extra = bytes(sha256(b"wrong route" + overlay.extra))
-        body = encode(Body(BODY_VERSION, overlay.transactions, extra))
-        fields = {name: getattr(header, name) for name in header.__struct_fields__}
-        header = Header(**{**fields, "extra_root": extra_root(extra), "body_size": len(body)})
-        raw = encode(header)
-        wrong = StoredBlock(header_hash(raw), raw, body)
-        parts = tuple(Part(i, tx) for i, tx in enumerate(overlay.transactions))
-        template = effect.template
-        args = (template.epoch, template.view, template.parent, wrong, header, overlay.ids, parts, extra)
-        self.turn(Built(*args, overlay.next_due_ms))
-
-
-class Unready(Adversary):
-    """Never shows that it has the state: it wants votes, not work."""
-
-    def stand(self) -> None:
-        """See `LedgerSide`."""
-
-
 class TimeDrifter(Adversary):
     """Its blocks come from the past, the future, or the very edge."""
 
@@ -358,11 +329,9 @@ _KINDS: dict[str, type[Adversary]] = {
     "time-drifter": TimeDrifter,
     "forger": Forger,
     "id-forger": IdForger,
-    "wrong-route": WrongRoute,
-    "unready": Unready,
 }
 
 
-def adversary_of(name: str) -> type[SimNode]:
-    """The class of a kind of liar. Raise `KeyError` for a name that is none."""
-    return _KINDS[name]
+def adversary_of(name: str) -> type[Adversary] | None:
+    """The class of a kind of liar that any engine may meet, None for a name that is none."""
+    return _KINDS.get(name)

@@ -17,6 +17,7 @@ from consensus.simplex.policy import Policy
 from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import AgreementAuditor, Auditor
+from consensus.simulator.council_adversaries import council_adversary_of
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.electing import ChainOf, ElectingApplication
 from consensus.simulator.elections import Elections
@@ -85,12 +86,18 @@ class World:
             if skewed:
                 skew = 2_000 if self.chance.chance(500_000) else -2_000
             honest = index not in liars
-            kind: type[SimNode] = self.node_kind if honest else adversary_of(options.adversary)
+            kind: type[SimNode] = self.node_kind if honest else self._liar(options.adversary)
             if index < options.twins:
                 kind, honest = Twin, False
             self.nodes.append(kind(self, index, key, honest, skew))
         for twin in range(options.twins):
             self.nodes.append(Twin(self, len(self.nodes), keys[twin], False, 0))
+
+    def _liar(self, name: str) -> type[SimNode]:
+        kind = adversary_of(name) or council_adversary_of(name)
+        if kind is None:
+            raise KeyError(name)
+        return kind
 
     def is_honest_key(self, key: bytes) -> bool:
         """Whether no liar holds this key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consensus.council import Cause
 from consensus.simulator import SeedOptions, SimulationOptions, run_seed, simulate
 from consensus.simulator.electing import head_of
 from consensus.simulator.node import SimNode
@@ -65,6 +66,16 @@ def test_who_never_shows_the_state_is_elected_only_by_the_genesis() -> None:
     floor = world.elections.shared.rules.floor_set if world.elections is not None else ()
     stranger = world.nodes[0].key
     assert stranger not in queue_of(world.nodes[5]) or stranger in floor
+
+
+def test_who_signs_twice_is_barred_for_good() -> None:
+    """Evidence of two votes goes into a block; the signer is in no later council while enough others are eligible."""
+    world = played(16, nodes=9, adversary="equivocator", byzantine=1)
+    council = head_of(world.nodes[5].application.head).council
+    liar = world.nodes[0].key
+    assert (liar, Cause.EQUIVOCATION, 0) in {(bar.member, bar.cause, bar.left) for bar in council.bars}
+    assert council.epoch >= 3
+    assert liar not in queue_of(world.nodes[5])
 
 
 def test_a_node_that_was_away_has_the_same_bars_after_sync() -> None:
