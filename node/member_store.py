@@ -91,12 +91,12 @@ class MemberStore:
         self._secret = secret
 
     def put(self, application: Application, now_ms: int) -> bool:
-        """Hold an application, in place of an older one of the account; False if it is held already. Raise
-        `PersonalDataRefused`: OTHER_CHAIN, ERASED (this very application), STORE_DAMAGED."""
+        """Hold an application, in place of an older or damaged one of the account; False if it is held already. Raise
+        `PersonalDataRefused`: OTHER_CHAIN, ERASED (this very application)."""
         if application.chain_id != self._head.chain_id:
             raise _other_chain(self._head.chain_id, application.chain_id)
         account, digest = application.account, application.digest
-        known = self._record(account)
+        known = self._intact(account)
         if known is not None and known.digest == digest:
             if isinstance(known, Erased):
                 raise PersonalDataRefused(
@@ -106,7 +106,6 @@ class MemberStore:
                     found=f"erased at {known.noted_ms} ms",
                     fix="the person applies anew; destroy this envelope",
                 )
-            self._open(known)
             return False
         data_key, key_id = new_secret(), new_secret()
         kept = DataKey(VERSION, account, key_id, b"")
@@ -188,6 +187,16 @@ class MemberStore:
             note = Erased(VERSION, record.chain_id, account, record.digest, record.noted_ms, b"")
             if decrypt(self._secret, encode(note), record.box) is None:
                 raise _damaged(file)
+        return record
+
+    def _intact(self, account: bytes) -> Record | Erased | None:
+        """The record, None if there is none or it cannot be opened."""
+        try:
+            record = self._record(account)
+            if isinstance(record, Record):
+                self._open(record)
+        except PersonalDataRefused:
+            return None
         return record
 
     def _open(self, record: Record) -> Application:
@@ -348,7 +357,7 @@ def _damaged(file: Path) -> PersonalDataRefused:
         code="STORE_DAMAGED",
         expected=f"{file} as it was written",
         found="missing, torn or changed",
-        fix="restore the store from a copy; or have the envelope handed over again: member erase, a new application",
+        fix="restore it from a copy; or import the envelope again: gridchain member envelope makes it for the owner",
     )
 
 

@@ -13,7 +13,7 @@ import typer
 from contracts.values import Value
 from ledger.crypto import SigningKey, address_of
 from ledger.errors import ConfigError
-from node.cli.member_chain import WAIT_S, NotTaken, check_registrar, read_small, send
+from node.cli.member_chain import WAIT_S, NotTaken, check_registrar, find_row, read_small, send
 from node.cli.output import (
     DEFAULT_URL,
     JsonOption,
@@ -31,7 +31,7 @@ from node.cli.output import (
 from node.client import Client
 from node.disk import destroy, write_durably
 from node.keys import PassphraseSource, load_key
-from node.own_copies import OwnCopies
+from node.own_copies import FOLDER, OwnCopies
 from node.personal import FIELDS, make_application, make_envelope, new_pseudonym, open_commitments
 
 app = command_app("Join the register, judge applications, keep and erase personal data.")
@@ -39,6 +39,10 @@ app = command_app("Join the register, judge applications, keep and erase persona
 MAX_PERSONAL_BYTES: Final = 16 * 1024
 
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait for the receipt.")]
+RegistrarOption = Annotated[str, typer.Option("--registrar", help="Public key of the energy bureau, 0x and 64 digits.")]
+EnvelopeOption = Annotated[
+    Path | None, typer.Option("-o", "--envelope", help="File for the registrar; absent: beside the key.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class _Applicant:
 @app.command("apply")
 def apply_(
     key: KeyOption,
-    registrar: Annotated[str, typer.Option("--registrar", help="Public key of the energy bureau, 0x and 64 digits.")],
+    registrar: RegistrarOption,
     role: Annotated[list[str], typer.Option("--role", help="consumer, producer or prosumer; repeatable.")],
     device: Annotated[list[str], typer.Option("--device", help="TYPE:WATTS, such as pv:5000; repeatable.")],
     connection: Annotated[str, typer.Option("--connection", help="Bus that the meter hangs on; public.")],
@@ -72,7 +76,7 @@ def apply_(
     personal: Annotated[
         Path | None, typer.Option("--personal", help="JSON file of the personal data, which other users do not see.")
     ] = None,
-    envelope: Annotated[Path | None, typer.Option("-o", "--envelope", help="Envelope for the registrar.")] = None,
+    out: EnvelopeOption = None,
     timeout: TimeoutOption = WAIT_S,
     url: UrlOption = DEFAULT_URL,
     passphrase_file: PassphraseFileOption = None,
@@ -87,8 +91,8 @@ def apply_(
     devices, watts = _devices(device)
     pseudonym = parse_id(owner, "a pseudonym") if owner else new_pseudonym()
     signer = load_key(key, source)
-    public = [_meter(meter, meter_key, source), pseudonym, role, devices, watts, connection, region]
-    target = envelope or key.with_suffix(".envelope")
+    public: list[Value] = [_meter(meter, meter_key, source), pseudonym, role, devices, watts, connection, region]
+    target = out or key.with_suffix(".envelope")
     applicant = _Applicant(signer, key, public, texts, parse_hex(registrar, "a public key", 32), target)
     output = Output(as_json=as_json)
     with output.working("applying"):
@@ -103,22 +107,15 @@ def apply_(
 
 
 async def _apply(url: str, applicant: _Applicant, timeout_s: float) -> dict[str, Any]:
-    if applicant.envelope.exists():
-        raise ConfigError(
-            "the envelope exists; none is overwritten",
-            code="FILE_EXISTS",
-            expected="a new file",
-            found=applicant.envelope,
-            fix="hand over or remove the old one, or choose another -o",
-        )
+    _must_be_new(applicant.envelope)
     async with Client.open(url) as client:
         await check_registrar(client, address_of(applicant.registrar))
         key, chain_id = applicant.key, await client.chain_id()
         application = make_application(chain_id, key.address, applicant.public, open_commitments(applicant.texts))
         sealed = make_envelope(application, applicant.registrar)
         copies = OwnCopies(applicant.key_file, key)
-        copy = copies.keep(application)
         write_durably(applicant.envelope, sealed)
+        copy = copies.keep(application)
         try:
             receipt = await send(client, key, "apply", application.values, timeout_s)
         except NotTaken:  # nothing that these files could open is on the chain
@@ -135,6 +132,53 @@ async def _apply(url: str, applicant: _Applicant, timeout_s: float) -> dict[str,
         "envelope": str(applicant.envelope),
         "copy": str(copy),
     }
+
+
+@app.command()
+def envelope(
+    key: KeyOption,
+    registrar: RegistrarOption,
+    out: EnvelopeOption = None,
+    url: UrlOption = DEFAULT_URL,
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the envelope of the present application again, from the applicant's own copy: the first was lost, or the
+    registrar's store was."""
+    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    target, public = out or key.with_suffix(".envelope"), parse_hex(registrar, "a public key", 32)
+    _must_be_new(target)
+    digest = run_async(_present(url, signer, address_of(public)))
+    application = OwnCopies(key, signer).get(digest)
+    if application is None:
+        raise ConfigError(
+            "there is no copy of the present application",
+            code="NOT_HELD",
+            expected=f"a copy of application 0x{digest.hex()} in {key.parent / FOLDER}",
+            found="none",
+            fix="use the folder of the key file that applied; a pending or refused application can be made again",
+        )
+    write_durably(target, make_envelope(application, public))
+    document = {"account": "0x" + signer.address.hex(), "digest": "0x" + digest.hex(), "envelope": str(target)}
+    Output(as_json=as_json).result(document, f"envelope    {target}: hand it to the registrar, who alone can open it")
+
+
+async def _present(url: str, key: SigningKey, registrar: bytes) -> bytes:
+    async with Client.open(url) as client:
+        await check_registrar(client, registrar)
+        return bytes((await find_row(client, key.address))["digest"])
+
+
+def _must_be_new(file: Path) -> None:
+    if file.exists():
+        raise ConfigError(
+            "the envelope exists; none is overwritten",
+            code="FILE_EXISTS",
+            expected="a new file",
+            found=file,
+            fix="hand over or remove the old one, or choose another -o",
+        )
 
 
 def _bytes(value: Value) -> bytes:

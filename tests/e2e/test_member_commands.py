@@ -116,7 +116,11 @@ def test_an_application_from_envelope_to_erasure(
         (people / "zoe" / "me.json").unlink()
         assert applied["digest"] != first["digest"], "salts are fresh"
         envelope = Path(applied["envelope"])
-        (people / "copy.envelope").write_bytes(envelope.read_bytes())
+        again = ["envelope", "--key", mine, "--registrar", public["energy_bureau"]]
+        assert terminal.refused(*again) == "FILE_EXISTS"
+        assert terminal.refused("envelope", "--key", other, *again[3:]) == "NOT_MEMBER"
+        made = terminal.done(*again, "-o", people / "copy.envelope")
+        assert (made["account"], made["digest"]) == (account, applied["digest"])
 
         take_in(terminal, people, envelope, (bureau, grid, other))
         assert not envelope.exists()

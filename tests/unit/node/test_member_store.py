@@ -197,6 +197,20 @@ def test_a_damaged_record_can_be_erased(folder: Path) -> None:
     assert not list((folder / "keys").iterdir())
 
 
+@pytest.mark.parametrize("part", ["keys", "records"])
+def test_an_import_mends_what_is_damaged(folder: Path, part: str) -> None:
+    made = application()
+    with open_store(folder, REGISTRAR, CHAIN, create=True) as store:
+        store.put(made, NOW)
+    (file,) = (folder / part).iterdir()
+    file.write_bytes(b"torn")
+    assert refusal(folder) == "STORE_DAMAGED"
+    with open_store(folder, REGISTRAR, CHAIN) as store:
+        assert store.put(made, NOW + 1)
+        assert store.get(APPLICANT.address) == Held(made, NOW + 1)
+    assert len(list((folder / "keys").iterdir())) == 1
+
+
 def test_another_registrar_takes_over(folder: Path) -> None:
     made = application()
     with open_store(folder, REGISTRAR, CHAIN, create=True) as store:
