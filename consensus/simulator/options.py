@@ -11,7 +11,7 @@ from consensus.simulator.generator import Generator
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
-ENGINES: Final = ("bft", "solo", "dpos", "dpos-paper")
+ENGINES: Final = ("bft", "solo", "dpos", "sharded", "dpos-paper")
 PUBLISHED: Final = ("dpos-paper",)
 """Engines to the letter of a publication: forks are what they may show, so only agreement is checked."""
 ELECTING: Final = ("dpos", "dpos-paper")
@@ -31,12 +31,35 @@ ADVERSARIES: Final = (
     "forger",
     "id-forger",
 )
-COUNCIL_ADVERSARIES: Final = ("wrong-route", "unready")
+COUNCIL_ADVERSARIES: Final = ("wrong-route", "unready", "yes-man", "sleeper", "colluder")
 """Liars of engines that elect a council."""
+
+SHARD_ADVERSARIES: Final = (
+    "lying-agent",
+    "forged-certificate",
+    "withholding-agent",
+    "two-publishers",
+    "inbox-replayer",
+    "silent-centre",
+    "region-partition",
+)
+"""Liars and losses between regions and centres."""
+CENTRES: Final = 4
+REGIONS: Final = 3
+
+
+def region_sizes(nodes: int) -> tuple[int, ...]:
+    """Members of each region of a sharded run of `nodes` with the centres: three regions, one below 16 nodes. Empty if
+    there is no such network."""
+    members = nodes - CENTRES
+    count = REGIONS if nodes >= (REGIONS + 1) * CENTRES else 1
+    return (members // count,) * count if members >= CENTRES and members % count == 0 else ()
 
 
 def adversaries_of(engine: str) -> tuple[str, ...]:
     """The liars that an engine may meet."""
+    if engine == "sharded":
+        return ADVERSARIES + SHARD_ADVERSARIES
     return ADVERSARIES + COUNCIL_ADVERSARIES if engine in ELECTING else ADVERSARIES
 
 
@@ -66,6 +89,9 @@ class SimulationOptions:
         if not least <= self.nodes <= 200 or (self.engine == "solo" and self.nodes != 1):
             wanted = "1" if self.engine == "solo" else f"{least} to 200"
             raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
+        if self.engine == "sharded" and not region_sizes(self.nodes):
+            wanted = "4 centres and a region, or three alike (8, 16, 19, ...)"
+            raise ConfigError("a number of nodes that no sharded run has", expected=wanted, found=self.nodes)
         if self.seeds < 1 or self.first_seed < 0 or self.seconds < 1:
             raise ConfigError("seeds and seconds are positive", expected="at least 1", found=self)
 
@@ -170,12 +196,14 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
         return base
     drawn = _swarm(base, options, budget)
     fixed = replace(drawn, epoch_blocks=1_000_000, committees=1, weighted=False)
-    fixed = replace(fixed, compact=False) if options.engine in PUBLISHED else fixed
-    return fixed if options.engine in ELECTING else drawn
+    fixed = replace(fixed, compact=False, twins=0) if options.engine in PUBLISHED else fixed
+    return fixed if options.engine in (*ELECTING, "sharded") else drawn
 
 
 def _least_committee(options: SimulationOptions) -> int:
     """Members of the smallest committee of a run: bars may shrink an elected council to half of its seats."""
+    if options.engine == "sharded":
+        return CENTRES
     if options.engine not in ELECTING:
         return options.nodes
     return CouncilRules(min(options.nodes, MOST_SEATS), ()).least

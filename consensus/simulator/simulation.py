@@ -11,6 +11,7 @@ from consensus.simulator.auditor import Violation
 from consensus.simulator.mutants import mutated
 from consensus.simulator.node import SimNode
 from consensus.simulator.options import SeedOptions, SimulationOptions, draw
+from consensus.simulator.sharded import ShardedWorld
 from consensus.simulator.world import World
 
 NEW_BLOCKS = 10
@@ -89,6 +90,8 @@ class _Named:
 def run_seed(options: SeedOptions, hasty: bool = False, make: Callable[[SeedOptions], World] = World) -> SeedReport:
     """Run one seed: chaos, then (if `quiet`) the liveness criterion. Pure: same options, same report. `hasty`: end at
     the first broken invariant; `make`: another world than the usual, one that keeps a journal."""
+    if options.engine == "sharded":
+        return _run_sharded(options, hasty)
     with mutated(options.mutant):
         world = make(options)
         stalled, gained = "", 0
@@ -110,6 +113,33 @@ def run_seed(options: SeedOptions, hasty: bool = False, make: Callable[[SeedOpti
         forks=sum(violation.invariant == "I1" for violation in found),
         stalled=stalled,
         evidence=len(world.auditor.evidence),
+        violations=found,
+        trace_hash=world.trace_hash(),
+    )
+
+
+def _run_sharded(options: SeedOptions, hasty: bool) -> SeedReport:
+    """All chains of a sharded network. `blocks`: of the chain that has come least far."""
+    with mutated(options.mutant):
+        world = ShardedWorld(options)
+        stalled, gained = "", 0
+        with _Named(options):
+            world.begin()
+            while world.step(options.seconds_ms) and not (hasty and world.violations()):
+                pass
+            if options.quiet and not (hasty and world.violations()):
+                stalled, gained = world.quiet_phase()
+    found = world.violations()
+    return SeedReport(
+        options=options,
+        blocks=world.least_height(),
+        quiet_blocks=gained,
+        submitted=sum(len(one.submitted) for one in world.worlds),
+        events=sum(one.events for one in world.worlds),
+        simulated_ms=world.now,
+        forks=sum(violation.invariant == "I1" for violation in found),
+        stalled=stalled,
+        evidence=sum(len(one.auditor.evidence) for one in world.worlds),
         violations=found,
         trace_hash=world.trace_hash(),
     )
