@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from consensus.election import elect
-from ledger.codec import Bytes32, Uint, Wire
+from ledger.codec import Bytes32, Uint, Wire, decode, encode
+from ledger.errors import NotCanonical
 from ledger.objects import Header
 from ledger.validators import Validator, ValidatorSet
 
@@ -84,6 +85,32 @@ class Council:
     def barred(self) -> frozenset[bytes]:
         """Who is barred from the next election."""
         return frozenset(bar.member for bar in self.bars)
+
+
+class _Record(Wire, frozen=True):
+    epoch: Uint
+    queue: tuple[Validator, ...]
+    previous: tuple[Validator, ...]
+    bars: tuple[Bar, ...]
+    ready: tuple[tuple[Bytes32, Uint], ...]
+    reported: tuple[tuple[Uint, Uint], ...]
+
+
+def encode_council(council: Council) -> bytes:
+    """The one encoding of a council, for the state."""
+    ready, reported = tuple(sorted(council.ready.items())), tuple(sorted(council.reported))
+    return encode(_Record(council.epoch, council.queue, council.previous, council.bars, ready, reported))
+
+
+def decode_council(raw: bytes) -> Council:
+    """Inverse of `encode_council`. Raise `DecodeError`, also for what `encode_council` would write differently."""
+    found = decode(_Record, raw)
+    council = Council(
+        found.epoch, found.queue, found.previous, found.bars, dict(found.ready), frozenset(found.reported)
+    )
+    if encode_council(council) != raw or sorted(found.bars, key=lambda one: one.age) != list(found.bars):
+        raise NotCanonical("a council is not in its canonical encoding")
+    return council
 
 
 def leader_of(queue: Sequence[Validator], view: int) -> bytes:

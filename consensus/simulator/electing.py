@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from consensus.composite_score import composite_scores
-from consensus.council import Council, CouncilRules, bar_lost_turns, next_council, note_ready
+from consensus.council import Council, CouncilRules, bar_lost_turns, encode_council, next_council, note_ready
 from consensus.council_reports import ReportRefused, convict, report_invalid
 from consensus.messages import Complaint
 from consensus.path_queue import direct, path_queue, route_hash
@@ -106,21 +106,8 @@ class CouncilHead:
 
     def encoded(self) -> bytes:
         """See `CouncilState`."""
-        council = self.council
-        return encode(
-            (
-                council.epoch,
-                council.queue,
-                council.previous,
-                council.bars,
-                sorted(council.ready.items()),
-                sorted(council.reported),
-                sorted(self.scores.items()),
-                sorted(self.ballots.items()),
-                self.traded,
-                self.routes,
-            )
-        )
+        counted = (sorted(self.scores.items()), sorted(self.ballots.items()), self.traded, self.routes)
+        return encode_council(self.council) + encode(counted)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from consensus.council import Bar, Cause, Council, CouncilRules, bar, next_council, note_ready
+from consensus.council import (
+    Bar,
+    Cause,
+    Council,
+    CouncilRules,
+    bar,
+    decode_council,
+    encode_council,
+    next_council,
+    note_ready,
+)
+from ledger.errors import DecodeError
 from ledger.validators import Validator, ValidatorSet
 
 
@@ -57,4 +69,23 @@ def check(before: Council, after: Council, rules: CouncilRules, keys: list[bytes
 @pytest.mark.parametrize("seed", range(60))
 def test_any_history_leaves_a_council(seed: int) -> None:
     print("seed", seed)
-    assert story(seed) == story(seed)
+    councils = story(seed)
+    assert councils == story(seed)
+    for council in councils:
+        assert decode_council(encode_council(council)) == council
+
+
+def test_a_council_has_one_encoding() -> None:
+    council = story(1)[-1]
+    raw = encode_council(council)
+    for at in range(len(raw)):
+        changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+        try:
+            found = decode_council(changed)
+        except DecodeError:
+            continue
+        assert encode_council(found) == changed
+    bars = tuple(reversed(council.bars))
+    assert len(bars) > 1
+    with pytest.raises(DecodeError):
+        decode_council(encode_council(replace(council, bars=bars)))
