@@ -201,6 +201,13 @@ def test_the_owner_keeps_a_copy_that_nobody_else_reads(tmp_path: Path) -> None:
     assert copies.get(later.digest) == later
     assert copies.get(bytes(32)) is None
     assert OwnCopies(tmp_path / "home.key", REGISTRAR).get(made.digest) is None, "files are named by their account"
+    right = file.read_bytes()
+    (other,) = [found for found in copies.folder.iterdir() if found != file]
+    file.write_bytes(other.read_bytes())
+    with pytest.raises(ConfigError) as caught:
+        copies.get(made.digest)
+    assert caught.value.code == "COPY_DAMAGED", "a copy of another application does not serve"
+    file.write_bytes(right)
     assert copies.erase(made.digest) == 1
     assert copies.get(made.digest) is None
     assert (copies.erase(), copies.erase()) == (1, 0)
