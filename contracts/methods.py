@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contracts import keys
-from contracts.faults import BadValue, Fault, KeyMissing, TypeMismatch
+from contracts.faults import BadValue, Fault, KeyMissing, OutOfMemory, TypeMismatch
 from contracts.limits import ITEM_BYTES, LIST_BYTES, TEXT_BYTES
 from contracts.meter import GAS, LIMITS, Meter
 from contracts.operators import Helper, size_of
@@ -18,8 +18,11 @@ from contracts.text_methods import TextMethods, whole
 _NOTHING: Any = object()
 
 
+_MOST = LIMITS.items
+
+
 class ListMethods:
-    """list and tuple. `append` is inlined by the compiler where it knows the type, with the same price."""
+    """list and tuple. `append` is written out: loops call it most."""
 
     def __init__(self, meter: Meter, call_sort: Callable[..., list[Any]]) -> None:
         self.meter = meter
@@ -31,9 +34,12 @@ class ListMethods:
         self.meter.allocate(ITEM_BYTES * more)
 
     def append(self, items: list[Any], value: Any) -> None:
-        if len(items) >= LIMITS.items:
+        if len(items) >= _MOST:
             raise BadValue
-        self.meter.allocate(ITEM_BYTES)
+        meter = self.meter
+        meter.mem -= ITEM_BYTES
+        if meter.mem < 0:
+            raise OutOfMemory
         items.append(value)
 
     def extend(self, items: list[Any], more: Any) -> None:

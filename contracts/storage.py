@@ -326,13 +326,16 @@ class SlotHandle:
         return store
 
     def make_drop(self) -> Helper:
-        meter = self.meter
+        meter, base, per_byte = self.meter, GAS.write, GAS.write_per_byte
 
         def drop(key: bytes) -> None:
-            meter.spend(GAS.write + GAS.write_per_byte * len(key))
+            meter.gas -= base + per_byte * len(key)
+            if meter.gas < 0:
+                raise OutOfGas
             if meter.get(key) is None:
                 raise KeyMissing
-            meter.delete(key)
+            delete = meter.delete
+            delete(key)
 
         return drop
 

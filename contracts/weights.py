@@ -33,7 +33,7 @@ def too_large(value: Any, limit: int) -> bool:
             left -= len(item)
         elif kind is list or kind is tuple:
             left -= len(item)
-            pending += item
+            pending += [part for part in item if type(part) is not int]
         elif kind is dict:
             left -= len(item)
             pending += item.values()
