@@ -202,6 +202,24 @@ def test_an_epoch_of_shards_may_be_written_in_three_ways_and_expected_as_a_list(
         assert run_document(shard_case([epoch], expected)).first is None
 
 
+@pytest.mark.parametrize(
+    ("published", "true"), [("records", "roots"), ("published", "roots"), ("roots", "true"), ("claimed", "truth")]
+)
+def test_the_parts_of_an_epoch_have_several_names_and_proxies_may_be_a_list(published: str, true: str) -> None:
+    document = json.loads(shipped()["d.shard"].read_text(encoding="utf-8"))
+    (case,) = document["cases"]
+    case["input"]["epochs"] = [
+        {published: epoch["published"], true: epoch["true"]} for epoch in case["input"]["epochs"]
+    ]
+    for epoch in case["expect"]["epochs"]:
+        epoch["proxies"] = list(epoch["proxies"].values())
+    assert run_document(document).first is None
+    case["expect"]["epochs"][1]["proxies"].reverse()
+    found = run_document(document).first
+    assert found is not None
+    assert found.path == "expect.epochs[1].proxies[0]"
+
+
 def test_a_shard_whose_members_are_all_barred_has_no_proxy_and_enters_nothing() -> None:
     wrong = {"published": {"s0": "aa"}, "true": {"s0": "a0"}}
     document = shard_case([wrong, {"s0": "a1"}, {"s0": "a2"}], [])
