@@ -10,7 +10,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consensus.simulator import SeedReport, SimulationOptions, SimulationReport, simulate
-from consensus.simulator.options import ADVERSARIES, COUNCIL_ADVERSARIES, ENGINES, FAULTS, adversaries_of
+from consensus.simulator.options import (
+    ADVERSARIES,
+    COUNCIL_ADVERSARIES,
+    ENGINES,
+    FAULTS,
+    SHARD_ADVERSARIES,
+    adversaries_of,
+)
 from node.cli.output import ExitCode, JsonOption, Output
 from node.cli.simulate_malicious import malicious
 from node.cli.simulate_market import market, one_of
@@ -43,7 +50,8 @@ def run(
         str,
         typer.Option(
             "--adversary",
-            help=f"One of {', '.join(ADVERSARIES)}; with elections also {', '.join(COUNCIL_ADVERSARIES)}.",
+            help=f"One of {', '.join(ADVERSARIES)}; with elections also {', '.join(COUNCIL_ADVERSARIES)}; with regions "
+            f"{', '.join(SHARD_ADVERSARIES)}.",
         ),
     ] = "",
     replay: Annotated[str, typer.Option("--replay", help="One run: a seed, or the line that a failure printed.")] = "",

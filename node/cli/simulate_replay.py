@@ -38,6 +38,14 @@ def _line(replay: str, options: SimulationOptions) -> SeedOptions:
 
 
 def _tell(output: Output, options: SeedOptions, picture: Path | None) -> None:
+    if options.engine == "sharded":
+        raise ConfigError(
+            "a timeline shows one chain, and this run has several",
+            code="NO_TIMELINE",
+            expected="an engine of one chain",
+            found=options.engine,
+            fix=f"run it again with --engine sharded --nodes {options.nodes} --seeds 1 --first-seed {options.seed}",
+        )
     journal = record(options)
     path = picture or Path(f"simulate-seed-{options.seed}.svg")
     try:
