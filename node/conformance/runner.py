@@ -85,19 +85,27 @@ def run_file(file: Path) -> Report:
 
 
 def run_document(document: Any) -> Report:
-    """Run a parsed file. Every case is read before the first one runs."""
+    """Run a parsed file. A case that is not written as its mechanism asks has failed, and says where; if that is so of
+    all, the file is none of ours. Raise `DecodeError` then."""
     mechanism, cases = _mechanism(document), _cases(document)
-    given = [_prepared(mechanism, case, f"cases[{index}]") for index, case in enumerate(cases)]
-    failures = []
-    for index, (inputs, expected) in enumerate(given):
-        if there := _case(mechanism, inputs, expected, f"cases[{index}]"):
+    failures: list[tuple[int, Difference]] = []
+    refusals: list[DecodeError] = []
+    for index, case in enumerate(cases):
+        try:
+            there = _case(mechanism, *_prepared(mechanism, case, f"cases[{index}]"), f"cases[{index}]")
+        except DecodeError as error:
+            refusals.append(error)
+            there = Difference(error.message, error.expected, error.found)
+        if there is not None:
             failures.append((index, there))
+    if len(refusals) == len(cases):
+        raise refusals[0]
     if not failures:
-        return Report(mechanism.name, len(given), 0)
+        return Report(mechanism.name, len(cases), 0)
     index, there = failures[0]
-    name = cases[index].get("name", "")
+    name = cases[index].get("name", "") if isinstance(cases[index], dict) else ""
     return Report(
-        mechanism.name, len(given) - len(failures), len(failures), index, name if isinstance(name, str) else "", there
+        mechanism.name, len(cases) - len(failures), len(failures), index, name if isinstance(name, str) else "", there
     )
 
 

@@ -122,8 +122,9 @@ def test_a_missing_row_an_unknown_field_and_another_type_are_differences() -> No
 
 
 def broken(**changes: Any) -> dict[str, Any]:
-    """The round example with other fields in its input; None takes one out."""
+    """The first case of the round example with other fields in its input; None takes one out."""
     document = copy.deepcopy(ROUND)
+    del document["cases"][1:]
     fields = document["cases"][0]["input"]
     fields.update(changes)
     document["cases"][0]["input"] = {name: value for name, value in fields.items() if value is not None}
@@ -162,6 +163,17 @@ def test_what_is_no_file_of_cases_is_refused(
     assert found in error["found"]
     assert error["expected"]
     assert error["fix"]
+
+
+def test_a_case_that_is_written_wrongly_fails_among_others_that_pass() -> None:
+    document = copy.deepcopy(ROUND)
+    document["cases"].insert(1, broken(producer=1.5)["cases"][0])
+    document["cases"].append(7)
+    report = run_document(document)
+    assert (report.passed, report.failed, report.case) == (len(ROUND["cases"]), 2, 1)
+    assert report.first is not None
+    assert "cases[1].input.producer" in report.first.path
+    assert report.first.found == "1.5"
 
 
 def test_strange_text_is_shown_escaped(
