@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from consensus.engine import HeaderTemplate, StoredBlock, Verdict
+from consensus.simplex.policy import Policy
 from contracts.executor import BlockContext, Executor
 from ledger.accounts import admits_nonce
 from ledger.codec import decode, encode
@@ -48,14 +49,14 @@ STATE_VALIDATORS: Final = state_engine("validators")
 
 @dataclass(frozen=True, slots=True)
 class BlockRules:
-    """What genesis fixes for blocks."""
+    """What genesis fixes for blocks. `policy`: the engine's, which says where epochs end."""
 
     chain_id: str
     max_transactions: int
     max_bytes: int
     max_per_sender: int
     max_gas: int
-    epoch_blocks: int
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,8 @@ class Application:
             self._candidates.pop(block_hash, None)
 
     def is_boundary(self, header: Header) -> bool:
-        """Whether a block is the last of its epoch: height e * epoch_blocks (genesis closes epoch 0)."""
-        return header.height % self._rules.epoch_blocks == 0
+        """Whether a block is the last of its epoch, by the engine's rule."""
+        return self._rules.policy.is_boundary(header)
 
     # --- execution ----------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from consensus.bft import BftPolicy
 from consensus.engine import EpochStart
 from consensus.parameters import EngineParameters
+from consensus.simplex.policy import Policy
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock
 from contracts.lifecycle import unknown_language
 from contracts.limits import LANGUAGE
@@ -53,8 +55,13 @@ def block_rules(genesis: Genesis) -> BlockRules:
         max_bytes=limits.max_block_bytes,
         max_per_sender=limits.sender_block_txs,
         max_gas=limits.block_gas,
-        epoch_blocks=genesis.engine_parameters.epoch_blocks,
+        policy=engine_policy(genesis),
     )
+
+
+def engine_policy(genesis: Genesis) -> Policy:
+    """Where the engine of a genesis ends its epochs; genesis itself ends epoch 0."""
+    return BftPolicy(genesis.engine_parameters.epoch_blocks)
 
 
 def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParameters:
@@ -125,12 +132,15 @@ def _check_languages(state: StateBase) -> None:
         )
 
 
-def current_epoch(chain: ChainStore, epoch_blocks: int) -> EpochStart:
-    """The epoch that the block after the head belongs to, from its boundary block."""
-    height = chain.height // epoch_blocks * epoch_blocks
-    header, raw = chain.header(height), chain.header_bytes(height)
+def current_epoch(chain: ChainStore, policy: Policy) -> EpochStart:
+    """The epoch that the block after the head belongs to, from its boundary block: the newest that ends one."""
+    height = chain.height
+    header = chain.header(height)
+    while header is not None and height > 0 and not policy.is_boundary(header):
+        height -= 1
+        header = chain.header(height)
     block = chain.block(height)
-    if header is None or raw is None or block is None:
+    if header is None or block is None:
         raise GenesisError(
             "the boundary block of the epoch is missing",
             expected=f"block {height}",

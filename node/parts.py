@@ -28,7 +28,15 @@ from node.commit import Commits
 from node.config import NodeConfig
 from node.disk import DiskFile, UnsyncedLost
 from node.driver import Driver, Surroundings
-from node.founding import block_rules, current_epoch, engine_parameters, leader_limits, make_executor, open_chain
+from node.founding import (
+    block_rules,
+    current_epoch,
+    engine_parameters,
+    engine_policy,
+    leader_limits,
+    make_executor,
+    open_chain,
+)
 from node.head_state import AdmissionRules, HeadState
 from node.inbox import Inbox
 from node.ingress import Ingress, IngressSettings
@@ -254,7 +262,7 @@ def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, s
         )
     )
     signer = Signer(key, genesis.chain_id, wal.recovery, wal.hold_reason)
-    epoch = current_epoch(chain, genesis.engine_parameters.epoch_blocks)
+    epoch = current_epoch(chain, engine_policy(genesis))
     signer.begin_epoch(epoch)
     return _Ground(
         config=config,

@@ -25,7 +25,7 @@ from ledger.possession import prove_possession
 from ledger.store import MemoryStore
 from node.application import Application
 from node.commit import Commits
-from node.founding import block_rules, current_epoch, make_executor, open_chain
+from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
 from node.metrics import Metrics
 
 COUNTER = """
@@ -92,7 +92,7 @@ class CounterWorld:
         self.application = Application(
             self.chain.state(), self.executor, block_rules(self.genesis), self.chain.head_hash, self.metrics
         )
-        epoch = current_epoch(self.chain, self.genesis.engine_parameters.epoch_blocks)
+        epoch = current_epoch(self.chain, engine_policy(self.genesis))
         self.commits = Commits(self.chain, self.application, self.metrics, epoch)
         self.nonces: dict[bytes, int] = {}
 
