@@ -175,7 +175,8 @@ class MarketWorld:
 
     def member(self, name: str, funds: int = 10**12, **details: Any) -> None:
         """Register and approve a member, and deposit money for it."""
-        assert self.apply(name, **details).ok
+        applied = self.apply(name, **details)
+        assert applied.ok
         account, digest = address(name), self.query("registry", "member", address(name))["digest"]
         self.done(INSTITUTIONS.energy_bureau, "registry", "attest", account, digest, ["licence"])
         self.done(INSTITUTIONS.grid_company, "registry", "attest", account, digest, ["meter", "connection"])
