@@ -11,7 +11,8 @@ from consensus.simulator.generator import Generator
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
-ENGINES: Final = ("bft", "solo", "dpos", "sharded", "dpos-paper")
+ENGINES: Final = ("bft", "solo", "dpos", "sharded", "dpos-paper", "sharded-paper")
+SHARDED: Final = ("sharded", "sharded-paper")
 PUBLISHED: Final = ("dpos-paper",)
 """Engines to the letter of a publication: forks are what they may show, so only agreement is checked."""
 ELECTING: Final = ("dpos", "dpos-paper")
@@ -58,8 +59,8 @@ def region_sizes(nodes: int) -> tuple[int, ...]:
 
 def adversaries_of(engine: str) -> tuple[str, ...]:
     """The liars that an engine may meet."""
-    if engine == "sharded":
-        return ADVERSARIES + SHARD_ADVERSARIES
+    if engine in SHARDED:
+        return ADVERSARIES + SHARD_ADVERSARIES if engine == "sharded" else ()
     return ADVERSARIES + COUNCIL_ADVERSARIES if engine in ELECTING else ADVERSARIES
 
 
@@ -85,11 +86,11 @@ class SimulationOptions:
             raise ConfigError("no such set of faults", expected=" or ".join(FAULTS), found=self.faults)
         known = adversaries_of(self.engine)
         if self.adversary and self.adversary not in known:
-            raise ConfigError("no such adversary", expected=", ".join(known), found=self.adversary)
+            raise ConfigError("no such adversary", expected=", ".join(known) or "none", found=self.adversary)
         if not least <= self.nodes <= 200 or (self.engine == "solo" and self.nodes != 1):
             wanted = "1" if self.engine == "solo" else f"{least} to 200"
             raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
-        if self.engine == "sharded" and not region_sizes(self.nodes):
+        if self.engine in SHARDED and not region_sizes(self.nodes):
             wanted = "4 centres and a region, or three alike (8, 16, 19, ...)"
             raise ConfigError("a number of nodes that no sharded run has", expected=wanted, found=self.nodes)
         if self.seeds < 1 or self.first_seed < 0 or self.seconds < 1:
@@ -197,12 +198,12 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
     drawn = _swarm(base, options, budget)
     fixed = replace(drawn, epoch_blocks=1_000_000, committees=1, weighted=False)
     fixed = replace(fixed, compact=False, twins=0) if options.engine in PUBLISHED else fixed
-    return fixed if options.engine in (*ELECTING, "sharded") else drawn
+    return fixed if options.engine in (*ELECTING, *SHARDED) else drawn
 
 
 def _least_committee(options: SimulationOptions) -> int:
     """Members of the smallest committee of a run: bars may shrink an elected council to half of its seats."""
-    if options.engine == "sharded":
+    if options.engine in SHARDED:
         return CENTRES
     if options.engine not in ELECTING:
         return options.nodes

@@ -89,6 +89,8 @@ class RegionWorld(ChainWorld):
         self.height = 0
         self.bodies: dict[Hash, RegionBody] = {}
         self.roots: dict[int, Hash] = {}
+        if hub.options.adversary == "silent-centre":
+            self.round_ms = 2 * ROUND_MS  # one record waits up to T; a region that closes faster than that falls behind
         super().__init__(hub, options, self.name)
 
     def _people(self) -> None:
@@ -118,10 +120,10 @@ class RegionWorld(ChainWorld):
         """See `World`."""
         genesis = self.genesis
         head = RegionHead(self.first_ledger, self.first_ledger)
-        due = GENESIS_MS + ROUND_MS
+        due = GENESIS_MS + self.round_ms
         first = Overlay(genesis.hash, genesis.header, self.first_ledger.root, (), (), due, None, head)
         return RegionApplication(
-            first, self._next_validators, 0, name=self.name, round_ms=ROUND_MS, inbox=self._inbox, verify=verify
+            first, self._next_validators, 0, name=self.name, round_ms=self.round_ms, inbox=self._inbox, verify=verify
         )
 
     def _inbox(self, consumed: int, height: int) -> Sequence[InboxItem]:

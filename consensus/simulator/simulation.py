@@ -11,6 +11,7 @@ from consensus.simulator.auditor import Violation
 from consensus.simulator.mutants import mutated
 from consensus.simulator.node import SimNode
 from consensus.simulator.options import SeedOptions, SimulationOptions, draw
+from consensus.simulator.published_sharding import EPOCH_MS, PublishedSharding
 from consensus.simulator.sharded import ShardedWorld
 from consensus.simulator.world import World
 
@@ -92,6 +93,8 @@ def run_seed(options: SeedOptions, hasty: bool = False, make: Callable[[SeedOpti
     the first broken invariant; `make`: another world than the usual, one that keeps a journal."""
     if options.engine == "sharded":
         return _run_sharded(options, hasty)
+    if options.engine == "sharded-paper":
+        return _run_published_shards(options)
     with mutated(options.mutant):
         world = make(options)
         stalled, gained = "", 0
@@ -140,6 +143,30 @@ def _run_sharded(options: SeedOptions, hasty: bool) -> SeedReport:
         forks=sum(violation.invariant == "I1" for violation in found),
         stalled=stalled,
         evidence=sum(len(one.auditor.evidence) for one in world.worlds),
+        violations=found,
+        trace_hash=world.trace_hash(),
+    )
+
+
+def _run_published_shards(options: SeedOptions) -> SeedReport:
+    """Market D as published: after the faults, two epochs in which every settled block should be everybody's."""
+    world = PublishedSharding(options)
+    world.begin()
+    for end in (options.seconds_ms, options.seconds_ms + 2 * EPOCH_MS):
+        while world.step(end):
+            pass
+        world.quiet()
+    found = tuple(world.violations)
+    return SeedReport(
+        options=options,
+        blocks=world.least_height(),
+        quiet_blocks=0,
+        submitted=0,
+        events=world.events,
+        simulated_ms=world.now,
+        forks=len(found),
+        stalled="",
+        evidence=world.fixes,
         violations=found,
         trace_hash=world.trace_hash(),
     )

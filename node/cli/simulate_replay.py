@@ -10,7 +10,7 @@ import typer
 from consensus.simulator import SeedOptions, SimulationOptions
 from consensus.simulator.diagram import draw as diagram
 from consensus.simulator.journal import record
-from consensus.simulator.options import draw
+from consensus.simulator.options import SHARDED, draw
 from ledger.errors import ConfigError
 from node.cli.output import ExitCode, Output
 
@@ -38,13 +38,13 @@ def _line(replay: str, options: SimulationOptions) -> SeedOptions:
 
 
 def _tell(output: Output, options: SeedOptions, picture: Path | None) -> None:
-    if options.engine == "sharded":
+    if options.engine in SHARDED:
         raise ConfigError(
             "a timeline shows one chain, and this run has several",
             code="NO_TIMELINE",
             expected="an engine of one chain",
             found=options.engine,
-            fix=f"run it again with --engine sharded --nodes {options.nodes} --seeds 1 --first-seed {options.seed}",
+            fix=f"run it again, --engine {options.engine} --nodes {options.nodes} --seeds 1 with --first-seed",
         )
     journal = record(options)
     path = picture or Path(f"simulate-seed-{options.seed}.svg")
