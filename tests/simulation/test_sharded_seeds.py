@@ -83,6 +83,8 @@ def test_what_an_agent_may_do_unpunished_harms_nobody(adversary: str) -> None:
     assert all(view.ledger.seq >= 5 for view in world.finals[-1].state.regions)
     entered = [name for outcome in world.finals for name in outcome.entered]
     assert len(entered) == len(set(entered))
+    refused = sum(len(region.auditor.complained) for region in world.regions)
+    assert (refused > 0) == (adversary == "inbox-replayer")
 
 
 def test_a_silent_centre_only_delays() -> None:

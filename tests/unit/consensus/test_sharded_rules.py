@@ -79,6 +79,17 @@ def test_a_ticket_is_the_best_of_its_search_and_more_of_them_buy_no_second_place
     assert proposer_order(EASY, many, PEOPLE) == proposer_order(EASY, [ticket], PEOPLE)
 
 
+def test_of_many_tickets_the_best_counts_in_whatever_order_they_come() -> None:
+    wide = replace(EASY, target=HIGHEST_TARGET)
+    many = [Ticket("r", 3, member, nonce) for nonce in range(20) for member in PEOPLE]
+    best = {member: min(ticket_hash(wide, member, nonce) for nonce in range(20)) for member in PEOPLE}
+    expected = tuple(sorted(PEOPLE, key=lambda member: best[member]))
+    for seed in range(10):
+        print("seed", seed)
+        random.Random(seed).shuffle(many)
+        assert proposer_order(wide, many, PEOPLE) == expected
+
+
 @pytest.mark.parametrize(
     "ticket",
     [

@@ -111,6 +111,12 @@ def test_w1_inbox_items_are_neither_invented_nor_left_out(count: int, kinds: lis
     assert [correction.kind for correction in world.block(entry).corrections] == kinds
 
 
+def test_w1_a_global_height_that_nobody_can_have_seen() -> None:
+    world, one, two = start()
+    entry = world.submit(0, [pay(one, 0, two, 5)], section=lambda s: change(s, inbox_height=1))
+    certified_lie(world, world.block(entry), "W1", entry)
+
+
 def test_w1_consuming_what_is_not_there() -> None:
     world, one, two = start()
 
