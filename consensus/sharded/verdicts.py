@@ -108,7 +108,7 @@ def _certified(identity: RegionIdentity, publication: Publication) -> tuple[Head
     chained = all(later.parent == earlier for earlier, later in zip(hashes, headers[1:], strict=False))
     first, last = headers[0], headers[-1]
     place = (publication.certificate.epoch, publication.certificate.view, publication.certificate.block_hash)
-    if not chained or place != (last.epoch, last.view, hashes[-1]) or first.closing:
+    if not chained or place != (last.epoch, last.view, hashes[-1]):
         return None
     here = first.chain_id == identity.chain_id and first.extra_root == extra_root(publication.section)
     return (first, section) if here and section.region == identity.name else None

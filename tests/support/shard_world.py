@@ -99,14 +99,19 @@ class Region:
     view: int = 0
 
 
-def certificate(chain_id: str, block_hash: bytes, view: int, voters: ValidatorSet, first: int = 0) -> Certificate:
-    """A finalization by exactly a quorum, from member `first` on."""
+def certificate(
+    chain_id: str,
+    block_hash: bytes,
+    view: int,
+    voters: ValidatorSet,
+    first: int = 0,
+    kind: VoteKind = VoteKind.FINALIZE,
+) -> Certificate:
+    """A certificate by exactly a quorum, from member `first` on."""
     votes = []
     for at in range(first, first + voters.quorum):
-        data = vote_bytes(chain_id, voters.hash, VoteKind.FINALIZE, 1, view, block_hash)
-        votes.append(
-            Vote(VoteKind.FINALIZE, 1, view, block_hash, at, mock_sign(voters.validators[at].public_key, data))
-        )
+        data = vote_bytes(chain_id, voters.hash, kind, 1, view, block_hash)
+        votes.append(Vote(kind, 1, view, block_hash, at, mock_sign(voters.validators[at].public_key, data)))
     return MockScheme(chain_id).assemble(votes, voters)
 
 

@@ -233,6 +233,24 @@ def test_a_full_inbox_takes_no_more() -> None:
     assert world.state.locks == {}
 
 
+def test_a_region_whose_inbox_is_full_does_not_trade() -> None:
+    world, buyer, seller = two_regions(ShardRules(inbox_limit=2))
+    world.block(world.submit(1, [sell(seller, 0, 1_000, 100)]))
+    world.block(*(Posted("r1", pay(account, 0, seller, 1)) for account in world.own[1].accounts[1:3]))
+    assert world.block(world.submit(0, [buy(buyer, 0, 1_000, 300)])).items == ()
+    assert len(world.block(world.submit(1)).items) == 2
+
+
+def test_a_record_that_waits_is_void_when_its_regions_epoch_ends() -> None:
+    world, buyer, _ = two_regions(ShardRules(audit=Audit.ASSIGNED))
+    entry = world.submit(0, [buy(buyer, 0, 1_000, 300)])
+    assert len(world.block(entry).entered) == 1
+    world.block(new_members(world, members("new"), (0, 1, 3)), rounds=0)
+    assert [world.block().confirmed for _ in range(3)] == [(), (), ()]
+    assert world.view(0).ledger.amount(buyer, Asset.MONEY) == MONEY
+    assert world.block(entry).refused == ("NO_MEMBER",)
+
+
 def test_the_pool_goes_to_the_centres_that_made_blocks() -> None:
     world = ShardWorld(ShardRules(), pool_blocks=4)
     agent = world.own[0].validators.validators[0].public_key

@@ -11,6 +11,7 @@ from consensus.sharded.discipline import ONE
 from consensus.sharded.global_state import Conflict, GlobalOutcome, Posted, Submitted
 from consensus.sharded.records import Line, LocalFill, RegionBody, RegionRecord, RegionSection, TransactionReceipt
 from consensus.sharded.verdicts import apply_entries
+from ledger.certificates import VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH
 from ledger.objects import decode_header, header_hash, transaction_id
@@ -219,6 +220,10 @@ def test_w6_a_reading_that_the_meter_did_not_sign() -> None:
     world, one, _ = start()
     assert world.block(world.submit(0, [reading(one, 0, 7, 1_000)])).corrections == ()
     assert world.view(0).ledger.readings == {(one, 7): 1_000}
+    again = world.submit(0, [reading(one, 1, 7, 2_000)])
+    assert [receipt.code for receipt in again.body.receipts] == ["READING_EXISTS"]
+    assert world.block(again).corrections == ()
+    assert world.view(0).ledger.readings == {(one, 7): 1_000}
 
 
 # --- agents -----------------------------------------------------------------------------------------------------------
@@ -259,6 +264,18 @@ def test_a_forged_certificate_is_its_agents_lie() -> None:
     outcome = world.block(entry)
     assert [fined.member for fined in outcome.fined] == [agent]
     assert outcome.entered == ()
+
+
+def test_a_notarization_proves_no_record() -> None:
+    """Only a final block makes one: a notarised one may still be nullified."""
+    world, one, two = start()
+    true = world.submit(0, [pay(one, 0, two, 5)]).publication
+    voters = world.own[0].validators
+    notarized = certificate("chain-r0", true.certificate.block_hash, 1, voters, kind=VoteKind.NOTARIZE)
+    agent = voters.validators[2].public_key
+    entry = Submitted(publish(true.record, true.headers, true.section, notarized, agent), RegionBody((), (), (), ()))
+    outcome = world.block(entry)
+    assert ([fined.member for fined in outcome.fined], outcome.entered) == ([agent], ())
 
 
 def test_nobody_can_put_a_lie_under_an_honest_agents_name() -> None:
