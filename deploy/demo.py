@@ -16,7 +16,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
@@ -60,10 +59,6 @@ MOST_NODES = 16
 """Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
-
-
-SPARE_MS: Final = 4_000
-"""How much later than expected nodes and members may be there where a run has one window for its orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +223,7 @@ async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, p
     slowness = slowness_of(start_ms, options.nodes, cores)
     patient = start_ms > TOO_SLOW_TO_HURRY_MS
     lead_ms = lead_for(3 * start_ms // 2 if patient else start_ms, members, slowness)
-    if market.one_window:
-        lead_ms += max(lead_ms, SPARE_MS)
+    lead_ms += market.spare_ms * slowness // 100
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)

@@ -238,9 +238,8 @@ class Market(ABC):
     """When windows open in a sealed run, slots before delivery: commitments have two slots."""
     slowest_slot_ms: ClassVar[int] = SLOWEST_SLOT_MS
     """How long a slot of the demo takes at most; shorter ones only make the first trade come in time."""
-    one_window: ClassVar[bool] = False
-    """Whether one window takes the orders of the whole run: who misses it has no day, so it opens with time to
-    spare."""
+    spare_ms: ClassVar[int] = 0
+    """How much later than expected nodes and members may be there without missing the first window."""
     cover: ClassVar[int] = 1
     """How many times what its energy costs at retail a member is given for the day."""
     match_at_t2: ClassVar[bool] = False

@@ -78,6 +78,8 @@ class MatchingMarket(Market):
     """Users and providers assigned by degree, over the grid's lines."""
 
     letter = "D"
+    spare_ms = 2_500
+    """The grid company posts lines and fees before the first window."""
     contract = MATCHING
     title = "matching on the grid"
     signals = Signals(

@@ -131,7 +131,8 @@ class WindMarket(Market):
     placing: ClassVar[frozenset[str]] = frozenset({"offer_day", "bid_day", "reveal_day", "reserve"})
     promising: ClassVar[frozenset[str]] = frozenset({"commit_day"})
     dealt = "day ahead and in {} matches with storages"
-    one_window = True
+    spare_ms = 4_000
+    """One window takes the orders of the whole run: who misses it has no day."""
     cover = 4
     slowest_slot_ms = 900
     """A reserve has one slot from match to gate."""
