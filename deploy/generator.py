@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger.draws import draw, uniform
+from ledger.draws import uniform
 
 _ASK_FLOOR = 450_000
 _BID_FLOOR = 500_000
@@ -17,6 +17,3 @@ def ask_price(seed: int, name: str, slot: int) -> int:
 def bid_price(seed: int, name: str, slot: int) -> int:
     """What the buyer `name` bids in `slot`: 500,000 to 670,000 a kWh."""
     return _BID_FLOOR + uniform(_SPREAD, seed, "bid", name, slot)
-
-
-__all__ = ["ask_price", "bid_price", "draw", "uniform"]

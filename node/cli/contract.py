@@ -18,7 +18,7 @@ from contracts.review import review
 from contracts.rules import Finding
 from contracts.solo_run import SOLO_GAS, SoloRun, run_solo
 from node.cli.confined import Died, confined
-from node.cli.contract_chain import COMMANDS, signer_of
+from node.cli.contract_chain import COMMANDS
 from node.cli.contract_client import client
 from node.cli.contract_files import new_contract
 from node.cli.contract_sources import read_admitted, read_source, source_file
@@ -32,6 +32,7 @@ from node.cli.output import (
     json_array,
     run_async,
 )
+from node.cli.signer import signer_of
 
 app = command_app("Write, check, test and try contracts; deploy, vote and upgrade them.")
 

@@ -19,11 +19,11 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     parse_arguments,
     parse_id,
     run_async,
 )
+from node.cli.signer import signer_of
 
 T = TypeVar("T")
 AHEAD: Final = 10
@@ -252,13 +252,6 @@ def _with_life(url: str, timeout_s: float, gas: int, work: Callable[[Any], Await
             "nothing moved in time", code="TIMEOUT", expected=f"a change within {timeout_s:g} s", found="none",
             fix="gridchain contract status tells where it stands; --timeout waits longer",
         ) from None  # fmt: skip
-
-
-def signer_of(path: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> Any:
-    """The key of a file, opened."""
-    from node.keys import PassphraseSource, load_key
-
-    return load_key(path, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
 
 
 def _artifact(text: str, calls: list[str] | None, roles: str) -> bytes:

@@ -15,10 +15,10 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     ask_new_passphrase,
-    ask_passphrase,
     command_app,
 )
-from node.keys import PassphraseSource, is_encrypted, load_key, new_key, save_key
+from node.cli.signer import signer_of
+from node.keys import PassphraseSource, is_encrypted, new_key, save_key
 
 app = command_app("Make key files and show their public side. Secrets are never shown.")
 
@@ -57,7 +57,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the address and public key of a key file."""
-    key = load_key(file, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    key = signer_of(file, passphrase_file, passphrase_fd)
     _show(Output(as_json=as_json), file, key, encrypted=is_encrypted(file))
 
 

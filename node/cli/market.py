@@ -26,12 +26,11 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     parse_id,
     run_async,
 )
+from node.cli.signer import signer_of
 from node.client import Client
-from node.keys import PassphraseSource, load_key
 
 __all__ = ["app"]
 
@@ -115,9 +114,7 @@ def list_orders(
     as_json: JsonOption = False,
 ) -> None:
     """List orders and their states: of a key, of a member, of all; or the book of a period."""
-    signer = (
-        None if key is None else load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
-    )
+    signer = None if key is None else signer_of(key, passphrase_file, passphrase_fd)
     wanted = parse_slots(slots) if slots else None
 
     async def ask(client: Client, market: Market) -> Row:

@@ -27,10 +27,10 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     command_app,
     run_async,
 )
+from node.cli.signer import passphrase_of
 from node.client import Client
 from node.keys import PassphraseSource, load_key
 
@@ -70,7 +70,7 @@ def offer(
     as_json: JsonOption = False,
 ) -> None:
     """Offer energy. Where orders are sealed this commits to it; reveal it later, or at once with --wait."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     order = (period, energy, price, requote, None)
     _place(Output(as_json=as_json), _Sender(url, key, source, timeout), "sell", order, wait)
 
@@ -93,7 +93,7 @@ def bid(
     as_json: JsonOption = False,
 ) -> None:
     """Bid for energy (market D: request it). Where orders are sealed this commits to it, as offer does."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     order = (period, energy, price, requote, quotation)
     _place(Output(as_json=as_json), _Sender(url, key, source, timeout), "buy", order, wait)
 
@@ -112,7 +112,7 @@ def requote(
     as_json: JsonOption = False,
 ) -> None:
     """Market C: give an order that stage 1 left its price for stage 2, between T1 and T2; sealed: commit to it."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     micro = parse_price(price)
     output = Output(as_json=as_json)
 
@@ -148,7 +148,7 @@ def reveal(
     as_json: JsonOption = False,
 ) -> None:
     """Reveal the sealed orders of a key, as far as their time has come. Exit code 4 if one was refused or is lost."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
 
     async def act(client: Client, market: Market, desk: Desk) -> list[Row]:
@@ -172,7 +172,7 @@ def withdraw(
     as_json: JsonOption = False,
 ) -> None:
     """Take an order back, while its market allows it."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
 
     async def act(client: Client, market: Market, desk: Desk) -> Row:
         order = await _own(client, market, desk, market.slots_of(period), seq)
@@ -195,7 +195,7 @@ def announce(
     as_json: JsonOption = False,
 ) -> None:
     """Market A: a producer announces what it will make in a slot, until T2."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     wh = parse_energy(energy)
     found = _act(_Sender(url, key, source, timeout), _wind(Call("announce", (slot, wh)), {"slot": slot, "wh": wh}))
     Output(as_json=as_json).result(found, f"announced for slot {slot}")
@@ -217,7 +217,7 @@ def reserve(
     as_json: JsonOption = False,
 ) -> None:
     """Market A: a prosumer declares its reserve for a slot, until T2; the last one counts."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     fields = {
         "up": parse_energy(up),
         "down": parse_energy(down),

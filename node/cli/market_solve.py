@@ -30,11 +30,10 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     run_async,
 )
+from node.cli.signer import signer_of
 from node.client import Client, Refusal
-from node.keys import PassphraseSource, load_key
 
 _PRICES: Final = "wind_prices"
 _PAUSE_S: Final = 0.5
@@ -78,7 +77,7 @@ def solve(
     as_json: JsonOption = False,
 ) -> None:
     """Solve the assignment of a cycle (market D) or the price list of a sheet (market A), and submit the solution."""
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
 
     async def work() -> Row:

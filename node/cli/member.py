@@ -33,10 +33,10 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     parse_id,
     run_async,
 )
+from node.cli.signer import passphrase_of
 from node.client import Client
 from node.clock import SystemClock
 from node.disk import destroy, write_durably
@@ -95,7 +95,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Check each text of an envelope against its commitment on the chain and take it into the registrar's store."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader = _Reader.load(key, store, source)
     raw = read_small(envelope, MAX_FILE_BYTES, "the envelope")
     output = Output(as_json=as_json)
@@ -153,7 +153,7 @@ def show(
 ) -> None:
     """Show an applicant or member: what the chain tells everybody; with the key of the registrar or of the owner also
     the personal data."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader = _Reader.load(key, store, source) if key is not None else None
     row, personal, _chain_id = run_async(_read(url, parse_id(account, "an account"), reader))
     told = [f"{field:<12}{text}" for field, text in (personal.texts or {}).items()]
@@ -213,7 +213,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """Show everybody who has applied; with the registrar's key also of whom personal data are held."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader = _Reader.load(key, store, source) if key is not None else None
     rows, chain_id = run_async(_rows(url, reader))
     chosen = [row for row in rows if status in ("", row["status"])]
@@ -260,7 +260,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write all that is held of a person, with the salts that open the commitments on the chain, for the person."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader = _Reader.load(key, store, source)
     row, personal, chain_id = run_async(_read(url, parse_id(account, "an account"), reader))
     if personal.application is None:
@@ -306,7 +306,7 @@ def erase(
 ) -> None:
     """Destroy the personal data and salts of an account for good: in the registrar's store, or with the owner's key the
     owner's copies. The chain keeps commitments that nobody can open any more. Needs no node."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader, target = _Reader.load(key, store, source), parse_id(account, "an account")
     if not yes:
         _ask(target, as_json=as_json)
@@ -346,7 +346,7 @@ def rekey(
     as_json: JsonOption = False,
 ) -> None:
     """Give the registrar's store to another key; the old one opens it no more. Needs no node."""
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     reader, heir = _Reader.load(key, store, source), load_key(new_key, source)
     with open_store(reader.store, reader.key, None) as opened:
         opened.rekey(heir)

@@ -22,12 +22,12 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     command_app,
     parse_hex,
     parse_id,
     run_async,
 )
+from node.cli.signer import passphrase_of, signer_of
 from node.client import Client
 from node.disk import destroy, write_durably
 from node.keys import PassphraseSource, load_key
@@ -87,7 +87,7 @@ def apply_(
     the applicant lies encrypted in `personal` beside the key."""
     given = dict(zip(FIELDS, (name, email, postcode, address, bank_account), strict=True))
     texts = {**_texts_in(personal), **{field: text for field, text in given.items() if text}}
-    source = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase)
+    source = passphrase_of(passphrase_file, passphrase_fd)
     devices, watts = _devices(device)
     pseudonym = parse_id(owner, "a pseudonym") if owner else new_pseudonym()
     signer = load_key(key, source)
@@ -146,7 +146,7 @@ def envelope(
 ) -> None:
     """Make the envelope of the present application again, from the applicant's own copy: the first was lost, or the
     registrar's store was."""
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     target, public = out or key.with_suffix(".envelope"), parse_hex(registrar, "a public key", 32)
     _must_be_new(target)
     digest = run_async(_present(url, signer, address_of(public)))

@@ -20,12 +20,11 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     parse_id,
     run_async,
 )
+from node.cli.signer import signer_of
 from node.client import Client
-from node.keys import PassphraseSource, load_key
 from node.member_store import Held, open_store
 
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account or meter, 0x and 64 hex digits.")]
@@ -65,7 +64,7 @@ def attest(
             found="none of them",
             fix="name what you vouch for",
         )
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     held = _held_digest(store or key.parent / "members", signer, parse_id(account, "an account"))
     seen = parse_id(digest, "a digest") if digest else held
     _judge(Output(as_json=as_json), url, signer, (account, seen, timeout), ("attest", (kinds,), True))
@@ -84,7 +83,7 @@ def refuse(
     as_json: JsonOption = False,
 ) -> None:
     """Turn an application down; it may be made again."""
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     seen = parse_id(digest, "a digest") if digest else None
     _judge(Output(as_json=as_json), url, signer, (account, seen, timeout), ("refuse", (reason,), True))
 
@@ -101,7 +100,7 @@ def suspend(
     as_json: JsonOption = False,
 ) -> None:
     """Suspend a member: no new orders; what is placed stays."""
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     _judge(Output(as_json=as_json), url, signer, (account, None, timeout), ("suspend", (reason,), False))
 
 
@@ -117,7 +116,7 @@ def reinstate(
     as_json: JsonOption = False,
 ) -> None:
     """Take a suspended member back."""
-    signer = load_key(key, PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(key, passphrase_file, passphrase_fd)
     _judge(Output(as_json=as_json), url, signer, (account, None, timeout), ("reinstate", (reason,), False))
 
 

@@ -20,15 +20,14 @@ from node.cli.output import (
     PassphraseFdOption,
     PassphraseFileOption,
     UrlOption,
-    ask_passphrase,
     command_app,
     parse_arguments,
     parse_id,
     run_async,
 )
+from node.cli.signer import signer_of
 from node.client import Client, Refusal
 from node.client_account import DEFAULT_GAS
-from node.keys import PassphraseSource, load_key
 
 app = command_app("Call contracts and follow what became of a call.")
 
@@ -52,7 +51,7 @@ def send(
 ) -> None:
     """Sign a call, send it, wait for its receipt. Exit code 4 if it is refused or its receipt says it failed."""
     arguments = [from_json(item) for item in parse_arguments(args)]
-    signer = load_key(Path(key), PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_passphrase))
+    signer = signer_of(Path(key), passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
     if dry_run:
         run_async(_dry_run(output, url, signer, (contract, entry, arguments, gas)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.generator import ask_price, bid_price, draw, uniform
+from deploy.generator import ask_price, bid_price
 from deploy.neighbourhood import (
     DEFAULT_DATA,
     DataError,
@@ -20,6 +20,7 @@ from deploy.neighbourhood import (
     load,
     watt_hours,
 )
+from ledger.draws import draw, uniform
 
 
 def test_the_generator_gives_the_check_values_of_the_specification():
