@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -35,14 +36,14 @@ from contracts.state_format import (
 from contracts.typed_json import typed_arguments
 from contracts.values import Value, decode_value, encode_value
 from ledger.accounts import use_nonce
-from ledger.codec import decode
-from ledger.crypto import DOMAIN_CONTRACT, ZERO_HASH, Hash, hash_of, sha256
+from ledger.codec import decode, encode
+from ledger.crypto import DOMAIN_CONTRACT, ZERO_HASH, Hash, domain, hash_of, sha256
 from ledger.errors import DecodeError, InvariantBroken
 from ledger.objects import Receipt, Transaction
 from ledger.schema import STATE_SCHEDULE, state_contract
 from ledger.state import Overlay
 
-__all__ = ["BlockContext", "ExecutionLimits", "Executor", "MarketClock", "QueryFailed"]
+__all__ = ["ENGINE_ADDRESS", "BlockContext", "EngineCall", "ExecutionLimits", "Executor", "MarketClock", "QueryFailed"]
 
 _RECURSION = 5_000
 """Above the host frames that contracts can need: `frames` functions, each with `nested_scopes` lambdas or
@@ -51,8 +52,21 @@ comprehensions of at most five host frames, is 3,360. CPython's default of 1,000
 _DEPLOY = (GOVERNANCE, "deploy")
 """Contract and entry of a transaction that has the gas of a deployment."""
 
+DOMAIN_ENGINE_CALL = domain("engine-call")
+ENGINE_ADDRESS = bytes(hash_of(DOMAIN_ENGINE_CALL, b"sender"))
+"""Who contracts see as the sender of what the consensus engine does."""
+
 _PARKING_GAS = 2_000
 """What putting a scheduled call aside takes of the block's gas for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCall:
+    """What the engine calls; `seq` tells calls of the same entry in one block apart."""
+
+    contract: str
+    entry: str
+    seq: int = 0
 
 
 class Executor:
@@ -141,6 +155,31 @@ class Executor:
         except BaseException:
             machine.close()
             raise
+
+    def refuse(self, view: Overlay, tx: Transaction, code: str) -> Receipt:
+        """The receipt of a transaction that the engine refuses with a code; its nonce is used. Raise `InvariantBroken`
+        if the nonce is not admissible."""
+        if not use_nonce(view, tx.sender, tx.body.nonce):
+            raise InvariantBroken(f"nonce {tx.body.nonce} of {tx.sender.hex()} is not admissible")
+        return _refused(tx.id, tx.body.contract, code, 0, tx.body.entry)
+
+    def engine_call(
+        self, view: Overlay, block: BlockContext, call: EngineCall, arguments: list[Value], gas: int
+    ) -> Receipt:
+        """Call an exported entry as the engine (`ENGINE_ADDRESS`, which nobody has the key of). The receipt counts as a
+        scheduled call's; its subject is the hash of height, contract, entry and `call.seq`."""
+        subject = hash_of(DOMAIN_ENGINE_CALL, encode((block.height, call.contract, call.entry, call.seq)))
+        machine = self._machine
+        machine.open(view, block)
+        try:
+            instance = machine.instance(call.contract)
+            entry = None if instance is None else instance.entries.get(call.entry)
+            if instance is None or entry is None or entry.scheduled or entry.role != "export":
+                return _unknown(subject, call.contract, call.entry)
+            receipt = machine.attempt(instance, entry, encode_value(arguments), ENGINE_ADDRESS, subject, gas)
+            return replace(receipt, scheduled=True)
+        finally:
+            machine.close()
 
     def run_due(self, view: Overlay, block: BlockContext) -> list[Receipt]:
         """Begin the upgrades whose height this is; then run the scheduled calls that are due at the block's time, in

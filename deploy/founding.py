@@ -26,17 +26,16 @@ from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
 from ledger.crypto import SigningKey
+from ledger.engine_settings import EngineSettings, GenesisValidator
 from ledger.errors import ConfigError
 from ledger.genesis import (
     ENGINES,
     GENESIS_VERSION,
     UNREAL_TIME_PREFIXES,
-    EngineSettings,
     Genesis,
     GenesisContract,
     GenesisHead,
     GenesisLimits,
-    GenesisValidator,
     MarketClockSettings,
     Member,
     make_genesis,
@@ -217,6 +216,8 @@ def _genesis(
         ca_certificates=(authority.certificate_pem.decode("ascii"),),
         market_clock=MarketClockSettings(origin_ms, plan.speed),
         limits=_limits(),
+        council=None,
+        shards=None,
     )
     return make_genesis(head, _contracts(plan, founders, accounts, origin_ms))
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire, encode
+from ledger.codec import Bytes32, ShortText, Uint, Wire, encode
 from ledger.crypto import (
     DOMAIN_GENESIS,
     ZERO_HASH,
@@ -21,6 +21,16 @@ from ledger.crypto import (
     hash_of,
     sha256,
     valid_public_key,
+)
+from ledger.engine_settings import (
+    GLOBAL,
+    CouncilSettings,
+    EngineSettings,
+    GenesisValidator,
+    Positive,
+    ShardSettings,
+    check_council,
+    check_shards,
 )
 from ledger.errors import DecodeError, GenesisError
 from ledger.merkle import EMPTY_ROOT, receipts_root
@@ -39,7 +49,7 @@ from ledger.possession import KeyRole, verify_possession
 from ledger.validators import MAX_VALIDATORS, Validator, ValidatorSet
 
 GENESIS_VERSION = 1
-ENGINES = ("solo", "bft")
+ENGINES = ("solo", "bft", "dpos", "sharded")
 SIMULATED_ENGINES = ("dpos-paper", "sharded-paper")
 """Engines to the letter of a publication. No node starts one, whatever its configuration says."""
 ROLES = ("validator", "peer", "client", "submit", "deploy")
@@ -48,33 +58,9 @@ MAX_GENESIS_BYTES = 8 * 1024 * 1024
 MIN_BLOCK_BYTES = MAX_TRANSACTION_BYTES + 128
 """The largest transaction, the frame of the body around it, and the room that leaders leave for that."""
 
-Positive = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 NetworkName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")]
 OptionalKey = Annotated[bytes, msgspec.Meta(max_length=32)]
 OptionalProof = Annotated[bytes, msgspec.Meta(max_length=64)]
-
-
-class EngineSettings(Wire, frozen=True):
-    """What genesis fixes for the engine. Milliseconds and blocks (consensus A.4, A.8, A.9).
-
-    `delta_ms`: bound on one message delay, 500, or 150 with `lan`. `min_block_interval_ms`: least distance of block
-    times.
-    """
-
-    delta_ms: Positive = 500
-    min_block_interval_ms: Uint = 250
-    epoch_blocks: Positive = 1024
-    heartbeat_ms: Positive = 30_000
-    lan: bool = False
-
-
-class GenesisValidator(Wire, frozen=True):
-    """A voter of the first epoch. `possession`: by its key over (network name, "validator", key)."""
-
-    name: ShortText
-    public_key: Bytes32
-    weight: Positive
-    possession: Bytes64
 
 
 class Member(Wire, frozen=True):
@@ -125,12 +111,17 @@ class GenesisLimits(Wire, frozen=True):
 
 
 class GenesisContract(Wire, frozen=True):
-    """A contract instance that genesis installs, in this order. `arguments`: encoded list for its `@init`."""
+    """A contract instance that genesis installs, in this order. `arguments`: encoded list for its `@init`.
+
+    `chain`, in a sharded network only: "" for the chain of every region, else the one chain that has it: "global" or
+    the name of a region.
+    """
 
     name: Name
     source: str
     arguments: bytes
     calls: tuple[Name, ...] = ()
+    chain: str = ""
 
 
 class ContractCommitment(Wire, frozen=True):
@@ -140,10 +131,12 @@ class ContractCommitment(Wire, frozen=True):
     source_hash: Bytes32
     arguments: bytes
     calls: tuple[Name, ...]
+    chain: str
 
 
 class GenesisHead(Wire, frozen=True):
-    """The fields that the document and its summary share."""
+    """The fields that the document and its summary share. `council`: of engine `dpos` alone. `shards`: of engine
+    `sharded` alone, whose `validators` are the main centres."""
 
     version: Uint
     name: NetworkName
@@ -156,11 +149,20 @@ class GenesisHead(Wire, frozen=True):
     ca_certificates: tuple[str, ...]
     market_clock: MarketClockSettings
     limits: GenesisLimits
+    council: CouncilSettings | None
+    shards: ShardSettings | None
 
     @property
     def validator_set(self) -> ValidatorSet:
-        """The committee of the first epoch."""
-        return ValidatorSet(tuple(Validator(v.name, v.public_key, v.weight) for v in self.validators))
+        """The committee of the first epoch; of `dpos` the first of the validators, as many as there are seats."""
+        chosen = self.validators if self.council is None else self.validators[: self.council.seats]
+        return ValidatorSet(tuple(Validator(v.name, v.public_key, v.weight) for v in chosen))
+
+    @property
+    def all_validators(self) -> tuple[GenesisValidator, ...]:
+        """Whoever may vote on any chain of the network."""
+        regions = () if self.shards is None else self.shards.regions
+        return (*self.validators, *(member for region in regions for member in region.validators))
 
 
 class GenesisSummary(GenesisHead, frozen=True):
@@ -189,7 +191,8 @@ class Genesis(GenesisHead, frozen=True):
         """The canonical form, sources by their hash."""
         shared: dict[str, Any] = {name: getattr(self, name) for name in GenesisHead.__struct_fields__}
         contracts = tuple(
-            ContractCommitment(c.name, sha256(c.source.encode("utf-8")), c.arguments, c.calls) for c in self.contracts
+            ContractCommitment(c.name, sha256(c.source.encode("utf-8")), c.arguments, c.calls, c.chain)
+            for c in self.contracts
         )
         return GenesisSummary(**shared, contracts=contracts)
 
@@ -324,14 +327,17 @@ def check_genesis(genesis: GenesisHead) -> None:
         code="GENESIS_LIMITS",
     )
     _check_validators(genesis)
+    check_council(genesis.engine, genesis.council, genesis.validators)
+    check_shards(genesis.engine, genesis.shards, genesis.validators)
     _unique("member names", [member.name for member in genesis.members])
     for kind in ("node_key", "validator_key", "account_key"):
         _unique(f"members' {kind}s", [key for member in genesis.members if (key := getattr(member, kind))])
-    voters = {validator.public_key for validator in genesis.validators}
+    voters = {validator.public_key for validator in genesis.all_validators}
     for member in genesis.members:
         _check_member(genesis.name, member, voters)
     if isinstance(genesis, Genesis):
-        _unique("contract names", [contract.name for contract in genesis.contracts])
+        _unique("contract names", [f"{contract.chain} {contract.name}".strip() for contract in genesis.contracts])
+        _check_chains(genesis)
     pems = genesis.ca_certificates
     _unique("certificate authorities", list(pems))
     _expect(
@@ -347,11 +353,17 @@ def _check_validators(genesis: GenesisHead) -> None:
     _expect(bool(validators), "a network needs a validator", "one or more", 0)
     _expect(len(validators) <= MAX_VALIDATORS, "too many validators", f"at most {MAX_VALIDATORS}", len(validators))
     _expect(genesis.engine != "solo" or len(validators) == 1, "engine solo has one validator", 1, len(validators))
-    _unique("validator names", [validator.name for validator in validators])
-    _unique("validator keys", [validator.public_key for validator in validators])
+    _unique("validator names", [validator.name for validator in genesis.all_validators])
+    _unique("validator keys", [validator.public_key for validator in genesis.all_validators])
     _expect(sum(v.weight for v in validators) < 1 << 63, "the weights are too large", "a sum below 2^63", "more")
-    for validator in validators:
+    for validator in genesis.all_validators:
         _check_key(genesis.name, validator.name, "validator", validator.public_key, validator.possession)
+
+
+def _check_chains(genesis: Genesis) -> None:
+    chains = [""] if genesis.shards is None else ["", GLOBAL, *(region.name for region in genesis.shards.regions)]
+    unknown = sorted({contract.chain for contract in genesis.contracts if contract.chain not in chains})
+    _expect(not unknown, "a contract is for a chain that there is not", chains, unknown, code="GENESIS_CHAIN")
 
 
 def _check_member(network: str, member: Member, voters: set[bytes]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import types
+from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -74,6 +75,9 @@ def _positional(kind: Any, plain: object, where: str) -> Any:
             raise DecodeError(f"{where} is a list", expected="list", found=type(plain).__name__)
         item = get_args(kind)[0]
         return [_positional(item, entry, f"{where}[{index}]") for index, entry in enumerate(plain)]
+    optional = [one for one in get_args(kind) if one is not NoneType] if get_origin(kind) is types.UnionType else []
+    if len(optional) == 1:  # `X | None`
+        return None if plain is None else _positional(optional[0], plain, where)
     if kind is bytes:
         return _bytes(plain, where)
     if kind in (int, str, bool) and type(plain) is not kind:

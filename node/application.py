@@ -2,7 +2,8 @@
 
 Everything here runs on one thread, the ledger thread, in the order it was asked. A block is executed once, on an
 overlay of its parent's; the result is kept by hash until the block is final or abandoned. Dropping it leaves base and
-store byte-identical. Order in a block: due scheduled calls, then transactions; receipts in the same order.
+store byte-identical. Order in a block: what the engine begins with (`node.engine_side`), due scheduled calls,
+transactions, what the engine ends with; receipts in the same order.
 
 INVALID is only a pure function of parent and body: roots, sizes, limits, nonces, epoch boundary. A block that a quorum
 made final and whose execution here gives another result is never committed (`node.commit.StateDivergence`): the node
@@ -14,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -41,6 +42,7 @@ from ledger.objects import (
 from ledger.schema import state_engine
 from ledger.state import Overlay, StateBase, StateReader
 from ledger.validators import Validator, ValidatorSet
+from node.engine_side import EngineBlock, EngineSide, PlainSide
 from node.metrics import Metrics
 
 STATE_VALIDATORS: Final = state_engine("validators")
@@ -49,7 +51,8 @@ STATE_VALIDATORS: Final = state_engine("validators")
 
 @dataclass(frozen=True, slots=True)
 class BlockRules:
-    """What genesis fixes for blocks. `policy`: the engine's, which says where epochs end."""
+    """What genesis fixes for blocks. `policy`: the engine's, which says where epochs end. `side`: what the engine adds
+    to a block."""
 
     chain_id: str
     max_transactions: int
@@ -57,6 +60,7 @@ class BlockRules:
     max_per_sender: int
     max_gas: int
     policy: Policy
+    side: EngineSide = field(default_factory=PlainSide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,12 @@ class Application:
         if view is None:
             return None
         header = _header(template)
-        done = self._run(header, view, transactions, self._rules.max_gas if gas_budget is None else gas_budget)
-        return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions)), done)
+        section = self._rules.side.section(view, header)
+        if section is None:
+            return None
+        budget = self._rules.max_gas if gas_budget is None else gas_budget
+        done = self._run(header, view, transactions, section, budget)
+        return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions), section), done)
 
     def check(
         self, header: Header, block_hash: Hash, transactions: Sequence[Transaction], extra: bytes = b""
@@ -140,8 +148,11 @@ class Application:
         reason = self._body_fault(header, body)
         if reason:
             return Judged(Verdict.INVALID, reason)
+        section = self._rules.side.judge(view, header, extra)
+        if section.verdict is not Verdict.VALID:
+            return Judged(section.verdict, section.reason)
         try:
-            done = self._run(header, view, transactions)
+            done = self._run(header, view, transactions, extra)
         except _Refused as refused:
             return Judged(Verdict.INVALID, str(refused))
         candidate = self._sealed(header, body, done)
@@ -179,6 +190,11 @@ class Application:
         """Whether a block is the last of its epoch, by the engine's rule."""
         return self._rules.policy.is_boundary(header)
 
+    def next_due_ms(self, state: StateReader) -> int | None:
+        """Block time at which this state wants a block though nobody sends anything; None if it wants none."""
+        wanted = (self._executor.next_due_ms(state), self._rules.side.next_due_ms(state))
+        return min((due for due in wanted if due is not None), default=None)
+
     # --- execution ----------------------------------------------------------------------------------------------------
 
     def _view(self, parent: Hash) -> Overlay | StateBase | None:
@@ -192,6 +208,7 @@ class Application:
         header: Header,
         parent: Overlay | StateBase,
         transactions: Sequence[Transaction],
+        section: bytes,
         gas_budget: int | None = None,
     ) -> _Executed:
         """Execute due calls and transactions on a fresh overlay. What may not be applied is skipped if there is a
@@ -201,7 +218,9 @@ class Application:
         context = BlockContext(
             header.chain_id, header.height, header.time_ms, self._executor.clock.market_time(header.time_ms)
         )
-        receipts = self._executor.run_due(view, context)
+        side, block = self._rules.side, EngineBlock(header, section, context)
+        receipts = side.begin(view, block)
+        receipts += self._executor.run_due(view, context)
         done: list[Transaction] = []
         gas = 0
         left = None if gas_budget is None else gas_budget - sum([receipt.gas for receipt in receipts])
@@ -214,15 +233,29 @@ class Application:
                 raise _Refused(fault)
             if fault:
                 continue
-            receipt = self._executor.execute(view, transaction, context)
+            if transaction.body.contract in side.watched:
+                receipt = self._watched(view, transaction, block)
+            else:
+                receipt = self._executor.execute(view, transaction, context)
             gas += receipt.gas
             receipts.append(receipt)
             done.append(transaction)
+        receipts += side.finish(view, block)
         self._metrics.spent("execute", time.thread_time() - begun, len(done))
         begun = time.thread_time()
         view.seal()
         self._metrics.spent("tree", time.thread_time() - begun, len(done))
         return _Executed(done, receipts, view)
+
+    def _watched(self, view: Overlay, transaction: Transaction, block: EngineBlock) -> Receipt:
+        """A transaction that the engine has a word in: it refuses it, or follows what it did."""
+        code = self._rules.side.refusal(view, transaction, block)
+        if code:
+            return self._executor.refuse(view, transaction, code)
+        receipt = self._executor.execute(view, transaction, block.context)
+        if receipt.ok:
+            self._rules.side.executed(view, transaction, block)
+        return receipt
 
     def _fault(self, view: Overlay, transaction: Transaction, gas: int, of_sender: Counter[bytes]) -> str:
         """Why a transaction may not be applied next; "" if it may."""
@@ -247,7 +280,7 @@ class Application:
             return "BODY_TOO_LARGE"
         if transactions_root(body.transactions) != header.transactions_root:
             return "TRANSACTIONS_ROOT"
-        return "" if not body.extra and header.extra_root == ZERO_HASH else "EXTRA"
+        return "" if header.extra_root == extra_root(body.extra) else "EXTRA_ROOT"
 
     def _keep(self, header: Header, body: Body, done: _Executed) -> Candidate:
         candidate = self._sealed(header, body, done)
@@ -273,7 +306,7 @@ class Application:
         )
         header_bytes = encode(sealed)
         block = Block(sealed, header_bytes, header_hash(header_bytes), body, body_bytes)
-        due = self._executor.next_due_ms(done.overlay)
+        due = self.next_due_ms(done.overlay)
         self._metrics.spent("roots", time.thread_time() - begun, len(done.transactions))
         return Candidate(block, tuple(done.transactions), tuple(done.receipts), receipt_bytes, done.overlay, due)
 

@@ -54,7 +54,7 @@ LATENCY_SAMPLES: Final = 16
 """Own clients' transactions per block whose latency goes into the histogram."""
 PREFILL_BYTES: Final = 64 * 1024
 PREFILL_AGE_MS: Final = 25
-_BODY_REASONS: Final = frozenset({"TRANSACTIONS_ROOT", "BODY_SIZE", "EXTRA", "EXTRA_ROOT"})
+_BODY_REASONS: Final = frozenset({"TRANSACTIONS_ROOT", "BODY_SIZE", "EXTRA_ROOT"})
 
 
 @dataclass(frozen=True, slots=True)

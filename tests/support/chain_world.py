@@ -9,13 +9,12 @@ from ledger.certificates import Certificate, Vote, VoteKind, assemble, vote_byte
 from ledger.chain import ChainStore, CommittedBlock
 from ledger.codec import encode
 from ledger.crypto import DOMAIN_VOTE, ZERO_HASH, SigningKey
+from ledger.engine_settings import EngineSettings, GenesisValidator
 from ledger.genesis import (
-    EngineSettings,
     Genesis,
     GenesisContract,
     GenesisHead,
     GenesisLimits,
-    GenesisValidator,
     MarketClockSettings,
     genesis_block,
     make_genesis,
@@ -67,6 +66,8 @@ def make_document(voters: int = 4, engine: str = "bft") -> Genesis:
         ca_certificates=(),
         market_clock=MarketClockSettings(0),
         limits=GOLDEN_LIMITS,
+        council=None,
+        shards=None,
     )
     return make_genesis(head, [GenesisContract("token", "# nothing", b"\x90")])
 

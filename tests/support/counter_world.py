@@ -10,13 +10,12 @@ from consensus.engine import HeaderTemplate
 from contracts.values import encode_value
 from ledger.certificates import Certificate
 from ledger.crypto import Hash, SigningKey
+from ledger.engine_settings import EngineSettings, GenesisValidator
 from ledger.genesis import (
-    EngineSettings,
     Genesis,
     GenesisContract,
     GenesisHead,
     GenesisLimits,
-    GenesisValidator,
     MarketClockSettings,
     make_genesis,
 )
@@ -74,6 +73,8 @@ def counter_genesis(voters: int = 4, epoch_blocks: int = 1024, **limits: int) ->
         ca_certificates=(),
         market_clock=MarketClockSettings(0),
         limits=GenesisLimits(**limits),
+        council=None,
+        shards=None,
     )
     return make_genesis(head, [GenesisContract("counter", COUNTER, encode_value([]))])
 

@@ -12,16 +12,15 @@ from msgspec.structs import replace
 
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_GENESIS, SigningKey, hash_of, sha256
+from ledger.engine_settings import EngineSettings, GenesisValidator
 from ledger.errors import GenesisError
 from ledger.genesis import (
     MIN_BLOCK_BYTES,
-    EngineSettings,
     Genesis,
     GenesisContract,
     GenesisHead,
     GenesisLimits,
     GenesisSummary,
-    GenesisValidator,
     MarketClockSettings,
     Member,
     check_genesis,
@@ -74,6 +73,8 @@ def document(network: str = "dev-grid", engine: str = "bft") -> Genesis:
         ca_certificates=(PEM,),
         market_clock=MarketClockSettings(0, 1),
         limits=GenesisLimits(),
+        council=None,
+        shards=None,
     )
     return make_genesis(head, [GenesisContract("token", "x = Var(int)\n# größe\n", b"\x90", ("registry",))])
 
