@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -89,6 +90,78 @@ class UnsyncedLost:
     def close(self) -> None:
         """Forget what was not synced."""
         self._file.close()
+
+
+class Disk(Protocol):
+    """What a node's log and its store's guard ask of the disk. Every method may raise `OSError`."""
+
+    def open(self, path: Path) -> LogFile:
+        """Open or create the file of a segment."""
+
+    def read(self, path: Path) -> bytes | None:
+        """A whole file, None if there is none."""
+
+    def names(self, directory: Path) -> list[str]:
+        """The files of a directory, sorted; it is made if it is not there."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; one that is not there is no error. Durable by `sync_directory` only."""
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Give a file another name in its directory. Durable by `sync_directory` only."""
+
+    def sync_directory(self, path: Path) -> None:
+        """Make creations, renames and removals in `path` durable."""
+
+    def write_durably(self, path: Path, data: bytes) -> None:
+        """Replace `path` by `data`: the old content or the new is there after a power cut, and on return the new."""
+
+    def room(self, path: Path) -> tuple[int, int]:
+        """Free bytes and size of the disk that holds `path`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemDisk:
+    """The disk of this machine. `opener`: another kind of file for the log's segments."""
+
+    opener: Opener = DiskFile
+
+    def open(self, path: Path) -> LogFile:
+        """See `Disk`."""
+        return self.opener(path)
+
+    def read(self, path: Path) -> bytes | None:
+        """See `Disk`."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def names(self, directory: Path) -> list[str]:
+        """See `Disk`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        return sorted(path.name for path in directory.iterdir())
+
+    def remove(self, path: Path) -> None:
+        """See `Disk`."""
+        path.unlink(missing_ok=True)
+
+    def rename(self, path: Path, target: Path) -> None:
+        """See `Disk`."""
+        path.rename(target)
+
+    def sync_directory(self, path: Path) -> None:
+        """See `Disk`."""
+        sync_directory(path)
+
+    def write_durably(self, path: Path, data: bytes) -> None:
+        """See `Disk`."""
+        write_durably(path, data)
+
+    def room(self, path: Path) -> tuple[int, int]:
+        """See `Disk`."""
+        disk = os.statvfs(path)
+        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
 
 def sync_directory(path: Path) -> None:

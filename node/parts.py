@@ -26,7 +26,7 @@ from node.catchup import Catchup
 from node.clock import SystemClock
 from node.commit import Commits
 from node.config import NodeConfig
-from node.disk import DiskFile, UnsyncedLost
+from node.disk import DiskFile, SystemDisk, UnsyncedLost
 from node.driver import Driver, Surroundings
 from node.founding import (
     block_rules,
@@ -257,7 +257,7 @@ def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, s
             log_directory,
             identity,
             synced=store.synced_log(),
-            opener=UnsyncedLost if config.dev.lose_unsynced else DiskFile,
+            disk=SystemDisk(UnsyncedLost if config.dev.lose_unsynced else DiskFile),
             segment_bytes=SMALL_SEGMENT_BYTES if config.dev.small_files else SEGMENT_BYTES,
         )
     )

@@ -28,7 +28,7 @@ from consensus.messages import Complaint, Proposal
 from ledger.certificates import Certificate, Vote
 from ledger.codec import decode
 from ledger.errors import StoreError
-from node.disk import DiskFile, LogFile, Opener, sync_directory, write_durably
+from node.disk import Disk, LogFile, SystemDisk
 from node.wal_format import (
     Entry,
     RecordKind,
@@ -44,7 +44,9 @@ from node.wal_format import (
 )
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
+SYSTEM_DISK: Final = SystemDisk()
 _HOLD: Final = "HOLD"
+_SUFFIX: Final = ".log"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,6 +71,7 @@ class _Segment:
     index: int
     path: Path
     top: tuple[int, int] = (0, 0)
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -88,18 +91,18 @@ class _Scan:
             self.entries.append(entry)
 
 
-def write_hold(directory: Path, reason: str) -> None:
+def write_hold(directory: Path, reason: str, disk: Disk = SYSTEM_DISK) -> None:
     """Set the durable marker of the log in `directory`: its node may not vote. Raise `OSError`."""
-    write_durably(directory / _HOLD, reason.encode("utf-8"))
+    disk.write_durably(directory / _HOLD, reason.encode("utf-8"))
 
 
 class Wal:
     """An open log. Everything but `open` and `found` runs on the log's own thread, or before it exists."""
 
-    def __init__(self, directory: Path, identity: WalIdentity, opener: Opener, segment_bytes: int) -> None:
+    def __init__(self, directory: Path, identity: WalIdentity, disk: Disk, segment_bytes: int) -> None:
         self._directory = directory
         self._identity = identity
-        self._opener = opener
+        self._disk = disk
         self._segment_bytes = segment_bytes
         self._segments: list[_Segment] = []
         self._file: LogFile | None = None
@@ -114,10 +117,9 @@ class Wal:
     # --- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def found(cls, directory: Path, identity: WalIdentity) -> None:
+    def found(cls, directory: Path, identity: WalIdentity, disk: Disk = SYSTEM_DISK) -> None:
         """Write the first, empty log of a validator that has never signed. Only the founding `init` may do this."""
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
+        if disk.names(directory):
             raise StoreError(
                 "a log exists already",
                 code="WAL_EXISTS",
@@ -125,10 +127,10 @@ class Wal:
                 found="files",
                 fix="a validator's log is written once; choose another directory for a new network",
             )
-        wal = cls(directory, identity, DiskFile, SEGMENT_BYTES)
+        wal = cls(directory, identity, disk, SEGMENT_BYTES)
         wal._begin_segment(1)
         wal._close()
-        sync_directory(directory.parent)
+        disk.sync_directory(directory.parent)
 
     @classmethod
     @contextmanager
@@ -138,7 +140,7 @@ class Wal:
         identity: WalIdentity,
         *,
         synced: WalPosition | None = None,
-        opener: Opener = DiskFile,
+        disk: Disk = SYSTEM_DISK,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> Iterator[Wal]:
         """Open the log, repair a torn tail, and fill `recovery`; `hold_reason` says why the node is held, if it is.
@@ -146,7 +148,7 @@ class Wal:
         `synced`: how far the store knows the log to have been durable. Raise `StoreError` (WAL_FOREIGN) for the log of
         another chain or key, (WAL_IO) on a disk that cannot be used.
         """
-        wal = cls(directory, identity, opener, segment_bytes)
+        wal = cls(directory, identity, disk, segment_bytes)
         try:
             wal._recover(synced)
         except OSError as error:
@@ -163,8 +165,8 @@ class Wal:
             wal._close()
 
     def _recover(self, synced: WalPosition | None) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        paths = sorted(self._directory.glob("*.log"))
+        names = self._disk.names(self._directory)
+        paths = [self._directory / name for name in names if name.endswith(_SUFFIX)]
         scan = _Scan()
         if not paths:
             scan.damage = "WAL_MISSING: there is no log; only the founding init writes the first one"
@@ -180,21 +182,20 @@ class Wal:
             self._quarantine(scan.damage, paths)
         elif scan.open_batch:
             self.append([floor_entry(*self._floor)])  # close the cut batch, so that the next one is told from it
-        marker = self._directory / _HOLD
-        self.hold_reason = marker.read_text("utf-8") if marker.exists() else ""
+        self.hold_reason = (self._disk.read(self._directory / _HOLD) or b"").decode("utf-8")
         self.recovery = _recovery(scan, held=bool(self.hold_reason))
 
     def _read_segment(self, path: Path, scan: _Scan, *, last: bool) -> None:
-        data = path.read_bytes()
+        data = self._disk.read(path) or b""
         found = read_segment_header(data)
         if found is None:
             if not (last and self._segments):
                 scan.damage = f"WAL_CORRUPT: the header of {path.name} is unreadable"
                 return
-            path.unlink()  # the crash fell into the creation of this segment: nothing was ever written to it
-            sync_directory(self._directory)
+            self._disk.remove(path)  # the crash fell into the creation of this segment: nothing was ever written to it
+            self._disk.sync_directory(self._directory)
             before = self._segments[-1]
-            self._file, self._size = self._opener(before.path), before.path.stat().st_size
+            self._file, self._size = self._disk.open(before.path), before.size
             self._file.sync()
             return
         header, offset = found
@@ -202,17 +203,17 @@ class Wal:
         if self._segments and header.index != self._segments[-1].index + 1:
             scan.damage = f"WAL_CORRUPT: segment {self._segments[-1].index + 1} is missing"
             return
-        segment = _Segment(header.index, path)
+        segment = _Segment(header.index, path, size=len(data))
         self._segments.append(segment)
         self._salt = header.salt
         end = self._read_frames(data, offset, scan, segment, last=last)
         if last and not scan.damage:
-            self._file, self._size = self._opener(path), end
+            self._file, self._size = self._disk.open(path), end
             if end < len(data):
                 self._file.truncate(end)
             # What a killed process wrote may have come back from memory only: it is sent again, so it must be durable.
             self._file.sync()
-            sync_directory(self._directory)
+            self._disk.sync_directory(self._directory)
 
     def _check_identity(self, header: SegmentHeader) -> None:
         if header.identity != self._identity:
@@ -245,12 +246,12 @@ class Wal:
 
     def _quarantine(self, reason: str, paths: Sequence[Path]) -> None:
         """Hold first, then set damaged files aside and begin afresh above them."""
-        write_hold(self._directory, reason)
+        write_hold(self._directory, reason, self._disk)
         self._close()
         top = 0
         for path in paths:
             top = max(top, int(path.stem) if path.stem.isdigit() else 0)
-            path.rename(path.with_suffix(".damaged"))
+            self._disk.rename(path, path.with_suffix(".damaged"))
         self._segments = []
         self._begin_segment(top + 1)
 
@@ -304,39 +305,39 @@ class Wal:
         self.append(())  # the floor is durable before what it stands for goes
         removed = 0
         while len(self._segments) > 1 and self._segments[0].top <= self._floor:
-            self._segments.pop(0).path.unlink()
+            self._disk.remove(self._segments.pop(0).path)
             removed += 1
-        sync_directory(self._directory)
+        self._disk.sync_directory(self._directory)
         return removed
 
     def hold(self, reason: str) -> None:
         """Set the durable marker: the node may not vote. Raise `OSError`."""
-        write_hold(self._directory, reason)
+        write_hold(self._directory, reason, self._disk)
         self.hold_reason = reason
 
     def lift(self, epoch: int, floor_view: int) -> None:
         """Write the floor, then remove the marker (consensus A.6). Raise `OSError`."""
         self._floor = max(self._floor, (epoch, floor_view))
         self.append([floor_entry(epoch, floor_view)])
-        (self._directory / _HOLD).unlink(missing_ok=True)
-        sync_directory(self._directory)
+        self._disk.remove(self._directory / _HOLD)
+        self._disk.sync_directory(self._directory)
         self.hold_reason = ""
 
     def _begin_segment(self, index: int) -> None:
         """Create a durable segment that begins with the floor, then go on in it."""
-        path = self._directory / f"{index:012d}.log"
+        path = self._directory / f"{index:012d}{_SUFFIX}"
         salt = os.urandom(16)
         data = segment_header(index, salt, self._identity)
         data += frames([floor_entry(*self._floor)], self._generation, salt)
-        file = self._opener(path)
+        file = self._disk.open(path)
         try:
             file.truncate(0)
             file.write(0, data)
             file.sync()
-            sync_directory(self._directory)
+            self._disk.sync_directory(self._directory)
         except OSError:
             file.close()
-            path.unlink(missing_ok=True)
+            self._disk.remove(path)
             raise
         self._close()
         self._file, self._size, self._salt = file, len(data), salt

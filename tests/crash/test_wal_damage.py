@@ -11,7 +11,7 @@ from consensus.engine import StoredBlock
 from ledger.certificates import Vote, VoteKind
 from ledger.crypto import Hash
 from ledger.errors import StoreError
-from node.disk import DiskFile, UnsyncedLost, sync_directory
+from node.disk import DiskFile, SystemDisk, UnsyncedLost, sync_directory
 from node.wal import Wal, WalPosition, write_hold
 from node.wal_format import Entry, RecordKind, WalIdentity, block_entry, vote_entry
 
@@ -191,7 +191,7 @@ class FullDisk:
 
 def test_a_full_disk_loses_nothing_and_works_again(tmp_path: Path) -> None:
     written(tmp_path / "wal")
-    with Wal.open(tmp_path / "wal", IDENTITY, opener=FullDisk) as wal:
+    with Wal.open(tmp_path / "wal", IDENTITY, disk=SystemDisk(FullDisk)) as wal:
         FullDisk.room = 50
         for _ in range(3):
             with pytest.raises(OSError, match="No space"):
@@ -216,14 +216,14 @@ def test_what_is_read_back_is_durable_before_it_is_used(tmp_path: Path) -> None:
             super().sync()
 
     written(tmp_path / "wal")
-    with Wal.open(tmp_path / "wal", IDENTITY, opener=Watched) as wal:
+    with Wal.open(tmp_path / "wal", IDENTITY, disk=SystemDisk(Watched)) as wal:
         assert wal.recovery.votes == VOTES[:3]
         assert synced == [segments(tmp_path / "wal")[0]]
 
 
 def test_unsynced_records_vanish_with_the_process(tmp_path: Path) -> None:
     written(tmp_path / "wal")
-    with Wal.open(tmp_path / "wal", IDENTITY, opener=UnsyncedLost) as wal:
+    with Wal.open(tmp_path / "wal", IDENTITY, disk=SystemDisk(UnsyncedLost)) as wal:
         wal.buffer([Entry(RecordKind.VOTE, 1, 4, b"never synced")])
     assert reopened(tmp_path / "wal") == (VOTES[:3], "")
 
@@ -239,7 +239,6 @@ def test_a_power_cut_takes_names_that_were_not_synced(tmp_path: Path, monkeypatc
             names.clear()
             names.update(path.name for path in directory.iterdir())
 
-    monkeypatch.setattr("node.wal.sync_directory", synced)
     monkeypatch.setattr("node.disk.sync_directory", synced)
 
     def after_a_cut(number: int) -> Path:

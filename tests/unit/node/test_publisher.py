@@ -27,7 +27,7 @@ from ledger.crypto import ZERO_HASH, Hash, SigningKey
 from ledger.objects import Header, header_hash
 from ledger.validators import Validator, ValidatorSet
 from node import publisher as publisher_module
-from node.disk import DiskFile
+from node.disk import DiskFile, SystemDisk
 from node.log import node_logger
 from node.metrics import Metrics
 from node.publisher import Publisher
@@ -104,7 +104,7 @@ async def world(directory: Path) -> AsyncIterator[World]:
     Disk.full = False
     if not directory.exists():
         Wal.found(directory, IDENTITY)
-    with Wal.open(directory, IDENTITY, opener=Disk) as wal, ThreadPoolExecutor(1) as thread:
+    with Wal.open(directory, IDENTITY, disk=SystemDisk(Disk)) as wal, ThreadPoolExecutor(1) as thread:
         Disk.syncs = 0  # those of opening do not count
         signer = Signer(KEY, CHAIN, wal.recovery, wal.hold_reason)
         signer.begin_epoch(EpochStart(1, header(1), Hash(ZERO), COMMITTEE, (0,)))
