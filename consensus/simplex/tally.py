@@ -7,6 +7,8 @@ leave, and who brought them is accused. So at most one verification per vote, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from consensus.engine import PeerId
 from consensus.messages import Evidence
 from consensus.simplex.effects import accuse_peer, accuse_signer, broadcast
@@ -83,13 +85,25 @@ def _take_out(state: State, view: ViewState, slot: Slot) -> None:
 
 def verify_slot(state: State, view: ViewState, slot: Slot) -> bool:
     """Check a slot's signature once; a forgery leaves the tally and its bringer is accused."""
-    if not slot.verified:
-        if not state.scheme.verify_vote(slot.vote, state.epoch.validators):
-            _take_out(state, view, slot)
-            accuse_peer(state, slot.peer, "bad-signature")
-            return False
-        slot.verified = True
-        _remember(state, slot.vote, slot.peer, verified=True)
+    return slot.verified or _judged(state, view, slot, state.scheme.verify_vote(slot.vote, state.epoch.validators))
+
+
+def verify_slots(state: State, view: ViewState, slots: Sequence[Slot]) -> list[Slot]:
+    """Check slots of one statement together, each signature once; return the good ones, in order."""
+    fresh = [slot for slot in slots if not slot.verified]
+    forged = set(state.scheme.forged([slot.vote for slot in fresh], state.epoch.validators)) if fresh else set()
+    for position, slot in enumerate(fresh):
+        _judged(state, view, slot, position not in forged)
+    return [slot for slot in slots if slot.verified]
+
+
+def _judged(state: State, view: ViewState, slot: Slot, good: bool) -> bool:
+    if not good:
+        _take_out(state, view, slot)
+        accuse_peer(state, slot.peer, "bad-signature")
+        return False
+    slot.verified = True
+    _remember(state, slot.vote, slot.peer, verified=True)
     return True
 
 
@@ -149,20 +163,18 @@ def on_evidence(state: State, evidence: Evidence, peer: PeerId | None) -> None:
 
 def conflicting_certificates(state: State, first: Certificate, second: Certificate) -> None:
     """Two certificates that cannot both be: more than F lied; name everybody who signed both."""
-    votes = dict(zip(first.signers, first.signatures, strict=True))
-    for signer, signature in zip(second.signers, second.signatures, strict=True):
-        mine = votes.get(signer)
+    votes = {vote.signer: vote for vote in state.scheme.votes_of(first)}
+    for vote in state.scheme.votes_of(second):
+        mine = votes.get(vote.signer)
         if mine is not None:
-            one = Vote(first.kind, first.epoch, first.view, first.block_hash, signer, mine)
-            two = Vote(second.kind, second.epoch, second.view, second.block_hash, signer, signature)
-            give_evidence(state, one, two)
+            give_evidence(state, mine, vote)
 
 
 def quorum_votes(state: State, view: ViewState, kind: VoteKind, block_hash: Hash) -> list[Vote] | None:
     """Verify the votes for (kind, hash); return them if they still reach the quorum."""
     validators = state.epoch.validators
     slots = [slot for slot in view.slots(kind).values() if slot.vote.block_hash == block_hash]
-    good = [slot.vote for slot in slots if verify_slot(state, view, slot)]
+    good = [slot.vote for slot in verify_slots(state, view, slots)]
     weight = sum(validators.validators[vote.signer].weight for vote in good)
     return good if weight >= validators.quorum else None
 
@@ -174,6 +186,5 @@ def nullify_support(state: State, view: ViewState) -> bool:
     key = (VoteKind.NULLIFY, ZERO_HASH)
     if view.weights.get(key, 0) <= bound:
         return False
-    for slot in list(view.nullify.values()):
-        verify_slot(state, view, slot)
+    verify_slots(state, view, list(view.nullify.values()))
     return view.weights.get(key, 0) > bound
