@@ -74,10 +74,11 @@ _Job: TypeAlias = tuple[Commit | SyncedBlocks | Prune, "asyncio.Future[bool] | N
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What a leader keeps to: the bounds of a block, and how long building one should take at most."""
+    """What a leader keeps to: the bounds of a block, and how long building one should take at most, by `stopwatch`."""
 
     limits: BlockLimits
     build_ms: int
+    stopwatch: Callable[[], float] = time.perf_counter
 
 
 class Pace:
@@ -154,7 +155,7 @@ class Blocks:
         self._tasks.spawn(self._built(effect, future), name="build")
 
     def _paced_build(self, template: HeaderTemplate, picked: list[Transaction], gas: int) -> Candidate | None:
-        begun = time.perf_counter()
+        begun = self._leading.stopwatch()
         candidate = self._application.build(template, picked, gas)
         self._learn(begun, candidate)
         return candidate
@@ -162,7 +163,7 @@ class Blocks:
     def _learn(self, begun: float, candidate: Candidate | None) -> None:
         if candidate is not None:
             gas = sum([receipt.gas for receipt in candidate.receipts])
-            self._pace.took(time.perf_counter() - begun, len(candidate.transactions), gas)
+            self._pace.took(self._leading.stopwatch() - begun, len(candidate.transactions), gas)
 
     async def _built(self, effect: Build, future: asyncio.Future[Candidate | None]) -> None:
         candidate = await future
@@ -224,7 +225,7 @@ class Blocks:
                 self._answer(effect, judged)
 
     def _paced_check(self, effect: Check, transactions: tuple[Transaction, ...], extra: bytes) -> Judged:
-        begun = time.perf_counter()
+        begun = self._leading.stopwatch()
         known = self._application.candidate(effect.hash) is not None
         judged = self._application.check(effect.header, effect.hash, transactions, extra)
         if not known:  # looking an executed block up says nothing about the pace

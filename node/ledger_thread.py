@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -34,4 +35,4 @@ class LedgerThread:
 
     def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> asyncio.Future[T]:
         """Queue a call now; await the result later. The order of calls is the order of `run`."""
-        return asyncio.wrap_future(self._pool.submit(function, *arguments, **named))
+        return asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments, **named))

@@ -13,8 +13,7 @@ import asyncio
 import gc
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Final
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
-from ledger.crypto import Hash
+from ledger.crypto import Hash, SigningKey
 from ledger.errors import GridchainError
 from ledger.genesis import Genesis
 from ledger.state_proof import StateProof
@@ -33,10 +32,11 @@ from node.commit import Outcome
 from node.config import NodeConfig
 from node.feed import CommitFeed, CommittedSummary, Feeds
 from node.ingress import Submitted
+from node.machine import Machine, SystemMachine
 from node.parts import Parts, load_identity, load_validator_key, network_settings, open_parts
+from node.peers import Links
 from node.self_test import self_test_once
 from node.tasks import Tasks, task_scope
-from p2p.network import Network
 from p2p.peer import PeerInfo
 from p2p.refusals import Refusal as PeerRefusal
 
@@ -76,14 +76,15 @@ class NodeStatus:
 class Node:
     """A running node. What the HTTP API uses of it is everything public here."""
 
-    def __init__(self, config: NodeConfig, genesis: Genesis, parts: Parts) -> None:
+    def __init__(self, config: NodeConfig, genesis: Genesis, parts: Parts, machine: Machine) -> None:
         self.config = config
         self.genesis = genesis
         self.chain = parts.chain
         self.executor = parts.views
         self.metrics = parts.metrics
         self.ready = False
-        self.network: Network | None = None
+        self.network: Links | None = None
+        self._machine = machine
         self._parts = parts
         self._chain_id = genesis.chain_id
         self._genesis_hash = genesis.hash
@@ -103,17 +104,28 @@ class Node:
         identity = load_identity(config)
         key = load_validator_key(config, genesis)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        dev = config.dev
+        machine = SystemMachine(identity, clock_offset_ms=dev.clock_offset_ms, lose_unsynced=dev.lose_unsynced)
+        async with cls.open_on(machine, config, genesis, key) as node:
+            tame_collector()
+            yield node
+
+    @classmethod
+    @asynccontextmanager
+    async def open_on(
+        cls, machine: Machine, config: NodeConfig, genesis: Genesis, key: SigningKey | None
+    ) -> AsyncIterator[Node]:
+        """Open a node on a machine, by the keys in hand."""
         with ExitStack() as stack:
-            parts = open_parts(config, genesis, key, stack)
-            node = cls(config, genesis, parts)
+            parts = open_parts(config, genesis, key, machine, stack)
+            node = cls(config, genesis, parts, machine)
             async with task_scope() as tasks:
                 node._wire(tasks)
                 settings = network_settings(config, genesis, parts.members, load_addresses(node._address_file))
-                async with Network.open(settings, identity, parts.peers, parts.clock.now) as network:
+                async with machine.network(settings, parts.peers) as network:
                     parts.peers.connect(network)
                     node.network = network
                     node._start(tasks)
-                    tame_collector()
                     node.ready = True
                     yield node
                     node.ready = False
@@ -291,7 +303,7 @@ class Node:
         """Have the whole state tree in memory soon after the start, slice by slice between the blocks, so that no block
         pays for it. Every digest is checked on the way: a damaged database ends the node with `StoreError`."""
         steps = self._parts.chain.state().load_all()
-        while await self._parts.ledger_thread.run(_advance, steps):
+        while await self._parts.ledger_thread.run(_advance, steps, self._machine.stopwatch):
             pass
 
     async def _regossip(self) -> None:
@@ -304,10 +316,10 @@ class Node:
                 self._parts.peers.spread_again(due)
 
 
-def _advance(steps: Generator[None]) -> bool:
+def _advance(steps: Generator[None], stopwatch: Callable[[], float]) -> bool:
     """Take steps for `TREE_SLICE_S`; False when there is none left."""
-    until = time.monotonic() + TREE_SLICE_S
-    return any(time.monotonic() >= until for _ in steps)
+    until = stopwatch() + TREE_SLICE_S
+    return any(stopwatch() >= until for _ in steps)
 
 
 def tame_collector() -> None:

@@ -18,15 +18,13 @@ from ledger.chain import ChainStore
 from ledger.crypto import SigningKey, address_of
 from ledger.errors import ConfigError
 from ledger.genesis import Genesis
-from ledger.store import Store, open_store
 from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
 from node.catchup import Catchup
-from node.clock import SystemClock
+from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
-from node.disk import DiskFile, SystemDisk, UnsyncedLost
 from node.driver import Driver, Surroundings
 from node.founding import (
     block_rules,
@@ -43,6 +41,7 @@ from node.ingress import Ingress, IngressSettings
 from node.keys import PassphraseSource, load_key
 from node.ledger_thread import LedgerThread
 from node.log import Logger, node_logger
+from node.machine import Machine
 from node.mempool import Mempool, MempoolLimits
 from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
@@ -51,7 +50,6 @@ from node.recorder import Recorder
 from node.signatures import SignatureChecks
 from node.signer import Signer
 from node.store_guard import GuardedStore
-from node.store_shim import UnsyncedLostStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
 from p2p.certificates import NodeIdentity
@@ -87,7 +85,7 @@ class Parts:
 
     metrics: Metrics
     log: Logger
-    clock: SystemClock
+    clock: Clock
     chain: ChainStore
     views: Executor
     state: HeadState
@@ -176,6 +174,7 @@ class _Ground:
     config: NodeConfig
     genesis: Genesis
     stack: ExitStack
+    machine: Machine
     metrics: Metrics
     log: Logger
     store: GuardedStore
@@ -200,11 +199,12 @@ class _Road:
     thread: LedgerThread
 
 
-def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> Parts:
+def open_parts(
+    config: NodeConfig, genesis: Genesis, key: SigningKey | None, machine: Machine, stack: ExitStack
+) -> Parts:
     """Open store and log and join everything. What must be closed is on `stack`."""
-    ground = _open_ground(config, genesis, key, stack)
+    ground = _open_ground(config, genesis, key, machine, stack)
     metrics, log, chain, signer = ground.metrics, ground.log, ground.chain, ground.signer
-    clock = SystemClock(config.dev.clock_offset_ms)
     members = Members(genesis)
     peers = Peers(members, log, _recorder(config, stack))
     inbox = Inbox(metrics)
@@ -218,12 +218,12 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
     driver = Driver(
         make_engine(genesis.engine, ground.parameters, signer.public_key, genesis.chain_id),
         inbox,
-        Surroundings(clock, peers, publisher, road.blocks, following, metrics, log),
+        Surroundings(machine.clock, peers, publisher, road.blocks, following, metrics, log),
     )
     return Parts(
         metrics=metrics,
         log=log,
-        clock=clock,
+        clock=machine.clock,
         chain=chain,
         views=make_executor(genesis),
         state=road.state,
@@ -244,20 +244,22 @@ def open_parts(config: NodeConfig, genesis: Genesis, key: SigningKey | None, sta
     )
 
 
-def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, stack: ExitStack) -> _Ground:
-    store = _open_store(config, stack)
+def _open_ground(
+    config: NodeConfig, genesis: Genesis, key: SigningKey | None, machine: Machine, stack: ExitStack
+) -> _Ground:
+    store = _open_store(config, machine, stack)
     executor = make_executor(genesis)
     chain = open_chain(store, genesis, executor)
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     log_directory = config.path(config.node.wal)
     if key is None and not log_directory.exists():
-        Wal.found(log_directory, identity)  # who never signs has nothing to forget
+        Wal.found(log_directory, identity, machine.disk)  # who never signs has nothing to forget
     wal = stack.enter_context(
         Wal.open(
             log_directory,
             identity,
             synced=store.synced_log(),
-            disk=SystemDisk(UnsyncedLost if config.dev.lose_unsynced else DiskFile),
+            disk=machine.disk,
             segment_bytes=SMALL_SEGMENT_BYTES if config.dev.small_files else SEGMENT_BYTES,
         )
     )
@@ -268,6 +270,7 @@ def _open_ground(config: NodeConfig, genesis: Genesis, key: SigningKey | None, s
         config=config,
         genesis=genesis,
         stack=stack,
+        machine=machine,
         metrics=Metrics(config.node.name),
         log=node_logger(config.node.name),
         store=store,
@@ -310,6 +313,7 @@ def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
     leading = Leading(
         leader_limits(genesis, config.consensus),
         ground.parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it
+        ground.machine.stopwatch,
     )
     thread = stack.enter_context(LedgerThread.open())
     blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, thread, leading)
@@ -337,10 +341,8 @@ def _recorder(config: NodeConfig, stack: ExitStack) -> Recorder | None:
     return recorder
 
 
-def _open_store(config: NodeConfig, stack: ExitStack) -> GuardedStore:
+def _open_store(config: NodeConfig, machine: Machine, stack: ExitStack) -> GuardedStore:
     path = config.path(config.node.data)
-    store: Store = open_store(path, config.node.store)
-    if config.dev.lose_unsynced:
-        store = UnsyncedLostStore(store)
+    store = machine.store(path, config.node.store)
     stack.callback(store.close)
-    return GuardedStore(store, path)
+    return GuardedStore(store, path, machine.disk)

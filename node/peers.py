@@ -6,7 +6,7 @@ belongs to which validator, and who may connect at all.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from consensus.engine import PeerId as EnginePeer
 from consensus.engine import Request, RequestKind
@@ -23,8 +23,8 @@ from node.mempool import Mempool
 from node.recorder import Recorder
 from p2p.frames import Channel, PeerId
 from p2p.gossip import TransactionGossip
-from p2p.network import Network
 from p2p.peer import PeerInfo
+from p2p.refusals import Refusal
 from p2p.sync import Sync
 
 INTRODUCED: Final = 2_048
@@ -45,6 +45,32 @@ _EXPECTED: Final = {
     "WRONG_CHAIN": "transactions of this chain",
 }
 """What was due instead, by the engine's reasons and by the codes of refused gossip."""
+
+
+class Links(Protocol):
+    """What a node uses of its network: `p2p.network.Network`, or the simulator's."""
+
+    @property
+    def full_mesh(self) -> bool:
+        """Whether every reachable node is linked directly."""
+
+    def send(self, peer: PeerId, channel: Channel, payload: bytes) -> bool:
+        """Queue a frame; False if the peer is gone or there is no room."""
+
+    def broadcast(self, channel: Channel, payload: bytes) -> None:
+        """Queue a frame to every peer."""
+
+    def peers(self) -> list[PeerInfo]:
+        """The connected peers, by node name."""
+
+    def disconnect(self, peer: PeerId, fault: PeerFault) -> None:
+        """End a peer's connection for a fault of its, and refuse it for a while."""
+
+    def refusals(self) -> list[Refusal]:
+        """The last refusals in both directions, newest last."""
+
+    def known_addresses(self) -> list[bytes]:
+        """The address book as signed records."""
 
 
 class Members:
@@ -102,7 +128,7 @@ class Peers:
         self._members = members
         self._recorder = recorder
         self._log = log
-        self._network: Network | None = None
+        self._network: Links | None = None
 
     def attach(self, driver: Driver, ingress: Ingress, sync: Sync, mempool: Mempool) -> None:
         """Say whom frames go to; called once, before the network opens."""
@@ -112,7 +138,7 @@ class Peers:
         self._sync = sync
         self.gossip = TransactionGossip(self._send_transactions, self._full_mesh)
 
-    def connect(self, network: Network) -> None:
+    def connect(self, network: Links) -> None:
         """The network is open."""
         self._network = network
 

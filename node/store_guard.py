@@ -7,7 +7,6 @@ than `RESERVE_BYTES` (a quarter of a small disk): nothing moved then, and the sa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from ledger.errors import InvariantBroken, StoreError
 from ledger.schema import db_meta
 from ledger.store import NO_LIMIT, Batch, Snapshot, Store
+from node.disk import Disk, SystemDisk
 from node.wal import WalPosition
 
 RESERVE_BYTES: Final = 64 * 1024 * 1024
@@ -30,9 +30,10 @@ class DiskFull(StoreError):
 class GuardedStore:
     """A `Store`; see the module. `path`: where to look for room, None for a store in memory."""
 
-    def __init__(self, store: Store, path: Path | None) -> None:
+    def __init__(self, store: Store, path: Path | None, disk: Disk | None = None) -> None:
         self._store = store
         self._path = path
+        self._disk = disk or SystemDisk()
         self.log_position: Callable[[], WalPosition] | None = None
 
     def synced_log(self) -> WalPosition | None:
@@ -74,8 +75,7 @@ class GuardedStore:
     def _check_room(self) -> None:
         if self._path is None:
             return
-        disk = os.statvfs(self._path)
-        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        free, size = self._disk.room(self._path)
         reserve = min(RESERVE_BYTES, size // 4)
         if free < reserve:
             raise DiskFull(

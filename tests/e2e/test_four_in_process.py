@@ -15,7 +15,6 @@ from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
 from ledger.errors import StoreError
-from node import store_guard
 from node.wal import write_hold
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -103,7 +102,7 @@ async def test_a_full_disk_stops_one_node_and_loses_nothing(
                 return found
             return SimpleNamespace(f_bavail=1, f_frsize=found.f_frsize, f_blocks=found.f_blocks)
 
-        monkeypatch.setattr(store_guard.os, "statvfs", statvfs)
+        monkeypatch.setattr(os, "statvfs", statvfs)
         await four.deposit(0, 20)
         await four.until(lambda: all(four.committed(position) == 30 for position in range(3)))
         await four.until(lambda: four.node(3).status().stopped_reason.startswith("disk-full"))
