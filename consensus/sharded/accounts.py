@@ -6,11 +6,11 @@ the global chain holds. Values are never changed; each block gives a new ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from consensus.sharded.records import Asset, Line, Side
+from consensus.sharded.records import Asset, Line, RegionPosition, Side
 from ledger.codec import Bytes32, Bytes64, Uint, Wire, decode, encode
 from ledger.crypto import Hash, domain, hash_of
 from ledger.errors import DecodeError
@@ -18,8 +18,6 @@ from ledger.errors import DecodeError
 DOMAIN_REGION_STATE: Final = domain("region-state")
 
 Place: TypeAlias = tuple[bytes, Asset]
-Verify: TypeAlias = Callable[[bytes, bytes, bytes], bool]
-"""(public key, signed bytes, signature) -> whether it holds."""
 
 
 class Transfer(Wire, frozen=True, tag=1):
@@ -117,6 +115,11 @@ class RegionLedger:
         """Everything of an asset in this region: lines and escrow of open orders."""
         free = sum(amount for (_, kind), amount in self.lines.items() if kind is asset)
         return free + sum(order.locked for order in self.orders if order.asset is asset)
+
+    def position(self, inbox_height: int) -> RegionPosition:
+        """What the global chain keeps of it. `inbox_height`: the global block up to which the inbox is consumed."""
+        totals = (self.total(Asset.MONEY), self.total(Asset.ENERGY))
+        return RegionPosition(self.seq, self.root, self.inbox_count, inbox_height, *totals)
 
 
 def as_lines(lines: Mapping[Place, int]) -> tuple[Line, ...]:

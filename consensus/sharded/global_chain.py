@@ -27,13 +27,12 @@ from consensus.sharded.global_state import (
     Submitted,
 )
 from consensus.sharded.members import new_members_agreed
-from consensus.sharded.records import Correction, Forced, InboxItem, RegionEpoch
+from consensus.sharded.records import Correction, Forced, InboxItem, RegionEpoch, next_chain_id
 from consensus.sharded.turns import hash_order
 from consensus.sharded.verdicts import (
     Basis,
     Lying,
     Refused,
-    audit,
     certificate_signers,
     judge,
     two_records,
@@ -115,8 +114,9 @@ def _submit(work: Work, entry: Submitted) -> str:
         return "ENTERED_BEFORE"
     if record.seq > view.next_seq:
         return "SEQUENCE"
-    if entry.body.root != record.body_root:
-        return "OTHER_BODY"
+    unfit = work.context.auditor.refusal(record, entry.body)
+    if unfit:
+        return unfit
     pending = Pending(publication, entry.body, work.state.height, work.state.round)
     work.put(replace(view, pending=pending, last_round=work.state.round))
     work.entered.append(record.id)
@@ -142,14 +142,14 @@ def _settle(work: Work, region: str) -> None:
     if pending is None:
         return
     record = pending.publication.record
-    basis = Basis(view.ledger, view.inbox, view.record_id, pending.height - 1)
-    found = audit(region, basis, record, pending.body, work.context.verify)
-    consumed = found.ledger.inbox_count - view.ledger.inbox_count
+    basis = Basis(view.position, view.inbox, view.record_id, pending.height - 1)
+    found = work.context.auditor.audit(region, basis, record, pending.body)
+    consumed = found.position.inbox_count - view.position.inbox_count
     due = view.confirmed[0] if len(view.confirmed) == 2 else 0
     behind = lag(due, record.inbox_height)
     view = replace(
         view,
-        ledger=found.ledger,
+        position=found.position,
         inbox=view.inbox[consumed:],
         record_id=record.id,
         confirmed=(*view.confirmed[-1:], work.state.height),
@@ -205,7 +205,7 @@ def _convict(work: Work, entry: Conflict) -> str:
         return "NO_REGION"
     identity = work.context.identity(view)
     if record.epoch == view.epoch - 1 and view.before is not None:
-        identity = replace(identity, epoch=record.epoch, validators=view.before)
+        identity = replace(identity, epoch=record.epoch, chain_id=view.before[0], validators=view.before[1])
     guilty = two_records(identity, entry.first, entry.second)
     if not guilty:
         return "NO_CONFLICT"
@@ -313,17 +313,19 @@ def _remaining(work: Work, view: RegionView) -> ValidatorSet:
 
 def _open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str) -> None:
     """A record that waited under the old set is void with everything else that G had not confirmed."""
+    opened = RegionEpoch(view.name, view.epoch + 1, view.position.root, members.validators, reason)
     work.put(
         replace(
             view,
-            epoch=view.epoch + 1,
+            epoch=opened.epoch,
+            chain_id=next_chain_id(view.chain_id, opened),
             validators=members,
-            before=view.validators,
+            before=(view.chain_id, view.validators),
             pending=None,
             last_round=work.state.round,
         )
     )
-    work.epochs.append(RegionEpoch(view.name, view.epoch + 1, view.ledger.root, members.validators, reason))
+    work.epochs.append(opened)
 
 
 def _serve(work: Work, proposer: bytes) -> None:

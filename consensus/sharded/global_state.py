@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from consensus.scheme import Scheme
-from consensus.sharded.accounts import RegionLedger, Verify
 from consensus.sharded.discipline import ONE, ShardRules, Standing, silence
 from consensus.sharded.records import (
     Asset,
@@ -18,23 +17,24 @@ from consensus.sharded.records import (
     Filled,
     InboxItem,
     Publication,
-    RegionBody,
     RegionEpoch,
+    RegionPosition,
     Released,
     Residual,
     Side,
 )
-from consensus.sharded.verdicts import RegionIdentity
-from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire, encode
+from consensus.sharded.verdicts import RecordAuditor, RegionIdentity, Verify
+from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire
 from ledger.crypto import ZERO_HASH, Hash
 from ledger.validators import Validator, ValidatorSet
 
 
 class Submitted(Wire, frozen=True, tag=1):
-    """A publication with the body it names."""
+    """A publication. `body`: what the network's auditor wants to have beside it, b"" where centres keep a copy of the
+    region's chain."""
 
     publication: Publication
-    body: RegionBody
+    body: bytes = b""
 
 
 class Posted(Wire, frozen=True, tag=2):
@@ -90,7 +90,7 @@ class Pending:
     """A record that is entered and not confirmed; its outputs stay where they are until then."""
 
     publication: Publication
-    body: RegionBody
+    body: bytes
     height: int
     round: int
     attested: tuple[tuple[bytes, bytes], ...] = ()
@@ -100,17 +100,17 @@ class Pending:
 class RegionView:
     """A region as the global chain knows it.
 
-    `ledger`: after the last confirmed record. `inbox`: what that record had not consumed, with the heights that posted
-    it. `confirmed`: heights at which the last two records were confirmed. `before`: the set of the epoch before, for
-    evidence.
+    `chain_id`: of the regional epoch that runs. `position`: after the last confirmed record. `inbox`: what that
+    record had not consumed, with the heights that posted it. `confirmed`: heights at which the last two records were
+    confirmed. `before`: chain and set of the epoch before, for evidence.
     """
 
     name: str
     chain_id: str
     validators: ValidatorSet
-    ledger: RegionLedger
+    position: RegionPosition
     epoch: int = 1
-    before: ValidatorSet | None = None
+    before: tuple[str, ValidatorSet] | None = None
     record_id: Hash = ZERO_HASH
     inbox: tuple[tuple[int, InboxItem], ...] = ()
     last_round: int = 0
@@ -126,7 +126,7 @@ class RegionView:
     @property
     def next_seq(self) -> int:
         """The record that may be entered next, after a waiting one is settled."""
-        return self.ledger.seq + 1
+        return self.position.seq + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,42 +173,13 @@ class GlobalState:
 
     def conserved(self, asset: Asset) -> int:
         """Confirmed regional states + locks + unconsumed inboxes, and of money deposits, pool and rewards."""
-        total = sum(view.ledger.total(asset) for view in self.regions)
+        total = sum(view.position.total(asset) for view in self.regions)
         total += sum(lock.residual.locked for lock in self.locks.values() if lock.asset is asset)
         for view in self.regions:
             total += sum(credited(item, asset) for _, item in view.inbox)
         if asset is Asset.MONEY:
             total += sum(self.deposits.values()) + self.pool + sum(self.rewards.values())
         return total
-
-    def encoded(self) -> bytes:
-        """Canonical bytes of everything a later block depends on."""
-        return encode(
-            (
-                [_encoded_region(view) for view in self.regions],
-                self.height,
-                self.round,
-                [(key, lock.region, lock.residual) for key, lock in sorted(self.locks.items())],
-                sorted(self.deposits.items()),
-                sorted(self.bars.items()),
-                sorted(self.removed),
-                sorted(self.accuracy.items()),
-                sorted(self.convicted),
-                self.pool,
-                sorted(self.rewards.items()),
-                sorted(self.served.items()),
-            )
-        )
-
-
-def _encoded_region(view: RegionView) -> tuple[object, ...]:
-    pending = view.pending
-    waiting = None
-    if pending is not None:
-        waiting = (pending.publication, pending.body, pending.height, pending.round, pending.attested)
-    before = view.before.hash if view.before is not None else b""
-    place = (view.epoch, view.validators.hash, before, view.record_id, view.last_round, view.confirmed, view.lagging)
-    return view.name, view.ledger.root, place, view.inbox, waiting
 
 
 def credited(item: InboxItem, asset: Asset) -> int:
@@ -220,13 +191,14 @@ def credited(item: InboxItem, asset: Asset) -> int:
 
 @dataclass(frozen=True, slots=True)
 class GlobalContext:
-    """What does not change: rules, the centres, how signatures are checked. `pool_blocks`: blocks of an epoch of the
-    pool."""
+    """What does not change: rules, the centres, how signatures are checked and records audited. `pool_blocks`: blocks
+    of an epoch of the pool."""
 
     rules: ShardRules
     centres: ValidatorSet
     scheme_of: Callable[[str], Scheme]
     verify: Verify
+    auditor: RecordAuditor
     pool_blocks: int = 1024
 
     def identity(self, view: RegionView) -> RegionIdentity:

@@ -22,6 +22,7 @@ DOMAIN_RECORD_SIGNATURE: Final = domain("region-record-signature")
 DOMAIN_REGION_BODY: Final = domain("region-body")
 DOMAIN_OUTBOX: Final = domain("region-outbox")
 DOMAIN_LOCK: Final = domain("region-lock")
+DOMAIN_REGION_CHAIN: Final = domain("region-chain")
 MAX_PROOF_HEADERS: Final = 64
 
 
@@ -148,6 +149,25 @@ class RegionSection(Wire, frozen=True):
     outbox_root: Bytes32
 
 
+class RegionPosition(Wire, frozen=True):
+    """Where a region is after a record, as far as others need to know: all that the global chain keeps of its state.
+
+    `seq`: the last closed round. `inbox_count`, `inbox_height`: items consumed since genesis, and the global block up
+    to which. `money`, `wh`: everything of each asset in the region, open orders' escrow included.
+    """
+
+    seq: Uint
+    root: Bytes32
+    inbox_count: Uint
+    inbox_height: Uint
+    money: Uint
+    wh: Uint
+
+    def total(self, asset: Asset) -> int:
+        """Everything of an asset in the region."""
+        return self.money if asset is Asset.MONEY else self.wh
+
+
 class RegionRecord(Wire, frozen=True):
     """Record `seq` of a region (from 1): from the state that record `seq` - 1 left to the first final block of a
     round.
@@ -212,13 +232,21 @@ class Correction(Wire, frozen=True):
 
 class RegionEpoch(Wire, frozen=True):
     """A region begins anew from `base_root` with the set that the global chain decided: after a correction, a takeover
-    or a change of members. Regional blocks after the last confirmed record are void."""
+    or a change of members. Regional blocks after the last confirmed record are void. `epoch`: the one that begins."""
 
     region: ShortText
     epoch: Uint
     base_root: Bytes32
     members: tuple[Validator, ...]
     reason: ShortText
+
+
+def next_chain_id(chain_id: str, opened: RegionEpoch) -> str:
+    """Name of the chain on which a region begins anew: the old one's without its hash, and a hash of all that the new
+    one begins from. So no vote of one epoch of a region is a vote of another, even where the members are the same."""
+    name, _, old = chain_id.rpartition("-")
+    bare = name if len(old) == 32 and set(old) <= set("0123456789abcdef") else chain_id
+    return f"{bare}-{hash_of(DOMAIN_REGION_CHAIN, encode((chain_id, opened))).hex()[:32]}"
 
 
 def publication_bytes(record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate) -> bytes:

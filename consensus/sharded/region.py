@@ -18,7 +18,6 @@ from consensus.sharded.accounts import (
     RegionLedger,
     RegionTransaction,
     Transfer,
-    Verify,
     changed_lines,
     put,
     read_transaction,
@@ -39,6 +38,7 @@ from consensus.sharded.records import (
     lock_id,
     outbox_root,
 )
+from consensus.sharded.verdicts import Verify
 from ledger.crypto import Hash
 from ledger.objects import transaction_id
 

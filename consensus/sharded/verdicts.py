@@ -1,41 +1,40 @@
 """What is wrong with a record, and who is to blame (W1 to W6 of consensus B.2). Pure; every centre finds the same.
 
 A publication is first held against the certified regional header (`judge`): if it differs, its agent lied and the
-region is not touched. Then its body is executed again (`audit`): if that differs, more than F of the region's members
-certified a lie, and the centres' own result stands.
+region is not touched. Then its blocks are executed again (`RecordAuditor`): if that differs, more than F of the
+region's members certified a lie, and the centres' own result stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from consensus.scheme import Scheme
-from consensus.sharded.accounts import RegionLedger, Verify, changed_lines, with_lines
 from consensus.sharded.records import (
     Asset,
     Correction,
     Entry,
-    Forced,
     InboxItem,
     Publication,
-    RegionBody,
+    RegionPosition,
     RegionRecord,
     RegionSection,
     Residual,
     Wrong,
-    outbox_root,
     publication_bytes,
     record_of,
 )
-from consensus.sharded.region import Execution, execute_record
 from ledger.certificates import Certificate, VoteKind
 from ledger.codec import decode
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
-from ledger.objects import Header, decode_header, extra_root, header_hash, transaction_id
+from ledger.objects import Header, decode_header, extra_root, header_hash
 from ledger.validators import ValidatorSet
+
+Verify: TypeAlias = Callable[[bytes, bytes, bytes], bool]
+"""(public key, signed bytes, signature) -> whether it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,80 +116,43 @@ def _certified(identity: RegionIdentity, publication: Publication) -> tuple[Head
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a record is executed on. `inbox`: unconsumed items with the global heights that posted them, in order.
-    `height`: of the global block before the one that judges."""
+    `height`: of the global block before the one that entered the record."""
 
-    ledger: RegionLedger
+    position: RegionPosition
     inbox: Sequence[tuple[int, InboxItem]]
     prev_record: Hash
     height: int
 
+    def inbox_height(self, record: RegionRecord, consumed: int) -> int:
+        """Up to which global block a region has consumed its inbox after a record: as far as it says, if it has
+        consumed all of that, else no further than before."""
+        here = min(record.inbox_height, self.height)
+        whole = sum(height <= here for height, _ in self.inbox)
+        return max(self.position.inbox_height, here) if consumed == whole else self.position.inbox_height
+
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The centres' own result; `wrong` None if the record claims the same."""
+    """The centres' own result; `wrong` and `correction` None if the record claims the same."""
 
-    ledger: RegionLedger
+    position: RegionPosition
     residuals: tuple[Residual, ...]
     wrong: Wrong | None
     correction: Correction | None
 
 
-def audit(region: str, basis: Basis, record: RegionRecord, body: RegionBody, verify: Verify) -> Audited:
-    """Execute a record again. `body` must be the one that the record names."""
-    consumable = [item for height, item in basis.inbox if height <= record.inbox_height]
-    execution = execute_record(region, basis.ledger, consumable, body.blocks, verify)
-    if execution is None:
-        void = replace(basis.ledger, seq=basis.ledger.seq + 1)
-        return _corrected(basis, record, body, Execution(void, body, (), ()), Wrong.STATE, ())
-    wrong, offending = _compare(basis, record, body, execution, consumable)
-    if wrong is None:
-        return Audited(execution.ledger, execution.residuals, None, None)
-    return _corrected(basis, record, body, execution, wrong, offending)
+class RecordAuditor(Protocol):
+    """How centres find out what a record's blocks really do: by executing a body that came with it, or in their own
+    copy of the region's chain. Every centre's auditor finds the same, from the arguments and what they name by hash."""
 
+    def refusal(self, record: RegionRecord, body: bytes) -> str:
+        """Why a publication with this body is not entered at all, "" if it may be. A body that the centre lacks is not
+        refused here: who cannot audit a block does not vote on it."""
+        ...
 
-def _compare(
-    basis: Basis, record: RegionRecord, body: RegionBody, own: Execution, consumable: Sequence[InboxItem]
-) -> tuple[Wrong | None, tuple[bytes, ...]]:
-    consumed = consumable[: own.ledger.inbox_count - basis.ledger.inbox_count]
-    answered = {receipt.transaction for receipt in body.receipts}
-    forced = [transaction_id(item.transaction) for item in consumed if isinstance(item, Forced)]
-    unanswered = tuple(name for name in forced if name not in answered)
-    if unanswered:
-        return Wrong.FORCED_MISSING, unanswered
-    if own.faults:
-        metered = all(fault.kind is Wrong.METER for fault in own.faults)
-        names = tuple(sorted({bytes(fault.transaction) for fault in own.faults}))
-        return Wrong.METER if metered else Wrong.STATE, names
-    if body.fills != own.body.fills:
-        return Wrong.CLEARING, ()
-    if body.receipts != own.body.receipts:
-        differing = {bytes(one.transaction) for one in {*body.receipts} ^ {*own.body.receipts}}
-        return Wrong.STATE, tuple(sorted(differing))
-    claimed = (record.prev_record, record.pre_root, record.post_root, record.outbox_root, record.n_tx)
-    counted = sum(len(block.transactions) for block in body.blocks)
-    true = (basis.prev_record, basis.ledger.root, own.ledger.root, outbox_root(own.residuals), counted)
-    inbox = (record.inbox_count, record.inbox_count, record.seq, record.inbox_height <= basis.height)
-    whole = (own.ledger.inbox_count, basis.ledger.inbox_count + len(consumable), own.ledger.seq, True)
-    same = claimed == true and inbox == whole and body.changed == own.body.changed
-    return (None, ()) if same else (Wrong.STATE, ())
-
-
-def _corrected(
-    basis: Basis,
-    record: RegionRecord,
-    body: RegionBody,
-    own: Execution,
-    wrong: Wrong,
-    offending: tuple[bytes, ...],
-) -> Audited:
-    """Entries lead from the lines that the body claims to the centres' own."""
-    claimed = with_lines(basis.ledger.lines, body.changed)
-    entries = tuple(
-        Entry(line.account, line.asset, line.amount - claimed.get((line.account, line.asset), 0))
-        for line in changed_lines(claimed, own.ledger.lines)
-    )
-    correction = Correction(record.id, wrong.label, offending, own.ledger.root, entries)
-    return Audited(own.ledger, own.residuals, wrong, correction)
+    def audit(self, region: str, basis: Basis, record: RegionRecord, body: bytes) -> Audited:
+        """Execute a record that was entered."""
+        ...
 
 
 def apply_entries(claimed: dict[tuple[bytes, Asset], int], entries: Sequence[Entry]) -> dict[tuple[bytes, Asset], int]:

@@ -14,7 +14,7 @@ from consensus.simulator.node import SimNode
 from consensus.simulator.scheme import mock_sign
 from consensus.simulator.shard_applications import REGION_EPOCH, RegionApplication
 from ledger.certificates import Certificate
-from ledger.codec import decode
+from ledger.codec import decode, encode
 from ledger.crypto import Hash
 from ledger.objects import Body, header_hash
 
@@ -107,7 +107,7 @@ class RegionNode(SimNode):
             return None
         record = record_of(first.header, first.hash, decode(RegionSection, section), REGION_EPOCH)
         body = self.world.hub.body(self.world, Hash(first.hash))
-        return Submitted(self.signed(record, headers, section, final), body)
+        return Submitted(self.signed(record, headers, section, final), encode(body))
 
     def signed(
         self, record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from consensus.engine import HeaderTemplate, StoredBlock
-from consensus.sharded.accounts import RegionLedger, Verify, changed_lines
+from consensus.sharded.accounts import RegionLedger, changed_lines
 from consensus.sharded.discipline import Audit
 from consensus.sharded.global_chain import apply_global
+from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
@@ -31,6 +32,7 @@ from consensus.sharded.records import (
     record_of,
 )
 from consensus.sharded.region import Execution, close_round, run_block, section_of
+from consensus.sharded.verdicts import Verify
 from consensus.simulator.application import NO_PARENT, ModelApplication, Overlay
 from ledger.codec import decode, encode
 from ledger.crypto import DOMAIN_STATE_NODE, ZERO_HASH, Hash, hash_of
@@ -218,7 +220,7 @@ class GlobalHead:
 
     def encoded(self) -> bytes:
         """See `CouncilState`."""
-        return self.state.encoded()
+        return encode_global(self.state)
 
 
 @dataclass(slots=True)
@@ -268,7 +270,7 @@ class GlobalApplication(ModelApplication):
             self.context, before, GlobalBlock(before.height + 1, max(now, before.round), header.proposer, entries)
         )
         due = self.genesis_ms + (now + 1) * self.round_ms
-        root = hash_of(DOMAIN_STATE_NODE, outcome.state.encoded())
+        root = hash_of(DOMAIN_STATE_NODE, encode_global(outcome.state))
         return Overlay(ZERO_HASH, header, root, ids, transactions, due, parent, GlobalHead(outcome))
 
 

@@ -13,6 +13,7 @@ from consensus.sharded.records import Asset, InboxItem, RegionBody, Side
 from consensus.sharded.turns import HIGHEST_TARGET, Lottery, proposer_order, search_ticket
 from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.auditor import Auditor
+from consensus.simulator.body_audit import BodyAuditor
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.options import SeedOptions
@@ -157,10 +158,13 @@ class GlobalWorld(ChainWorld):
     def __init__(
         self, hub: ShardedWorld, options: SeedOptions, regions: Sequence[RegionWorld], rules: ShardRules
     ) -> None:
-        views = tuple(RegionView(one.name, one.chain_id, one.committee(1), one.first_ledger) for one in regions)
+        views = tuple(
+            RegionView(one.name, one.chain_id, one.committee(1), one.first_ledger.position(0)) for one in regions
+        )
         deposits = {member.public_key: DEPOSIT for view in views for member in view.validators.validators}
         self.first_state = GlobalState(views, deposits=deposits)
         self.rules = rules
+        self.audits = BodyAuditor(verify, (one.first_ledger for one in regions))
         self._context: GlobalContext | None = None
         super().__init__(hub, options, "global")
         if hub.options.adversary == "silent-centre":
@@ -170,7 +174,7 @@ class GlobalWorld(ChainWorld):
     def context(self) -> GlobalContext:
         """What all centres share."""
         if self._context is None:
-            self._context = GlobalContext(self.rules, self.committee(1), MockScheme, verify, 32)
+            self._context = GlobalContext(self.rules, self.committee(1), MockScheme, verify, self.audits, 32)
         return self._context
 
     def new_application(self) -> ModelApplication:

@@ -184,8 +184,8 @@ class ShardedWorld:
         self._locks(outcome)
         for view in outcome.state.regions:
             own = next(region for region in self.regions if region.name == view.name)
-            if view.ledger.seq and own.roots.get(view.ledger.seq) != view.ledger.root:
-                self.violation("I8", f"record {view.ledger.seq} of {view.name} is not what the region has")
+            if view.position.seq and own.roots.get(view.position.seq) != view.position.root:
+                self.violation("I8", f"record {view.position.seq} of {view.name} is not what the region has")
         if outcome.corrections:
             self.violation("I9", f"{len(outcome.corrections)} records of honest regions corrected")
         for fined in outcome.fined:
@@ -212,7 +212,7 @@ class ShardedWorld:
         if self.open != set(outcome.state.locks):
             self.violation("I15", "open locks differ from those of the state")
         for view in outcome.state.regions:
-            if view.ledger.inbox_count + len(view.inbox) != len(self.inboxes[view.name]):
+            if view.position.inbox_count + len(view.inbox) != len(self.inboxes[view.name]):
                 self.violation("I15", f"inbox of {view.name} lost or repeated an item")
 
     def _attest(self, node: LedgerSide, state: GlobalState) -> None:
@@ -247,7 +247,7 @@ class ShardedWorld:
         confirmed and is in good standing, and every transaction is final; within ten rounds and ten slow views."""
         self.quiet()
         people = [(world, node, _height(node)) for world in self.worlds for node in world.faultless()]
-        before = {view.name: view.ledger.seq for view in self.finals[-1].state.regions}
+        before = {view.name: view.position.seq for view in self.finals[-1].state.regions}
         deltas = [node.core.state.delta() for world in self.worlds for node in world.faultless() if node.core]
         slow = max([*deltas, self.options.delta_ms])
         end = self.now + 10 * (self.centres.parameters.min_block_interval_ms + 3 * slow) + 10 * self.centres.round_ms
@@ -263,7 +263,7 @@ class ShardedWorld:
         """What regions still owe."""
         state = self.finals[-1].state
         for view in state.regions:
-            gained = view.ledger.seq - before[view.name]
+            gained = view.position.seq - before[view.name]
             if gained < NEW_RECORDS:
                 return f"{gained} new records of {view.name}"
             if view.standing(self.centres.context.rules, state.round) is not Standing.CURRENT:

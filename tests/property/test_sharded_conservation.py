@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
-from shard_world import ShardWorld, buy, hash_named, pay, sell
+from shard_world import ShardWorld, body_of, buy, hash_named, pay, sell
 
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.global_chain import apply_global
+from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import GlobalBlock, GlobalEntry, GlobalOutcome, NewMembers, Posted, Submitted
 from consensus.sharded.records import Filled, Forced, Released
 from ledger.objects import transaction_id
@@ -37,11 +38,11 @@ class Ledgers:
                 self.ended[item.lock_id] = world.state.height
         assert set(self.opened) - set(self.ended) == set(world.state.locks)
         for view in world.state.regions:
-            assert view.ledger.inbox_count + len(view.inbox) == self.sent.get(view.name, 0)
+            assert view.position.inbox_count + len(view.inbox) == self.sent.get(view.name, 0)
 
 
 def some_transactions(draw: random.Random, world: ShardWorld, region: int, expiry: int) -> list[bytes]:
-    own, ledger = world.own[region], world.view(region).ledger
+    own, ledger = world.own[region], world.ledger(region)
     found = []
     for account in draw.sample(own.accounts, draw.randrange(1, 5)):
         nonce = ledger.nonces.get(account, 0) + (draw.random() < 0.1)
@@ -97,7 +98,7 @@ def test_nothing_is_made_or_lost(seed: int, audit: Audit) -> None:
         key = world.centres.validators[proposer].public_key
         block = GlobalBlock(world.state.height, world.state.round, key, tuple(shuffled))
         other = apply_global(world.context, before, block)
-        assert other.state.encoded() == outcome.state.encoded()
+        assert encode_global(other.state) == encode_global(outcome.state)
         assert (other.items, other.corrections, other.epochs) == (outcome.items, outcome.corrections, outcome.epochs)
         notes.note(world, outcome)
     assert notes.ended
@@ -116,8 +117,8 @@ def test_a_forced_transaction_is_answered_once(seed: int) -> None:
     waiting = [item.transaction for _, item in world.view(0).inbox if isinstance(item, Forced)]
     assert waiting == forced
     entry = world.submit(0, [forced[0]] if draw.random() < 0.5 else [])
-    answered = [receipt.transaction for receipt in entry.body.receipts][: len(forced)]
+    answered = [receipt.transaction for receipt in body_of(entry).receipts][: len(forced)]
     assert answered == [transaction_id(raw) for raw in forced]
     assert world.block(entry).corrections == ()
     assert world.view(0).inbox == ()
-    assert world.view(0).ledger.nonces[one] == len(forced)
+    assert world.ledger(0).nonces[one] == len(forced)

@@ -64,7 +64,7 @@ def test_regions_trade_with_each_other() -> None:
     assert paid.pool + sum(paid.rewards.values()) > 0
     for region in world.regions:
         assert len(world.inboxes[region.name]) > 3
-    assert any(view.ledger.inbox_count > 0 for view in paid.regions)
+    assert any(view.position.inbox_count > 0 for view in paid.regions)
 
 
 @pytest.mark.parametrize("adversary", ["lying-agent", "forged-certificate"])
@@ -72,7 +72,7 @@ def test_an_agent_that_lies_is_fined_alone_and_others_publish(adversary: str) ->
     world = played(adversary)
     liars = {region.order[0] for region in world.regions}
     assert offences(world) == {(liar, Offence.LYING.value) for liar in liars}
-    assert all(view.ledger.seq >= 5 for view in world.finals[-1].state.regions)
+    assert all(view.position.seq >= 5 for view in world.finals[-1].state.regions)
 
 
 @pytest.mark.parametrize("adversary", ["withholding-agent", "two-publishers", "inbox-replayer"])
@@ -80,7 +80,7 @@ def test_what_an_agent_may_do_unpunished_harms_nobody(adversary: str) -> None:
     """Nobody is fined for two publications of one record either: it is entered once, and is no W4."""
     world = played(adversary)
     assert offences(world) == set()
-    assert all(view.ledger.seq >= 5 for view in world.finals[-1].state.regions)
+    assert all(view.position.seq >= 5 for view in world.finals[-1].state.regions)
     entered = [name for outcome in world.finals for name in outcome.entered]
     assert len(entered) == len(set(entered))
     refused = sum(len(region.auditor.complained) for region in world.regions)
@@ -94,7 +94,7 @@ def test_a_silent_centre_only_delays() -> None:
     state = world.finals[-1].state
     assert state.accuracy_of(silent) < 1_000_000
     assert all(state.accuracy_of(node.key) > state.accuracy_of(silent) for node in world.centres.nodes[1:])
-    assert all(view.ledger.seq >= 4 for view in state.regions)
+    assert all(view.position.seq >= 4 for view in state.regions)
 
 
 def test_a_region_that_was_cut_off_catches_up() -> None:
@@ -106,9 +106,9 @@ def test_a_region_that_was_cut_off_catches_up() -> None:
         if outcome.state.regions[0].standing(world.centres.rules, outcome.state.round)
     ]
     assert stale
-    others = [view.ledger.seq for view in world.finals[-1].state.regions[1:]]
-    assert world.finals[stale[-1]].state.regions[1].ledger.seq > world.finals[stale[0]].state.regions[1].ledger.seq
-    assert world.finals[-1].state.regions[0].ledger.seq >= min(others) - 3
+    others = [view.position.seq for view in world.finals[-1].state.regions[1:]]
+    assert world.finals[stale[-1]].state.regions[1].position.seq > world.finals[stale[0]].state.regions[1].position.seq
+    assert world.finals[-1].state.regions[0].position.seq >= min(others) - 3
     assert offences(world) == set()
 
 

@@ -15,6 +15,7 @@ from consensus.sharded.accounts import (
 )
 from consensus.sharded.discipline import ShardRules
 from consensus.sharded.global_chain import apply_global
+from consensus.sharded.global_codec import decode_global, encode_global
 from consensus.sharded.global_state import (
     GlobalBlock,
     GlobalContext,
@@ -36,9 +37,10 @@ from consensus.sharded.records import (
     record_of,
 )
 from consensus.sharded.region import Execution, execute_record, section_of
+from consensus.simulator.body_audit import BodyAuditor
 from consensus.simulator.scheme import MockScheme, mock_sign
 from ledger.certificates import Certificate, Vote, VoteKind, vote_bytes
-from ledger.codec import encode
+from ledger.codec import decode, encode
 from ledger.crypto import ZERO_HASH, Hash, SigningKey, sha256
 from ledger.merkle import EMPTY_ROOT
 from ledger.objects import Header, decode_header, extra_root, header_hash
@@ -138,8 +140,13 @@ class ShardWorld:
             Region(f"r{n}", members(f"r{n}"), tuple(key_of(f"user {n} {at}") for at in range(4)))
             for n in range(self.regions)
         ]
-        self.context = GlobalContext(self.rules, self.centres, MockScheme, verify, self.pool_blocks)
-        views = tuple(RegionView(r.name, f"chain-{r.name}", r.validators, _rich(r.accounts)) for r in self.own)
+        ledgers = [_rich(r.accounts) for r in self.own]
+        self.auditor = BodyAuditor(verify, ledgers)
+        self.context = GlobalContext(self.rules, self.centres, MockScheme, verify, self.auditor, self.pool_blocks)
+        views = tuple(
+            RegionView(r.name, f"chain-{r.name}", r.validators, ledger.position(0))
+            for r, ledger in zip(self.own, ledgers, strict=True)
+        )
         deposits = {m.public_key: 1_000_000 for r in self.own for m in r.validators.validators}
         self.state = GlobalState(views, deposits=deposits)
         self.totals = {asset: self.state.conserved(asset) for asset in Asset}
@@ -148,13 +155,17 @@ class ShardWorld:
         """What the global chain knows of a region."""
         return self.state.regions[region]
 
+    def ledger(self, region: int) -> RegionLedger:
+        """A region's accounts after its last confirmed record."""
+        return self.auditor.ledgers[Hash(self.view(region).position.root)]
+
     def execution(self, region: int, blocks: Sequence[Sequence[bytes]], consume: int | None = None) -> Execution:
         """Blocks of a record on the confirmed state, the inbox consumed by the first of them."""
         view = self.view(region)
         count = len(view.inbox) if consume is None else consume
-        to = view.ledger.inbox_count + count
+        to = view.position.inbox_count + count
         body = tuple(RegionBlock(to, tuple(raw)) for raw in blocks)
-        done = execute_record(view.name, view.ledger, [item for _, item in view.inbox], body, verify)
+        done = execute_record(view.name, self.ledger(region), [item for _, item in view.inbox], body, verify)
         assert done is not None
         return done
 
@@ -174,7 +185,9 @@ class ShardWorld:
         own, view = self.own[region], self.view(region)
         done = self.execution(region, [transactions])
         claimed = body(done.body)
-        made = section_of(view.name, view.ledger, view.record_id, self.state.height, replace(done, body=claimed))
+        made = section_of(
+            view.name, self.ledger(region), view.record_id, self.state.height, replace(done, body=claimed)
+        )
         made = section(made)
         own.height, own.view = own.height + 1, own.view + 1
         raw = encode(made)
@@ -187,7 +200,7 @@ class ShardWorld:
         proof = certificate(view.chain_id, block_hash, own.view, voting, voters)
         true = record_of(decode_header(header), block_hash, made, view.epoch)
         publisher = voting.validators[agent].public_key
-        return Submitted(publish(record(true), (header,), raw, proof, publisher), claimed)
+        return Submitted(publish(record(true), (header,), raw, proof, publisher), encode(claimed))
 
     def block(self, *entries: GlobalEntry, rounds: int = 1, proposer: int = 0) -> GlobalOutcome:
         """The next global block; nothing may be made or lost by it."""
@@ -197,7 +210,13 @@ class ShardWorld:
         self.state = outcome.state
         for asset in Asset:
             assert self.state.conserved(asset) == self.totals[asset], asset
+        assert decode_global(encode_global(self.state)) == self.state
         return outcome
+
+
+def body_of(entry: Submitted) -> RegionBody:
+    """What a region published beside a record."""
+    return decode(RegionBody, entry.body)
 
 
 def _rich(accounts: Sequence[bytes]) -> RegionLedger:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from shard_world import MONEY, WH, ShardWorld, buy, hash_named, members, pay, sell
 
 from consensus.sharded.discipline import ONE, Audit, ShardRules, Standing
 from consensus.sharded.global_chain import apply_global, assigned_centres, attestation_bytes
+from consensus.sharded.global_codec import GlobalPart, decode_global, decode_region, encode_global, encode_region
 from consensus.sharded.global_state import Attestation, GlobalBlock, NewMembers, Posted
 from consensus.sharded.members import members_bytes
 from consensus.sharded.records import Asset, Filled, Released
 from consensus.simulator.scheme import mock_sign
-from ledger.errors import InvariantBroken
+from ledger.codec import decode, encode
+from ledger.errors import DecodeError, InvariantBroken
 from ledger.validators import ValidatorSet
 
 
@@ -36,8 +39,8 @@ def test_one_block_decides_both_legs() -> None:
     (left,) = world.state.locks.values()
     assert (left.residual.wh, left.residual.locked) == (500, 600_000 - paid)
     world.block(world.submit(0), world.submit(1))
-    assert world.view(0).ledger.amount(buyer, Asset.ENERGY) == WH + 1_500
-    assert world.view(1).ledger.amount(seller, Asset.MONEY) == MONEY + paid - fee
+    assert world.ledger(0).amount(buyer, Asset.ENERGY) == WH + 1_500
+    assert world.ledger(1).amount(seller, Asset.MONEY) == MONEY + paid - fee
     assert world.view(0).inbox == world.view(1).inbox == ()
 
 
@@ -45,7 +48,7 @@ def test_a_lock_that_is_used_up_gives_back_the_better_price() -> None:
     world, buyer, seller = two_regions()
     world.block(world.submit(0, [buy(buyer, 0, 1_000, 301)]), world.submit(1, [sell(seller, 0, 5_000, 100)]))
     world.block(world.submit(0), world.submit(1))
-    assert world.view(0).ledger.amount(buyer, Asset.MONEY) == MONEY - 200
+    assert world.ledger(0).amount(buyer, Asset.MONEY) == MONEY - 200
     assert [lock.residual.wh for lock in world.state.locks.values()] == [4_000]
 
 
@@ -53,7 +56,7 @@ def test_at_home_first_and_only_the_rest_abroad() -> None:
     world, buyer, _ = two_regions()
     neighbour = world.own[0].accounts[1]
     world.block(world.submit(0, [buy(buyer, 0, 2_000, 300), sell(neighbour, 0, 1_200, 100)]))
-    assert world.view(0).ledger.amount(buyer, Asset.ENERGY) == WH + 1_200
+    assert world.ledger(0).amount(buyer, Asset.ENERGY) == WH + 1_200
     assert [lock.residual.wh for lock in world.state.locks.values()] == [800]
 
 
@@ -82,7 +85,7 @@ def test_the_next_round_confirms() -> None:
     world, buyer, seller = two_regions(ShardRules(audit=Audit.NEXT_ROUND))
     first = world.block(world.submit(0, [buy(buyer, 0, 1_000, 300)]), world.submit(1, [sell(seller, 0, 1_000, 100)]))
     assert (len(first.entered), first.confirmed, first.items) == (2, (), ())
-    assert world.view(0).ledger.amount(buyer, Asset.MONEY) == MONEY
+    assert world.ledger(0).amount(buyer, Asset.MONEY) == MONEY
     second = world.block()
     assert sorted(second.confirmed) == sorted(first.entered)
     assert len(second.items) == 2
@@ -91,17 +94,12 @@ def test_the_next_round_confirms() -> None:
 def test_the_next_round_corrects() -> None:
     world, buyer, _ = two_regions(ShardRules(audit=Audit.NEXT_ROUND))
     with_claim = world.submit(
-        0, [buy(buyer, 0, 1_000, 300)], section=lambda s: type(s)(*_with(s, "post_root", hash_named("lie")))
+        0, [buy(buyer, 0, 1_000, 300)], section=lambda s: msgspec.structs.replace(s, post_root=hash_named("lie"))
     )
     assert world.block(with_claim).corrections == ()
     (correction,) = world.block().corrections
     assert correction.kind == "W1"
     assert len(world.state.locks) == 1
-
-
-def _with(section: object, name: str, value: object) -> list[object]:
-    fields: tuple[str, ...] = getattr(section, "__struct_fields__")  # noqa: B009  # a struct's own list of names
-    return [value if field == name else getattr(section, field) for field in fields]
 
 
 def attest(world: ShardWorld, centre: bytes, record: bytes, root: bytes) -> Attestation:
@@ -165,7 +163,7 @@ def test_a_region_that_lags_opens_nothing_until_it_has_caught_up() -> None:
 
     def made_early(nonce: int) -> tuple[bool, list[str]]:
         entry = world.submit(
-            0, [buy(buyer, nonce, 100, 300)], section=lambda s: type(s)(*_with(s, "inbox_height", early))
+            0, [buy(buyer, nonce, 100, 300)], section=lambda s: msgspec.structs.replace(s, inbox_height=early)
         )
         outcome = world.block(entry)
         assert outcome.corrections == ()
@@ -189,17 +187,17 @@ def test_a_region_that_is_gone_is_taken_over_by_the_centres() -> None:
     assert world.block(takeover, rounds=0).refused == ("NOT_SUSPENDED",)
     outcome = world.block(takeover)
     (epoch,) = outcome.epochs
-    assert (epoch.base_root, epoch.members) == (world.view(0).ledger.root, world.centres.validators)
+    assert (epoch.base_root, epoch.members) == (world.view(0).position.root, world.centres.validators)
     assert world.block(takeover).refused == ("OTHER_EPOCH",)
     assert world.block(world.submit(0, [pay(one, 0, seller, 5)])).corrections == ()
-    assert world.view(0).ledger.amount(seller, Asset.MONEY) == 5
+    assert world.ledger(0).amount(seller, Asset.MONEY) == 5
 
 
-def new_members(world: ShardWorld, chosen: ValidatorSet, signers: tuple[int, ...]) -> NewMembers:
+def new_members(world: ShardWorld, chosen: ValidatorSet, signers: tuple[int, ...], epoch: int = 1) -> NewMembers:
     """Signed by these centres."""
-    said = members_bytes("r0", 1, chosen.validators)
+    said = members_bytes("r0", epoch, chosen.validators)
     keys = [world.centres.validators[at].public_key for at in signers]
-    return NewMembers("r0", 1, chosen.validators, signers, tuple(mock_sign(key, said) for key in keys))
+    return NewMembers("r0", epoch, chosen.validators, signers, tuple(mock_sign(key, said) for key in keys))
 
 
 def test_a_quorum_of_centres_changes_members() -> None:
@@ -247,20 +245,55 @@ def test_a_record_that_waits_is_void_when_its_regions_epoch_ends() -> None:
     assert len(world.block(entry).entered) == 1
     world.block(new_members(world, members("new"), (0, 1, 3)), rounds=0)
     assert [world.block().confirmed for _ in range(3)] == [(), (), ()]
-    assert world.view(0).ledger.amount(buyer, Asset.MONEY) == MONEY
+    assert world.ledger(0).amount(buyer, Asset.MONEY) == MONEY
     assert world.block(entry).refused == ("NO_MEMBER",)
 
 
 def test_the_pool_goes_to_the_centres_that_made_blocks() -> None:
     world = ShardWorld(ShardRules(), pool_blocks=4)
     agent = world.own[0].validators.validators[0].public_key
-    lie = world.submit(0, record=lambda record: type(record)(*_with(record, "post_root", hash_named("lie"))))
+    lie = world.submit(0, record=lambda record: msgspec.structs.replace(record, post_root=hash_named("lie")))
     world.block(lie, proposer=0)
     assert (world.state.pool, world.state.deposits[agent]) == (100_000, 900_000)
     for proposer in (0, 0, 2):
         world.block(proposer=proposer)
     shares = [world.state.rewards.get(centre.public_key, 0) for centre in world.centres.validators]
     assert (shares, world.state.pool, world.state.served) == ([75_000, 0, 25_000, 0], 0, {})
+
+
+def test_the_state_has_one_encoding() -> None:
+    """After every block of every test here it is read back; what is not canonical is refused."""
+    world, buyer, _ = two_regions(ShardRules(audit=Audit.ASSIGNED))
+    entry = world.submit(0, [buy(buyer, 0, 1_000, 300)])
+    world.block(entry, Posted("r1", b"x"))
+    world.block(new_members(world, members("new"), (0, 1, 3)), world.submit(1), rounds=0)
+    raw = encode_global(world.state)
+    assert decode_global(raw) == world.state
+    for view in world.state.regions:
+        assert decode_region(encode_region(view)) == view
+    part = decode(GlobalPart, raw)
+    for broken in (
+        raw[:-1],
+        raw + b"\x00",
+        encode(msgspec.structs.replace(part, deposits=part.deposits[::-1])),
+        encode(msgspec.structs.replace(part, deposits=part.deposits + part.deposits[-1:])),
+        encode(msgspec.structs.replace(part, regions=(msgspec.structs.replace(part.regions[0], members=()),))),
+    ):
+        with pytest.raises(DecodeError):
+            decode_global(broken)
+
+
+def test_a_new_epoch_is_a_new_chain() -> None:
+    """A vote of the old one counts for nothing in the new one, though its members may be the same."""
+    world, _, _ = two_regions()
+    same = world.own[0].validators
+    names = [world.view(0).chain_id]
+    for epoch in (1, 2):
+        world.block(new_members(world, same, (0, 1, 3), epoch))
+        names.append(world.view(0).chain_id)
+        assert world.view(0).before == (names[-2], same)
+    assert len(set(names)) == 3
+    assert {name.rpartition("-")[0] for name in names[1:]} == {"chain-r0"}
 
 
 def test_blocks_come_one_after_the_other() -> None:

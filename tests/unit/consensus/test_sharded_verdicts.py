@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from shard_world import ShardWorld, buy, certificate, hash_named, key_of, members, pay, publish, reading, sell
+from shard_world import ShardWorld, body_of, buy, certificate, hash_named, key_of, members, pay, publish, reading, sell
 
 from consensus.sharded.accounts import with_lines
 from consensus.sharded.discipline import ONE
@@ -17,6 +17,7 @@ from ledger.crypto import ZERO_HASH
 from ledger.objects import decode_header, header_hash, transaction_id
 
 change = msgspec.structs.replace
+EMPTY = encode(RegionBody((), (), (), ()))
 
 
 def start() -> tuple[ShardWorld, bytes, bytes]:
@@ -37,7 +38,7 @@ def test_a_right_record_is_confirmed_and_nobody_punished() -> None:
     outcome = world.block(entry)
     assert outcome.confirmed == (entry.publication.record.id,)
     assert (outcome.refused, outcome.corrections, outcome.fined) == ((), (), ())
-    assert world.view(0).ledger.root == entry.publication.record.post_root
+    assert world.view(0).position.root == entry.publication.record.post_root
     assert untouched(world)
 
 
@@ -50,11 +51,11 @@ def certified_lie(world: ShardWorld, outcome: GlobalOutcome, kind: str, entry: S
     assert {fined.member for fined in outcome.fined} == signers
     assert all(world.state.deposits[member] == 900_000 and world.state.barred(member) for member in signers)
     (opened,) = outcome.epochs
-    assert opened.base_root == correction.corrected_root == world.view(0).ledger.root
+    assert opened.base_root == correction.corrected_root == world.view(0).position.root
     assert (opened.epoch, world.view(0).epoch) == (2, 2)
-    before = ShardWorld().view(0).ledger.lines
-    claimed = with_lines(before, entry.body.changed)
-    assert apply_entries(claimed, correction.entries) == dict(world.view(0).ledger.lines)
+    before = ShardWorld().ledger(0).lines
+    claimed = with_lines(before, body_of(entry).changed)
+    assert apply_entries(claimed, correction.entries) == dict(world.ledger(0).lines)
 
 
 def test_w1_money_from_nowhere() -> None:
@@ -127,8 +128,8 @@ def test_w1_consuming_what_is_not_there() -> None:
     entry = world.submit(0, [pay(one, 0, two, 5)], body=claim)
     (correction,) = world.block(entry).corrections
     assert correction.kind == "W1"
-    assert world.view(0).ledger.inbox_count == 0
-    assert world.view(0).ledger.lines == ShardWorld().view(0).ledger.lines
+    assert world.view(0).position.inbox_count == 0
+    assert world.ledger(0).lines == ShardWorld().ledger(0).lines
 
 
 def test_w2_another_clearing() -> None:
@@ -151,14 +152,14 @@ def test_w3_a_forced_transaction_is_left_out() -> None:
     outcome = world.block(entry)
     certified_lie(world, outcome, "W3", entry)
     assert outcome.corrections[0].offending == (transaction_id(forced),)
-    assert world.view(0).ledger.nonces[one] == 1
+    assert world.ledger(0).nonces[one] == 1
 
 
 def test_a_forced_transaction_may_be_rejected_with_a_receipt() -> None:
     world, one, two = start()
     world.block(Posted("r0", b"rubbish"), Posted("r0", pay(one, 5, two, 5)), Posted("r0", b"rubbish"))
     entry = world.submit(0)
-    assert sorted(receipt.code for receipt in entry.body.receipts) == ["MALFORMED", "NONCE"]
+    assert sorted(receipt.code for receipt in body_of(entry).receipts) == ["MALFORMED", "NONCE"]
     assert world.block(entry).corrections == ()
     assert untouched(world)
 
@@ -219,11 +220,11 @@ def test_w6_a_reading_that_the_meter_did_not_sign() -> None:
     assert outcome.corrections[0].offending == (transaction_id(false),)
     world, one, _ = start()
     assert world.block(world.submit(0, [reading(one, 0, 7, 1_000)])).corrections == ()
-    assert world.view(0).ledger.readings == {(one, 7): 1_000}
+    assert world.ledger(0).readings == {(one, 7): 1_000}
     again = world.submit(0, [reading(one, 1, 7, 2_000)])
-    assert [receipt.code for receipt in again.body.receipts] == ["READING_EXISTS"]
+    assert [receipt.code for receipt in body_of(again).receipts] == ["READING_EXISTS"]
     assert world.block(again).corrections == ()
-    assert world.view(0).ledger.readings == {(one, 7): 1_000}
+    assert world.ledger(0).readings == {(one, 7): 1_000}
 
 
 # --- agents -----------------------------------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ def test_a_forged_certificate_is_its_agents_lie() -> None:
     true = world.submit(0, [pay(one, 0, two, 5)]).publication
     forged = change(true.certificate, signatures=(bytes(64),) * 3)
     agent = world.own[0].validators.validators[2].public_key
-    entry = Submitted(publish(true.record, true.headers, true.section, forged, agent), RegionBody((), (), (), ()))
+    entry = Submitted(publish(true.record, true.headers, true.section, forged, agent), EMPTY)
     outcome = world.block(entry)
     assert [fined.member for fined in outcome.fined] == [agent]
     assert outcome.entered == ()
@@ -273,7 +274,7 @@ def test_a_notarization_proves_no_record() -> None:
     voters = world.own[0].validators
     notarized = certificate("chain-r0", true.certificate.block_hash, 1, voters, kind=VoteKind.NOTARIZE)
     agent = voters.validators[2].public_key
-    entry = Submitted(publish(true.record, true.headers, true.section, notarized, agent), RegionBody((), (), (), ()))
+    entry = Submitted(publish(true.record, true.headers, true.section, notarized, agent), EMPTY)
     outcome = world.block(entry)
     assert ([fined.member for fined in outcome.fined], outcome.entered) == ([agent], ())
 
@@ -294,7 +295,7 @@ def test_nobody_can_put_a_lie_under_an_honest_agents_name() -> None:
     ):
         assert world.block(change(true, publication=framed)).refused == ("BAD_SIGNATURE",)
     assert world.block(change(true, publication=change(publication, agent=key_of("who")))).refused == ("NO_MEMBER",)
-    assert world.block(change(true, body=RegionBody((), (), (), ()))).refused == ("OTHER_BODY",)
+    assert world.block(change(true, body=EMPTY)).refused == ("OTHER_BODY",)
     assert untouched(world)
     assert len(world.block(true).confirmed) == 1
 
