@@ -117,7 +117,7 @@ def altered(header: Header, **changes: object) -> tuple[Header, Hash]:
         ({"body_size": 3}, "BODY_SIZE"),
         ({"body_size": 1 << 40}, "BODY_TOO_LARGE"),
         ({"next_validators": b"\x01" * 32}, "NEXT_VALIDATORS"),
-        ({"extra_root": b"\x01" * 32}, "EXTRA"),
+        ({"extra_root": b"\x01" * 32}, "EXTRA_ROOT"),
         ({"chain_id": "another"}, "CHAIN"),
     ],
 )
