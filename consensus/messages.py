@@ -12,6 +12,7 @@ from ledger.codec import Bytes32, Bytes64, Uint, Wire, decode, encode
 from ledger.errors import DecodeError
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+SHORT_ID_BYTES: Final = 8
 
 
 class Part(Wire, frozen=True):
@@ -24,6 +25,8 @@ class Part(Wire, frozen=True):
 class Proposal(Wire, frozen=True):
     """A leader's block for one view, compact: ids, and bodies of young transactions.
 
+    Many transactions are named by `short_ids` instead, joined (`consensus.compact`); never by both.
+
     `signature` *is* the leader's NOTARIZE vote over the header's hash. `justification`: notarization or finalization of
     the parent and nullifications of every view between; it is not signed, so a bad one is ignored, never INVALID.
     """
@@ -34,6 +37,7 @@ class Proposal(Wire, frozen=True):
     prefill: tuple[Part, ...]
     extra: bytes
     justification: tuple[Certificate, ...]
+    short_ids: bytes = b""
 
 
 class ComplaintReason(IntEnum):

@@ -142,6 +142,10 @@ class Ingress:
         """Tell whether a transaction is being checked: it counts as present."""
         return id in self._checking
 
+    def checking(self) -> list[Hash]:
+        """The ids of the transactions that are being checked."""
+        return list(self._checking)
+
     def changed(self) -> asyncio.Future[None]:
         """A future that is done when the next chunk was admitted."""
         if self._changed is None or self._changed.done():

@@ -140,6 +140,10 @@ class Mempool:
         waiting = self._waiting.get(id)
         return None if waiting is None else waiting.transaction
 
+    def ids(self) -> list[Hash]:
+        """The ids of all that wait, oldest first."""
+        return list(self._waiting)
+
     def was_final(self, id: Hash) -> bool:
         """Tell whether a transaction was committed lately; of older ones the nonce window tells."""
         return id in self._final[0] or id in self._final[1]

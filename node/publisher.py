@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from consensus.compact import make_proposal
 from consensus.engine import (
     LiftHold,
     LogBlock,
@@ -26,7 +27,7 @@ from consensus.engine import (
     SignProposal,
     SignVote,
 )
-from consensus.messages import Message, Proposal
+from consensus.messages import Message
 from ledger.certificates import VoteKind
 from ledger.objects import decode_header
 from node.log import Logger
@@ -167,14 +168,7 @@ class Publisher:
     def _sign_proposal(self, record: SignProposal, entries: list[Entry], messages: list[Message]) -> None:
         block = record.block
         vote = self._signer.vote(VoteKind.NOTARIZE, record.epoch, record.view, block.hash)
-        proposal = Proposal(
-            block.header_bytes,
-            vote.signature,
-            record.transaction_ids,
-            record.prefill,
-            record.extra,
-            record.justification,
-        )
+        proposal = make_proposal(record, vote.signature)
         entries.append(block_entry(block, record.epoch, record.view))
         entries.append(proposal_entry(proposal, record.epoch, record.view))
         messages.append(proposal)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from consensus.compact import Names
 from consensus.engine import Check, PeerId, StoredBlock, Verdict
 from consensus.messages import BodyRequest, BodyResponse, Part, Proposal
 from consensus.simplex.closing import is_closing_child
@@ -18,7 +19,7 @@ from ledger.codec import encode
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
 from ledger.merkle import merkle_root
-from ledger.objects import BODY_VERSION, Body, Header, decode_header, extra_root, header_hash, transaction_id
+from ledger.objects import BODY_VERSION, Body, Header, decode_header, extra_root, header_hash
 
 
 def parent_of(state: State, view: int) -> tuple[int, Hash] | None:
@@ -233,9 +234,9 @@ def _whole(block_hash: Hash, response: BodyResponse, header: Header) -> StoredBl
 
 def _take_parts(entry: BlockEntry, proposal: Proposal, parts: Sequence[Part]) -> bool:
     """Take positions of a compact block; False if one is not the transaction that its id names."""
-    ids = proposal.transaction_ids
+    names = Names(proposal, entry.hash)
     for part in parts:
-        if part.index >= len(ids) or transaction_id(part.transaction) != ids[part.index]:
+        if not names.fits(part.index, part.transaction):
             return False
         entry.parts[part.index] = part
     return True

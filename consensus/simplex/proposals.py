@@ -6,6 +6,7 @@ nullified at once, with a complaint; what is merely unknown, early or late is le
 
 from __future__ import annotations
 
+from consensus.compact import count_of, well_named
 from consensus.engine import Accuse, PeerId, SignComplaint, Verdict
 from consensus.messages import ComplaintReason, Proposal
 from consensus.simplex.ancestry import judge, justification
@@ -29,7 +30,12 @@ def on_proposal(state: State, proposal: Proposal, header: Header, peer: PeerId) 
     block, and the proposal is as if it had never come.
     """
     view = header.view
-    most, count = state.parameters.max_block_txs, len(proposal.transaction_ids)
+    most, count = state.parameters.max_block_txs, count_of(proposal)
+    if not well_named(proposal):
+        accuse_peer(
+            state, peer, "malformed-ids", "full ids, or short ones of 8 bytes", f"{len(proposal.short_ids)} bytes"
+        )
+        return
     if count > most:
         accuse_peer(state, peer, "too-many-ids", f"at most {most} transactions", str(count))
         return
@@ -133,7 +139,7 @@ def _judge_block(state: State, vs: ViewState, candidate: Candidate) -> bool:
     if parent.header is None:
         return False
     if not candidate.sound:
-        count = len(candidate.proposal.transaction_ids)
+        count = count_of(candidate.proposal)
         fault = header_fault(state, candidate.header, count, parent.header)
         if fault:
             return _refuse(state, vs, candidate, fault)

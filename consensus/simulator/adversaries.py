@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from consensus.compact import Names
 from consensus.engine import Build, Built, StoredBlock
 from consensus.messages import (
     BodyRequest,
@@ -68,6 +71,7 @@ class Adversary(SimNode):
             proposal.prefill,
             proposal.extra,
             proposal.justification,
+            proposal.short_ids,
         )
 
 
@@ -143,8 +147,7 @@ class Withholder(Adversary):
     def send(self, other: int, message: Message) -> None:
         """See `SimNode`."""
         if isinstance(message, Proposal):
-            empty = (message.header, message.signature, message.transaction_ids, (), message.extra)
-            message = Proposal(*empty, message.justification)
+            message = structs.replace(message, prefill=())
         super().send(other, message)
 
     def receive(self, sender: int, message: Message) -> None:
@@ -290,7 +293,8 @@ class IdForger(Adversary):
 
     def _forgery(self, true: Proposal) -> Proposal:
         raw = b"forged %d" % self.chance.below(1_000)
-        false, ids = transaction_id(raw), true.transaction_ids
+        names = Names(true, header_hash(true.header))
+        false, ids = names.of(transaction_id(raw)), tuple(names.all)
         at = self.chance.below(len(ids) + 1)
         body = (Part(at, raw),)
         lies = (
@@ -302,7 +306,10 @@ class IdForger(Adversary):
             ((), (), true.extra),
             (ids, true.prefill, b"forged"),
         )
-        return Proposal(true.header, true.signature, *self.chance.choose(lies), true.justification)
+        forged, prefill, extra = self.chance.choose(lies)
+        if names.short:
+            return structs.replace(true, short_ids=b"".join(forged), prefill=prefill, extra=extra)
+        return structs.replace(true, transaction_ids=forged, prefill=prefill, extra=extra)
 
 
 class Twin(SimNode):

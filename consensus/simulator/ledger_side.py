@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from consensus.compact import Names
 from consensus.engine import (
     Build,
     Built,
@@ -114,7 +115,9 @@ class LedgerSide(ABC):
     ) -> tuple[StoredBlock | None, tuple[int, ...]]:
         """The body of a compact proposal from the pool, its prefill and fetched parts; or what is missing."""
         given = {part.index: part.transaction for part in (*proposal.prefill, *parts)}
-        found = [self.pool.get(Hash(i), given.get(n)) for n, i in enumerate(proposal.transaction_ids)]
+        names = Names(proposal, block_hash)
+        here = {names.of(id): raw for id, raw in self.pool.items()}
+        found = [here.get(name, given.get(n)) for n, name in enumerate(names.all)]
         missing = tuple(index for index, raw in enumerate(found) if raw is None)
         if missing:
             return None, missing

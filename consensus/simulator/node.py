@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from consensus.compact import make_proposal
 from consensus.engine import (
     Accuse,
     Arm,
@@ -248,14 +249,7 @@ class SimNode(LedgerSide):
     def sign_proposal(self, record: SignProposal) -> Proposal:
         """Sign a proposal as a notarize vote."""
         vote = self.sign(VoteKind.NOTARIZE, record.epoch, record.view, record.block.hash)
-        return Proposal(
-            record.block.header_bytes,
-            vote.signature,
-            record.transaction_ids,
-            record.prefill,
-            record.extra,
-            record.justification,
-        )
+        return make_proposal(record, vote.signature)
 
     def sign_complaint(self, record: SignComplaint) -> Complaint:
         """Sign a complaint."""

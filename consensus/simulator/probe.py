@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from consensus.bft import BftEngine, rotation
+from consensus.compact import make_proposal
 from consensus.engine import (
     Arm,
     Build,
@@ -166,14 +167,7 @@ class Probe:
             self.waiting.append(vote)
         elif isinstance(record, SignProposal):
             vote = self.vote(VoteKind.NOTARIZE, record.view, record.block.hash, self.me, record.epoch)
-            proposal = Proposal(
-                record.block.header_bytes,
-                vote.signature,
-                record.transaction_ids,
-                record.prefill,
-                record.extra,
-                record.justification,
-            )
+            proposal = make_proposal(record, vote.signature)
             self.log += [record.block, proposal]
             self.waiting.append(proposal)
         elif isinstance(record, LogCertificate):

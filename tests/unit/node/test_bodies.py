@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from ingress_world import IngressWorld, ingress_world, signed
 
+from consensus import compact as compact_module
 from consensus.engine import BODY_MISMATCH, Check, StoredBlock
 from consensus.messages import Part, Proposal
 from ledger.codec import encode
@@ -76,6 +77,47 @@ async def test_ids_are_not_signed_so_a_bad_compact_body_says_nothing_of_the_bloc
         assert await assembled(world, compact([raw, raw])) == Broken(BODY_MISMATCH)
         wrong = signed(KEY, chain_id="another")
         assert await assembled(world, compact([wrong], (Part(0, wrong),))) == Broken(BODY_MISMATCH)
+
+
+def shortened(raws: list[bytes], prefill: tuple[Part, ...] = (), parts: tuple[Part, ...] = ()) -> Check:
+    """As `compact`, the transactions named by 8 bytes each."""
+    short = compact_module.shortener(ZERO_HASH)
+    joined = b"".join(short(transaction_id(raw)) for raw in raws)
+    return Check(1, 1, HEADER, ZERO_HASH, Proposal(b"", bytes(64), (), prefill, b"", (), joined), None, parts)
+
+
+async def test_short_names_find_what_waits_is_prefilled_fetched_or_comes_in_time() -> None:
+    async with ingress_world() as world:
+        raws = [signed(KEY, nonce) for nonce in range(9)]
+        await world.ingress.submit(raws[:3])
+        check = shortened(raws, (Part(4, raws[4]),), (Part(3, raws[3]), Part(5, raws[5])))
+        waiting = asyncio.gather(assembled(world, check))
+        await asyncio.sleep(0.03)
+        world.offer(raws[6:])
+        assert raws_of((await waiting)[0]) == raws
+
+
+async def test_a_part_under_a_wrong_short_name_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies_module, "PATIENCE_MS", 10)
+    async with ingress_world() as world:
+        raws = [signed(KEY, nonce) for nonce in range(3)]
+        lies = (Part(0, raws[1]), Part(9, raws[1]))
+        assert await assembled(world, shortened(raws, lies[:1], lies)) == Lacking((0, 1, 2))
+
+
+async def test_two_that_wait_under_one_short_name_are_both_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right one is asked for, whichever came first; what comes is taken, for it stands at its position."""
+    monkeypatch.setattr(bodies_module, "PATIENCE_MS", 10)
+    raws = [signed(KEY, nonce) for nonce in range(4)]
+    twins = {transaction_id(raws[1]), transaction_id(raws[3])}
+    monkeypatch.setattr(compact_module, "shortener", lambda key: lambda id: b"the same" if id in twins else id[:8])
+    async with ingress_world() as world:
+        await world.ingress.submit(raws)
+        assert await assembled(world, shortened(raws[:3])) == Lacking((1,))
+        assert raws_of(await assembled(world, shortened(raws[:3], (), (Part(1, raws[1]),)))) == raws[:3]
+        assert await assembled(world, shortened(raws)) == Broken(BODY_MISMATCH), (
+            "two positions of one name: ask for all"
+        )
 
 
 async def test_whole_bodies() -> None:
