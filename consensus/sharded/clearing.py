@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from consensus.sharded.auction import Match, Quote, clear, cost
 from consensus.sharded.discipline import ONE, Standing
 from consensus.sharded.global_state import Lock, RegionView
@@ -36,11 +38,16 @@ def expire_locks(work: Work) -> None:
 
 
 def clear_locks(work: Work) -> None:
-    """The same auction as at home, over the locks of regions that take part."""
-    open_ = [lock for _, lock in sorted(work.state.locks.items()) if _takes_part(work, lock.region)]
-    quotes = {side: [_quote(lock) for lock in open_ if lock.residual.side is side] for side in Side}
-    for match in clear(quotes[Side.BUY], quotes[Side.SELL]):
-        _fill(work, match)
+    """The same auction as at home, over the locks of regions that take part, slot by slot of delivery."""
+    part = {view.name for view in work.state.regions if _takes_part(work, view.name)}
+    slots: dict[int, dict[Side, list[Quote]]] = {}
+    for _, lock in sorted(work.state.locks.items()):
+        if lock.region in part:
+            sides = slots.setdefault(lock.residual.slot, {side: [] for side in Side})
+            sides[lock.residual.side].append(_quote(lock))
+    for _, quotes in sorted(slots.items()):
+        for match in clear(quotes[Side.BUY], quotes[Side.SELL]):
+            _fill(work, match)
 
 
 def _takes_part(work: Work, region: str) -> bool:
@@ -67,7 +74,7 @@ def _fill(work: Work, match: Match) -> None:
 def _leg(work: Work, lock: Lock, traded: int, taken: int, money: int, wh: int) -> None:
     """One side: `taken` leaves the lock, the owner gets the rest. A lock that is used up gives back what is left."""
     old = lock.residual
-    left = Residual(old.lock_id, old.side, old.owner, old.wh - traded, old.limit, old.locked - taken, old.expiry)
+    left = structs.replace(old, wh=old.wh - traded, locked=old.locked - taken)
     locks = {key: other for key, other in work.state.locks.items() if key != old.lock_id}
     ended = left.wh == 0
     if ended:

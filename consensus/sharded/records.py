@@ -44,7 +44,7 @@ class Residual(Wire, frozen=True):
     """What a region could not match: an order with its locked escrow, for the global clearing.
 
     `locked`: micro-units for a BUY (at least the price of `wh` at `limit`), Wh for a SELL. `expiry`: the first global
-    height at which the lock ends by itself.
+    height at which the lock ends by itself. `slot`: the market slot of delivery; energy of two slots never meets.
     """
 
     lock_id: Bytes32
@@ -54,6 +54,7 @@ class Residual(Wire, frozen=True):
     limit: Uint
     locked: Uint
     expiry: Uint
+    slot: Uint
 
 
 class Filled(Wire, frozen=True, tag=1):

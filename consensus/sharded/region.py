@@ -185,7 +185,9 @@ def close_round(ledger: RegionLedger, region: str) -> Closing:
     for order in sorted(left.values(), key=lambda one: one.id):
         if order.wh:
             name = lock_id(region, seq, Hash(order.id))
-            residuals.append(Residual(name, order.side, order.owner, order.wh, order.limit, order.locked, order.expiry))
+            residuals.append(
+                Residual(name, order.side, order.owner, order.wh, order.limit, order.locked, order.expiry, slot=0)
+            )
         else:
             _add(lines, (order.owner, order.asset), order.locked)
     return Closing(replace(ledger, lines=lines, orders=(), seq=seq), fills, tuple(residuals))

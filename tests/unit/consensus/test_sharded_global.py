@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from shard_world import MONEY, WH, ShardWorld, buy, hash_named, members, pay, sell
@@ -58,6 +60,20 @@ def test_at_home_first_and_only_the_rest_abroad() -> None:
     world.block(world.submit(0, [buy(buyer, 0, 2_000, 300), sell(neighbour, 0, 1_200, 100)]))
     assert world.ledger(0).amount(buyer, Asset.ENERGY) == WH + 1_200
     assert [lock.residual.wh for lock in world.state.locks.values()] == [800]
+
+
+def test_energy_of_two_slots_never_meets() -> None:
+    """Residuals name the slot of delivery; each slot is cleared by itself, in the order of slots."""
+    world, buyer, seller = two_regions()
+    world.block(world.submit(1, [sell(seller, 0, 1_000, 100_000)]))
+    ((key, lock),) = world.state.locks.items()
+    later = replace(lock, residual=msgspec.structs.replace(lock.residual, slot=7))
+    world.state = replace(world.state, locks={key: later})
+    assert world.block(world.submit(0, [buy(buyer, 0, 1_000, 300_000)])).items == ()
+    assert sorted(one.residual.slot for one in world.state.locks.values()) == [0, 7]
+    world.state = replace(world.state, locks={**world.state.locks, key: lock})
+    assert len(world.block().items) == 2
+    assert world.state.locks == {}
 
 
 def test_only_the_global_height_expires_a_lock() -> None:
