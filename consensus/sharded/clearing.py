@@ -67,14 +67,16 @@ def _fill(work: Work, match: Match) -> None:
     paid = cost(match.price, match.wh)
     fee = paid * work.context.rules.fee_ppm // ONE
     work.state = replace(work.state, pool=work.state.pool + fee)
-    _leg(work, buy, match.wh, taken=paid, money=0, wh=match.wh)
-    _leg(work, sell, match.wh, taken=match.wh, money=paid - fee, wh=0)
+    _leg(work, buy, match, taken=paid, money=0)
+    _leg(work, sell, match, taken=match.wh, money=paid - fee)
 
 
-def _leg(work: Work, lock: Lock, traded: int, taken: int, money: int, wh: int) -> None:
-    """One side: `taken` leaves the lock, the owner gets the rest. A lock that is used up gives back what is left."""
+def _leg(work: Work, lock: Lock, match: Match, taken: int, money: int) -> None:
+    """One side: `taken` leaves the lock, its owner gets `money` or, as a buyer, the energy. A lock that is used up
+    gives back what is left."""
     old = lock.residual
-    left = structs.replace(old, wh=old.wh - traded, locked=old.locked - taken)
+    wh = match.wh if old.side is Side.BUY else 0
+    left = structs.replace(old, wh=old.wh - match.wh, locked=old.locked - taken)
     locks = {key: other for key, other in work.state.locks.items() if key != old.lock_id}
     ended = left.wh == 0
     if ended:
@@ -83,7 +85,7 @@ def _leg(work: Work, lock: Lock, traded: int, taken: int, money: int, wh: int) -
     else:
         locks[old.lock_id] = Lock(lock.region, left)
     work.state = replace(work.state, locks=locks)
-    work.send(lock.region, Filled(old.lock_id, old.owner, money, wh, ended))
+    work.send(lock.region, Filled(old.lock_id, old.owner, money, wh, ended, match.wh, match.price))
 
 
 def _release(work: Work, lock: Lock, reason: str) -> None:

@@ -58,13 +58,16 @@ class Residual(Wire, frozen=True):
 
 
 class Filled(Wire, frozen=True, tag=1):
-    """A leg of a global trade at home: what its owner gets. `ended`: the lock is used up, leftovers are in it."""
+    """A leg of a global trade at home: what its owner gets. `ended`: the lock is used up, leftovers are in it. `traded`
+    Wh at `price` per kWh: a seller must know what it has to deliver, a buyer what it has paid."""
 
     lock_id: Bytes32
     owner: Bytes32
     money: Uint
     wh: Uint
     ended: bool
+    traded: Uint
+    price: Uint
 
 
 class Released(Wire, frozen=True, tag=2):

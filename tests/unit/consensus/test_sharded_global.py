@@ -37,6 +37,7 @@ def test_one_block_decides_both_legs() -> None:
     assert isinstance(sold, Filled)
     assert (bought.owner, bought.money, bought.wh, bought.ended) == (buyer, 0, 1_500, False)
     assert (sold.owner, sold.money, sold.wh, sold.ended) == (seller, paid - fee, 0, True)
+    assert (bought.traded, bought.price) == (sold.traded, sold.price) == (1_500, 200_000)
     assert world.state.pool == fee
     (left,) = world.state.locks.values()
     assert (left.residual.wh, left.residual.locked) == (500, 600_000 - paid)
