@@ -80,11 +80,12 @@ class RegionWorld(ChainWorld):
     """A region's chain. `height`, `ledger`: the newest final state; `bodies` by closing block, `roots` by record."""
 
     node_kind = RegionNode
+    account_count = ACCOUNTS
 
     def __init__(self, hub: ShardedWorld, options: SeedOptions, place: int) -> None:
         self.name = f"region-{place}"
         self.place = place
-        self.accounts = tuple(bytes(sha256(b"account %d of %d" % (at, place))) for at in range(ACCOUNTS))
+        self.accounts = tuple(bytes(sha256(b"account %d of %d" % (at, place))) for at in range(self.account_count))
         lines = {(one, asset): MONEY if asset is Asset.MONEY else ENERGY_WH for one in self.accounts for asset in Asset}
         self.ledger = self.first_ledger = RegionLedger(lines)
         self.height = 0

@@ -35,16 +35,20 @@ NEW_RECORDS: Final = 3
 
 
 class ShardedWorld:
-    """One run of all chains. `centres`: the global chain's world; `regions`: theirs."""
+    """One run of all chains. `centres`: the global chain's world; `regions`: theirs. `region_kind`, `centre_kind`: what
+    they are made of."""
 
-    def __init__(self, options: SeedOptions) -> None:
+    region_kind: type[RegionWorld] = RegionWorld
+    centre_kind: type[GlobalWorld] = GlobalWorld
+
+    def __init__(self, options: SeedOptions, rules: ShardRules | None = None, sizes: Sequence[int] = ()) -> None:
         self.options = options
         self.chance = Generator(options.seed * 7_919 + 5)
         audit = Audit.ASSIGNED if options.adversary == "silent-centre" else Audit.EAGER
-        rules = ShardRules(audit=audit, assigned_rounds=1)
-        sizes = region_sizes(options.nodes)
-        self.regions = [RegionWorld(self, chain_options(options, at + 1, n), at) for at, n in enumerate(sizes)]
-        self.centres = GlobalWorld(self, chain_options(options, 0, 4), self.regions, rules)
+        rules = rules or ShardRules(audit=audit, assigned_rounds=1)
+        members = enumerate(sizes or region_sizes(options.nodes))
+        self.regions = [self.region_kind(self, chain_options(options, at + 1, n), at) for at, n in members]
+        self.centres = self.centre_kind(self, chain_options(options, 0, 4), self.regions, rules)
         self.worlds: list[ChainWorld] = [self.centres, *self.regions]
         self.finals: list[GlobalOutcome] = [GlobalOutcome(self.centres.first_state)]
         self.inboxes: dict[str, list[tuple[int, InboxItem]]] = {region.name: [] for region in self.regions}
