@@ -155,7 +155,7 @@ class SeedOptions:
 
     def text(self) -> str:
         """One line: the seed and everything that is not a default."""
-        plain = asdict(SeedOptions(self.seed))
+        plain = asdict(type(self)(self.seed))
         parts = [f"{name}={value}" for name, value in asdict(self).items() if name == "seed" or value != plain[name]]
         return " ".join(parts)
 

@@ -196,11 +196,20 @@ def _quiet_phase(world: World) -> tuple[str, int]:
     return "", gained
 
 
-def simulate(options: SimulationOptions, progress: Callable[[SeedReport], None] | None = None) -> SimulationReport:
-    """Run a batch of seeds in order; `progress` is told of each."""
+def run_drawn(options: SimulationOptions, seed: int) -> SeedReport:
+    """Run one seed of a batch."""
+    return run_seed(draw(options, seed))
+
+
+def simulate(
+    options: SimulationOptions,
+    progress: Callable[[SeedReport], None] | None = None,
+    run: Callable[[SimulationOptions, int], SeedReport] = run_drawn,
+) -> SimulationReport:
+    """Run a batch of seeds in order; `progress` is told of each. `run`: how one seed is run."""
     reports: list[SeedReport] = []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        report = run_seed(draw(options, seed))
+        report = run(options, seed)
         reports.append(report)
         if progress is not None:
             progress(report)
