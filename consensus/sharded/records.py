@@ -158,6 +158,7 @@ class RegionPosition(Wire, frozen=True):
 
     `seq`: the last closed round. `inbox_count`, `inbox_height`: items consumed since genesis, and the global block up
     to which. `money`, `wh`: everything of each asset in the region, open orders' escrow included.
+    A region that counts energy by what crosses its border starts at 0 Wh and is below it once it has sold.
     """
 
     seq: Uint
@@ -165,7 +166,7 @@ class RegionPosition(Wire, frozen=True):
     inbox_count: Uint
     inbox_height: Uint
     money: Uint
-    wh: Uint
+    wh: int
 
     def total(self, asset: Asset) -> int:
         """Everything of an asset in the region."""
