@@ -122,6 +122,7 @@ def _settle(state: State) -> None:
     """Apply the rules until none has anything left to do in this turn."""
     moved = True
     while moved:
+        before = state.certificate_version
         moved = certify(state)
         moved |= commit(state)
         moved |= enter(state)
@@ -130,6 +131,7 @@ def _settle(state: State) -> None:
         moved |= consider(state)
         moved |= finalize_notarized(state)
         moved |= try_lift(state)
+        moved |= state.certificate_version != before  # a justification brought some: its blocks may be needed
     at = build_at(state)
     if at is not None and at <= state.now:
         build(state)

@@ -101,6 +101,10 @@ class Probe:
             rotation(self.committee),
         )
 
+    def leader(self, view: int) -> int:
+        """Who leads a view."""
+        return (view - 1) % len(self.committee)
+
     def start(self, wal: WalRecovery | None = None, due: int | None = None) -> list[Effect]:
         """Begin a life at genesis."""
         self.engine = self._engine()
@@ -234,7 +238,7 @@ class Probe:
         """A leader's proposal on another, or on genesis; `fields` overwrite the header."""
         above = decode_header(parent.header) if parent is not None else self.genesis.header
         parent_hash = block_of(parent) if parent is not None else self.genesis.hash
-        leader = self.committee.validators[(view - 1) % len(self.committee)].public_key
+        leader = self.committee.validators[self.leader(view)].public_key
         template = HeaderTemplate(
             chain_id=CHAIN_ID,
             epoch=1,
@@ -254,7 +258,7 @@ class Probe:
         built = application.build(template, pool, 100)
         header = built[1] if built is not None else above
         raw = encode(Header(**{**{n: getattr(header, n) for n in header.__struct_fields__}, **fields}))
-        signature = self.vote(VoteKind.NOTARIZE, view, block_hash_of(raw), (view - 1) % len(self.committee)).signature
+        signature = self.vote(VoteKind.NOTARIZE, view, block_hash_of(raw), self.leader(view)).signature
         parts = tuple(Part(index, tx) for index, tx in enumerate(transactions))
         return Proposal(raw, signature, tuple(i for i, _ in pool), parts, b"", just)
 

@@ -21,7 +21,8 @@ CONSTANTS
     Epochs,           \* 1 or 2
     Boundary,         \* blocks of epoch 1 up to and with its boundary block
     Wipes,            \* how often a node may lose its log
-    Without           \* rules that are left out on purpose: mutants of the model
+    Without,          \* rules that are left out on purpose: mutants of the model
+    InOrder           \* TRUE: nodes vote only in the order of the core, for traces that the core replays
 
 ASSUME Epochs \in {1, 2} /\ First \subseteq Nodes /\ Second \subseteq Nodes
 
@@ -89,6 +90,27 @@ Ends == {<<v, b>> \in (1 .. Views) \X Blocks :
             /\ IF Rule("boundary final") THEN Finalized(1, v, b) ELSE Notarized(1, v, b)}
 
 -----------------------------------------------------------------------------
+(* For replays alone: what the core adds to the rules. It notarizes and nullifies only in the view that it is in, and at once
+   finalizes what it sees notarized. A certificate is seen where something rests on it: a parent, or the way into a view. *)
+
+VotedIn(n, e) == {v \in 1 .. Views : \E vote \in known[n] : vote[2] = e /\ vote[3] = v}
+
+Settled(n, e, v) ==
+    \A b \in Blocks : Exists(e, v, b) /\ Notarized(e, v, b) =>
+        \/ <<"finalize", e, v, b>> \in known[n]
+        \/ <<"nullify", e, v, 0>> \in known[n]
+        \/ \E other \in Blocks \ {b} : <<"notarize", e, v, other>> \in known[n]
+
+Ordered(n, e, v) ==
+    IF InOrder THEN
+        /\ \A w \in VotedIn(n, e) : w <= v
+        /\ \A b \in Blocks : <<"finalize", e, v, b>> \notin known[n]
+        /\ IF v = 1 THEN TRUE ELSE IF Nullified(e, v - 1) THEN TRUE ELSE Settled(n, e, v - 1)
+    ELSE TRUE
+
+Rested(n, e, p) == IF InOrder /\ p # Root THEN Settled(n, e, p[1]) ELSE TRUE
+
+-----------------------------------------------------------------------------
 (* Voting. *)
 
 EpochOf(n) == IF base[n] = Nowhere THEN 1 ELSE 2
@@ -110,16 +132,19 @@ Unchanged == UNCHANGED <<base, held, asked, floor, wiped>>
 (* R1. The first to notarize a block also makes it: whoever led, this is the block it sent. *)
 Notarize(n, e, v, b) ==
     /\ MayVote(n, e, v)
+    /\ Ordered(n, e, v)
     /\ IF Rule("one notarize") THEN \A other \in Blocks : <<"notarize", e, v, other>> \notin known[n] ELSE TRUE
     /\ IF Rule("no notarize after nullify") THEN <<"nullify", e, v, 0>> \notin known[n] ELSE TRUE
     /\ \/ /\ Exists(e, v, b)
           /\ Justified(e, v, parent[<<e, v, b>>])
+          /\ Rested(n, e, parent[<<e, v, b>>])
           /\ IF e = 2 THEN ground[<<v, b>>] = base[n] ELSE TRUE
           /\ UNCHANGED <<parent, ground>>
        \/ /\ ~Exists(e, v, b)
           /\ IF b = 2 THEN Exists(e, v, 1) ELSE TRUE      \* the two blocks of a view are alike: the first one is 1
           /\ \E p \in Parents(e, v) :
                 /\ Justified(e, v, p)
+                /\ Rested(n, e, p)
                 /\ IF e = 2 /\ p # Root THEN ground[p] = base[n] ELSE TRUE
                 /\ parent' = [parent EXCEPT ![<<e, v, b>>] = p]
           /\ ground' = IF e = 2 THEN [ground EXCEPT ![<<v, b>>] = base[n]] ELSE ground
@@ -129,6 +154,7 @@ Notarize(n, e, v, b) ==
 (* R5. *)
 Nullify(n, e, v) ==
     /\ MayVote(n, e, v)
+    /\ Ordered(n, e, v)
     /\ IF Rule("nullify or finalize") THEN \A b \in Blocks : <<"finalize", e, v, b>> \notin known[n] ELSE TRUE
     /\ Sign(n, <<"nullify", e, v, 0>>)
     /\ Unchanged

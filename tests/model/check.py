@@ -25,7 +25,7 @@ SAFETY = ("OneNotarized", "NotBoth", "Agreement", "OneBoundary", "OnBoundary")
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A run of TLC. `honest` validators beside `byzantine` ones; `broken`: the invariant that has to be violated, ""
-    for none; `traces`: random behaviours instead of all, so many."""
+    for none; `traces`: random behaviours instead of all, so many; `in_order`: those that the core can follow."""
 
     name: str
     broken: str = ""
@@ -38,6 +38,7 @@ class Configuration:
     wipes: int = 0
     without: str = ""
     traces: int = 0
+    in_order: bool = False
 
     def text(self) -> str:
         """TLC's configuration file."""
@@ -51,6 +52,7 @@ class Configuration:
             f"  Byzantine = {self.byzantine}", f"  Quorum = {self.quorum}", f"  Views = {self.views}",
             f"  Epochs = {self.epochs}", f"  Boundary = {self.boundary}", f"  Wipes = {self.wipes}",
             "  Without = {" + (f'"{self.without}"' if self.without else "") + "}",
+            f"  InOrder = {str(self.in_order).upper()}",
             "INVARIANTS " + " ".join((*SAFETY, *honest)),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
