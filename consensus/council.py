@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from consensus.election import elect
+from consensus.election import Election, elect
 from ledger.codec import Bytes32, Uint, Wire, decode, encode
 from ledger.errors import NotCanonical
 from ledger.objects import Header
@@ -130,7 +130,7 @@ def lost_turns(queue: Sequence[Validator], header: Header) -> tuple[tuple[int, b
 
 def bar_lost_turns(council: Council, header: Header) -> Council:
     """Bar who lost a turn before this block for one election."""
-    for view, member in lost_turns(council.queue, header):
+    for view, member in lost_turns(council.queue, header)[: len(council.queue)]:  # the first date of each stays
         council = bar(council, Bar(member, Cause.TURN, council.epoch, view, 1))
     return council
 
@@ -145,9 +145,10 @@ def bar(council: Council, new: Bar) -> Council:
     return replace(council, bars=tuple(sorted((*kept, new), key=lambda one: one.age)))
 
 
-def note_ready(council: Council, member: bytes) -> Council:
-    """A member has shown, in the running epoch, that it has the chain's state."""
-    return replace(council, ready={**council.ready, member: council.epoch})
+def note_ready(council: Council, member: bytes, epoch: int | None = None) -> Council:
+    """A member has shown that it has the chain's state of an epoch, the running one unless said."""
+    shown = max(council.epoch if epoch is None else epoch, council.ready.get(member, 0))
+    return replace(council, ready={**council.ready, member: shown})
 
 
 def eligible(council: Council, rules: CouncilRules, members: Sequence[Validator]) -> tuple[frozenset[bytes], Council]:
@@ -178,7 +179,18 @@ def next_council(
     scores: Mapping[bytes, int],
     ballots: Mapping[bytes, Sequence[bytes]],
 ) -> Council:
-    """The election in an epoch's last block: the council of the next epoch, bars served and lifted.
+    """The council that `hold_election` gives."""
+    return hold_election(council, rules, members, scores, ballots)[0]
+
+
+def hold_election(
+    council: Council,
+    rules: CouncilRules,
+    members: Sequence[Validator],
+    scores: Mapping[bytes, int],
+    ballots: Mapping[bytes, Sequence[bytes]],
+) -> tuple[Council, Election]:
+    """The election in an epoch's last block: the council of the next epoch, bars served and lifted, and the votes.
 
     `members`: all that may ever vote, each key once. `scores`: of members, in ppm; who has none has 0. Composite scores
     vote (markets 5.2) with nobody above 2/N of all votes. Every elected member weighs 1.
@@ -190,7 +202,7 @@ def next_council(
     served = tuple(
         Bar(one.member, one.cause, one.epoch, one.view, max(0, one.left - 1)) for one in council.bars if one.left != 1
     )
-    return Council(
+    elected = Council(
         epoch=council.epoch + 1,
         queue=tuple(Validator(names[key], key) for key in result.queue),
         previous=council.queue,
@@ -198,3 +210,4 @@ def next_council(
         ready={key: epoch for key, epoch in sorted(council.ready.items()) if epoch >= council.epoch},
         reported=frozenset(place for place in council.reported if place[0] >= council.epoch),
     )
+    return elected, result

@@ -9,18 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from consensus.council import Bar, Cause, Council, CouncilRules, bar, leader_of
+from consensus.evidence import ReportRefused, culprit_of
 from consensus.messages import Complaint, ComplaintReason
 from consensus.scheme import Scheme
-from consensus.simplex.tally import conflict_of
 from ledger.certificates import Vote
-from ledger.errors import GridchainError
 from ledger.validators import ValidatorSet, fault_bound
 
-
-class ReportRefused(GridchainError):
-    """A report or evidence that proves nothing about anybody."""
-
-    code = "REPORT_REFUSED"
+__all__ = ["ReportRefused", "complaints_needed", "convict", "report_invalid"]
 
 
 def complaints_needed(committee: ValidatorSet) -> int:
@@ -58,15 +53,10 @@ def report_invalid(council: Council, rules: CouncilRules, scheme: Scheme, compla
 
 def convict(council: Council, scheme: Scheme, first: Vote, second: Vote) -> Council:
     """Bar the signer of two votes that exclude each other for good. Raise `ReportRefused`."""
-    committee = _committee(council, first.epoch)
-    if not conflict_of(first, second):
-        raise ReportRefused(
-            "two votes that one may sign", code="EVIDENCE_EMPTY", expected="two that exclude each other"
-        )
-    if not all(scheme.verify_vote(vote, committee) for vote in (first, second)):
-        raise ReportRefused("a signature that is not good", code="EVIDENCE_SIGNATURE", expected="both by the member")
-    signer = committee.validators[first.signer].public_key
-    return bar(council, Bar(signer, Cause.EQUIVOCATION, first.epoch, first.view, 0))
+    culprit = culprit_of(council.committee, scheme, first, second)
+    if any(one.member == culprit and one.cause is Cause.EQUIVOCATION for one in council.bars):
+        raise ReportRefused("this member is barred for good already", code="EVIDENCE_AGAIN", found=culprit.hex())
+    return bar(council, Bar(culprit, Cause.EQUIVOCATION, first.epoch, first.view, 0))
 
 
 def _committee(council: Council, epoch: int) -> ValidatorSet:

@@ -27,11 +27,14 @@ COMMUNITY = "community_vpp"
 MATCHING = "matching"
 WIND = "wind"
 """Names of the markets' instances; a chain has one market that settles its meters."""
+COUNCIL = "council"
+"""The instance of engine `dpos` (`contracts.library_council`)."""
 PRICINGS = ("midpoint", "clear", "mcafee")
 """What trades of market C cost: each the midpoint of its pair; all the midpoint of the last crossing pair; McAfee's."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "governance": ("governance.py",),
+    COUNCIL: ("council.py",),
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),

@@ -3,7 +3,7 @@
 Everything here runs on one thread, the ledger thread, in the order it was asked. A block is executed once, on an
 overlay of its parent's; the result is kept by hash until the block is final or abandoned. Dropping it leaves base and
 store byte-identical. Order in a block: what the engine begins with (`node.engine_side`), due scheduled calls,
-transactions, what the engine ends with; receipts in the same order.
+transactions, what the engine ends with. Receipts: the engine's and the due calls', then one a transaction.
 
 INVALID is only a pure function of parent and body: roots, sizes, limits, nonces, epoch boundary. A block that a quorum
 made final and whose execution here gives another result is never committed (`node.commit.StateDivergence`): the node
@@ -42,7 +42,7 @@ from ledger.objects import (
 from ledger.schema import state_engine
 from ledger.state import Overlay, StateBase, StateReader
 from ledger.validators import Validator, ValidatorSet
-from node.engine_side import EngineBlock, EngineSide, PlainSide
+from node.engine_side import LATER, VALID_SECTION, EngineBlock, EngineSide, PlainSide
 from node.metrics import Metrics
 
 STATE_VALIDATORS: Final = state_engine("validators")
@@ -135,9 +135,16 @@ class Application:
         return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions), section), done)
 
     def check(
-        self, header: Header, block_hash: Hash, transactions: Sequence[Transaction], extra: bytes = b""
+        self,
+        header: Header,
+        block_hash: Hash,
+        transactions: Sequence[Transaction],
+        extra: bytes = b"",
+        *,
+        certified: bool = False,
     ) -> Judged:
-        """Judge a block: execute its body on its parent and compare every field that the application fills."""
+        """Judge a block: execute its body on its parent and compare every field that the application fills.
+        `certified`: a quorum has accepted its section, which this node need not be able to judge."""
         known = self._candidates.get(block_hash)
         if known is not None:
             return Judged(Verdict.VALID, candidate=known)
@@ -148,7 +155,7 @@ class Application:
         reason = self._body_fault(header, body)
         if reason:
             return Judged(Verdict.INVALID, reason)
-        section = self._rules.side.judge(view, header, extra)
+        section = VALID_SECTION if certified else self._rules.side.judge(view, header, extra)
         if section.verdict is not Verdict.VALID:
             return Judged(section.verdict, section.reason)
         try:
@@ -218,10 +225,11 @@ class Application:
         context = BlockContext(
             header.chain_id, header.height, header.time_ms, self._executor.clock.market_time(header.time_ms)
         )
-        side, block = self._rules.side, EngineBlock(header, section, context)
+        done: list[Transaction] = []
+        side, block = self._rules.side, EngineBlock(header, section, context, parent.root, done)
         receipts = side.begin(view, block)
         receipts += self._executor.run_due(view, context)
-        done: list[Transaction] = []
+        called: list[Receipt] = []
         gas = 0
         left = None if gas_budget is None else gas_budget - sum([receipt.gas for receipt in receipts])
         of_sender: Counter[bytes] = Counter()
@@ -234,22 +242,25 @@ class Application:
             if fault:
                 continue
             if transaction.body.contract in side.watched:
-                receipt = self._watched(view, transaction, block)
+                code = side.refusal(view, transaction, block)
+                if code == LATER and left is not None:
+                    continue
+                receipt = self._watched(view, transaction, block, code)
             else:
                 receipt = self._executor.execute(view, transaction, context)
             gas += receipt.gas
-            receipts.append(receipt)
+            called.append(receipt)
             done.append(transaction)
         receipts += side.finish(view, block)
+        receipts += called
         self._metrics.spent("execute", time.thread_time() - begun, len(done))
         begun = time.thread_time()
         view.seal()
         self._metrics.spent("tree", time.thread_time() - begun, len(done))
         return _Executed(done, receipts, view)
 
-    def _watched(self, view: Overlay, transaction: Transaction, block: EngineBlock) -> Receipt:
-        """A transaction that the engine has a word in: it refuses it, or follows what it did."""
-        code = self._rules.side.refusal(view, transaction, block)
+    def _watched(self, view: Overlay, transaction: Transaction, block: EngineBlock, code: str) -> Receipt:
+        """A transaction that the engine has a word in: it refuses it with a code, or follows what it did."""
         if code:
             return self._executor.refuse(view, transaction, code)
         receipt = self._executor.execute(view, transaction, block.context)
