@@ -17,10 +17,10 @@ class EngineParameters:
     """Bounds and paces of the core (consensus A.4, A.8, A.9). The quorum is no parameter.
 
     `delta_ms`: the bound on one message delay, at least the real one (500, on a LAN 150). `min_block_interval_ms`:
-    least distance of two block times. `epoch_blocks`: blocks of an epoch. `heartbeat_ms`: longest silence of an idle
-    chain. `precision_ms`: how far a proposer's clock may be ahead; never grows. `max_unfinalised`: notarised blocks
-    without a finalization after which leaders propose only empty ones. `keep_blocks`: final blocks kept in memory to
-    serve peers.
+    least distance of two block times. `epoch_blocks`: blocks of an epoch; `epoch_views`: its views, where an engine
+    counts those. `heartbeat_ms`: longest silence of an idle chain. `precision_ms`: how far a proposer's clock may be
+    ahead; never grows. `max_unfinalised`: notarised blocks without a finalization after which leaders propose only
+    empty ones. `keep_blocks`: final blocks kept in memory to serve peers.
     """
 
     delta_ms: int = 500
@@ -34,6 +34,7 @@ class EngineParameters:
     max_block_txs: int = 4_000
     max_block_bytes: int = 1024 * 1024
     keep_blocks: int = 8
+    epoch_views: int = 256
 
     def __post_init__(self) -> None:
         positive = (
@@ -46,6 +47,7 @@ class EngineParameters:
             self.max_block_txs,
             self.max_block_bytes,
             self.keep_blocks,
+            self.epoch_views,
         )
         if min(positive) < 1 or self.min_block_interval_ms < 0 or self.max_delta_ms < self.delta_ms:
             raise GenesisError("engine parameters out of range", expected="positive integers", found=self)

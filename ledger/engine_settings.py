@@ -15,6 +15,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 Share = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 GLOBAL: Final = "global"
 """The name of the centres' chain in a sharded network; no region has it."""
+MAX_NETWORK_NAME: Final = 64
+MAX_REGIONS: Final = 64
 LEAST_MEMBERS: Final = 4
 """Of a region or of the centres: with fewer, nobody may be faulty (F = 0)."""
 
@@ -102,7 +104,9 @@ def check_council(engine: str, council: CouncilSettings | None, validators: tupl
         raise _refused("each member of a council weighs 1", 1, sorted({validator.weight for validator in validators}))
 
 
-def check_shards(engine: str, shards: ShardSettings | None, centres: tuple[GenesisValidator, ...]) -> None:
+def check_shards(
+    engine: str, network: str, shards: ShardSettings | None, centres: tuple[GenesisValidator, ...]
+) -> None:
     """Raise `GenesisError` unless every region has a name and members of its own and all sets are large enough."""
     if (engine == "sharded") != (shards is not None):
         raise _refused("engine sharded and regions go together", engine, "no regions" if shards is None else "regions")
@@ -111,6 +115,12 @@ def check_shards(engine: str, shards: ShardSettings | None, centres: tuple[Genes
     names = [region.name for region in shards.regions]
     if not names or len(set(names)) != len(names) or GLOBAL in names:
         raise _refused("regions need different names", f"one or more, none of them {GLOBAL}", names)
+    if len(names) > MAX_REGIONS:
+        raise _refused("too many regions", f"at most {MAX_REGIONS}", len(names))
+    for name in names:  # each names a chain, network-region, by the rules of a network's name
+        if not name.isalnum() or len(network) + 1 + len(name) > MAX_NETWORK_NAME:
+            wanted = f"letters and digits, with the network's name and a hyphen at most {MAX_NETWORK_NAME}"
+            raise _refused("a region's name is part of its chain's", wanted, f"{network}-{name}")
     keys = [one.public_key for region in shards.regions for one in region.validators]
     keys += [one.public_key for one in centres]
     if len(set(keys)) != len(keys):

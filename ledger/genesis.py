@@ -24,6 +24,7 @@ from ledger.crypto import (
 )
 from ledger.engine_settings import (
     GLOBAL,
+    MAX_NETWORK_NAME,
     CouncilSettings,
     EngineSettings,
     GenesisValidator,
@@ -58,7 +59,9 @@ MAX_GENESIS_BYTES = 8 * 1024 * 1024
 MIN_BLOCK_BYTES = MAX_TRANSACTION_BYTES + 128
 """The largest transaction, the frame of the body around it, and the room that leaders leave for that."""
 
-NetworkName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")]
+NetworkName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_NETWORK_NAME, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+]
 OptionalKey = Annotated[bytes, msgspec.Meta(max_length=32)]
 OptionalProof = Annotated[bytes, msgspec.Meta(max_length=64)]
 
@@ -328,7 +331,7 @@ def check_genesis(genesis: GenesisHead) -> None:
     )
     _check_validators(genesis)
     check_council(genesis.engine, genesis.council, genesis.validators)
-    check_shards(genesis.engine, genesis.shards, genesis.validators)
+    check_shards(genesis.engine, genesis.name, genesis.shards, genesis.validators)
     _unique("member names", [member.name for member in genesis.members])
     for kind in ("node_key", "validator_key", "account_key"):
         _unique(f"members' {kind}s", [key for member in genesis.members if (key := getattr(member, kind))])

@@ -35,6 +35,7 @@ from ledger.objects import Transaction
 from node.application import Application, Candidate, Judged
 from node.bodies import Bodies, Broken, Complete, Lacking
 from node.commit import Commits, Outcome, StateDivergence, SyncedBlocks
+from node.engine_side import BEHIND
 from node.ledger_thread import LedgerThread
 from node.log import Logger
 from node.mempool import BlockLimits, Mempool, Waiting
@@ -43,6 +44,8 @@ from node.store_guard import DiskFull
 from node.tasks import Tasks
 
 RETRY_S: Final = 1.0
+SIBLING_PATIENCE_S: Final = 5.0
+"""How long one check waits for another chain of this process."""
 FIRST_PACE_S: Final = 0.000_1
 PACE_SAMPLE: Final = 250
 FIRST_GAS_PER_MS: Final = 50_000
@@ -135,6 +138,7 @@ class Blocks:
         self._pace = Pace()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._sibling_moved = asyncio.Event()
 
     def attach(self, surfaces: Surfaces, tasks: Tasks, metrics: Metrics, log: Logger) -> None:
         """Say where answers go; called once, before anything else."""
@@ -217,12 +221,31 @@ class Blocks:
             case Broken(reason):
                 self._answer(effect, Judged(Verdict.INVALID, reason))
             case Complete(transactions, extra):
-                judged = await self._thread.run(self._paced_check, effect, transactions, extra)
+                judged = await self._judged(effect, transactions, extra)
                 if effect.block is None and judged.verdict is Verdict.INVALID and judged.reason in _BODY_REASONS:
                     judged = Judged(Verdict.INVALID, BODY_MISMATCH)
                 if judged.candidate is not None:
                     self._claim(judged.candidate)
                 self._answer(effect, judged)
+
+    async def _judged(self, effect: Check, transactions: tuple[Transaction, ...], extra: bytes) -> Judged:
+        """Judge; again after each commit of a sibling while that is what the judgement lacks."""
+        until = asyncio.get_running_loop().time() + SIBLING_PATIENCE_S
+        while True:
+            moved = self._sibling_moved
+            judged = await self._thread.run(self._paced_check, effect, transactions, extra)
+            if judged.verdict is not Verdict.MISSING or judged.reason != BEHIND:
+                return judged
+            try:
+                async with asyncio.timeout_at(until):
+                    await moved.wait()
+            except TimeoutError:
+                return judged  # the engine asks again, if the block still matters
+
+    def sibling_committed(self) -> None:
+        """Another chain of this process has moved: judge again what waited for it."""
+        self._sibling_moved.set()
+        self._sibling_moved = asyncio.Event()
 
     def _paced_check(self, effect: Check, transactions: tuple[Transaction, ...], extra: bytes) -> Judged:
         begun = self._leading.stopwatch()

@@ -87,7 +87,7 @@ class Commits:
             if block.header.height <= self._chain.height:
                 self._same(block)
                 continue
-            judged = self._application.check(block.header, block.hash, block.transactions, block.extra)
+            judged = self._application.check(block.header, block.hash, block.transactions, block.extra, certified=True)
             if judged.candidate is None:
                 raise StateDivergence(
                     f"block {block.header.height} gives another result here",

@@ -44,6 +44,9 @@ class NodeSection(Section):
     wal: Path = Path("wal")
     validator_key: Path | None = Path("keys/validator.key")
     """None for a full node that does not vote."""
+    chains: tuple[str, ...] = ()
+    """In a sharded network: which chains a node that does not vote follows, the one its API serves first; none named:
+    all."""
     passphrase_file: Path | None = None
     """For encrypted key files; else GRIDCHAIN_PASSPHRASE; else they must be in clear."""
     store: Literal["auto", "leveldb", "rocksdb"] = "auto"

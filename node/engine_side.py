@@ -1,28 +1,40 @@
 """What an engine does inside a block, beside due calls and transactions: `Application` asks it at fixed places.
 
-Order in a block: `judge` (others' blocks only), `begin`, due calls, transactions (`refusal` before, `executed` after
-those of the contracts that it watches), `finish`. Everything but `judge` is a pure function of the parent's state, the
-header without its roots, and the engine's section of the body, which `extra_root` commits to. On the ledger thread.
+Order in a block: `judge` (others' blocks only, and none that a quorum has certified), `begin`, due calls, transactions
+(`refusal` before, `executed` after those of the contracts that it watches), `finish`. Everything but `judge` is a pure
+function of the parent's state, the header without its roots, and the engine's section of the body, which `extra_root`
+commits to. On the ledger thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from consensus.engine import Verdict
 from contracts.executor import BlockContext
+from ledger.crypto import ZERO_HASH, Hash
 from ledger.objects import Header, Receipt, Transaction
 from ledger.state import Overlay, StateReader
+
+BEHIND: Final = "SIBLING_BEHIND"
+"""Reason of a MISSING section that speaks of what another chain of this process has not committed here yet: the check
+waits for that chain (`node.siblings`)."""
+LATER: Final = "LATER"
+"""Refusal of a transaction whose turn has not come: a leader leaves it in its mempool, in another's block it fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineBlock:
-    """The block at work. `header` has no roots yet; `section`: the engine's bytes of the body, may be empty."""
+    """The block at work. `header` has no roots yet; `section`: the engine's bytes of the body, may be empty.
+    `parent_root`: of the state before it. `included`: its transactions so far, all of them in `finish`."""
 
     header: Header
     section: bytes
     context: BlockContext
+    parent_root: Hash = ZERO_HASH
+    included: Sequence[Transaction] = ()
 
 
 @dataclass(frozen=True, slots=True)

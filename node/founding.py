@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from consensus.bft import BftPolicy
+from consensus.dpos import DposPolicy
 from consensus.engine import EpochStart
 from consensus.parameters import EngineParameters
+from consensus.region_chain import RegionPolicy
 from consensus.simplex.policy import Policy
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock
 from contracts.lifecycle import unknown_language
@@ -16,15 +19,20 @@ from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.errors import GenesisError, StoreError
 from ledger.genesis import Genesis, GenesisHead, genesis_block
+from ledger.shard_genesis import REGION_ENGINE
 from ledger.state import Overlay, StateBase
 from ledger.store import Store
 from node.application import STATE_VALIDATORS, BlockRules
 from node.commit import epoch_after
 from node.config import ConsensusSection
+from node.council_side import CouncilSide, install_council
+from node.engine_side import EngineSide, PlainSide
 from node.mempool import BlockLimits
+from node.siblings import Siblings
 from node.wal import Wal
 from node.wal_format import WalIdentity
 
+_PLAIN: Final = PlainSide()
 BODY_ROOM: Final = 64
 """Bytes of a block's body besides its transactions."""
 
@@ -46,8 +54,8 @@ def make_executor(genesis: GenesisHead) -> Executor:
     )
 
 
-def block_rules(genesis: Genesis) -> BlockRules:
-    """The bounds of blocks that a genesis fixes."""
+def block_rules(genesis: Genesis, side: EngineSide = _PLAIN) -> BlockRules:
+    """The bounds of blocks that a genesis fixes, and what its engine adds to them."""
     limits = genesis.limits
     return BlockRules(
         chain_id=genesis.chain_id,
@@ -56,12 +64,30 @@ def block_rules(genesis: Genesis) -> BlockRules:
         max_per_sender=limits.sender_block_txs,
         max_gas=limits.block_gas,
         policy=engine_policy(genesis),
+        side=side,
     )
 
 
 def engine_policy(genesis: Genesis) -> Policy:
     """Where the engine of a genesis ends its epochs; genesis itself ends epoch 0."""
+    if genesis.council is not None:
+        return DposPolicy(genesis.council.seats)
+    if genesis.engine == REGION_ENGINE:
+        return RegionPolicy(_epoch_views(genesis))
     return BftPolicy(genesis.engine_parameters.epoch_blocks)
+
+
+def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor) -> EngineSide:
+    """What the engine of a chain adds to its blocks. `siblings`: the other chains of this process; `executor`: the
+    ledger thread's."""
+    if genesis.council is None:
+        return PlainSide()
+    questions = Executor(executor.clock, replace(executor.limits, query_gas=genesis.limits.transaction_gas))
+    return CouncilSide(genesis, executor, questions)
+
+
+def _epoch_views(genesis: Genesis) -> int:
+    return EngineParameters().epoch_views if genesis.shards is None else genesis.shards.region_views
 
 
 def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParameters:
@@ -80,6 +106,7 @@ def engine_parameters(genesis: Genesis, chosen: ConsensusSection) -> EngineParam
         heartbeat_ms=fixed.heartbeat_ms,
         max_block_txs=limits.max_block_txs,
         max_block_bytes=limits.max_block_bytes,
+        epoch_views=_epoch_views(genesis),
     )
 
 
@@ -116,6 +143,8 @@ def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore
                 fix="correct the contract or its arguments in the genesis document",
             )
         receipts.append(encode(receipt))
+    if genesis.council is not None:
+        install_council(view, genesis)
     block = genesis_block(genesis, view.seal(), tuple(receipts))
     return ChainStore.create(store, genesis, block, receipts, view.delta())
 

@@ -7,11 +7,12 @@ batch, never once per transaction, so that measuring costs nothing measurable.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 _LATENCY_S: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _BLOCK_TXS: Final = (0, 1, 5, 25, 100, 250, 500, 1_000, 2_000, 4_000)
@@ -94,3 +95,28 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition format of /metrics."""
         return generate_latest(self.registry)
+
+
+class _Labelled(Collector):
+    """The samples of several chains as one family each, every sample labelled with its chain."""
+
+    def __init__(self, chains: Mapping[str, Metrics]) -> None:
+        self._chains = chains
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        families: dict[str, Metric] = {}
+        for chain, metrics in self._chains.items():
+            for found in metrics.registry.collect():
+                family = families.setdefault(found.name, Metric(found.name, found.documentation, found.type))
+                family.samples += [
+                    sample._replace(labels={"chain": chain, **sample.labels}) for sample in found.samples
+                ]
+        yield from families.values()
+
+
+def text_of_chains(chains: Mapping[str, Metrics]) -> bytes:
+    """The exposition format of several chains of one process."""
+    registry = CollectorRegistry()
+    registry.register(_Labelled(chains))
+    return generate_latest(registry)

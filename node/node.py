@@ -1,49 +1,39 @@
-"""The composition root: opens everything in one scope, in order, and closes it in reverse, whatever happens.
+"""One chain as this process serves it: its parts at work, and everything that its API asks.
 
-    async with Node.open(config, genesis) as node:
-        await node.finished()
-
-Order: keys and identity, store, log, threads, the road of a transaction, the engine, the network. A crash in any part
-ends the scope with its exception. Ready means: store and log are open and identity is checked; no quorum is waited for.
+`node.host` makes one `Node` for each chain of a process and opens what they share.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
-from ledger.crypto import Hash, SigningKey
+from ledger.crypto import Hash
 from ledger.errors import GridchainError
-from ledger.genesis import Genesis
 from ledger.state_proof import StateProof
-from node.address_file import load_addresses, save_addresses
 from node.blocks import Surfaces
+from node.chains import HostedChain
 from node.commit import Outcome
 from node.config import NodeConfig
 from node.feed import CommitFeed, CommittedSummary, Feeds
 from node.ingress import Submitted
-from node.machine import Machine, SystemMachine
-from node.parts import Parts, load_identity, load_validator_key, network_settings, open_parts
-from node.peers import Links
-from node.self_test import self_test_once
-from node.tasks import Tasks, task_scope
+from node.log import Logger
+from node.machine import Machine
+from node.metrics import Metrics
+from node.parts import Parts
+from node.peers import Peers
+from node.siblings import SiblingChain, Siblings, StoredSibling
+from node.tasks import Tasks
 from p2p.peer import PeerInfo
 from p2p.refusals import Refusal as PeerRefusal
 
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How long one thread may keep the interpreter lock while another wants it (ADR 0040)."""
-ADDRESS_FILE: Final = Path("addresses")
-ADDRESSES_S: Final = 5.0
 TREE_SLICE_S: Final = 0.002
 REGOSSIP_S: Final = 1.0
 REGOSSIP_AT_ONCE: Final = 512
@@ -76,69 +66,72 @@ class NodeStatus:
 class Node:
     """A running node. What the HTTP API uses of it is everything public here."""
 
-    def __init__(self, config: NodeConfig, genesis: Genesis, parts: Parts, machine: Machine) -> None:
+    def __init__(
+        self, config: NodeConfig, hosted: HostedChain, parts: Parts, machine: Machine, exposition: Callable[[], bytes]
+    ) -> None:
         self.config = config
-        self.genesis = genesis
+        self.name = hosted.name
+        self.genesis = hosted.genesis
         self.chain = parts.chain
         self.executor = parts.views
         self.metrics = parts.metrics
         self.ready = False
-        self.network: Links | None = None
+        self._hosted = hosted
         self._machine = machine
+        self._exposition = exposition
         self._parts = parts
-        self._chain_id = genesis.chain_id
-        self._genesis_hash = genesis.hash
-        self._names = {validator.public_key: validator.name for validator in genesis.validators}
+        self._chain_id = hosted.genesis.chain_id
+        self._genesis_hash = hosted.genesis.hash
+        self._names = {validator.public_key: validator.name for validator in hosted.genesis.all_validators}
         self._asking = threading.Lock()
         self._feeds = Feeds()
-        self._address_file = config.path(ADDRESS_FILE)
+        self._tell_siblings: Callable[[], None] = _nothing
 
-    # --- opening ------------------------------------------------------------------------------------------------------
+    @property
+    def log(self) -> Logger:
+        """Names node and chain."""
+        return self._parts.log
 
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, config: NodeConfig, genesis: Genesis) -> AsyncIterator[Node]:
-        """Open a node for as long as the scope lasts. Raise `GridchainError` with code and fix if it cannot start."""
-        config.check_chain(genesis.name)
-        self_test_once(config.path(config.node.data).parent)
-        identity = load_identity(config)
-        key = load_validator_key(config, genesis)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        dev = config.dev
-        machine = SystemMachine(identity, clock_offset_ms=dev.clock_offset_ms, lose_unsynced=dev.lose_unsynced)
-        async with cls.open_on(machine, config, genesis, key) as node:
-            tame_collector()
-            yield node
+    @property
+    def peers(self) -> Peers:
+        """What the network hands this chain's frames to."""
+        return self._parts.peers
 
-    @classmethod
-    @asynccontextmanager
-    async def open_on(
-        cls, machine: Machine, config: NodeConfig, genesis: Genesis, key: SigningKey | None
-    ) -> AsyncIterator[Node]:
-        """Open a node on a machine, by the keys in hand."""
-        with ExitStack() as stack:
-            parts = open_parts(config, genesis, key, machine, stack)
-            node = cls(config, genesis, parts, machine)
-            async with task_scope() as tasks:
-                node._wire(tasks)
-                settings = network_settings(config, genesis, parts.members, load_addresses(node._address_file))
-                async with machine.network(settings, parts.peers) as network:
-                    parts.peers.connect(network)
-                    node.network = network
-                    node._start(tasks)
-                    node.ready = True
-                    yield node
-                    node.ready = False
+    @property
+    def siblings(self) -> Siblings:
+        """What this chain's side knows of the other chains of the process."""
+        return self._parts.siblings
 
-    def _wire(self, tasks: Tasks) -> None:
+    @property
+    def votes(self) -> bool:
+        """Whether this node has a key for this chain."""
+        return self._hosted.key is not None
+
+    def as_sibling(self) -> SiblingChain:
+        """This chain as the others of the process see it."""
+        return StoredSibling(self.name, self.genesis, self.chain)
+
+    def attach(self, tasks: Tasks, committed: Callable[[], None]) -> None:
+        """Join the parts; before the network opens. `committed` is called after each commit, on the loop."""
         parts = self._parts
+        self._tell_siblings = committed
+        loop = asyncio.get_running_loop()
+        parts.siblings.propose = lambda wanted: _call(loop, parts.wishes.block, wanted)
         surfaces = Surfaces(
             parts.signer.begin_epoch, parts.driver.post, parts.publisher.trim, self._committed, self._halt
         )
         parts.blocks.attach(surfaces, tasks, parts.metrics, parts.log)
         parts.peers.attach(parts.driver, parts.ingress, parts.sync, parts.mempool)
 
-    def _start(self, tasks: Tasks) -> None:
+    def sibling_committed(self, sibling: SiblingChain, tasks: Tasks) -> None:
+        """Another chain of this process has moved."""
+        parts = self._parts
+        parts.blocks.sibling_committed()
+        if parts.siblings.listeners:
+            tasks.spawn(_finish(parts.ledger_thread.run(parts.siblings.heard, sibling)), name="sibling")
+
+    def start(self, tasks: Tasks) -> None:
+        """Set the chain going; the network is open."""
         parts = self._parts
         tasks.spawn(parts.publisher.run(), name="publisher")
         tasks.spawn(parts.blocks.run(), name="commits")
@@ -147,16 +140,11 @@ class Node:
         tasks.spawn(parts.catchup.run(), name="catch-up")
         tasks.spawn(self._regossip(), name="regossip")
         tasks.spawn(self._load_tree(), name="state tree")
-        tasks.spawn(self._keep_addresses(), name="addresses")
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
         if parts.publisher.hold_reason:
             fix = "none needed: it observes until it cannot contradict itself, then votes again; check the disk"
             parts.log.warning("this node may not vote yet", reason=parts.publisher.hold_reason, fix=fix)
-
-    async def finished(self) -> None:
-        """Return never: wait until the scope is cancelled, or a part crashes and ends it."""
-        await asyncio.get_running_loop().create_future()
 
     # --- for clients --------------------------------------------------------------------------------------------------
 
@@ -185,7 +173,7 @@ class Node:
             held=bool(parts.publisher.hold_reason),
             stopped_reason=self._stopped_reason(),
             ready=self.ready,
-            refusals=[] if self.network is None else self.network.refusals(),
+            refusals=parts.peers.refusals(),
         )
 
     def query(
@@ -233,14 +221,18 @@ class Node:
 
     @property
     def metrics_text(self) -> bytes:
-        """Prometheus exposition."""
+        """Prometheus exposition of the whole process."""
+        return self._exposition()
+
+    def measure(self) -> Metrics:
+        """The metrics of this chain, with what is read only on demand."""
         parts, metrics = self._parts, self.metrics
         metrics.peers.set(len(parts.peers.connected()))
         metrics.mempool_transactions.set(len(parts.mempool))
         metrics.mempool_bytes.set(parts.mempool.size_bytes)
         metrics.held.set(bool(self._stopped_reason()))
         metrics.height.set(self.chain.height)
-        return metrics.text()
+        return metrics
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -285,19 +277,7 @@ class Node:
             )
         if outcome.blocks:
             metrics.fsyncs.labels("store").inc()
-
-    async def _keep_addresses(self) -> None:
-        """Write the address book down whenever it has changed."""
-        saved: list[bytes] = []
-        while True:
-            await asyncio.sleep(ADDRESSES_S)
-            known = [] if self.network is None else self.network.known_addresses()
-            if known and known != saved:
-                try:
-                    await asyncio.to_thread(save_addresses, self._address_file, known)
-                    saved = known
-                except OSError as error:
-                    self._parts.log.warning("the address book cannot be written", error=str(error))
+            self._tell_siblings()
 
     async def _load_tree(self) -> None:
         """Have the whole state tree in memory soon after the start, slice by slice between the blocks, so that no block
@@ -322,8 +302,16 @@ def _advance(steps: Generator[None], stopwatch: Callable[[], float]) -> bool:
     return any(stopwatch() >= until for _ in steps)
 
 
-def tame_collector() -> None:
-    """What exists now lives for ever; collect young objects rarely."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 50)
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[bool], None], value: bool) -> None:
+    """Call on the loop, from any thread; nothing once the loop has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, value)
+
+
+async def _finish(work: asyncio.Future[None]) -> None:
+    """Hear of a failure: it ends the scope."""
+    await work
+
+
+def _nothing() -> None:
+    """Nobody is told yet."""

@@ -1,13 +1,16 @@
-"""The parts of a node and how they are joined. `node.node` opens and closes them; nothing here runs by itself."""
+"""The parts of a node and how they are joined. `node.host` opens and closes them; nothing here runs by itself.
+
+`Commons` exist once in a process; every chain that it hosts has `Parts` of its own.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 
 from consensus import make_engine
@@ -22,6 +25,7 @@ from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
 from node.catchup import Catchup
+from node.chains import HostedChain
 from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
@@ -31,6 +35,7 @@ from node.founding import (
     current_epoch,
     engine_parameters,
     engine_policy,
+    engine_side,
     leader_limits,
     make_executor,
     open_chain,
@@ -47,6 +52,7 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
+from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
 from node.store_guard import GuardedStore
@@ -79,9 +85,33 @@ class Following:
         self._log.error("this node has stopped voting", reason=reason)
 
 
+class Wishes:
+    """Whether the engine has anything to propose: transactions that wait, or what the side of the engine wants."""
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        self._tell = tell
+        self._waiting = self._wanted = self._told = False
+
+    def transactions(self, waiting: bool) -> None:
+        """The mempool has some, or none any more."""
+        self._waiting = waiting
+        self._say()
+
+    def block(self, wanted: bool) -> None:
+        """The side wants a block, or none any more (`node.siblings.Siblings.want_block`). On the loop."""
+        self._wanted = wanted
+        self._say()
+
+    def _say(self) -> None:
+        pending = self._waiting or self._wanted
+        if pending != self._told:
+            self._told = pending
+            self._tell(pending)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a node is made of."""
+    """Everything that serves one chain."""
 
     metrics: Metrics
     log: Logger
@@ -103,6 +133,8 @@ class Parts:
     members: Members
     sync: Sync
     started: Started
+    siblings: Siblings
+    wishes: Wishes
 
 
 def load_identity(config: NodeConfig) -> NodeIdentity:
@@ -163,24 +195,50 @@ def has_own_cores(config: NodeConfig, genesis: Genesis) -> bool:
         shared = ip_address(config.p2p.host).is_loopback
     except ValueError:
         shared = False
-    nodes_here = len(genesis.validators) if shared else 1
+    nodes_here = len(genesis.all_validators) if shared else 1
     return cores >= 2 * nodes_here
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """What everything else stands on: files, keys, executors."""
+class Commons:
+    """What the chains of one process share. `log_pool` syncs their logs, one after the other."""
 
     config: NodeConfig
     genesis: Genesis
-    stack: ExitStack
     machine: Machine
+    stack: ExitStack
+    members: Members
+    ledger_thread: LedgerThread
+    log_pool: ThreadPoolExecutor
+    signatures: SignatureChecks
+
+
+def open_commons(config: NodeConfig, genesis: Genesis, machine: Machine, stack: ExitStack, metrics: Metrics) -> Commons:
+    """Start the threads. `genesis`: the network's. What must be closed is on `stack`."""
+    own_cores, verify = has_own_cores(config, genesis), config.verify
+    log_pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
+    signatures = SignatureChecks.open(
+        verify.threads or (2 if own_cores else 1),
+        metrics,
+        processes=own_cores if verify.processes == "auto" else verify.processes == "on",
+        log=node_logger(config.node.name),
+    )
+    checks = stack.enter_context(signatures)
+    thread = stack.enter_context(LedgerThread.open())
+    return Commons(config, genesis, machine, stack, Members(genesis), thread, log_pool, checks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a chain stands on: files, keys, executors."""
+
+    commons: Commons
+    hosted: HostedChain
     metrics: Metrics
     log: Logger
     store: GuardedStore
     chain: ChainStore
     executor: Executor
-    questions: Executor
     wal: Wal
     signer: Signer
     epoch: EpochStart
@@ -196,34 +254,37 @@ class _Road:
     ingress: Ingress
     commits: Commits
     blocks: Blocks
-    thread: LedgerThread
 
 
-def open_parts(
-    config: NodeConfig, genesis: Genesis, key: SigningKey | None, machine: Machine, stack: ExitStack
-) -> Parts:
-    """Open store and log and join everything. What must be closed is on `stack`."""
-    ground = _open_ground(config, genesis, key, machine, stack)
-    metrics, log, chain, signer = ground.metrics, ground.log, ground.chain, ground.signer
-    members = Members(genesis)
-    peers = Peers(members, log, _recorder(config, stack))
+def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts:
+    """Open a chain's store and log and join everything. What must be closed is on the commons' stack."""
+    ground = _open_ground(commons, hosted, metrics)
+    genesis, log, chain, signer = hosted.genesis, ground.log, ground.chain, ground.signer
+    peers = Peers(commons.members, log, _recorder(commons, hosted))
     inbox = Inbox(metrics)
-    road = _build_road(ground, peers, inbox)
+    wishes = Wishes(lambda pending: inbox.put(TransactionsReady(pending)))
+    siblings = Siblings()
+    road = _build_road(ground, peers, wishes, siblings)
     client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
     catchup = Catchup(client, road.blocks, lambda: road.commits.position, log)
     following = Following(catchup, log)
-    thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
-    publisher = Publisher(signer, ground.wal, thread, metrics, log, lambda message: driver.released(message))
+    publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, lambda message: driver.released(message))
     ground.store.log_position = lambda: publisher.position
     driver = Driver(
-        make_engine(genesis.engine, ground.parameters, signer.public_key, genesis.chain_id),
+        make_engine(
+            genesis.engine,
+            ground.parameters,
+            signer.public_key,
+            genesis.chain_id,
+            0 if genesis.council is None else genesis.council.seats,
+        ),
         inbox,
-        Surroundings(machine.clock, peers, publisher, road.blocks, following, metrics, log),
+        Surroundings(commons.machine.clock, peers, publisher, road.blocks, following, metrics, log),
     )
     return Parts(
         metrics=metrics,
         log=log,
-        clock=machine.clock,
+        clock=commons.machine.clock,
         chain=chain,
         views=make_executor(genesis),
         state=road.state,
@@ -232,31 +293,31 @@ def open_parts(
         mempool=road.mempool,
         ingress=road.ingress,
         blocks=road.blocks,
-        ledger_thread=road.thread,
+        ledger_thread=commons.ledger_thread,
         commits=road.commits,
         catchup=catchup,
         following=following,
         driver=driver,
         peers=peers,
-        members=members,
+        members=commons.members,
         sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
         started=_started(ground),
+        siblings=siblings,
+        wishes=wishes,
     )
 
 
-def _open_ground(
-    config: NodeConfig, genesis: Genesis, key: SigningKey | None, machine: Machine, stack: ExitStack
-) -> _Ground:
-    store = _open_store(config, machine, stack)
+def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Ground:
+    config, machine, genesis, key = commons.config, commons.machine, hosted.genesis, hosted.key
+    store = _open_store(commons, hosted)
     executor = make_executor(genesis)
     chain = open_chain(store, genesis, executor)
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
-    log_directory = config.path(config.node.wal)
-    if key is None and not log_directory.exists():
-        Wal.found(log_directory, identity, machine.disk)  # who never signs has nothing to forget
-    wal = stack.enter_context(
+    if key is None and not hosted.wal.exists():
+        Wal.found(hosted.wal, identity, machine.disk)  # who never signs has nothing to forget
+    wal = commons.stack.enter_context(
         Wal.open(
-            log_directory,
+            hosted.wal,
             identity,
             synced=store.synced_log(),
             disk=machine.disk,
@@ -266,17 +327,15 @@ def _open_ground(
     signer = Signer(key, genesis.chain_id, wal.recovery, wal.hold_reason)
     epoch = current_epoch(chain, engine_policy(genesis))
     signer.begin_epoch(epoch)
+    fields = {} if commons.genesis.shards is None else {"chain": hosted.name}
     return _Ground(
-        config=config,
-        genesis=genesis,
-        stack=stack,
-        machine=machine,
-        metrics=Metrics(config.node.name),
-        log=node_logger(config.node.name),
+        commons=commons,
+        hosted=hosted,
+        metrics=metrics,
+        log=node_logger(config.node.name, **fields),
         store=store,
         chain=chain,
         executor=executor,
-        questions=make_executor(genesis),
         wal=wal,
         signer=signer,
         epoch=epoch,
@@ -284,40 +343,33 @@ def _open_ground(
     )
 
 
-def _build_road(ground: _Ground, peers: Peers, inbox: Inbox) -> _Road:
-    config, genesis, chain, stack = ground.config, ground.genesis, ground.chain, ground.stack
-    bounds, verify = config.mempool, config.verify
+def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Siblings) -> _Road:
+    commons, genesis, chain = ground.commons, ground.hosted.genesis, ground.chain
+    config, bounds, verify = commons.config, commons.config.mempool, commons.config.verify
     state = HeadState(chain.rows)
     mempool = Mempool(
         MempoolLimits(bounds.max_transactions, bounds.max_bytes, bounds.max_per_sender, bounds.max_per_peer),
         AdmissionRules(state, make_executor(genesis), None if bounds.strangers else submitters(genesis)),
-        lambda pending: inbox.put(TransactionsReady(pending)),
-    )
-    own_cores = has_own_cores(config, genesis)
-    signatures = SignatureChecks.open(
-        verify.threads or (2 if own_cores else 1),
-        ground.metrics,
-        processes=own_cores if verify.processes == "auto" else verify.processes == "on",
-        log=ground.log,
+        wishes.transactions,
     )
     ingress = Ingress(
         IngressSettings(genesis.chain_id, verify.group_ms, verify.chunk, verify.cache),
         mempool,
-        stack.enter_context(signatures),
+        commons.signatures,
         ground.metrics,
         peers.spread,
         peers.drop,
     )
-    application = Application(chain.state(), ground.executor, block_rules(genesis), chain.head_hash, ground.metrics)
+    rules = block_rules(genesis, engine_side(genesis, siblings, ground.executor))
+    application = Application(chain.state(), ground.executor, rules, chain.head_hash, ground.metrics)
     commits = Commits(chain, application, ground.metrics, ground.epoch)
     leading = Leading(
         leader_limits(genesis, config.consensus),
         ground.parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it
-        ground.machine.stopwatch,
+        commons.machine.stopwatch,
     )
-    thread = stack.enter_context(LedgerThread.open())
-    blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, thread, leading)
-    return _Road(state, mempool, ingress, commits, blocks, thread)
+    blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, commons.ledger_thread, leading)
+    return _Road(state, mempool, ingress, commits, blocks)
 
 
 def _started(ground: _Ground) -> Started:
@@ -333,16 +385,15 @@ def _started(ground: _Ground) -> Started:
     )
 
 
-def _recorder(config: NodeConfig, stack: ExitStack) -> Recorder | None:
-    if not config.dev.record:
+def _recorder(commons: Commons, hosted: HostedChain) -> Recorder | None:
+    if not commons.config.dev.record:
         return None
-    recorder = Recorder(config.path(Path("record")))
-    stack.callback(recorder.close)
+    recorder = Recorder(hosted.record)
+    commons.stack.callback(recorder.close)
     return recorder
 
 
-def _open_store(config: NodeConfig, machine: Machine, stack: ExitStack) -> GuardedStore:
-    path = config.path(config.node.data)
-    store = machine.store(path, config.node.store)
-    stack.callback(store.close)
-    return GuardedStore(store, path, machine.disk)
+def _open_store(commons: Commons, hosted: HostedChain) -> GuardedStore:
+    store = commons.machine.store(hosted.data, commons.config.node.store)
+    commons.stack.callback(store.close)
+    return GuardedStore(store, hosted.data, commons.machine.disk)

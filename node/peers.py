@@ -224,6 +224,10 @@ class Peers:
         """The peers there are."""
         return [] if self._network is None else self._network.peers()
 
+    def refusals(self) -> list[Refusal]:
+        """The last refusals in both directions, newest last."""
+        return [] if self._network is None else self._network.refusals()
+
     def _send_transactions(self, peer: PeerId, payload: bytes) -> bool:
         return self._network is not None and self._network.send(peer, Channel.TRANSACTIONS, payload)
 

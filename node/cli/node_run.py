@@ -13,9 +13,9 @@ from ledger.genesis import load_genesis
 from node.api.server import ApiServer
 from node.cli.output import ExitCode, command_app, run_until_stopped
 from node.config import NodeConfig, load_config
+from node.host import Host
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
-from node.node import Node
 
 app = command_app("Run a node.")
 
@@ -51,10 +51,10 @@ async def serve(config: NodeConfig, ending: Callable[[str], None]) -> None:
     genesis = load_genesis(config.path(config.node.genesis))
     config.check_chain(genesis.name)
     log = node_logger(config.node.name)
-    async with Node.open(config, genesis) as node, ApiServer.open(node, config.api) as api:
-        log.info("ready", url=f"http://{config.api.host}:{api.port}", chain=node.status().chain_id)
+    async with Host.open(config, genesis) as host, ApiServer.open(host.home, config.api) as api:
+        log.info("ready", url=f"http://{config.api.host}:{api.port}", chain=host.home.status().chain_id)
         try:
-            await node.finished()
+            await host.finished()
         finally:
-            log.info("stopping", stopped_reason=node.halted)
-            ending(node.halted)
+            log.info("stopping", stopped_reason=host.halted)
+            ending(host.halted)

@@ -24,6 +24,7 @@ from ledger.possession import prove_possession
 from ledger.store import MemoryStore
 from node.application import Application
 from node.commit import Commits
+from node.engine_side import PlainSide
 from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
 from node.metrics import Metrics
 
@@ -91,7 +92,11 @@ class CounterWorld:
         self.chain = open_chain(self.store, self.genesis, self.executor)
         self.metrics = Metrics("test")
         self.application = Application(
-            self.chain.state(), self.executor, block_rules(self.genesis), self.chain.head_hash, self.metrics
+            self.chain.state(),
+            self.executor,
+            block_rules(self.genesis, PlainSide()),
+            self.chain.head_hash,
+            self.metrics,
         )
         epoch = current_epoch(self.chain, engine_policy(self.genesis))
         self.commits = Commits(self.chain, self.application, self.metrics, epoch)

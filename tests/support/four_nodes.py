@@ -12,6 +12,7 @@ from ledger.crypto import SigningKey
 from ledger.genesis import load_genesis
 from ledger.objects import TransactionBody, sign_transaction
 from node.config import load_config
+from node.host import Host
 from node.keys import load_key
 from node.node import Node
 
@@ -32,9 +33,8 @@ class FourNodes:
             home = self.layout.nodes[position].home
             config = load_config(home, {"log": {"level": "error"}, "node": node}, {})
             scope = AsyncExitStack()
-            self.nodes[position] = await scope.enter_async_context(
-                Node.open(config, load_genesis(config.path(config.node.genesis)))
-            )
+            host = await scope.enter_async_context(Host.open(config, load_genesis(config.path(config.node.genesis))))
+            self.nodes[position] = host.home
             self.scopes[position] = scope
 
     async def close(self, *positions: int) -> None:

@@ -18,6 +18,7 @@ from ledger.objects import TransactionBody, sign_transaction
 from node.api.server import ApiServer
 from node.client import Client
 from node.config import load_config
+from node.host import Host
 from node.keys import load_key
 from node.node import Node
 
@@ -52,8 +53,8 @@ async def open_solo(layout: NetworkLayout, **api: int) -> AsyncIterator[Solo]:
     home = layout.nodes[0].home
     config = load_config(home, {"api": {"port": 0, **api}, "log": {"level": "error"}}, {})
     genesis = load_genesis(config.path(config.node.genesis))
-    async with Node.open(config, genesis) as node, ApiServer.open(node, config.api) as server:
-        yield Solo(layout, node, server, f"http://127.0.0.1:{server.port}")
+    async with Host.open(config, genesis) as host, ApiServer.open(host.home, config.api) as server:
+        yield Solo(layout, host.home, server, f"http://127.0.0.1:{server.port}")
 
 
 async def fund(client: Client, solo: Solo, name: str = "alice", money: int = 1_000_000) -> None:

@@ -18,7 +18,7 @@ import node.self_test
 from contracts import self_test
 from contracts.self_test import GoldenProgram, Outcome, check_programs, read_vector, vector_bytes
 from ledger.errors import ConfigError
-from node.node import Node
+from node.host import Host
 from node.self_test import PASS_FILE, self_test_once
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -97,7 +97,7 @@ async def test_a_node_whose_vector_differs_opens_nothing(few, solo, layout, monk
     self_test.self_test.cache_clear()
     config, genesis = solo.node.config, solo.node.genesis
     with pytest.raises(ConfigError) as refused:
-        async with Node.open(config, genesis):
+        async with Host.open(config, genesis):
             raise AssertionError("it opened")
     assert refused.value.code == "SELF_TEST"
 

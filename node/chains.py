@@ -1,0 +1,69 @@
+"""Which chains a node hosts, on which files, with which key.
+
+Genesis says it for a voter: a region's member hosts its region's chain and follows the centres', a centre votes on the
+centres' and follows every region's. Who does not vote hosts what `[node] chains` names, by default all. The first is
+the node's home chain, the one that its API serves where no chain is named. In a sharded network each chain has
+directories of its own below those of `[node] data` and `wal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.crypto import SigningKey
+from ledger.errors import ConfigError
+from ledger.genesis import Genesis, GenesisHead
+from ledger.shard_genesis import chains_of, chains_of_voter, home_chain, hosted_genesis
+from node.config import NodeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class HostedChain:
+    """One chain of a node. `genesis`: of this chain. `key`: votes on it; None on a chain that is only followed."""
+
+    name: str
+    genesis: Genesis
+    key: SigningKey | None
+    data: Path
+    wal: Path
+    record: Path
+
+
+def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) -> tuple[HostedChain, ...]:
+    """The chains of a node, its home chain first. Raise `ConfigError` (CHAINS)."""
+    names = names_of_chains(config, genesis, None if key is None else key.public)
+    home = None if key is None else home_chain(genesis, key.public)
+    return tuple(
+        HostedChain(
+            name,
+            hosted_genesis(genesis, name),
+            key if name == home else None,
+            chain_directory(config.path(config.node.data), genesis, name),
+            chain_directory(config.path(config.node.wal), genesis, name),
+            chain_directory(config.path(Path("record")), genesis, name),
+        )
+        for name in names
+    )
+
+
+def names_of_chains(config: NodeConfig, genesis: GenesisHead, voting_key: bytes | None) -> tuple[str, ...]:
+    """The names alone, the home chain first. Raise `ConfigError` (CHAINS)."""
+    chosen, there = config.node.chains, chains_of(genesis)
+    by_genesis = () if voting_key is None else chains_of_voter(genesis, voting_key)
+    names = by_genesis or chosen or there
+    allowed = by_genesis or there
+    if chosen and (set(chosen) - set(allowed) or (by_genesis and set(chosen) != set(by_genesis))):
+        raise ConfigError(
+            "this node cannot host these chains",
+            code="CHAINS",
+            expected=", ".join(allowed) if not by_genesis else f"what genesis gives a voter: {', '.join(by_genesis)}",
+            found=", ".join(chosen),
+            fix="correct [node] chains, or remove it",
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def chain_directory(directory: Path, genesis: GenesisHead, chain: str) -> Path:
+    """Where a chain's files are below one of the node's directories."""
+    return directory if genesis.shards is None else directory / chain
