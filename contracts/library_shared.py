@@ -18,17 +18,24 @@ _DISPUTE_SLOTS = 8
 
 
 def shared_arguments(
-    market: str, institutions: Sequence[bytes], slots: list[Value], gates: tuple[int, int, int], prices: list[Value]
+    markets: tuple[str, str],
+    institutions: Sequence[bytes],
+    slots: list[Value],
+    gates: tuple[int, int, int],
+    prices: list[Value],
 ) -> list[tuple[str, list[Value], tuple[str, ...]]]:
-    """(name, arguments of `@init`, callees) of each of `SHARED`. `institutions`: energy bureau, grid company; `slots`:
-    slot_ms, slot0_ms, first and last slot; `gates`, in slots: open before delivery, grace and late after it; `prices`:
-    feed, retail, highest price, margin of rated power (ppm), price of the dearest balancing energy."""
+    """(name, arguments of `@init`, callees) of each of `SHARED`. `markets`: the market that settles, and the bridge to
+    other regions or ""; `institutions`: energy bureau, grid company; `slots`: slot_ms, slot0_ms, first and last slot;
+    `gates`, in slots: open before delivery, grace and late after it; `prices`: feed, retail, highest price, margin of
+    rated power (ppm), price of the dearest balancing energy."""
     bureau, grid = institutions
+    market, bridge = markets
+    asked = ("registry", "metering", "routing", "tariffs", "bilateral", "vehicles", market)
     return [
         ("routing", [grid, *slots[:2], gates[0], [market, "bilateral"]], ()),
         ("tariffs", [grid, [*slots[:3], gates[0]], prices[:3], market in FIXED_TARIFFS], ()),
         ("bilateral", [bureau, [*slots, *gates], prices[1:4]], ("registry", "token", "metering", "routing")),
-        ("bills", [market], ("registry", "metering", "routing", "tariffs", "bilateral", "vehicles", market)),
+        ("bills", [market, bridge], (*asked, bridge) if bridge else asked),
         ("vehicles", [grid, *slots[:2], gates[2], prices[4]], ("registry", "token")),
         ("vouchers", [], ("registry", "bills")),
         (

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
+from contracts import library_crossing
+from contracts.library_crossing import CROSSING, Crossing
 from contracts.library_shared import TRADING, shared_arguments
 from contracts.state_format import GOVERNANCE, LIFECYCLE
 from contracts.values import Value, decode_value, encode_value
@@ -38,6 +40,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),
+    CROSSING: ("crossing.py",),
     "routing": ("routing.py", "routing_views.py"),
     "bilateral": ("bilateral.py",),
     "bills": ("bills.py", "bills_views.py"),
@@ -191,12 +194,19 @@ class MatchingMode:
 
 @dataclass(frozen=True, slots=True)
 class LibraryParameters:
-    """All that the library's contracts need to know at genesis. `mode` says which market settles the meters."""
+    """All that the library's contracts need to know at genesis. `mode` says which market settles the meters, `crossing`
+    whether what it does not match goes to other regions (market C only)."""
 
     institutions: Institutions
     calendar: Calendar
     mode: AuctionMode | CommunityMode | MatchingMode | WindMode
     tariffs: Tariffs = field(default_factory=Tariffs)
+    crossing: Crossing | None = None
+
+    @property
+    def bridge(self) -> str:
+        """As contracts are told of it."""
+        return "".join(library_crossing.named(self.crossing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +264,11 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
     registry: list[Value] = [
         who.energy_bureau, who.grid_company, who.notary, who.trading_center, ["metering", market.name], [market.name],
     ]  # fmt: skip
-    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, [market.name, *TRADING]]
+    bridge = parameters.bridge
+    trading: list[Value] = [market.name, *TRADING, *library_crossing.named(parameters.crossing)]
+    token: list[Value] = [who.trading_center, who.grid_company, tariffs.debt_limit, trading, bridge]
     metering: list[Value] = [
-        *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, [market.name],
+        *slots, when.t1_slots, when.horizon_slots, when.grace_slots, tariffs.rated_margin_ppm, [market.name], bridge,
     ]  # fmt: skip
     return [
         _installation("registry", registry, ("metering", market.name)),
@@ -266,7 +278,16 @@ def library_contracts(parameters: LibraryParameters) -> list[Installation]:
         market,
         *_shared(parameters, market.name, slots),
         *_prices_of(parameters, slots),
+        *_crossing(parameters, market.name, slots),
     ]
+
+
+def _crossing(parameters: LibraryParameters, market: str, slots: list[Value]) -> list[Installation]:
+    """What carries orders to the global chain and fills back."""
+    if parameters.crossing is None:
+        return []
+    arguments = parameters.crossing.arguments(market, slots[:2], parameters.calendar.late_slots)
+    return [_installation(CROSSING, arguments, library_crossing.CALLS)]
 
 
 def _asked_by(market: str) -> list[Installation]:
@@ -282,7 +303,7 @@ def _shared(parameters: LibraryParameters, market: str, slots: list[Value]) -> l
     if isinstance(parameters.mode, WindMode):
         dearest = tariffs.retail * (ONE + parameters.mode.s0 + parameters.mode.kb) // ONE
     prices: list[Value] = [tariffs.feed, tariffs.retail, tariffs.max_price, tariffs.rated_margin_ppm, dearest]
-    found = shared_arguments(market, (who.energy_bureau, who.grid_company), slots, gates, prices)
+    found = shared_arguments((market, parameters.bridge), (who.energy_bureau, who.grid_company), slots, gates, prices)
     return [_installation(*item) for item in found]
 
 
@@ -312,9 +333,10 @@ def _market(parameters: LibraryParameters, slots: list[Value]) -> Installation:
             arguments = [
                 who.grid_company, who.community, [*ahead, when.t2_slots, *late],
                 [tariffs.feed, tariffs.retail, *bounds], mode.two_stages, mode.hardened_pa, mode.self_trade,
-                mode.sealed, mode.pricing,
+                mode.sealed, mode.pricing, parameters.bridge,
             ]  # fmt: skip
-            return _installation(AUCTION, arguments, ("token", "metering", "tariffs"))
+            bridge = library_crossing.named(parameters.crossing)
+            return _installation(AUCTION, arguments, ("token", "metering", "tariffs", *bridge))
         case CommunityMode():
             terms = mode.terms(tariffs.feed, tariffs.retail)
             arguments = [
@@ -360,10 +382,10 @@ def governance_contract(electorate: Electorate) -> Installation:
 def mode_of(arguments: bytes) -> AuctionMode:
     """The mode in the `arguments` of an installed `double_auction`. Raise `GenesisError` for arguments of others."""
     match decode_value(arguments):
-        case [_, _, list(), list(), bool(two), bool(hardened_pa), bool(self_trade), bool(sealed), str(pricing)]:
+        case [_, _, list(), list(), bool(two), bool(hardened_pa), bool(self_trade), bool(sealed), str(pricing), str()]:
             return AuctionMode(sealed, two, hardened_pa, self_trade, pricing)
         case other:
-            raise GenesisError("not the arguments of a double auction", expected="9 values", found=other)
+            raise GenesisError("not the arguments of a double auction", expected="10 values", found=other)
 
 
 def _installation(name: str, arguments: list[Value], calls: tuple[str, ...]) -> Installation:
@@ -395,6 +417,8 @@ def _check(parameters: LibraryParameters) -> None:
     if isinstance(parameters.mode, AuctionMode):
         pricing = parameters.mode.pricing
         _require(pricing in PRICINGS, "no such pricing of a double auction", " ".join(PRICINGS), pricing)
+    if parameters.crossing is not None:
+        parameters.crossing.check(isinstance(parameters.mode, AuctionMode))
     if isinstance(parameters.mode, WindMode):
         parameters.mode.check()
     last = when.first_slot if when.last_slot is None else when.last_slot

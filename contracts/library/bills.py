@@ -17,12 +17,15 @@ AGREED = 2**33
 MAX_SLOTS = 96
 
 market_cell = Var(str)
+bridge_cell = Var(str, default="")
 
 
 @init
-def setup(market: str) -> None:
-    """The market that settles the meters of this chain."""
+def setup(market: str, bridge: str) -> None:
+    """The market that settles the meters of this chain; the contract that trades with other regions, "" for none."""
     market_cell.set(market)
+    if bridge != "":
+        bridge_cell.set(bridge)
 
 
 def amount(price: int, wh: int) -> int:

@@ -181,6 +181,21 @@ def lines_in(slot: int, meter: Address, rows: list, entry: dict) -> list:
     return [row for row in shown if row["wh"] != 0 or row["amount"] != 0]
 
 
+def elsewhere_lines(slot: int, meter: Address) -> list:
+    """What was bought from and sold to other regions. What a fill has paid is the sum over the global chain's trades, so the
+    price is the mean; a seller's is after the global chain's fee. `counterparty`: the contract that carries it."""
+    bridge = bridge_cell.get()
+    if bridge == "":
+        return []
+    shown = []
+    for row in view_call(bridge, "trades_of", slot, meter):
+        money = row["money"]
+        kind = "elsewhere_sold" if row["side"] == "sell" else "elsewhere_bought"
+        paid = money if row["side"] == "sell" else -money
+        shown.append(line(slot, kind, contract_address(bridge), row["filled_wh"], unit_price(money, row["filled_wh"]), paid))
+    return shown
+
+
 def source_of(row: dict, meter: Address, sources: dict) -> str:
     """Device types of who delivered (`resale` if it has none that generate); what the grid delivered is `grid`."""
     seller = meter
@@ -201,7 +216,7 @@ def source_of(row: dict, meter: Address, sources: dict) -> str:
 def bill_lines(slot: u64, meter: Address) -> list:
     """The lines of a meter in a slot: {slot, kind, counterparty, wh, price, amount, source, estimated, late (the reading came
     after the grace time), corrected (revision, 0 none), published_price}; empty until it is settled. Kinds: trade, pool,
-    netting, bilateral, day_ahead, balancing, departure and grid, each `_sold` or `_bought`; subsidy, penalty, fees,
+    netting, bilateral, elsewhere (other regions), day_ahead, balancing, departure and grid, each `_sold` or `_bought`; subsidy, penalty, fees,
     shortfall, grid_fee, reward."""
     return bill_of(slot, meter, {})[0]
 
@@ -210,7 +225,7 @@ def bill_of(slot: int, meter: Address, sources: dict) -> tuple:
     """(lines, use, generation, None or the settlement entry) of a slot; the reading is the one it was settled on."""
     rows = trades_in(slot, meter)
     deals = [row for row in rows if row["kind"] == "bilateral" and row["settled"]]
-    shown = trade_lines(slot, meter, deals)
+    shown = trade_lines(slot, meter, deals) + elsewhere_lines(slot, meter)
     entry = entry_of(slot, meter)
     generation = 0
     use = 0

@@ -9,6 +9,9 @@ settle. A batch that does not finish schedules the next at the same due time, wh
 crossing pair. MCAFEE: all the midpoint of the orders after that pair where it suits that pair; else that pair does not
 trade, the others trade at its two prices, and what buyers pay beyond what sellers get is the community's.
 
+Where genesis names a bridge, what stays unmatched after the last stage is offered to it (`crossing`), at the price at which
+it stood; without one it is the grid's alone.
+
 Until settlement escrow stays with the token contract; `Order.cover` is the price it was locked at. The account of this
 contract is the counterparty of every trade inside a settlement and is back at zero when the slot is settled.
 """
@@ -19,7 +22,7 @@ RANK_TOP = 2**40
 ORDERS_PER_CALL = 128
 METERS_PER_CALL = 64
 MAX_PASSED = 32
-MAX_CORRECTIONS = 16
+MAX_CORRECTIONS = 64
 MAX_PAGE = 256
 SMALL_TRADE_WH = 100
 GAS_STEP = 10_000_000
@@ -96,6 +99,7 @@ positions = Map((u64, Address), Position)
 commitments = Map((u64, Address, bytes), u64)
 deals = Map((u64, u64), Deals)
 tariff_of = Map(u64, list[u64])
+bridge_cell = Var(str, default="")
 states = Map(u64, State)
 totals_of = Map(u64, Totals)
 settlements = Map((u64, Address), Settlement)
@@ -159,13 +163,17 @@ def setup(
     self_trade: bool,
     sealed: bool,
     pricing: str,
+    bridge: str,
 ) -> None:
     """`calendar`: slot_ms, slot0_ms, first and last slot, then in slots: open, reveal, T1, T2 before delivery, grace and
-    late after it. `prices`: feed, retail, highest price, margin of rated power (ppm), deposit of a sealed order."""
+    late after it. `prices`: feed, retail, highest price, margin of rated power (ppm), deposit of a sealed order. `bridge`:
+    name of the contract that takes unmatched orders elsewhere, "" for none."""
     slot_ms = calendar[0]
     require(pricing in PRICINGS, "BAD_PRICING")
     grid_account.set(grid)
     community_account.set(community)
+    if bridge != "":
+        bridge_cell.set(bridge)
     rules = Rules(
         slot_ms=slot_ms, slot0_ms=calendar[1], first_slot=calendar[2], last_slot=calendar[3],
         open_ms=calendar[4] * slot_ms, reveal_ms=calendar[5] * slot_ms, t1_ms=calendar[6] * slot_ms,

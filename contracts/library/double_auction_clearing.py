@@ -372,6 +372,7 @@ def expire(slot: int, state: State, budget: int) -> tuple:
         after = (slot, cursor[0], cursor[1], cursor[2])
     rows = book.items((slot,), after=after, limit=budget)
     moves = []
+    rest = []
     unsold = 0
     unmet = 0
     for item in rows:
@@ -385,15 +386,21 @@ def expire(slot: int, state: State, budget: int) -> tuple:
             positions[place] = position.replace(escrow=position.escrow + kept)
         moves.append([position.account, released, 0])
         side = "sell"
+        price = key[2]
         if key[1] == BIDS or key[1] == STAGE_TWO + BIDS:
             side = "buy"
+            price = RANK_TOP - price
             unmet += order.left
         else:
             unsold += order.left
+        rest.append([order.meter, position.account, order.owner, side == "buy", order.left, price, position.wh])
         del book[key]
         emit(OrderExpired, slot=slot, seq=key[3], meter=order.meter, side=side, left_wh=order.left, released=released)
     if len(moves) > 0:
         call("token", "settle", moves)
+        bridge = bridge_cell.get()
+        if bridge != "":
+            call(bridge, "offer", slot, rest)
     state = state.replace(unsold_wh=state.unsold_wh + unsold, unmet_wh=state.unmet_wh + unmet)
     if len(rows) == budget:
         last = rows[len(rows) - 1][0]

@@ -157,6 +157,7 @@ def correct(slot: int, meter: Address, entry: Settlement, generation: int, use: 
     rules = tariffed(rules_cell.get(), slot)
     earlier = corrections.items((slot, meter), limit=MAX_CORRECTIONS + 1)
     revision = len(earlier) + 1
+    require(revision <= MAX_CORRECTIONS, "TOO_MANY_CORRECTIONS")
     before = entry.net
     if revision > 1:
         before = earlier[revision - 2][1].net

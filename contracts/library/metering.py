@@ -40,6 +40,7 @@ Progress = record("Progress", generation_wh=u64, use_wh=u64, market_time_ms=u64)
 
 rules_cell = Var(Rules)
 markets = Var(list[str])
+bridges = Map(Address, bool)
 meters = Map(Address, Meter)
 forecasts = Map((u64, Address), Forecast)
 readings = Map((u64, Address), Reading)
@@ -89,7 +90,9 @@ def setup(
     grace_slots: u64,
     margin_ppm: u64,
     market_names: list[str],
+    bridge: str,
 ) -> None:
+    """`bridge`: name of the contract that trades with other regions, "" for none."""
     rules_cell.set(
         Rules(
             slot_ms=slot_ms,
@@ -103,6 +106,8 @@ def setup(
         )
     )
     markets.set(market_names)
+    if bridge != "":
+        bridges[contract_address(bridge)] = True
 
 
 @export
@@ -266,6 +271,29 @@ def agree(slot: u64, seller: Address, buyer: Address, wh: u64) -> None:
     agreed_in[slot] = agreed_in[slot] + 1
 
 
+# Trades with other regions: delivered first too, but known late
+
+
+@export
+def exchange(slot: u64, meter: Address, sold_wh: u64, bought_wh: u64) -> None:
+    """The bridge states what a meter gives to another region in a slot, or gets from one."""
+    require(ctx.sender in bridges, "NOT_ALLOWED")
+    known = agreed_of(slot, meter)
+    agreed[(slot, meter)] = Agreed(sold_wh=known[0] + sold_wh, bought_wh=known[1] + bought_wh)
+    agreed_in[slot] = agreed_in[slot] + 1
+
+
+@export
+def retell(slot: u64, meter: Address) -> None:
+    """Tell markets what is left of a reading (or of the forecast it was estimated by) after an exchange that came when the
+    slot may have been settled."""
+    require(ctx.sender in bridges, "NOT_ALLOWED")
+    rules = rules_cell.get()
+    row = valid(slot, [meter])[0]
+    if row[0] != NOTHING and ctx.market_time_ms - rules.slot0_ms - (slot + 1) * rules.slot_ms >= rules.grace_ms:
+        tell_markets(slot, meter, row[1], row[2], False)
+
+
 def left_of(slot: int, meter: Address, generation_wh: int, use_wh: int) -> tuple:
     """(generation, use) that are left of a reading when bilateral contracts are delivered."""
     found = agreed.get((slot, meter))
@@ -277,7 +305,7 @@ def left_of(slot: int, meter: Address, generation_wh: int, use_wh: int) -> tuple
 
 @view
 def agreed_of(slot: u64, meter: Address) -> list:
-    """[Wh sold, Wh bought] by bilateral contracts of a meter in a slot."""
+    """[Wh sold, Wh bought] of a meter in a slot by bilateral contracts and to and from other regions."""
     found = agreed.get((slot, meter))
     if found is None:
         return [0, 0]

@@ -3,6 +3,9 @@
 Money enters and leaves through the treasury only. A credit pays debt first; what a debit takes beyond the free balance
 becomes debt, because consumption is never cut. So balance + escrow - debt over all accounts = minted - burned, always.
 Markets that genesis allows may lock and release escrow and settle lists of moves that sum to zero.
+
+Where genesis names a bridge, that contract moves money out of this chain and into it: what has left is with the global
+chain or in another region, and `minted - burned - left + arrived` is what circulates here.
 """
 
 MAX_AMOUNT = 10**24
@@ -19,21 +22,29 @@ supply_cell = Var(Supply)
 treasury = Var(Address)
 grid_company = Var(Address)
 default_limit = Var(u256)
+bridges = Map(Address, bool)
+left_cell = Var(u256, default=0)
+arrived_cell = Var(u256, default=0)
 
 Deposited = event("Deposited", indexed=("account",), account=Address, amount=u256, reference=str)
 Withdrawn = event("Withdrawn", indexed=("account",), account=Address, amount=u256, reference=str)
 Transferred = event("Transferred", indexed=("sender", "receiver"), sender=Address, receiver=Address, amount=u256)
 DebtLimitSet = event("DebtLimitSet", indexed=("account",), account=Address, limit=u256)
+Departed = event("Departed", indexed=("account",), account=Address, amount=u256)
+Arrived = event("Arrived", indexed=("account",), account=Address, amount=u256)
 
 
 @init
-def setup(trading_center: Address, grid: Address, debt_limit: u256, market_names: list[str]) -> None:
+def setup(trading_center: Address, grid: Address, debt_limit: u256, market_names: list[str], bridge: str) -> None:
+    """`bridge`: name of the contract that moves money between regions, "" for none."""
     treasury.set(trading_center)
     grid_company.set(grid)
     default_limit.set(debt_limit)
     supply_cell.set(Supply(minted=0, burned=0))
     for name in market_names:
         markets[contract_address(name)] = True
+    if bridge != "":
+        bridges[contract_address(bridge)] = True
 
 
 def fresh() -> Account:
@@ -142,6 +153,48 @@ def settle(moves: list) -> None:
     require(total == 0, "NOT_ZERO_SUM")
 
 
+# Between regions
+
+
+@export
+def depart(rows: list) -> list:
+    """Of each `[account, amount, bond]` take the amount out of this chain and lock the bond; for each whether it could:
+    free money for both, and debt below the limit, as for any order."""
+    require(ctx.sender in bridges, "NOT_ALLOWED")
+    taken = []
+    total = 0
+    for row in rows:
+        account = row[0]
+        amount: u256 = row[1]
+        bond: u256 = row[2]
+        entry = load(account)
+        able = entry.balance >= amount + bond and (entry.debt == 0 or entry.debt < entry.limit)
+        if able:
+            accounts[account] = entry.replace(balance=entry.balance - amount - bond, escrow=entry.escrow + bond)
+            total += amount
+            if amount > 0:
+                emit(Departed, account=account, amount=amount)
+        taken.append(able)
+    left_cell.set(left_cell.get() + total)
+    return taken
+
+
+@export
+def arrive(account: Address, amount: u256) -> None:
+    """Money comes in for an account; debt is paid first."""
+    require(ctx.sender in bridges, "NOT_ALLOWED")
+    accounts[account] = booked(load(account), amount)
+    arrived_cell.set(arrived_cell.get() + amount)
+    emit(Arrived, account=account, amount=amount)
+
+
+@view
+def circulating() -> u256:
+    """All money on this chain: balances + escrows - debts."""
+    cell = supply_cell.get()
+    return cell.minted + arrived_cell.get() - cell.burned - left_cell.get()
+
+
 @view
 def account(address: Address) -> dict:
     entry = load(address)
@@ -164,4 +217,4 @@ def page(after: bytes, limit: int) -> list:
 @view
 def supply() -> dict:
     cell = supply_cell.get()
-    return {"minted": cell.minted, "burned": cell.burned}
+    return {"minted": cell.minted, "burned": cell.burned, "left": left_cell.get(), "arrived": arrived_cell.get()}

@@ -185,7 +185,7 @@ class Deployer:
         `accounts.grid_company`."""
         named = Accounts(self.chain)
         tariffs = Tariffs()
-        setup = (named.trading_center, named.grid_company, tariffs.debt_limit, list(markets))
+        setup = (named.trading_center, named.grid_company, tariffs.debt_limit, list(markets), "")
         token = self(library_source("token"), *setup, name="token")
         for name in to:
             token.deposit(named[name], funds, f"for {name}", sender=named.trading_center)

@@ -26,7 +26,7 @@ def test_deposit_mints_and_withdrawal_burns(world: MarketWorld) -> None:
     world.done(CENTER, "token", "deposit", ANNA, 300, "ref 2")
     world.done(CENTER, "token", "withdraw", ANNA, 250, "ref 3")
     assert account(world, ANNA) == (750, 0, 0)
-    assert world.query("token", "supply") == {"minted": 1_000, "burned": 250}
+    assert world.query("token", "supply") == {"minted": 1_000, "burned": 250, "left": 0, "arrived": 0}
     assert world.events("Deposited")[0] == {"account": ANNA, "amount": 700, "reference": "ref 1"}
     assert world.events("Withdrawn") == [{"account": ANNA, "amount": 250, "reference": "ref 3"}]
     world.assert_money_conserved()
