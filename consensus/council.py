@@ -24,6 +24,11 @@ from ledger.validators import Validator, ValidatorSet
 LEAST_COUNCIL = 4
 
 
+def floor_size(seats: int) -> int:
+    """The least number of eligible members: max(4, N / 2)."""
+    return max(LEAST_COUNCIL, (seats + 1) // 2)
+
+
 class Cause(IntEnum):
     """Why somebody is barred, in the order in which bars are lifted where too few are eligible."""
 
@@ -57,8 +62,8 @@ class CouncilRules:
 
     @property
     def least(self) -> int:
-        """Fewer eligible than this lift bars: max(4, N / 2)."""
-        return max(LEAST_COUNCIL, (self.seats + 1) // 2)
+        """Fewer eligible than this lift bars."""
+        return floor_size(self.seats)
 
 
 @dataclass(frozen=True, slots=True)

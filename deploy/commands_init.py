@@ -23,6 +23,8 @@ from node.cli.output import (
 from node.keys import PassphraseSource
 
 DAY_MINUTES: Final = 24 * 60
+USUAL_VALIDATORS: Final = {"solo": 1, "dpos": 5}
+"""Where it is not four; with five, four seats of `dpos` can be contested."""
 
 app = command_app("Found a network.", group=False)
 
@@ -30,10 +32,11 @@ app = command_app("Found a network.", group=False)
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to write it; one home per validator below.")],
-    engine: Annotated[str, typer.Option("--engine", help="solo (one validator, instant blocks) or bft.")] = "bft",
+    engine: Annotated[str, typer.Option("--engine", help="solo (one validator, instant blocks), bft or dpos.")] = "bft",
     validators: Annotated[
-        int | None, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1.")
+        int | None, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1, dpos 5.")
     ] = None,
+    seats: Annotated[int | None, typer.Option("--seats", min=1, max=64, help="Of the council of dpos; 4.")] = None,
     names: Annotated[str, typer.Option("--names", help="Organisations, separated by commas.")] = "",
     chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,
@@ -53,7 +56,7 @@ def init(
 ) -> None:
     """Make a CA, certificates, keys, genesis with the contract library, and a home per node. Starts nothing."""
     chosen = tuple(name.strip() for name in names.split(",") if name.strip())
-    count = validators or len(chosen) or (1 if engine == "solo" else 4)
+    count = validators or len(chosen) or USUAL_VALIDATORS.get(engine, 4)
     if chosen and len(chosen) != count:
         raise ConfigError(
             "as many names as validators",
@@ -71,6 +74,7 @@ def init(
         directory=directory.resolve(),
         chain_name=chain_name,
         engine=engine,
+        seats=seats,
         names=chosen or tuple(default_names(count)),
         speed=speed,
         slot_minutes=slot_minutes,

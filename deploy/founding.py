@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from consensus.council import floor_size
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
+from contracts.library_council import Candidate, council_contract
 from contracts.library_sources import (
     SLOT_LENGTHS_MS,
     Calendar,
@@ -26,7 +28,7 @@ from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
 from ledger.crypto import SigningKey
-from ledger.engine_settings import EngineSettings, GenesisValidator
+from ledger.engine_settings import CouncilSettings, EngineSettings, GenesisValidator
 from ledger.errors import ConfigError
 from ledger.genesis import (
     ENGINES,
@@ -55,13 +57,15 @@ _WEIGHT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class _Founder:
-    """One organisation with a node."""
+    """One organisation with a node. `account`: the organisation's; `speaker`: what its node sends transactions by, the
+    same where the engine has nodes send none."""
 
     name: str
     node: SigningKey
     validator: SigningKey
     account_name: str
     account: SigningKey
+    speaker: SigningKey
     issued: Issued
 
 
@@ -111,6 +115,7 @@ def _check_names(plan: NetworkPlan) -> None:
             )
     # Institutions have accounts of their own, and a node beyond the fourth has one under its name.
     taken = [*INSTITUTIONS, COMMUNITY, *plan.names[len(INSTITUTIONS) :], *plan.accounts]
+    taken += map(_speaker_name, plan.names) if plan.council_seats else ()
     twice = sorted(
         {name for name in plan.names if plan.names.count(name) > 1} | {n for n in taken if taken.count(n) > 1}
     )
@@ -135,6 +140,10 @@ def _check_names(plan: NetworkPlan) -> None:
 def _check_figures(plan: NetworkPlan) -> None:
     engines, unreal = " or ".join(ENGINES), ", ".join(UNREAL_TIME_PREFIXES)
     _expect(plan.engine in ENGINES, "GENESIS_ENGINE", "unknown engine", engines, plan.engine, "--engine")
+    seats = plan.engine == "dpos" or plan.seats is None
+    _expect(seats, "SEATS", "only engine dpos has a council", "no seats", plan.seats, "--engine, or leave --seats away")
+    few = plan.council_seats <= len(plan.names)
+    _expect(few, "SEATS", "more seats than validators", f"at most {len(plan.names)}", plan.council_seats, "--seats")
     alone = plan.engine != "solo" or len(plan.names) == 1
     _expect(alone, "VALIDATORS", "engine solo has one validator", 1, len(plan.names), "--validators or --engine")
     minutes = [slot_ms // _MINUTE_MS for slot_ms in SLOT_LENGTHS_MS]
@@ -175,8 +184,13 @@ def _founders(
             days=CERTIFICATE_DAYS,
             seed=key.seed,
         )
-        founders.append(_Founder(name, key, new_key(), account_name, account, issued))
+        speaker = accounts.setdefault(_speaker_name(name), new_key()) if plan.council_seats else account
+        founders.append(_Founder(name, key, new_key(), account_name, account, speaker, issued))
     return tuple(founders)
+
+
+def _speaker_name(name: str) -> str:
+    return f"{name}-node"
 
 
 def _genesis(
@@ -192,17 +206,18 @@ def _genesis(
         GenesisValidator(f.name, f.validator.public, _WEIGHT, prove_possession(f.validator, network, "validator"))
         for f in founders
     )
-    with_node = {f.account_name for f in founders}
+    speaking = {f.account_name for f in founders if f.speaker is f.account}
+    organisations = {f.account_name: f.name for f in founders}
     members = tuple(_member(network, f) for f in founders) + tuple(
         Member(
-            name=role,
-            organisation=role,
+            name=f"{role}-account" if role in plan.names else role,
+            organisation=organisations.get(role, role),
             roles=("submit",),
             account_key=accounts[role].public,
             account_possession=prove_possession(accounts[role], network, "account"),
         )
-        for role in INSTITUTIONS
-        if role not in with_node
+        for role in dict.fromkeys((*INSTITUTIONS, *organisations))
+        if role not in speaking
     )
     head = GenesisHead(
         version=GENESIS_VERSION,
@@ -216,7 +231,7 @@ def _genesis(
         ca_certificates=(authority.certificate_pem.decode("ascii"),),
         market_clock=MarketClockSettings(origin_ms, plan.speed),
         limits=_limits(),
-        council=None,
+        council=_council(plan),
         shards=None,
     )
     return make_genesis(head, _contracts(plan, founders, accounts, origin_ms))
@@ -237,7 +252,20 @@ def _contracts(
         tuple(bytes(founder.account.address) for founder in founders),
     )
     installed = [*library_contracts(parameters), governance_contract(electorate)]
+    if plan.council_seats:
+        floor = plan.names[: floor_size(plan.council_seats)]
+        candidates = tuple(
+            Candidate(f.name, f.validator.public, bytes(f.speaker.address), f.name in floor) for f in founders
+        )
+        installed.append(council_contract(plan.council_seats, candidates, parameters.calendar))
     return [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed]
+
+
+def _council(plan: NetworkPlan) -> CouncilSettings | None:
+    """The council of `dpos`; the first founders are never all missing."""
+    if not plan.council_seats:
+        return None
+    return CouncilSettings(plan.council_seats, plan.names[: floor_size(plan.council_seats)])
 
 
 def _limits() -> GenesisLimits:
@@ -280,8 +308,8 @@ def _member(network: str, founder: _Founder) -> Member:
         node_possession=prove_possession(founder.node, network, "node"),
         validator_key=founder.validator.public,
         validator_possession=prove_possession(founder.validator, network, "validator"),
-        account_key=founder.account.public,
-        account_possession=prove_possession(founder.account, network, "account"),
+        account_key=founder.speaker.public,
+        account_possession=prove_possession(founder.speaker, network, "account"),
     )
 
 
@@ -335,7 +363,7 @@ def _write_home(
     _write(home / "keys" / "node.crt", founder.issued.certificate_pem)
     _write(home / "keys" / "node.key", founder.issued.key_pem, secret=True)
     save_key(home / "keys" / "validator.key", founder.validator, plan.passphrase)
-    save_key(home / "keys" / "account.key", founder.account, plan.passphrase)
+    save_key(home / "keys" / "account.key", founder.speaker, plan.passphrase)
     _write(home / "ca.crt", authority.certificate_pem)
     _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
     _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))

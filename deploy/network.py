@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from consensus.council import LEAST_COUNCIL
 from contracts.library_sources import AuctionMode, Calendar, CommunityMode, MatchingMode, Tariffs
 from contracts.wind_mode import WindMode
 
@@ -21,7 +22,8 @@ class NetworkPlan:
     """What to found. Times are milliseconds; market time = `origin_ms` + `speed` * (block time - genesis time).
 
     `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
-    counted from 1970, the first one opens as soon as the chain runs. `accounts`: names of further keys made under
+    counted from 1970, the first one opens as soon as the chain runs. `seats`: of the council of engine `dpos`, None:
+    four, or as many as there are validators. `accounts`: names of further keys made under
     DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `strangers`: nodes take
     transactions of accounts that nobody knows. `passphrase` encrypts the validators' and accounts' key files.
     """
@@ -30,6 +32,7 @@ class NetworkPlan:
     chain_name: str = "dev-grid"
     engine: str = "bft"
     names: tuple[str, ...] = ("bureau", "grid", "notary", "trading")
+    seats: int | None = None
     speed: int = 1
     slot_minutes: int = 15
     genesis_time_ms: int | None = None
@@ -46,3 +49,10 @@ class NetworkPlan:
     log_format: str = "json"
     strangers: bool = False
     passphrase: bytes | None = field(default=None, repr=False)
+
+    @property
+    def council_seats(self) -> int:
+        """Seats of the council; 0 where no council is elected."""
+        if self.engine != "dpos":
+            return 0
+        return min(LEAST_COUNCIL, len(self.names)) if self.seats is None else self.seats
