@@ -10,6 +10,7 @@ voting.py         own votes (R1, R2, R5) and own proposals
 ancestry.py       blocks: who has which, what was judged, fetching
 finality.py       R4: commits, epochs' ends, pruning
 timing.py         what counts as work, deadlines
+relay.py          passing on, where not everybody is linked with everybody
 gossip.py         R6: resending, status, answers to peers
 hold.py           the amnesia guard
 recovery.py       `Started` and the begin of an epoch

@@ -211,13 +211,20 @@ def on_body(state: State, response: BodyResponse, peer: PeerId) -> None:
 
 
 def _doubt_ids(state: State, entry: BlockEntry, peer: PeerId) -> None:
-    """Parts do not fit the ids. The ids are not signed: only who sent both contradicts itself. Another may be right,
-    and who brought the ids wrong; so it costs nobody, and the whole body, which the header signs, decides."""
-    if peer == entry.source:
+    """Parts do not fit the ids. The ids are not signed: only the leader's own node, if it sent both, contradicts
+    itself. Another may be right, and who brought the ids wrong; or it has passed them on as they came. So it costs
+    nobody, and the whole body, which the header signs, decides."""
+    if peer == entry.source and _is_node_of(state, peer, entry.header):
         accuse_peer(state, peer, "wrong-parts")
         return
     entry.missing, entry.parts = (), {}
     fetch(state, entry, ())
+
+
+def _is_node_of(state: State, peer: PeerId, header: Header | None) -> bool:
+    """Whether a peer is the node of a block's proposer, by the driver's word."""
+    known = state.peers.get(peer)
+    return known is not None and header is not None and known.key == header.proposer
 
 
 def _whole(block_hash: Hash, response: BodyResponse, header: Header) -> StoredBlock | None:

@@ -15,7 +15,7 @@ def certify(state: State) -> bool:
     while state.ready:
         number, kind, block_hash = state.ready.pop(0)
         view = state.views.get(number)
-        if view is None or number <= state.final_view or held(state, kind, number) is not None:
+        if view is None or number <= state.final_view or state.held(kind, number) is not None:
             continue
         votes = quorum_votes(state, view, kind, block_hash)
         if votes is not None:
@@ -23,16 +23,6 @@ def certify(state: State) -> bool:
             found |= add_certificate(state, certificate, None)
             share(state, certificate)
     return found
-
-
-def held(state: State, kind: VoteKind, view: int) -> Certificate | None:
-    """The certificate held for (kind, view)."""
-    if kind is VoteKind.NOTARIZE:
-        return state.notarizations.get(view)
-    if kind is VoteKind.NULLIFY:
-        return state.nullifications.get(view)
-    final = state.finalization
-    return final if final is not None and final.view == view else None
 
 
 def share(state: State, certificate: Certificate) -> None:
@@ -48,7 +38,7 @@ def receive_certificate(state: State, certificate: Certificate, peer: PeerId) ->
     view, kind = certificate.view, certificate.kind
     if certificate.epoch != state.epoch.epoch or view < state.final_view or view < 1:
         return False
-    known = held(state, kind, view)
+    known = state.held(kind, view)
     if known is None and view == state.final_view:
         known = state.finalization if kind is not VoteKind.NOTARIZE else None
         if known is None:
@@ -67,7 +57,7 @@ def receive_certificate(state: State, certificate: Certificate, peer: PeerId) ->
 def add_certificate(state: State, certificate: Certificate, peer: PeerId | None, logged: bool = False) -> bool:
     """Take a verified certificate of the current epoch. True if it is news."""
     view, kind = certificate.view, certificate.kind
-    if view <= state.final_view or held(state, kind, view) is not None:
+    if view <= state.final_view or state.held(kind, view) is not None:
         return False
     if not logged:
         publish(state, LogCertificate(certificate))

@@ -47,6 +47,7 @@ from consensus.simplex.hold import try_lift
 from consensus.simplex.policy import Policy
 from consensus.simplex.proposals import consider, on_proposal, read_header
 from consensus.simplex.recovery import start
+from consensus.simplex.relay import look_at_links
 from consensus.simplex.state import State
 from consensus.simplex.tally import add_vote, on_evidence
 from consensus.simplex.timing import build_at, clock_set_back, refresh
@@ -88,6 +89,8 @@ class SimplexEngine:
         if isinstance(event, Started):
             return self._start(event, now)
         state = self.state
+        if _is_old_vote(state, event):
+            return []
         if now < state.now:
             clock_set_back(state, state.now - now)
         state.now = now
@@ -116,6 +119,16 @@ class SimplexEngine:
         gossip.resend(state)
         refresh(state)
         return state.out
+
+
+def _is_old_vote(state: State, event: Event) -> bool:
+    """Whether an event is a vote that was heard and verified before: where votes are passed on, most are."""
+    vote = event.message if isinstance(event, Received) and event.peer is not None else None
+    if not isinstance(vote, Vote) or vote.epoch != state.epoch.epoch:
+        return False
+    view = state.views.get(vote.view)
+    slot = view.slots(vote.kind).get(vote.signer) if view is not None else None
+    return slot is not None and slot.verified and slot.vote == vote
 
 
 def _settle(state: State) -> None:
@@ -236,6 +249,7 @@ def _request(state: State, event: Request) -> None:
         case RequestKind.PEER_GONE:
             if event.peer is not None:
                 state.peers.pop(event.peer, None)
+                look_at_links(state)
         case _:
             assert_never(event.kind)
 

@@ -13,6 +13,7 @@ from consensus.messages import (
 )
 from consensus.simplex.effects import MAX_PEERS, ask_certificates, broadcast, report_behind, send
 from consensus.simplex.hold import note_status
+from consensus.simplex.relay import look_at_links, pass_on_again
 from consensus.simplex.state import BlockEntry, Peer, State
 from ledger.certificates import Certificate
 from ledger.codec import decode
@@ -35,6 +36,7 @@ def resend(state: State) -> None:
                 broadcast(state, vs.own_proposal)
             for vote in vs.own:
                 broadcast(state, vote)
+            pass_on_again(state, vs)
     state.resends += 1
     delta = state.parameters.delta_ms
     state.resend_interval = min(state.resend_interval * 3 // 2, 4 * delta)
@@ -52,6 +54,7 @@ def note_peer(state: State, peer: PeerId, key: bytes | None = None) -> None:
         known = state.peers[peer] = Peer()
     if key is not None:
         known.key = key
+    look_at_links(state)
 
 
 def send_status(state: State, peer: PeerId) -> None:

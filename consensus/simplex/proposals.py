@@ -13,6 +13,7 @@ from consensus.simplex.ancestry import judge, justification
 from consensus.simplex.certificates import receive_certificate
 from consensus.simplex.effects import accuse_peer, ask_certificates, publish
 from consensus.simplex.headers import header_fault
+from consensus.simplex.relay import pass_on_proposal
 from consensus.simplex.state import Candidate, State, ViewState
 from consensus.simplex.tally import add_vote
 from consensus.simplex.timing import current_wait
@@ -119,6 +120,7 @@ def _justify(state: State, candidate: Candidate) -> bool:
         justification(state, header.view, header.parent_view, Hash(header.parent)) is not None
     ):
         candidate.justified = True
+        pass_on_proposal(state, candidate)
         return True
     if header.parent_view >= state.final_view:
         ask_certificates(state, candidate.peer, max(header.parent_view, state.final_view + 1))

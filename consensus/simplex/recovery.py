@@ -9,6 +9,7 @@ from __future__ import annotations
 from consensus.engine import EpochStart, Started, Verdict, WalRecovery
 from consensus.simplex.certificates import add_certificate
 from consensus.simplex.hold import look_back
+from consensus.simplex.relay import look_at_links
 from consensus.simplex.state import Candidate, Hold, State
 from consensus.simplex.tally import add_vote
 from ledger.certificates import Vote, VoteKind
@@ -53,6 +54,7 @@ def begin_epoch(state: State, start_of: EpochStart) -> None:
     state.last_votes = {key: vote for key, vote in state.last_votes.items() if key in keys}
     for known in state.peers.values():
         known.signer = None
+    look_at_links(state)
     if state.hold is not None:
         state.hold = Hold()
     _enter_epoch(state)

@@ -200,6 +200,7 @@ class State:
     next_due_ms: int | None = None
     # peers
     peers: dict[PeerId, Peer] = field(default_factory=dict)
+    relaying: bool = False
     turn_of: int = 0
     last_votes: dict[bytes, Vote] = field(default_factory=dict)
     shown_votes: dict[PeerId, Vote] = field(default_factory=dict)
@@ -233,6 +234,15 @@ class State:
     def current(self) -> ViewState:
         """The view this node is in."""
         return self.view_state(self.view)
+
+    def held(self, kind: VoteKind, view: int) -> Certificate | None:
+        """The certificate held for (kind, view)."""
+        if kind is VoteKind.NOTARIZE:
+            return self.notarizations.get(view)
+        if kind is VoteKind.NULLIFY:
+            return self.nullifications.get(view)
+        final = self.finalization
+        return final if final is not None and final.view == view else None
 
     def view_state(self, view: int) -> ViewState:
         """The state of an admitted view, made when first needed."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from consensus.engine import PeerId
 from consensus.messages import Evidence
 from consensus.simplex.effects import accuse_peer, accuse_signer, broadcast
+from consensus.simplex.relay import pass_on_vote
 from consensus.simplex.state import Slot, State, ViewState
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.crypto import ZERO_HASH, Hash
@@ -35,12 +36,15 @@ def add_vote(state: State, vote: Vote, peer: PeerId | None, verified: bool) -> N
             return
         if not _replace(state, view, slot, Slot(vote, peer, verified)):
             return
-    elif vote.signer in state.inactive and not verified:
+    elif not verified and (vote.signer in state.inactive or (state.relaying and peer is not None)):
         if not state.scheme.verify_vote(vote, state.epoch.validators):
             accuse_peer(state, peer, "bad-signature")
             return
         verified = True
-    _put(state, view, Slot(vote, peer, verified))
+    fresh = Slot(vote, peer, verified)
+    _put(state, view, fresh)
+    if verified:
+        pass_on_vote(state, fresh)
 
 
 def _put(state: State, view: ViewState, slot: Slot) -> None:

@@ -117,8 +117,10 @@ class Auditor:
             mine = message.signer < len(committee) and committee.validators[message.signer].public_key == node.key
             if mine and message not in node.log.durable:
                 self.violation(node, "I7", f"{message.kind.name} {message.epoch}/{message.view} sent before durable")
-        elif isinstance(message, Proposal) and message not in node.log.durable:
-            self.violation(node, "I7", "a proposal was sent that the log does not hold")
+        elif isinstance(message, Proposal):
+            mine = decode_header(message.header).proposer == node.key  # others' are passed on
+            if mine and message not in node.log.durable:
+                self.violation(node, "I7", "a proposal was sent that the log does not hold")
 
     def released(self, node: SimNode, message: Message) -> None:
         """I6 and I7 for signed bytes that the driver lets go."""

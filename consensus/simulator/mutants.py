@@ -199,7 +199,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "bringer-blamed": Mutant(
         "ids are not signed, so parts that do not fit them are nobody's fault",
-        (Patch("simplex.ancestry._doubt_ids", "if peer == entry.source:", "if True:"),),
+        (Patch("simplex.ancestry._doubt_ids", "peer == entry.source and ", ""),),
         {"adversary": "id-forger", "byzantine": 1, "jitter_ms": 60},
     ),
     "views-admitted-without-end": Mutant(
