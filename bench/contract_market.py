@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from contracts.executor import BlockContext, Executor, MarketClock
@@ -17,9 +18,10 @@ from contracts.library_sources import AuctionMode, Calendar, Institutions, Libra
 from contracts.values import Value, encode_value
 from ledger.codec import encode
 from ledger.crypto import Address, Hash
+from ledger.merkle import receipts_root, transactions_root
 from ledger.objects import Receipt, Transaction, TransactionBody
 from ledger.state import Overlay, StateBase
-from ledger.store_protocol import Batch, MemoryStore
+from ledger.store_protocol import Batch, MemoryStore, Store
 
 MEMBERS: Final = 200
 SLOT: Final = 5
@@ -41,6 +43,15 @@ class Clearing:
     run: Callable[[], float]
     gas: int = 0
     trades: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCost:
+    """CPU seconds of a block of orders: contracts, state tree with both roots, the synced batch of the store."""
+
+    execute_s: float
+    state_s: float
+    commit_s: float
 
 
 @dataclass(slots=True)
@@ -98,6 +109,26 @@ class BenchMarket:
             return used
 
         return run
+
+    def order_block(self, count: int, store: Store) -> BlockCost:
+        """Execute, seal and write a block of `count` orders; `store` gets what a commit writes of the state. The market
+        stays as it is."""
+        orders = self._orders(count, lambda number: number % MEMBERS)
+        context, view, execute = self._context(), Overlay(self.base), self.executor.execute
+        marks = [time.process_time()]
+        receipts = [execute(view, order, context) for order in orders]
+        marks.append(time.process_time())
+        view.seal()
+        transactions_root([order.raw for order in orders])
+        receipts_root([encode(receipt) for receipt in receipts])
+        marks.append(time.process_time())
+        batch = Batch()
+        batch.extend(view.delta().rows())
+        store.write(batch, sync=True)
+        marks.append(time.process_time())
+        for receipt in receipts:
+            self._ok(receipt)
+        return BlockCost(*(after - before for before, after in pairwise(marks)))
 
     def clearing_round(self) -> Clearing:
         """100 asks and 100 bids, all crossing somebody; the clock stands at T1."""

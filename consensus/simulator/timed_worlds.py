@@ -1,0 +1,174 @@
+"""Chains of a sharded network whose nodes have processors, and the links between sites (`scaling`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from consensus.messages import Message
+from consensus.sharded.accounts import Order, RegionLedger, transaction_bytes
+from consensus.sharded.discipline import Audit, ShardRules
+from consensus.sharded.records import RegionRecord, Side
+from consensus.sharded.verdicts import Audited, Basis, Verify
+from consensus.simulator.body_audit import BodyAuditor
+from consensus.simulator.network import Network
+from consensus.simulator.options import SeedOptions
+from consensus.simulator.processor import CpuModel
+from consensus.simulator.scheme import mock_sign
+from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionWorld, verify
+from consensus.simulator.sharded import ShardedWorld
+from consensus.simulator.timed_nodes import CountingScheme, Timed, TimedCentre, TimedMember, Timing, named
+from ledger.codec import encode
+from ledger.crypto import Hash
+
+SITE_ACCOUNTS: Final = 20
+EXPIRY: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BurstOptions:
+    """One run. `shards` regions of `members` against, with `merged`, one region of all. `waits`: a block waits for the
+    audits that it settles; False: audits are beside the chain, as published, and may fall behind. Times in ms."""
+
+    seed: int
+    model: CpuModel
+    transactions: int
+    shards: int = 3
+    members: int = 4
+    merged: bool = False
+    audit: Audit = Audit.NEXT_ROUND
+    waits: bool = False
+    near_ms: int = 20
+    far_ms: int = 60
+    round_ms: int = 250
+    interval_ms: int = 50
+    delta_ms: int = 500
+
+
+class TimedHub(ShardedWorld):
+    """A network whose chains are timed."""
+
+    burst: BurstOptions
+    record_bodies: dict[Hash, bytes]
+
+
+class _Links(Network):
+    """Delays by site, with an exponential tail of a tenth; nothing is lost."""
+
+    def __init__(self, world: ChainWorld, sites: Sequence[int], options: BurstOptions) -> None:
+        super().__init__(world)
+        self.sites = sites
+        self.options = options
+
+    def delay(self, sender: int, receiver: int) -> int:
+        """Of one message, ms."""
+        near = self.sites[sender] == self.sites[receiver]
+        base = self.options.near_ms if near else self.options.far_ms
+        return base + self.chance.exponential(base // 10)
+
+    def send(self, sender: int, receiver: int, message: Message) -> None:
+        """See `Network`."""
+        self.world.at(self.delay(sender, receiver), self._deliver, sender, receiver, message)
+
+
+class TimedRegion(Timed, RegionWorld):
+    """A region whose members have processors. `sites`: of its members."""
+
+    node_kind = TimedMember
+    links: _Links
+
+    def __init__(self, hub: ShardedWorld, options: SeedOptions, place: int) -> None:
+        burst = _timed(hub).burst
+        self.timing = Timing(burst.model)
+        self.round_ms = burst.round_ms
+        self.account_count = SITE_ACCOUNTS * (burst.shards if burst.merged else 1)
+        super().__init__(hub, options, place)
+        self.scheme = CountingScheme(self.chain_id, self.timing)
+        self.block_limit = self.parameters.max_block_txs
+        self.sites = [at // burst.members if burst.merged else place for at in range(len(self.nodes))]
+        self.network = self.links = _Links(self, self.sites, burst)
+
+    @property
+    def members(self) -> list[TimedMember]:
+        """The nodes."""
+        return [node for node in self.nodes if isinstance(node, TimedMember)]
+
+    def bring(self, count: int) -> list[bytes]:
+        """Orders of this region's accounts, in equal parts at its sites: each goes to a member of its site, who tells
+        the others."""
+        sites = sorted(set(self.sites))
+        accounts = [self.accounts[at :: len(sites)] for at in range(len(sites))]
+        raws: list[list[bytes]] = [[] for _ in sites]
+        nonces: dict[bytes, int] = {}
+        for number in range(count):
+            at = number % len(sites)
+            account = accounts[at][number // len(sites) % len(accounts[at])]
+            raws[at].append(self._made(account, nonces.setdefault(account, 0)))
+            nonces[account] += 1
+        for at, site in enumerate(sites):
+            batch = named(raws[at])
+            first = self.sites.index(site)
+            for node in self.members:
+                delay = 1 if node.index == first else self.links.delay(first, node.index)
+                self.at(delay, node.deliver, batch)
+        return [raw for batch in raws for raw in batch]
+
+    def _made(self, account: bytes, nonce: int) -> bytes:
+        side = Side.BUY if self.chance.chance(500_000) else Side.SELL
+        limit = self.chance.between(*((200_000, 400_000) if side is Side.BUY else (50_000, 250_000)))
+        order = Order(account, nonce, side, self.chance.between(1, 2_000), limit, EXPIRY)
+        return transaction_bytes(order, mock_sign(account, encode(order)))
+
+
+class HeldBodies(BodyAuditor):
+    """Bodies that have come beside the records, as centres keep a copy of what regions did; global blocks hold records
+    only. `bodies`: by root. What an audit finds is kept: it is the same at every centre, only its time is not."""
+
+    def __init__(self, verify: Verify, ledgers: Iterable[RegionLedger], bodies: Mapping[Hash, bytes]) -> None:
+        super().__init__(verify, ledgers)
+        self.bodies = bodies
+        self._found: dict[tuple[Hash, Basis], Audited] = {}
+
+    def refusal(self, record: RegionRecord, body: bytes) -> str:
+        """See `RecordAuditor`."""
+        return "" if Hash(record.body_root) in self.bodies else "OTHER_BODY"
+
+    def audit(self, region: str, basis: Basis, record: RegionRecord, body: bytes) -> Audited:
+        """See `RecordAuditor`."""
+        place = (record.id, replace(basis, inbox=tuple(basis.inbox)))
+        found = self._found.get(place)
+        if found is None:
+            found = super().audit(region, basis, record, self.bodies[Hash(record.body_root)])
+            self._found[place] = found
+        return found
+
+
+class TimedCentres(Timed, GlobalWorld):
+    """The centres' chain, each at a site of its own."""
+
+    node_kind = TimedCentre
+
+    def __init__(
+        self, hub: ShardedWorld, options: SeedOptions, regions: Sequence[RegionWorld], rules: ShardRules
+    ) -> None:
+        burst = _timed(hub).burst
+        self.timing = Timing(burst.model)
+        super().__init__(hub, options, regions, rules)
+        self.audits = HeldBodies(verify, (one.first_ledger for one in regions), _timed(hub).record_bodies)
+        self._context = None  # nodes make their applications anew when they start
+        self.scheme = CountingScheme(self.chain_id, self.timing)
+        self.network = _Links(self, range(len(self.nodes)), burst)
+        for centre in self.centres:
+            centre.mode, centre.waits = burst.audit, burst.waits
+
+    @property
+    def centres(self) -> list[TimedCentre]:
+        """The nodes."""
+        return [node for node in self.nodes if isinstance(node, TimedCentre)]
+
+
+def _timed(hub: ShardedWorld) -> TimedHub:
+    if not isinstance(hub, TimedHub):
+        raise TypeError("timed chains are those of a timed network")
+    return hub
