@@ -29,6 +29,8 @@ COMMUNITY = "community_vpp"
 MATCHING = "matching"
 WIND = "wind"
 """Names of the markets' instances; a chain has one market that settles its meters."""
+COMMITTEE = "committee"
+"""The instance of engine `bft` (`contracts.library_committee`)."""
 COUNCIL = "council"
 """The instance of engine `dpos` (`contracts.library_council`)."""
 PRICINGS = ("midpoint", "clear", "mcafee")
@@ -36,6 +38,7 @@ PRICINGS = ("midpoint", "clear", "mcafee")
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "governance": ("governance.py",),
+    COMMITTEE: ("committee.py",),
     COUNCIL: ("council.py",),
     "registry": ("registry.py",),
     "token": ("tokens.py",),
