@@ -31,7 +31,10 @@ from ledger.errors import GridchainError
 from node.lifeline import child_environment
 
 READY_TIMEOUT_S: Final = 45.0
+READY_PER_NODE_S: Final = 4.0
+"""More for each node: two seconds of processor time to start, on a host that has other things to do."""
 STOP_TIMEOUT_S: Final = 10.0
+STOP_PER_NODE_S: Final = 0.5
 _POLL_S: Final = 0.05
 _LOG_TAIL_LINES: Final = 15
 
@@ -91,7 +94,7 @@ class Cluster:
         layout: NetworkLayout,
         *,
         environment: Mapping[str, str] | None = None,
-        ready_timeout_s: float = READY_TIMEOUT_S,
+        ready_timeout_s: float | None = None,
         start: bool = True,
     ) -> AsyncIterator[Cluster]:
         """Start all nodes (unless `start` is false), wait until each is ready, end them on exit.
@@ -102,7 +105,7 @@ class Cluster:
         claims = PortClaims()
         layout = layout.with_free_ports(claims)
         layout.save()
-        cluster = cls(layout, environment or {}, ready_timeout_s)
+        cluster = cls(layout, environment or {}, ready_timeout_s or ready_within(layout.nodes))
         try:
             if start:
                 await cluster.start_all()
@@ -163,7 +166,7 @@ class Cluster:
         for node in nodes:
             if node.process is not None and node.process.poll() is None:
                 node.process.send_signal(signal_number)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        deadline = time.monotonic() + stop_within(nodes)
         for node in nodes:
             if node.process is None:
                 continue
@@ -174,6 +177,16 @@ class Cluster:
             node.layout.pid_file.unlink(missing_ok=True)
 
 
+def ready_within(nodes: Sequence[object]) -> float:
+    """Seconds within which these nodes, started together, should be ready."""
+    return READY_TIMEOUT_S + READY_PER_NODE_S * len(nodes)
+
+
+def stop_within(nodes: Sequence[object]) -> float:
+    """Seconds within which these nodes, told together, should have ended."""
+    return STOP_TIMEOUT_S + STOP_PER_NODE_S * len(nodes)
+
+
 def launch(
     network: NetworkLayout, node: NodeLayout, environment: Mapping[str, str], *, attached: bool
 ) -> subprocess.Popen[bytes]:
@@ -181,7 +194,7 @@ def launch(
     command = [sys.executable, "-m", "deploy.main", "node", "run", str(node.home)]
     if attached:
         command += ["--die-with", str(os.getpid())]
-    seeds = ",".join(f'"{other.peer_address}"' for other in network.nodes if other.name != node.name)
+    seeds = ",".join(f'"{address}"' for address in network.seeds_of(node.name))
     merged = {
         **child_environment(),
         "GRIDCHAIN_API__HOST": node.host,

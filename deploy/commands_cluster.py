@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,14 +15,15 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy.cluster import (
-    READY_TIMEOUT_S,
     STOP_TIMEOUT_S,
     Cluster,
     ClusterError,
     ClusterNode,
     launch,
+    ready_within,
     refuse_running,
     running_pid,
+    stop_within,
     tail,
     wait_ready,
 )
@@ -92,12 +94,17 @@ async def _start_detached(layout: NetworkLayout, only: str) -> NetworkLayout:
         chosen = list(layout.nodes)
     started = [ClusterNode(node, launch(layout, node, {}, attached=False), lives=1) for node in chosen]
     try:
-        await wait_ready(layout.chain_id, started, READY_TIMEOUT_S)
+        await wait_ready(layout.chain_id, started, ready_within(started))
     except GridchainError:
-        for entry in started:
-            if entry.process is not None and entry.running:
-                entry.process.terminate()
-                entry.process.wait(STOP_TIMEOUT_S)
+        running = [entry.process for entry in started if entry.process is not None and entry.running]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + stop_within(running)
+        for process in running:
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    process.kill()
+                await asyncio.sleep(0.05)
         raise
     return layout
 
@@ -109,19 +116,23 @@ def down(directory: DirectoryArgument, node: NodeOption = "", as_json: JsonOptio
     output = Output(as_json=as_json)
     chosen = [layout.nodes[layout.node(node)]] if node else list(layout.nodes)
     with output.working("ending nodes"):
-        ended = {entry.name: _end(entry) for entry in chosen}
+        ended = _end_all(chosen)
     output.result({"ended": ended}, *(f"{name:<12} {outcome}" for name, outcome in ended.items()))
 
 
-def _end(node: NodeLayout) -> str:
-    pid = running_pid(node)
-    if pid is None:
-        node.pid_file.unlink(missing_ok=True)
-        return "not running"
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    outcome = "ended"
-    while running_pid(node) is not None:
+def _end_all(nodes: Sequence[NodeLayout]) -> dict[str, str]:
+    """Tell all nodes, then wait for each; what became of them by name."""
+    running = {node.name: running_pid(node) for node in nodes}
+    for pid in running.values():
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + stop_within(nodes)
+    return {node.name: _ended(node, running[node.name], deadline) for node in nodes}
+
+
+def _ended(node: NodeLayout, pid: int | None, deadline: float) -> str:
+    outcome = "not running" if pid is None else "ended"
+    while pid is not None and running_pid(node) is not None:
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             outcome = "killed"

@@ -15,6 +15,7 @@ from ledger.errors import ConfigError
 
 MANIFEST: Final = "network.json"
 MANIFEST_VERSION: Final = 1
+SEEDS: Final = 8
 
 
 class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +98,10 @@ class NetworkLayout:
     def urls(self) -> tuple[str, ...]:
         """API addresses of all nodes, in order."""
         return tuple(node.url for node in self.nodes)
+
+    def seeds_of(self, name: str) -> tuple[str, ...]:
+        """Whom a node dials first: the first few others, who tell it of the rest."""
+        return tuple(node.peer_address for node in self.nodes if node.name != name)[:SEEDS]
 
     def node(self, name: str) -> int:
         """Position of a node by name. Raise `ConfigError` for a stranger."""

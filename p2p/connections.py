@@ -187,8 +187,9 @@ class Connections:
         return {address.node_id for address in self._book.others()} | self.peers.keys()
 
     def _trim(self, now: float) -> None:
-        """Above the mesh limit: let go of links that newcomers needed for their start."""
-        settled = [peer.id for peer in self.peers.values() if not peer.outbound and now - peer.up_at > _SETTLED_S]
+        """Above the mesh limit: let go of links that newcomers needed for their start, own ones last."""
+        old = [peer for peer in self.peers.values() if now - peer.up_at > _SETTLED_S]
+        settled = [peer.id for peer in sorted(old, key=lambda peer: not peer.outbound)]
         links, policy = len(self.peers), self._settings.links
         for node in to_trim(settled, len(self._others()), links, self._settings.is_validator, policy):
             self.drop(self.peers[node], refusal("TOO_MANY_LINKS", policy.max_links, links), ban=False)

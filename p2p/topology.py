@@ -56,12 +56,14 @@ def admits_link(
 def to_trim(
     settled: Sequence[PeerId], others: int, links: int, is_validator: Callable[[PeerId], bool], policy: LinkPolicy
 ) -> list[PeerId]:
-    """Of `settled`, the inbound peers that have had time to learn addresses, oldest first: who has to leave, so that
-    `links` sink to `max_links`. The youngest leave first, validators never."""
+    """Of `settled`, the peers that have had time to learn addresses, oldest first: who has to leave, so that
+    `links` sink to `max_links`. The youngest leave first, validators after all others."""
     if is_mesh(policy, others):
         return []
     surplus = max(0, links - policy.max_links)
-    return [node for node in reversed(settled) if not is_validator(node)][:surplus]
+    youngest = settled[::-1]
+    plain = [node for node in youngest if not is_validator(node)]
+    return [*plain, *(node for node in youngest if is_validator(node))][:surplus]
 
 
 def _rank(own: PeerId, node: PeerId) -> bytes:

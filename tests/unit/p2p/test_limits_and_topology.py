@@ -58,6 +58,7 @@ def test_newcomers_find_a_place_for_a_start_and_leave_again():
     validators = set(linked[8:10])
     leaving = to_trim(linked[:10], 59, 16, lambda node: node in validators, POLICY)
     assert leaving == [linked[7], linked[6], linked[5], linked[4]]
+    assert to_trim(linked[6:10], 59, 15, lambda node: node in validators, POLICY) == [linked[7], linked[6], linked[9]]
     assert to_trim(linked, 59, 12, lambda _: False, POLICY) == []
     assert to_trim(linked[:15], 15, 15, lambda _: False, POLICY) == []
 

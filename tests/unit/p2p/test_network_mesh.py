@@ -75,6 +75,33 @@ async def test_above_the_mesh_limit_everybody_keeps_a_few_links_and_validators_c
         assert not any(network.full_mesh for network, _ in nodes)
 
 
+@pytest.mark.parametrize("size", [20, pytest.param(50, marks=pytest.mark.soak)])
+async def test_one_seed_address_is_enough_above_the_mesh_limit_too(consortium, size):
+    """All validators, all at once: the seed has room for some; in the end everybody knows everybody, keeps 8 to 12
+    links, and what one says can reach all over them."""
+    identities = [consortium.identity(f"n{i}") for i in range(size)]
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(running(consortium, "n0", identity=identities[0]))]
+        seeds = (nodes[0][0].address,)
+        for number, identity in enumerate(identities[1:], 1):
+            one = running(consortium, f"n{number}", identity=identity, seeds=seeds)
+            nodes.append(await stack.enter_async_context(one))
+
+        def settled():
+            known = all(len(network.known_nodes()) == size - 1 for network, _ in nodes)
+            return known and all(8 <= len(recorder.linked) <= 12 for _, recorder in nodes)
+
+        await until(settled, 60)
+        links = {network.node_id: recorder.linked for network, recorder in nodes}
+        reached, edge = {nodes[0][0].node_id}, [nodes[0][0].node_id]
+        while edge:
+            fresh = links[edge.pop()] - reached
+            reached |= fresh
+            edge += fresh
+        assert len(reached) == size
+        assert not any(network.full_mesh for network, _ in nodes)
+
+
 async def test_a_node_that_is_killed_and_started_again_is_linked_within_two_seconds(consortium, tmp_path):
     identity = consortium.identity("b")
     async with running(consortium, "a") as (a, at_a):
