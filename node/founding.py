@@ -13,6 +13,7 @@ from consensus.parameters import EngineParameters
 from consensus.region_chain import RegionPolicy
 from consensus.simplex.policy import Policy
 from contracts.executor import BlockContext, ExecutionLimits, Executor, MarketClock
+from contracts.library_sources import COMMITTEE
 from contracts.lifecycle import unknown_language
 from contracts.limits import LANGUAGE
 from ledger.chain import ChainStore
@@ -24,6 +25,7 @@ from ledger.state import Overlay, StateBase
 from ledger.store import Store
 from node.application import STATE_VALIDATORS, BlockRules
 from node.commit import epoch_after
+from node.committee_side import CommitteeSide
 from node.config import ConsensusSection
 from node.council_side import CouncilSide, install_council
 from node.engine_side import EngineSide, PlainSide
@@ -81,7 +83,8 @@ def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor) -> Eng
     """What the engine of a chain adds to its blocks. `siblings`: the other chains of this process; `executor`: the
     ledger thread's."""
     if genesis.council is None:
-        return PlainSide()
+        changes = any(contract.name == COMMITTEE for contract in genesis.contracts)
+        return CommitteeSide(genesis, executor) if changes else PlainSide()
     questions = Executor(executor.clock, replace(executor.limits, query_gas=genesis.limits.transaction_gas))
     return CouncilSide(genesis, executor, questions)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
+from ledger.possession import KeyRole, prove_possession
 from node.cli.output import (
     JsonOption,
     Output,
@@ -59,6 +60,34 @@ def show(
     """Show the address and public key of a key file."""
     key = signer_of(file, passphrase_file, passphrase_fd)
     _show(Output(as_json=as_json), file, key, encrypted=is_encrypted(file))
+
+
+@app.command()
+def possession(
+    file: Annotated[Path, typer.Argument(help="A key file.")],
+    network: Annotated[str, typer.Option("--network", help="The network's name, as its genesis has it.")],
+    role: Annotated[str, typer.Option("--role", help="What for: validator, node or account.")] = "validator",
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that you hold a key and want it in a network's register for one role."""
+    if role not in ("validator", "node", "account"):
+        raise ConfigError(
+            "a key has another role",
+            code="BAD_ROLE",
+            expected="validator, node or account",
+            found=role,
+            fix="--role validator",
+        )
+    key = signer_of(file, passphrase_file, passphrase_fd)
+    proof = "0x" + prove_possession(key, network, cast("KeyRole", role)).hex()
+    public = "0x" + key.public.hex()
+    Output(as_json=as_json).result(
+        {"public_key": public, "network": network, "role": role, "possession": proof},
+        f"public key  {public}",
+        f"possession  {proof}",
+    )
 
 
 def _show(output: Output, file: Path, key: SigningKey, *, encrypted: bool) -> None:
