@@ -44,6 +44,8 @@ class NodeSection(Section):
     wal: Path = Path("wal")
     validator_key: Path | None = Path("keys/validator.key")
     """None for a full node that does not vote."""
+    account_key: Path = Path("keys/account.key")
+    """What a validator sends transactions of its own by, where its engine wants any (`dpos`)."""
     chains: tuple[str, ...] = ()
     """In a sharded network: which chains a node that does not vote follows, the one its API serves first; none named:
     all."""

@@ -48,6 +48,7 @@ from node.clock import Clock
 from node.inbox import Inbox
 from node.log import Logger
 from node.metrics import Metrics
+from node.reporter import Reports
 from node.timers import Timers
 
 SLICE_S: Final = 0.002
@@ -111,6 +112,7 @@ class Surroundings:
     publisher: Publishing
     blocks: BlockWork
     following: Following
+    reports: Reports
     metrics: Metrics
     log: Logger
 
@@ -217,6 +219,7 @@ class Driver:
             case ReportInvalid(complaints):
                 first = complaints[0]
                 around.log.error("a leader's block is invalid", epoch=first.epoch, view=first.view, by=len(complaints))
+                around.reports.invalid(complaints)
             case Reply(status):
                 self._note(status)
             case _:
@@ -233,6 +236,8 @@ class Driver:
                     first=accusation.first,
                     second=accusation.second,
                 )
+                if accusation.first is not None and accusation.second is not None:
+                    around.reports.equivocation(accusation.first, accusation.second)
             case Fault.PEER:
                 if accusation.peer is not None:
                     around.outbound.drop(accusation.peer, accusation.reason, accusation.expected, accusation.found)

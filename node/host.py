@@ -28,7 +28,8 @@ from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
 from node.multiplexer import Multiplexer
 from node.node import Node
-from node.parts import load_identity, load_validator_key, network_settings, open_commons, open_parts
+from node.own_keys import load_account_key, load_identity, load_validator_key
+from node.parts import network_settings, open_commons, open_parts
 from node.peers import Links, Members
 from node.self_test import self_test_once
 from node.siblings import join_siblings
@@ -43,11 +44,14 @@ ADDRESSES_S: Final = 5.0
 class Host:
     """A running process of the network. `chains`: what it hosts, by name; `home`: the first of them."""
 
-    def __init__(self, config: NodeConfig, genesis: Genesis, key: SigningKey | None) -> None:
+    def __init__(
+        self, config: NodeConfig, genesis: Genesis, key: SigningKey | None, account: SigningKey | None
+    ) -> None:
         self.config = config
         self.genesis = genesis
         self.network: Links | None = None
         self._key = key
+        self._account = account
         self._chains: dict[str, Node] = {}
         self._address_file = config.path(ADDRESS_FILE)
 
@@ -74,21 +78,27 @@ class Host:
         self_test_once(config.path(config.node.data).parent)
         identity = load_identity(config)
         key = load_validator_key(config, genesis)
+        account = load_account_key(config, genesis, key)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         dev = config.dev
         machine = SystemMachine(identity, clock_offset_ms=dev.clock_offset_ms, lose_unsynced=dev.lose_unsynced)
-        async with cls.open_on(machine, config, genesis, key) as host:
+        async with cls.open_on(machine, config, genesis, key, account) as host:
             tame_collector()
             yield host
 
     @classmethod
     @asynccontextmanager
     async def open_on(
-        cls, machine: Machine, config: NodeConfig, genesis: Genesis, key: SigningKey | None
+        cls,
+        machine: Machine,
+        config: NodeConfig,
+        genesis: Genesis,
+        key: SigningKey | None,
+        account: SigningKey | None = None,
     ) -> AsyncIterator[Host]:
-        """Open a process on a machine, by the keys in hand."""
+        """Open a process on a machine, by the keys in hand. `account`: what a validator of `dpos` speaks by."""
         with ExitStack() as stack:
-            host = cls(config, genesis, key)
+            host = cls(config, genesis, key, account)
             host._open_chains(machine, stack)
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
@@ -108,7 +118,7 @@ class Host:
     def _open_chains(self, machine: Machine, stack: ExitStack) -> None:
         hosted = hosted_chains(self.config, self.genesis, self._key)
         metrics = [Metrics(self.config.node.name) for _ in hosted]
-        commons = open_commons(self.config, self.genesis, machine, stack, metrics[0])
+        commons = open_commons(machine, self.config, self.genesis, self._account, stack, metrics[0])
         for chain, counted in zip(hosted, metrics, strict=True):
             parts = open_parts(commons, chain, counted)
             self._chains[chain.name] = Node(self.config, chain, parts, machine, self._metrics_text)

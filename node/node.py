@@ -140,6 +140,9 @@ class Node:
         tasks.spawn(parts.catchup.run(), name="catch-up")
         tasks.spawn(self._regossip(), name="regossip")
         tasks.spawn(self._load_tree(), name="state tree")
+        if parts.reporter is not None:
+            tasks.spawn(parts.reporter.run(), name="reporter")
+            parts.reporter.committed()
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
         if parts.publisher.hold_reason:
@@ -275,6 +278,8 @@ class Node:
             self._feeds.publish(
                 CommittedSummary(block.header.height, block.hash, block.header.time_ms, ids, candidate.receipts)
             )
+        if self._parts.reporter is not None:
+            self._parts.reporter.committed()
         if outcome.blocks:
             metrics.fsyncs.labels("store").inc()
             self._tell_siblings()

@@ -19,7 +19,6 @@ from consensus.parameters import EngineParameters
 from contracts.executor import Executor
 from ledger.chain import ChainStore
 from ledger.crypto import SigningKey, address_of
-from ledger.errors import ConfigError
 from ledger.genesis import Genesis
 from node.application import Application
 from node.blocks import Blocks, Leading
@@ -43,7 +42,6 @@ from node.founding import (
 from node.head_state import AdmissionRules, HeadState
 from node.inbox import Inbox
 from node.ingress import Ingress, IngressSettings
-from node.keys import PassphraseSource, load_key
 from node.ledger_thread import LedgerThread
 from node.log import Logger, node_logger
 from node.machine import Machine
@@ -52,13 +50,13 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
+from node.reporter import CouncilReporter, Unheard, Voice
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
 from node.store_guard import GuardedStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
-from p2p.certificates import NodeIdentity
 from p2p.settings import NetworkSettings
 from p2p.sync import Sync, SyncClient
 from p2p.sync_server import SyncServer
@@ -135,31 +133,7 @@ class Parts:
     started: Started
     siblings: Siblings
     wishes: Wishes
-
-
-def load_identity(config: NodeConfig) -> NodeIdentity:
-    """The node's TLS key and certificates. Raise `ConfigError`."""
-    p2p = config.p2p
-    return NodeIdentity.load(config.path(p2p.key), config.path(p2p.certificate), [config.path(path) for path in p2p.ca])
-
-
-def load_validator_key(config: NodeConfig, genesis: Genesis) -> SigningKey | None:
-    """The key that votes; None for a node that follows. Raise `ConfigError` if genesis does not know it."""
-    if config.node.validator_key is None:
-        return None
-    passphrase = config.node.passphrase_file
-    source = PassphraseSource(file=None if passphrase is None else config.path(passphrase))
-    path = config.path(config.node.validator_key)
-    key = load_key(path, source)
-    if all(member.validator_key != key.public for member in genesis.members):
-        raise ConfigError(
-            "the validator key is in no member's entry of genesis",
-            code="VALIDATOR_UNKNOWN",
-            expected="the key of a member with role validator",
-            found=key.public.hex(),
-            fix=f"put the network's key into {path}, or set [node] validator_key to nothing to follow without voting",
-        )
-    return key
+    reporter: CouncilReporter | None
 
 
 def network_settings(
@@ -211,10 +185,19 @@ class Commons:
     ledger_thread: LedgerThread
     log_pool: ThreadPoolExecutor
     signatures: SignatureChecks
+    account: SigningKey | None
 
 
-def open_commons(config: NodeConfig, genesis: Genesis, machine: Machine, stack: ExitStack, metrics: Metrics) -> Commons:
-    """Start the threads. `genesis`: the network's. What must be closed is on `stack`."""
+def open_commons(
+    machine: Machine,
+    config: NodeConfig,
+    genesis: Genesis,
+    account: SigningKey | None,
+    stack: ExitStack,
+    metrics: Metrics,
+) -> Commons:
+    """Start the threads. `genesis`: the network's. `account`: what this node speaks by. What must be closed is on
+    `stack`."""
     own_cores, verify = has_own_cores(config, genesis), config.verify
     log_pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
     signatures = SignatureChecks.open(
@@ -225,7 +208,7 @@ def open_commons(config: NodeConfig, genesis: Genesis, machine: Machine, stack: 
     )
     checks = stack.enter_context(signatures)
     thread = stack.enter_context(LedgerThread.open())
-    return Commons(config, genesis, machine, stack, Members(genesis), thread, log_pool, checks)
+    return Commons(config, genesis, machine, stack, Members(genesis), thread, log_pool, checks, account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +253,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     following = Following(catchup, log)
     publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, lambda message: driver.released(message))
     ground.store.log_position = lambda: publisher.position
+    reporter = _reporter(ground, road)
     driver = Driver(
         make_engine(
             genesis.engine,
@@ -279,7 +263,9 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
             0 if genesis.council is None else genesis.council.seats,
         ),
         inbox,
-        Surroundings(commons.machine.clock, peers, publisher, road.blocks, following, metrics, log),
+        Surroundings(
+            commons.machine.clock, peers, publisher, road.blocks, following, reporter or Unheard(), metrics, log
+        ),
     )
     return Parts(
         metrics=metrics,
@@ -304,7 +290,17 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
         started=_started(ground),
         siblings=siblings,
         wishes=wishes,
+        reporter=reporter,
     )
+
+
+def _reporter(ground: _Ground, road: _Road) -> CouncilReporter | None:
+    """What this node says to its chain by itself; None if it has no vote, no account or nothing to say."""
+    commons, key, genesis = ground.commons, ground.hosted.key, ground.hosted.genesis
+    if genesis.council is None or key is None or commons.account is None:
+        return None
+    voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
+    return CouncilReporter(voice, road.state, lambda: road.commits.epoch, commons.machine.clock, ground.log)
 
 
 def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Ground:

@@ -30,6 +30,7 @@ from consensus.engine import (
     Received,
     Record,
     Reply,
+    ReportInvalid,
     Request,
     RequestKind,
     Send,
@@ -38,8 +39,8 @@ from consensus.engine import (
     TimerKind,
     TransactionsReady,
 )
-from consensus.messages import CertificateRequest, Message, encode_message
-from ledger.certificates import VoteKind
+from consensus.messages import CertificateRequest, Complaint, ComplaintReason, Message, encode_message
+from ledger.certificates import Vote, VoteKind
 from ledger.crypto import ZERO_HASH
 from ledger.errors import InvariantBroken
 from node import inbox as inbox_module
@@ -108,6 +109,12 @@ class Around:
     def halt(self, reason: str) -> None:
         self.done.append(("halt", reason))
 
+    def invalid(self, complaints: tuple[Complaint, ...]) -> None:
+        self.done.append(("invalid", len(complaints)))
+
+    def equivocation(self, first: Vote, second: Vote) -> None:
+        self.done.append(("equivocation", first.block_hash, second.block_hash))
+
 
 class World:
     def __init__(self) -> None:
@@ -117,7 +124,7 @@ class World:
         self.metrics = Metrics("test")
         self.inbox = Inbox(self.metrics)
         around = self.around
-        parts = Surroundings(self.clock, around, around, around, around, self.metrics, node_logger("test"))
+        parts = Surroundings(self.clock, around, around, around, around, around, self.metrics, node_logger("test"))
         self.driver = Driver(self.engine, self.inbox, parts)
 
 
@@ -167,6 +174,23 @@ def test_effects_are_performed_in_order_and_records_of_a_turn_together(runner) -
         ("halt", "state-divergence"),
     ]
     assert world.driver.status.view == 7
+
+
+def test_what_members_signed_against_each_other_is_handed_to_the_reporter(runner) -> None:
+    world = World()
+    complaint = Complaint(1, 3, bytes(32), ComplaintReason.INVALID, 0, bytes(64))
+    first, second = (Vote(VoteKind.NOTARIZE, 1, 3, bytes([n]) * 32, 2, bytes(64)) for n in (1, 2))
+    world.engine.answers[TransactionsReady] = [
+        ReportInvalid((complaint, complaint)),
+        Accuse(Fault.EQUIVOCATION, "two-notarize", None, first, second),
+    ]
+
+    async def post() -> None:
+        world.driver.post(TransactionsReady(True))
+
+    runner.run(post())
+    drive(runner, world)
+    assert world.around.done == [("invalid", 2), ("equivocation", first.block_hash, second.block_hash)]
 
 
 def test_timers_fire_once_and_not_when_disarmed_or_moved(runner) -> None:
