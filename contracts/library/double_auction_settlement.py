@@ -173,7 +173,7 @@ def correct(slot: int, meter: Address, entry: Settlement, generation: int, use: 
         grid_income=grid[3],
         net=net,
         difference=difference,
-        estimated=False,
+        estimated=entry.estimated and view_call("metering", "reading", slot, meter) is None,
     )
     call("token", "settle", [[entry.account, 0, difference], [grid_account.get(), 0, -difference]])
     emit(

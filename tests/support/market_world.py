@@ -82,6 +82,7 @@ class MarketWorld:
 
     def __init__(self, **changes: Any) -> None:
         self.parameters = parameters(**changes)
+        self.chain_id = changes.get("chain_id", CHAIN_ID)
         self.executor = Executor(MarketClock(genesis_ms=0, origin_ms=0, speed=1))
         self.view = Overlay(StateBase(EmptyRows()))
         self.height = 0
@@ -95,7 +96,7 @@ class MarketWorld:
             assert receipt.ok, (item.name, receipt.code, receipt.line)
 
     def context(self) -> BlockContext:
-        return BlockContext(chain_id=CHAIN_ID, height=self.height, time_ms=self.now, market_time_ms=self.now)
+        return BlockContext(chain_id=self.chain_id, height=self.height, time_ms=self.now, market_time_ms=self.now)
 
     # -- blocks
 
@@ -145,7 +146,7 @@ class MarketWorld:
 
     def transaction(self, sender: Address, nonce: int, contract: str, entry: str, *arguments: Any) -> Transaction:
         body = TransactionBody(
-            version=1, chain_id=CHAIN_ID, public_key=bytes(sender), nonce=nonce, contract=contract, entry=entry,
+            version=1, chain_id=self.chain_id, public_key=bytes(sender), nonce=nonce, contract=contract, entry=entry,
             arguments=encode_value(list(arguments)), gas_limit=GAS,
         )  # fmt: skip
         mark = Hash(hashlib.sha256(bytes(sender) + nonce.to_bytes(8, "big")).digest())
