@@ -33,6 +33,8 @@ COMMITTEE = "committee"
 """The instance of engine `bft` (`contracts.library_committee`)."""
 COUNCIL = "council"
 """The instance of engine `dpos` (`contracts.library_council`)."""
+SHARDS = "shards"
+"""The instance of a sharded network's global chain (`contracts.library_shards`)."""
 PRICINGS = ("midpoint", "clear", "mcafee")
 """What trades of market C cost: each the midpoint of its pair; all the midpoint of the last crossing pair; McAfee's."""
 
@@ -40,6 +42,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "governance": ("governance.py",),
     COMMITTEE: ("committee.py",),
     COUNCIL: ("council.py",),
+    SHARDS: ("shards.py",),
     "registry": ("registry.py",),
     "token": ("tokens.py",),
     "metering": ("metering.py",),
