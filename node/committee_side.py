@@ -9,6 +9,7 @@ committee after all leaves the old one in its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from consensus.bft import BftPolicy
@@ -18,6 +19,7 @@ from consensus.scheme import Ed25519Scheme
 from contracts.executor import EngineCall, Executor
 from contracts.library_sources import COMMITTEE
 from contracts.values import Value, decode_value
+from ledger.certificates import Vote
 from ledger.codec import Bytes32, Uint, Wire, decode, encode
 from ledger.crypto import valid_public_key
 from ledger.errors import DecodeError, GenesisError
@@ -25,7 +27,7 @@ from ledger.genesis import Genesis
 from ledger.objects import Receipt, Transaction
 from ledger.possession import verify_possession
 from ledger.schema import state_engine
-from ledger.state import Overlay
+from ledger.state import Overlay, StateReader
 from ledger.validators import Validator, ValidatorSet
 from node.application import STATE_VALIDATORS, next_committee
 from node.engine_side import EngineBlock, PlainSide
@@ -91,13 +93,8 @@ class CommitteeSide(PlainSide):
         votes = carried(transaction, Evidence)
         epoch = block.header.epoch
 
-        def committee(of: int) -> ValidatorSet | None:
-            raw = view.get(STATE_VALIDATORS if of == epoch else STATE_BEFORE) if of in (epoch, epoch - 1) else None
-            return None if raw is None else ValidatorSet(decode(tuple[Validator, ...], raw))
-
-        key = culprit_of(committee, self._scheme, votes.first, votes.second)
-        found = self._executor.query(view, COMMITTEE, "convicted", [key], block.context)
-        if found is not None or any(one.key == key for one in _pending(view)):
+        key = culprit_of(partial(committee_of, view, epoch), self._scheme, votes.first, votes.second)
+        if view.get(conviction_key(key)) is not None:
             raise ReportRefused("this key was convicted before", code="CONVICTED", found=key.hex())
         return Conviction(key, votes.first.epoch)
 
@@ -106,6 +103,7 @@ class CommitteeSide(PlainSide):
         if transaction.body.entry == "evidence":
             proven = self._convicted(view, transaction, block)
             view.put(STATE_CONVICTIONS, encode((*_pending(view), proven)))
+            view.put(conviction_key(proven.key), encode(proven.epoch))
 
     # --- the end of a block -------------------------------------------------------------------------------------------
 
@@ -127,6 +125,25 @@ class CommitteeSide(PlainSide):
 
     def _call(self, view: Overlay, block: EngineBlock, call: EngineCall, arguments: Sequence[Value]) -> Receipt:
         return self._executor.engine_call(view, block.context, call, list(arguments), self._gas)
+
+
+def committee_of(state: StateReader, epoch: int, asked: int) -> ValidatorSet | None:
+    """Who votes in the epoch `asked`, of which evidence is heard while `epoch` runs: in this one and the one before."""
+    if asked not in (epoch, epoch - 1):
+        return None
+    raw = state.get(STATE_VALIDATORS if asked == epoch else STATE_BEFORE)
+    return None if raw is None else ValidatorSet(decode(tuple[Validator, ...], raw))
+
+
+def signer_in(state: StateReader, epoch: int, vote: Vote) -> bytes | None:
+    """Key of who signed a vote of an epoch of which evidence is heard; None for any other."""
+    members = committee_of(state, epoch, vote.epoch)
+    return None if members is None or vote.signer >= len(members) else members.validators[vote.signer].public_key
+
+
+def conviction_key(key: bytes) -> bytes:
+    """Where the state has that a key signed twice: the encoded epoch."""
+    return state_engine(f"convicted-{key.hex()}")
 
 
 def _pending(view: Overlay) -> tuple[Conviction, ...]:

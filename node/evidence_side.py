@@ -11,13 +11,22 @@ from typing import TypeVar
 
 from consensus.evidence import ReportRefused
 from consensus.messages import Evidence
+from contracts.library_sources import COMMITTEE
 from contracts.values import decode_value
 from ledger.certificates import Vote
 from ledger.codec import Wire, decode, encode
 from ledger.errors import DecodeError
+from ledger.genesis import Genesis, GenesisHead
 from ledger.objects import Transaction
 
 Carried = TypeVar("Carried", bound=Wire)
+
+
+def takes_reports(genesis: GenesisHead) -> bool:
+    """Whether a chain hears what validators prove of each other: by its council, or by its contract `committee`."""
+    if genesis.council is not None:
+        return True
+    return isinstance(genesis, Genesis) and any(contract.name == COMMITTEE for contract in genesis.contracts)
 
 
 def evidence_argument(first: Vote, second: Vote) -> bytes:

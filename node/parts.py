@@ -29,6 +29,7 @@ from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
 from node.driver import Driver, Surroundings
+from node.evidence_side import takes_reports
 from node.founding import (
     block_rules,
     current_epoch,
@@ -50,10 +51,11 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
-from node.reporter import CouncilReporter, Unheard, Voice
+from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
+from node.speaker import Voice
 from node.store_guard import GuardedStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
@@ -133,7 +135,7 @@ class Parts:
     started: Started
     siblings: Siblings
     wishes: Wishes
-    reporter: CouncilReporter | None
+    reporter: Reporter | None
 
 
 def network_settings(
@@ -180,7 +182,7 @@ class Commons:
     config: NodeConfig
     genesis: Genesis
     machine: Machine
-    stack: ExitStack
+    files: ExitStack
     members: Members
     ledger_thread: LedgerThread
     log_pool: ThreadPoolExecutor
@@ -193,22 +195,23 @@ def open_commons(
     config: NodeConfig,
     genesis: Genesis,
     account: SigningKey | None,
-    stack: ExitStack,
+    stacks: tuple[ExitStack, ExitStack],
     metrics: Metrics,
 ) -> Commons:
     """Start the threads. `genesis`: the network's. `account`: what this node speaks by. What must be closed is on
-    `stack`."""
+    `stacks`: what the chains open, and the threads, which end first because they use it."""
+    files, threads = stacks
     own_cores, verify = has_own_cores(config, genesis), config.verify
-    log_pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
+    log_pool = threads.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
     signatures = SignatureChecks.open(
         verify.threads or (2 if own_cores else 1),
         metrics,
         processes=own_cores if verify.processes == "auto" else verify.processes == "on",
         log=node_logger(config.node.name),
     )
-    checks = stack.enter_context(signatures)
-    thread = stack.enter_context(LedgerThread.open())
-    return Commons(config, genesis, machine, stack, Members(genesis), thread, log_pool, checks, account)
+    checks = threads.enter_context(signatures)
+    thread = threads.enter_context(LedgerThread.open())
+    return Commons(config, genesis, machine, files, Members(genesis), thread, log_pool, checks, account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +243,7 @@ class _Road:
 
 
 def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts:
-    """Open a chain's store and log and join everything. What must be closed is on the commons' stack."""
+    """Open a chain's store and log and join everything. What must be closed is on the commons' `files`."""
     ground = _open_ground(commons, hosted, metrics)
     genesis, log, chain, signer = hosted.genesis, ground.log, ground.chain, ground.signer
     peers = Peers(commons.members, log, _recorder(commons, hosted))
@@ -294,12 +297,14 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     )
 
 
-def _reporter(ground: _Ground, road: _Road) -> CouncilReporter | None:
+def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
     """What this node says to its chain by itself; None if it has no vote, no account or nothing to say."""
     commons, key, genesis = ground.commons, ground.hosted.key, ground.hosted.genesis
-    if genesis.council is None or key is None or commons.account is None:
+    if key is None or commons.account is None or not takes_reports(genesis):
         return None
     voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
+    if genesis.council is None:
+        return CommitteeReporter(voice, road.state, lambda: road.commits.epoch, ground.log)
     return CouncilReporter(voice, road.state, lambda: road.commits.epoch, commons.machine.clock, ground.log)
 
 
@@ -311,7 +316,7 @@ def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Gr
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     if key is None and not hosted.wal.exists():
         Wal.found(hosted.wal, identity, machine.disk)  # who never signs has nothing to forget
-    wal = commons.stack.enter_context(
+    wal = commons.files.enter_context(
         Wal.open(
             hosted.wal,
             identity,
@@ -385,11 +390,11 @@ def _recorder(commons: Commons, hosted: HostedChain) -> Recorder | None:
     if not commons.config.dev.record:
         return None
     recorder = Recorder(hosted.record)
-    commons.stack.callback(recorder.close)
+    commons.files.callback(recorder.close)
     return recorder
 
 
 def _open_store(commons: Commons, hosted: HostedChain) -> GuardedStore:
     store = commons.machine.store(hosted.data, commons.config.node.store)
-    commons.stack.callback(store.close)
+    commons.files.callback(store.close)
     return GuardedStore(store, hosted.data, commons.machine.disk)
