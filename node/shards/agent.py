@@ -1,0 +1,97 @@
+"""A region's member as agent: which of the region's records it publishes to the global chain, and when.
+
+Every member can: a record is a function of the region's final chain. The first in the order of the lottery does so at
+once, each later one a while after, if the global chain has not entered it meanwhile. Decides only: it reads what is
+committed here of both chains, signs through `sign` alone, waits for nothing and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from consensus.sharded.records import MAX_PROOF_HEADERS, Publication, RegionRecord, publication_bytes, record_of
+from consensus.sharded.turns import publish_delay_ms, publish_order
+from ledger.chain_reader import ChainReader, ChainView
+from ledger.objects import header_hash
+from ledger.state import StateReader
+from node.application import next_committee
+from node.shards.global_store import read_member, read_region, read_round
+from node.shards.region_state import ClosedRound, read_closed, read_section
+
+AGENT_MS: Final = 1_000
+"""T_agent: what each member leaves to those before it."""
+AGAIN_MS: Final = 5_000
+"""After this long without effect a member publishes the same again."""
+AT_ONCE: Final = 4
+"""Records that a member has on their way at a time."""
+
+Sign = Callable[[RegionRecord, bytes], bytes]
+"""(record, bytes to be signed) -> signature, or `GuardRefused` for a second record of one place."""
+
+
+class Agent:
+    """See the module. `key`: the member's voting key; `region_epoch`: by the global chain's count."""
+
+    def __init__(self, region: str, key: bytes, sign: Sign, region_epoch: int = 1) -> None:
+        self._region = region
+        self._key = key
+        self._sign = sign
+        self._region_epoch = region_epoch
+        self._noticed: dict[int, int] = {}
+        self._said: dict[int, int] = {}
+
+    def due(self, own: ChainView, centres: StateReader, now_ms: int) -> list[Publication]:
+        """What to publish now. `own`: the region's chain, `centres`: the state of the global chain, both as committed
+        here; `now_ms`: any clock that goes on."""
+        view = read_region(centres, self._region)
+        first = 1 if view is None else view.next_seq + (view.pending is not None)
+        self._forget(first)
+        delay = self._delay_ms(own.state, centres)
+        found: list[Publication] = []
+        for seq in range(first, first + AT_ONCE):
+            closed = read_closed(own.state, seq)
+            if closed is None:
+                break
+            waited = now_ms - self._noticed.setdefault(seq, now_ms)
+            again = now_ms - self._said.get(seq, now_ms - AGAIN_MS) >= AGAIN_MS
+            publication = (
+                self._publication(own.chain, closed) if delay is not None and waited >= delay and again else None
+            )
+            if publication is not None:
+                self._said[seq] = now_ms
+                found.append(publication)
+        return found
+
+    def _delay_ms(self, own: StateReader, centres: StateReader) -> int | None:
+        """How long this member leaves a record to others; None if it is no member."""
+        order = [member.public_key for member in next_committee(own).validators]
+        round_ = read_round(centres)
+        parts = {key: read_member(centres, key) for key in order}
+        barred = [key for key, one in parts.items() if one.removed or (one.bar is not None and one.bar >= round_)]
+        return publish_delay_ms(publish_order(order, barred), self._key, AGENT_MS)
+
+    def _publication(self, chain: ChainReader, closed: ClosedRound) -> Publication | None:
+        """The record with its proof, signed; None where the proof would be too long: another member has a shorter."""
+        block = chain.block(closed.height)
+        final_by = chain.final_by(closed.height)
+        finality = None if final_by is None else chain.finality(final_by)
+        if block is None or final_by is None or finality is None:
+            return None
+        if final_by - closed.height + 1 + len(finality.closing) > MAX_PROOF_HEADERS:
+            return None
+        between = [chain.header_bytes(height) for height in range(closed.height, final_by + 1)]
+        headers = (*(raw for raw in between if raw is not None), *finality.closing)
+        section = block.body.extra
+        if read_section(section) != closed.section:
+            return None  # more than F liars certified what this member's own execution does not give
+        record = record_of(block.header, header_hash(block.header_bytes), closed.section, self._region_epoch)
+        signed = publication_bytes(record, headers, section, finality.certificate)
+        signature = self._sign(record, signed)
+        return Publication(record, headers, section, finality.certificate, self._key, signature)
+
+    def _forget(self, first: int) -> None:
+        """What is entered needs no memory."""
+        for seen in (self._noticed, self._said):
+            for seq in [seq for seq in seen if seq < first]:
+                del seen[seq]

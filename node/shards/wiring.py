@@ -1,0 +1,79 @@
+"""From a network's genesis to the sides of its chains: what genesis fixes for regions and centres."""
+
+from __future__ import annotations
+
+from consensus.sharded.discipline import Audit, ShardRules
+from consensus.sharded.global_state import GlobalState, RegionView
+from consensus.sharded.records import RegionPosition
+from contracts.executor import Executor
+from ledger.crypto import ZERO_HASH
+from ledger.engine_settings import GLOBAL, ShardSettings
+from ledger.errors import InvariantBroken
+from ledger.genesis import Genesis
+from ledger.shard_genesis import hosted_genesis
+from node.engine_side import EngineSide
+from node.shards.global_side import GlobalRules, GlobalSide
+from node.shards.region_side import RegionRules, RegionSide
+from node.siblings import Siblings
+
+
+def shard_side(network: Genesis, chain: str, siblings: Siblings, executor: Executor) -> EngineSide:
+    """The side of one chain of a sharded network. `network`: its whole genesis; `executor`: the ledger thread's."""
+    if chain == GLOBAL:
+        return GlobalSide(global_rules(network), executor, siblings)
+    return RegionSide(region_rules(network, chain), executor, siblings)
+
+
+def region_rules(network: Genesis, region: str) -> RegionRules:
+    """What genesis fixes for a region's chain."""
+    shards = _settings(network)
+    return RegionRules(
+        region=region,
+        chain_id=hosted_genesis(network, region).chain_id,
+        genesis_ms=network.time_ms,
+        round_ms=shards.round_ms,
+        views=shards.region_views,
+        work=shards.lottery == "work",
+    )
+
+
+def global_rules(network: Genesis) -> GlobalRules:
+    """What genesis fixes for the global chain, and its state before the first block."""
+    shards = _settings(network)
+    deposits = {member.public_key: shards.deposit for region in shards.regions for member in region.validators}
+    regions = tuple(sorted((_region(network, region.name) for region in shards.regions), key=lambda one: one.name))
+    return GlobalRules(
+        centres=network.validator_set,
+        first=GlobalState(regions=regions, deposits=deposits if shards.deposit else {}),
+        rules=shard_rules(shards),
+        genesis_ms=network.time_ms,
+        round_ms=shards.round_ms,
+    )
+
+
+def shard_rules(shards: ShardSettings) -> ShardRules:
+    """The settings as the rules take them."""
+    return ShardRules(
+        stale_rounds=shards.stale_rounds,
+        takeover_rounds=shards.takeover_rounds,
+        penalty_rounds=shards.penalty_rounds,
+        lying_ppm=shards.lying,
+        signer_ppm=shards.signer,
+        fee_ppm=shards.fee,
+        inbox_limit=shards.inbox_limit,
+        assigned_rounds=shards.assigned_rounds,
+        audit=Audit(shards.audit),
+    )
+
+
+def _region(network: Genesis, name: str) -> RegionView:
+    """A region of which nothing is confirmed: what it owns at first comes with its first record."""
+    genesis = hosted_genesis(network, name)
+    nothing = RegionPosition(0, ZERO_HASH, 0, 0, 0, 0)
+    return RegionView(name=name, chain_id=genesis.chain_id, validators=genesis.validator_set, position=nothing)
+
+
+def _settings(network: Genesis) -> ShardSettings:
+    if network.shards is None:
+        raise InvariantBroken("a network without regions has no shards")
+    return network.shards
