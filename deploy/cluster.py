@@ -252,7 +252,7 @@ async def is_ready(session: aiohttp.ClientSession, chain_id: str, node: ClusterN
             status = await response.json()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return False
-    return bool(status.get("name") == node.name and status.get("chain_id") == chain_id)
+    return bool(status.get("name") == node.name and status.get("network_id") == chain_id)
 
 
 def running_pid(node: NodeLayout) -> int | None:

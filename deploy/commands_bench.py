@@ -17,7 +17,7 @@ from deploy.layout import NetworkLayout, default_names
 from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
-from node.node import tame_collector
+from node.host import tame_collector
 
 app = typer.Typer(help="Measure throughput and latency of real processes, and contracts.", no_args_is_help=True)
 

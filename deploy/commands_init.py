@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from deploy.founding import make_network
+from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout, default_names
 from deploy.market.roster import DEFAULT, PricingOption, choices, mode_of_market
 from deploy.network import NetworkPlan
@@ -32,11 +33,16 @@ app = command_app("Found a network.", group=False)
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to write it; one home per validator below.")],
-    engine: Annotated[str, typer.Option("--engine", help="solo (one validator, instant blocks), bft or dpos.")] = "bft",
+    engine: Annotated[
+        str, typer.Option("--engine", help="solo (one validator, instant blocks), bft, dpos or sharded.")
+    ] = "bft",
     validators: Annotated[
         int | None, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1, dpos 5.")
     ] = None,
     seats: Annotated[int | None, typer.Option("--seats", min=1, max=64, help="Of the council of dpos; 4.")] = None,
+    regions: Annotated[int, typer.Option("--regions", min=0, max=64, help="Of sharded; each has a chain.")] = 0,
+    members: Annotated[int, typer.Option("--members", min=1, max=64, help="Of each region.")] = 4,
+    centres: Annotated[int, typer.Option("--centres", min=1, max=64, help="Of sharded, on the global chain.")] = 4,
     names: Annotated[str, typer.Option("--names", help="Organisations, separated by commas.")] = "",
     chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,
@@ -56,7 +62,7 @@ def init(
 ) -> None:
     """Make a CA, certificates, keys, genesis with the contract library, and a home per node. Starts nothing."""
     chosen = tuple(name.strip() for name in names.split(",") if name.strip())
-    count = validators or len(chosen) or USUAL_VALIDATORS.get(engine, 4)
+    count = validators or len(chosen) or (centres if engine == "sharded" else USUAL_VALIDATORS.get(engine, 4))
     if chosen and len(chosen) != count:
         raise ConfigError(
             "as many names as validators",
@@ -76,6 +82,7 @@ def init(
         engine=engine,
         seats=seats,
         names=chosen or tuple(default_names(count)),
+        regions=default_regions(regions, members),
         speed=speed,
         slot_minutes=slot_minutes,
         mode=mode_of_market(market, sealed=not published, slots=DAY_MINUTES // slot_minutes or 1, pricing=pricing),

@@ -11,6 +11,7 @@ from typing import Final
 
 from consensus.council import floor_size
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
+from contracts.library_committee import Voter, committee_contract
 from contracts.library_council import Candidate, council_contract
 from contracts.library_sources import (
     SLOT_LENGTHS_MS,
@@ -24,6 +25,7 @@ from contracts.library_sources import (
 )
 from contracts.limits import ExecutionLimits
 from contracts.self_test import self_test
+from deploy.founding_shards import check_regions, contracts_of_chains, crossing_of, shard_settings
 from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
@@ -43,6 +45,8 @@ from ledger.genesis import (
     make_genesis,
 )
 from ledger.possession import prove_possession
+from ledger.shard_genesis import ONLY, home_chain, hosted_genesis
+from node.chains import chain_directory
 from node.founding import found_log
 from node.keys import new_key, save_key
 from node.self_test import remember
@@ -104,7 +108,7 @@ def _check(plan: NetworkPlan) -> None:
 
 
 def _check_names(plan: NetworkPlan) -> None:
-    for name in (*plan.names, *plan.accounts):
+    for name in (*plan.organisations, *plan.accounts):
         if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii() and len(name) <= 64):
             raise ConfigError(
                 "a name is letters, digits, - and _",
@@ -114,10 +118,11 @@ def _check_names(plan: NetworkPlan) -> None:
                 fix="choose another name",
             )
     # Institutions have accounts of their own, and a node beyond the fourth has one under its name.
-    taken = [*INSTITUTIONS, COMMUNITY, *plan.names[len(INSTITUTIONS) :], *plan.accounts]
+    taken = [*INSTITUTIONS, COMMUNITY, *plan.organisations[len(INSTITUTIONS) :], *plan.accounts]
     taken += map(_speaker_name, plan.names) if plan.council_seats else ()
     twice = sorted(
-        {name for name in plan.names if plan.names.count(name) > 1} | {n for n in taken if taken.count(n) > 1}
+        {name for name in plan.organisations if plan.organisations.count(name) > 1}
+        | {name for name in taken if taken.count(name) > 1}
     )
     if twice:
         raise ConfigError(
@@ -138,6 +143,7 @@ def _check_names(plan: NetworkPlan) -> None:
 
 
 def _check_figures(plan: NetworkPlan) -> None:
+    check_regions(plan)
     engines, unreal = " or ".join(ENGINES), ", ".join(UNREAL_TIME_PREFIXES)
     _expect(plan.engine in ENGINES, "GENESIS_ENGINE", "unknown engine", engines, plan.engine, "--engine")
     seats = plan.engine == "dpos" or plan.seats is None
@@ -171,7 +177,7 @@ def _founders(
     plan: NetworkPlan, authority: Authority, accounts: dict[str, SigningKey], now_ms: int
 ) -> tuple[_Founder, ...]:
     founders: list[_Founder] = []
-    for position, name in enumerate(plan.names):
+    for position, name in enumerate(plan.organisations):
         account_name = INSTITUTIONS[position] if position < len(INSTITUTIONS) else name
         account = accounts.setdefault(account_name, new_key())
         key = new_key()
@@ -202,15 +208,17 @@ def _genesis(
 ) -> Genesis:
     network = plan.chain_name
     origin_ms = genesis_ms if plan.origin_ms is None else plan.origin_ms
-    validators = tuple(
-        GenesisValidator(f.name, f.validator.public, _WEIGHT, prove_possession(f.validator, network, "validator"))
+    voters = {
+        f.name: GenesisValidator(
+            f.name, f.validator.public, _WEIGHT, prove_possession(f.validator, network, "validator")
+        )
         for f in founders
-    )
+    }
     speaking = {f.account_name for f in founders if f.speaker is f.account}
     organisations = {f.account_name: f.name for f in founders}
     members = tuple(_member(network, f) for f in founders) + tuple(
         Member(
-            name=f"{role}-account" if role in plan.names else role,
+            name=f"{role}-account" if role in voters else role,
             organisation=organisations.get(role, role),
             roles=("submit",),
             account_key=accounts[role].public,
@@ -226,13 +234,13 @@ def _genesis(
         engine=plan.engine,
         profile="safe",
         engine_parameters=_engine_settings(plan),
-        validators=validators,
+        validators=tuple(voters[name] for name in plan.names),
         members=members,
         ca_certificates=(authority.certificate_pem.decode("ascii"),),
         market_clock=MarketClockSettings(origin_ms, plan.speed),
         limits=_limits(),
         council=_council(plan),
-        shards=None,
+        shards=shard_settings(plan, voters),
     )
     return make_genesis(head, _contracts(plan, founders, accounts, origin_ms))
 
@@ -246,19 +254,24 @@ def _contracts(
         plan.calendar or _calendar(plan, origin_ms),
         plan.mode,
         plan.tariffs,
+        crossing=crossing_of(plan),
     )
+    governing = founders[: len(plan.names)]
     electorate = Electorate(
-        tuple(Elector(bytes(founder.account.address), founder.account_name, _WEIGHT) for founder in founders),
-        tuple(bytes(founder.account.address) for founder in founders),
+        tuple(Elector(bytes(founder.account.address), founder.account_name, _WEIGHT) for founder in governing),
+        tuple(bytes(founder.account.address) for founder in governing),
     )
-    installed = [*library_contracts(parameters), governance_contract(electorate)]
+    installed = library_contracts(parameters)
     if plan.council_seats:
         floor = plan.names[: floor_size(plan.council_seats)]
         candidates = tuple(
             Candidate(f.name, f.validator.public, bytes(f.speaker.address), f.name in floor) for f in founders
         )
         installed.append(council_contract(plan.council_seats, candidates, parameters.calendar))
-    return [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in installed]
+    if plan.engine == "bft":
+        seats = tuple(Voter(f.name, f.validator.public, bytes(f.speaker.address), _WEIGHT) for f in governing)
+        installed.append(committee_contract(seats))
+    return contracts_of_chains(plan, installed, governance_contract(electorate))
 
 
 def _council(plan: NetworkPlan) -> CouncilSettings | None:
@@ -288,6 +301,7 @@ def _engine_settings(plan: NetworkPlan) -> EngineSettings:
     return EngineSettings(
         delta_ms=LAN_DELTA_MS if plan.lan else EngineSettings().delta_ms,
         min_block_interval_ms=interval,
+        epoch_blocks=plan.epoch_blocks,
         lan=plan.lan,
     )
 
@@ -367,12 +381,13 @@ def _write_home(
     _write(home / "ca.crt", authority.certificate_pem)
     _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
     _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
-    found_log(home / "wal", genesis, founder.validator.public)
+    chain = home_chain(genesis, founder.validator.public) or ONLY
+    found_log(chain_directory(home / "wal", genesis, chain), hosted_genesis(genesis, chain), founder.validator.public)
     remember(home)  # the nodes need not test this host again, if they run on it
 
 
 def _config_text(layout: NetworkLayout, node: NodeLayout, plan: NetworkPlan) -> str:
-    seeds = ", ".join(f'"{other.peer_address}"' for other in layout.nodes if other.name != node.name)
+    seeds = ", ".join(f'"{address}"' for address in layout.seeds_of(node.name))
     return f"""\
 # Node {node.name} of {layout.chain_id}. Every key has a default; docs/cli.md lists them all.
 # The environment overrides this file: GRIDCHAIN_API__PORT=8601 and so on.

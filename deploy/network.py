@@ -9,6 +9,7 @@ from typing import Final
 from consensus.council import LEAST_COUNCIL
 from contracts.library_sources import AuctionMode, Calendar, CommunityMode, MatchingMode, Tariffs
 from contracts.wind_mode import WindMode
+from ledger.engine_settings import EngineSettings, ShardSettings
 
 MarketMode = AuctionMode | CommunityMode | MatchingMode | WindMode
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
@@ -18,14 +19,24 @@ COMMUNITY: Final = "community"
 
 
 @dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """A region of engine `sharded` and the organisations whose nodes run its chain."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """What to found. Times are milliseconds; market time = `origin_ms` + `speed` * (block time - genesis time).
 
     `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
     counted from 1970, the first one opens as soon as the chain runs. `seats`: of the council of engine `dpos`, None:
-    four, or as many as there are validators. `accounts`: names of further keys made under
+    four, or as many as there are validators. `regions`: of engine `sharded`, whose centres are `names`; `sharding`:
+    its rules, the regions in it are set by `regions`. `accounts`: names of further keys made under
     DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `strangers`: nodes take
-    transactions of accounts that nobody knows. `passphrase` encrypts the validators' and accounts' key files.
+    transactions of accounts that nobody knows. `epoch_blocks`: after so many the committee of `bft` may be another.
+    `passphrase` encrypts the validators' and accounts' key files.
     """
 
     directory: Path
@@ -33,6 +44,8 @@ class NetworkPlan:
     engine: str = "bft"
     names: tuple[str, ...] = ("bureau", "grid", "notary", "trading")
     seats: int | None = None
+    regions: tuple[RegionPlan, ...] = ()
+    sharding: ShardSettings = field(default_factory=lambda: ShardSettings(()))
     speed: int = 1
     slot_minutes: int = 15
     genesis_time_ms: int | None = None
@@ -46,9 +59,15 @@ class NetworkPlan:
     first_p2p_port: int = 8700
     lan: bool = True
     min_block_interval_ms: int | None = None
+    epoch_blocks: int = EngineSettings().epoch_blocks
     log_format: str = "json"
     strangers: bool = False
     passphrase: bytes | None = field(default=None, repr=False)
+
+    @property
+    def organisations(self) -> tuple[str, ...]:
+        """Whoever has a node: `names`, then the members of the regions."""
+        return (*self.names, *(member for region in self.regions for member in region.members))
 
     @property
     def council_seats(self) -> int:

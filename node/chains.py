@@ -20,10 +20,12 @@ from node.config import NodeConfig
 
 @dataclass(frozen=True, slots=True)
 class HostedChain:
-    """One chain of a node. `genesis`: of this chain. `key`: votes on it; None on a chain that is only followed."""
+    """One chain of a node. `genesis`: of this chain; `network_id`: the full name of the network. `key`: votes on it;
+    None on a chain that is only followed."""
 
     name: str
     genesis: Genesis
+    network_id: str
     key: SigningKey | None
     data: Path
     wal: Path
@@ -38,6 +40,7 @@ def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) 
         HostedChain(
             name,
             hosted_genesis(genesis, name),
+            genesis.chain_id,
             key if name == home else None,
             chain_directory(config.path(config.node.data), genesis, name),
             chain_directory(config.path(config.node.wal), genesis, name),

@@ -27,6 +27,7 @@ from ledger.errors import ConfigError, DecodeError, GridchainError
 from node.api.models import (
     AccountView,
     BlockView,
+    ChainView,
     ContractAnswer,
     PendingView,
     ReceiptView,
@@ -53,20 +54,32 @@ class _TransactionState(RootModel[ReceiptView | PendingView]):
     """Either answer of GET /v1/transactions/{id}."""
 
 
-class Client:
-    """One node's API. Open it with `Client.open`; it may be used by many tasks at once."""
+class _Chains(RootModel[list[ChainView]]):
+    """The answer of GET /v1/chains."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, watch: ReceiptWatch) -> None:
+
+class Client:
+    """One node's API, for one of its chains. Open it with `Client.open`; it may be used by many tasks at once. `url`:
+    of the node, `base`: of the chain."""
+
+    def __init__(self, url: str, base: str, session: aiohttp.ClientSession, watch: ReceiptWatch) -> None:
         self.url = url
+        self._base = base
         self._session = session
         self._watch = watch
         self._chain_id: str | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> AsyncIterator[Client]:
-        """Open a client for the node at `url`. Nothing is sent yet. Raise `ConfigError` (BAD_URL)."""
-        url = url.rstrip("/")
+    async def open(cls, url: str, *, timeout_s: float = REQUEST_TIMEOUT_S, chain: str = "") -> AsyncIterator[Client]:
+        """Open a client for the node at `url`. Nothing is sent yet. Raise `ConfigError` (BAD_URL).
+
+        `chain`: the one of the node's chains that is meant, its home chain if none is named; or `url` names it, as
+        http://HOST:PORT/v1/chains/NAME.
+        """
+        url, named = _split(url.rstrip("/"))
+        chain = chain or named
+        base = f"{url}/v1/chains/{chain}" if chain else f"{url}/v1"
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             raise ConfigError(
                 "this is no address of a node",
@@ -78,7 +91,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, task_scope() as tasks:
-                yield cls(url, session, ReceiptWatch(session, url, tasks))
+                yield cls(url, base, session, ReceiptWatch(session, base, tasks))
         except BaseExceptionGroup as group:
             # The scope of the background tasks wraps what the caller raised; the caller expects it back as it was.
             if len(group.exceptions) > 1:
@@ -89,12 +102,12 @@ class Client:
 
     async def status(self) -> StatusView:
         """Where the node stands."""
-        return await self._get(StatusView, "/v1/status")
+        return await self._get(StatusView, "/status")
 
     async def ready(self) -> bool:
         """Tell whether the node is there and ready."""
         try:
-            await self._request("GET", "/readyz")
+            await self._request("GET", "/readyz", base=self.url)
         except GridchainError:
             return False
         return True
@@ -105,9 +118,13 @@ class Client:
             self._chain_id = (await self.status()).chain_id
         return self._chain_id
 
+    async def chains(self) -> list[ChainView]:
+        """The chains that the node hosts, its home chain first."""
+        return (await self._get(_Chains, "/v1/chains", base=self.url)).root
+
     async def metrics(self) -> str:
         """Prometheus exposition of the node."""
-        return (await self._request("GET", "/metrics")).decode()
+        return (await self._request("GET", "/metrics", base=self.url)).decode()
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -116,7 +133,7 @@ class Client:
         answers: list[Answer] = []
         for first in range(0, len(raws), MAX_BATCH):
             body = encode_batch(raws[first : first + MAX_BATCH])
-            answer = await self._request("POST", "/v1/transactions", body=body, content_type=MSGPACK)
+            answer = await self._request("POST", "/transactions", body=body, content_type=MSGPACK)
             answers.extend(decode_answers(answer))
         return answers
 
@@ -168,7 +185,7 @@ class Client:
     async def transaction(self, identity: bytes) -> ReceiptView | PendingView | None:
         """What the node knows of a transaction: its receipt, that it waits for a block, or None: nothing."""
         try:
-            return (await self._get(_TransactionState, f"/v1/transactions/0x{identity.hex()}")).root
+            return (await self._get(_TransactionState, f"/transactions/0x{identity.hex()}")).root
         except Refusal as error:
             if error.code == "NOT_FOUND":
                 return None
@@ -187,15 +204,15 @@ class Client:
     async def block(self, block: int | bytes | None = None, *, receipts: bool = False) -> BlockView:
         """A block by height or hash, the head if None. Raise `Refusal` (NOT_FOUND)."""
         name = "head" if block is None else str(block) if isinstance(block, int) else "0x" + block.hex()
-        return await self._get(BlockView, f"/v1/blocks/{name}", {"receipts": "1"} if receipts else None)
+        return await self._get(BlockView, f"/blocks/{name}", {"receipts": "1"} if receipts else None)
 
     async def stored_block(self, height: int) -> StoredBlock:
         """A block as the node stores it: the bytes that its hashes and signatures are over. Raise `Refusal`."""
-        return decode_stored_block(await self._request("GET", f"/v1/blocks/{height}/stored"))
+        return decode_stored_block(await self._request("GET", f"/blocks/{height}/stored"))
 
     async def account_state(self, address: bytes) -> AccountView:
         """The nonces of an account."""
-        return await self._get(AccountView, f"/v1/accounts/0x{address.hex()}")
+        return await self._get(AccountView, f"/accounts/0x{address.hex()}")
 
     async def view(self, contract: str, view: str, *arguments: Value, height: int | None = None) -> Value:
         """Ask a contract's view, at the head or at a recent height."""
@@ -210,18 +227,18 @@ class Client:
         query = {"args": json.dumps([_json(argument) for argument in arguments])}
         if height is not None:
             query["height"] = str(height)
-        return await self._get(ContractAnswer, f"/v1/contracts/{contract}/{view}", query)
+        return await self._get(ContractAnswer, f"/contracts/{contract}/{view}", query)
 
     async def state(self, key: bytes, *, proof: bool = False, height: int | None = None) -> StateView:
         """A value of authenticated state, with its proof if wanted."""
         query = {"proof": "1"} if proof else {}
         if height is not None:
             query["height"] = str(height)
-        return await self._get(StateView, f"/v1/state/0x{key.hex()}", query)
+        return await self._get(StateView, f"/state/0x{key.hex()}", query)
 
     async def settlement_proof(self, slot: int, meter: bytes) -> bytes:
         """The proof file of one settlement."""
-        view = await self._get(SettlementProofView, f"/v1/proofs/settlement/{slot}/0x{meter.hex()}")
+        view = await self._get(SettlementProofView, f"/proofs/settlement/{slot}/0x{meter.hex()}")
         return bytes.fromhex(view.file[2:])
 
     # --- streams ------------------------------------------------------------------------------------------------------
@@ -242,20 +259,22 @@ class Client:
             start = str((await self.status()).height + 1)
         fields = json.dumps(to_json(dict(where))) if where else ""
         query = {"contract": contract or "", "name": ",".join(names), "blocks": "1" if blocks else "", "where": fields}
-        async for seen in read_events(self._session, self.url, start, {k: v for k, v in query.items() if v}):
+        async for seen in read_events(self._session, self._base, start, {k: v for k, v in query.items() if v}):
             yield seen
 
     async def outcomes(self, first_height: int | None = None) -> AsyncIterator[tuple[int, list[Outcome]]]:
         """Height and outcomes of every block from `first_height` (default: after the head), for ever, each once."""
         if first_height is None:
             first_height = (await self.status()).height + 1
-        async for block in read_receipts(self._session, self.url, first_height):
+        async for block in read_receipts(self._session, self._base, first_height):
             yield block.height, [Outcome(i, block.height, ok, code) for i, ok, code in block.outcomes()]
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    async def _get(self, model: type[Model], path: str, query: Mapping[str, str] | None = None) -> Model:
-        body = await self._request("GET", path, query=query)
+    async def _get(
+        self, model: type[Model], path: str, query: Mapping[str, str] | None = None, *, base: str | None = None
+    ) -> Model:
+        body = await self._request("GET", path, query=query, base=base)
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
@@ -274,11 +293,12 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str | None = None,
+        base: str | None = None,
     ) -> bytes:
         headers = {"Content-Type": content_type} if content_type else None
         try:
             async with self._session.request(
-                method, self.url + path, params=query, data=body, headers=headers
+                method, (base or self._base) + path, params=query, data=body, headers=headers
             ) as response:
                 answer = await response.read()
                 if response.status in (200, 202):
@@ -286,6 +306,12 @@ class Client:
                 raise Refusal.from_problem(response.status, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable.from_error(self.url, error) from None
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The node's address and the chain that an address names, "" if none."""
+    node, found, chain = url.rpartition("/v1/chains/")
+    return (node, chain) if found and "/" not in chain else (url, "")
 
 
 def _json(value: Value) -> Value:

@@ -65,14 +65,14 @@ class Lagged:
 
 
 async def read_events(
-    session: aiohttp.ClientSession, url: str, start: str, query: Mapping[str, str]
+    session: aiohttp.ClientSession, base: str, start: str, query: Mapping[str, str]
 ) -> AsyncIterator[EventSeen | BlockEnd | Lagged]:
     """Follow `/v1/events` for ever from cursor `start`. Raise `Refusal` if the node refuses the request."""
     cursor = start
     pause = FIRST_PAUSE_S
     while True:
         try:
-            async with _connect(session, f"{url}/v1/events", {**query, "from": cursor}) as socket:
+            async with _connect(session, f"{base}/events", {**query, "from": cursor}) as socket:
                 pause = FIRST_PAUSE_S
                 async for message in socket:
                     if message.type is not aiohttp.WSMsgType.TEXT:
@@ -85,7 +85,7 @@ async def read_events(
                             yield seen
         except aiohttp.WSServerHandshakeError as error:
             if error.status < 500:
-                raise await _refusal(session, f"{url}/v1/events", {**query, "from": cursor}) from None
+                raise await _refusal(session, f"{base}/events", {**query, "from": cursor}) from None
         except (aiohttp.ClientError, TimeoutError, OSError):
             # Away, not gone: the cursor says where to go on.
             pass
@@ -94,13 +94,13 @@ async def read_events(
 
 
 async def read_receipts(
-    session: aiohttp.ClientSession, url: str, height: int, connected: asyncio.Event | None = None
+    session: aiohttp.ClientSession, base: str, height: int, connected: asyncio.Event | None = None
 ) -> AsyncIterator[BlockReceipts]:
     """Follow `/v1/receipts` for ever from `height`; `connected` is set while a connection stands."""
     pause = FIRST_PAUSE_S
     while True:
         try:
-            async with _connect(session, f"{url}/v1/receipts", {"from": str(height)}) as socket:
+            async with _connect(session, f"{base}/receipts", {"from": str(height)}) as socket:
                 pause = FIRST_PAUSE_S
                 if connected is not None:
                     connected.set()
@@ -170,9 +170,9 @@ def _seen(fields: dict[str, Any]) -> EventSeen | BlockEnd | Lagged | None:
 class ReceiptWatch:
     """Outcomes as they are committed, for those who wait for one. Starts with the first who waits."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, tasks: Tasks) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base: str, tasks: Tasks) -> None:
         self._session = session
-        self._url = url
+        self._base = base
         self._tasks = tasks
         self._connected = asyncio.Event()
         self._started = False
@@ -188,7 +188,7 @@ class ReceiptWatch:
             async with asyncio.timeout(timeout_s):
                 await self._connected.wait()
         except TimeoutError as error:
-            raise Unreachable.from_error(self._url, error) from None
+            raise Unreachable.from_error(self._base, error) from None
 
     def seen(self, identity: bytes) -> Outcome | None:
         """An outcome that has passed by."""
@@ -223,7 +223,7 @@ class ReceiptWatch:
 
     async def _follow(self) -> None:
         height = await self._first_height()
-        async for block in read_receipts(self._session, self._url, height, self._connected):
+        async for block in read_receipts(self._session, self._base, height, self._connected):
             for identity, ok, code in block.outcomes():
                 outcome = Outcome(identity, block.height, ok, code)
                 self._seen[identity] = outcome
@@ -237,7 +237,7 @@ class ReceiptWatch:
         """One above the head of now, as soon as the node answers."""
         while True:
             try:
-                async with self._session.get(f"{self._url}/v1/status") as response:
+                async with self._session.get(f"{self._base}/status") as response:
                     if response.status == 200:
                         return int((await response.json())["height"]) + 1
             except (aiohttp.ClientError, TimeoutError, OSError):

@@ -97,9 +97,9 @@ class Host:
         account: SigningKey | None = None,
     ) -> AsyncIterator[Host]:
         """Open a process on a machine, by the keys in hand. `account`: what a validator of `dpos` speaks by."""
-        with ExitStack() as stack:
+        with ExitStack() as files, ExitStack() as threads:
             host = cls(config, genesis, key, account)
-            host._open_chains(machine, stack)
+            host._open_chains(machine, (files, threads))
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
             handlers = {name: chain.peers for name, chain in host.chains.items()}
@@ -115,10 +115,10 @@ class Host:
                     yield host
                     host._set_ready(False)
 
-    def _open_chains(self, machine: Machine, stack: ExitStack) -> None:
+    def _open_chains(self, machine: Machine, stacks: tuple[ExitStack, ExitStack]) -> None:
         hosted = hosted_chains(self.config, self.genesis, self._key)
         metrics = [Metrics(self.config.node.name) for _ in hosted]
-        commons = open_commons(machine, self.config, self.genesis, self._account, stack, metrics[0])
+        commons = open_commons(machine, self.config, self.genesis, self._account, stacks, metrics[0])
         for chain, counted in zip(hosted, metrics, strict=True):
             parts = open_parts(commons, chain, counted)
             self._chains[chain.name] = Node(self.config, chain, parts, machine, self._metrics_text)

@@ -42,11 +42,15 @@ REGOSSIP_AT_ONCE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """Where the node stands. `stopped_reason`: why it does not vote or commit, "" if it does. `refusals`: the last
+    """Where the node stands on one chain. `network_id`: the full name of the network. `votes`: it has a key for this
+    chain. `stopped_reason`: why it does not vote or commit, "" if it does. `refusals`: the last
     peers that it refused or that refused it, newest last."""
 
     name: str
+    chain: str
     chain_id: str
+    network_id: str
+    votes: bool
     genesis_hash: Hash
     engine: str
     height: int
@@ -162,7 +166,10 @@ class Node:
         header, head_hash = parts.commits.head
         return NodeStatus(
             name=self.config.node.name,
+            chain=self.name,
             chain_id=self._chain_id,
+            network_id=self._hosted.network_id,
+            votes=self.votes,
             genesis_hash=self._genesis_hash,
             engine=self.genesis.engine,
             height=header.height,

@@ -29,7 +29,6 @@ from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
 from node.driver import Driver, Surroundings
-from node.evidence_side import takes_reports
 from node.founding import (
     block_rules,
     current_epoch,
@@ -51,11 +50,10 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
-from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
+from node.reporter import CouncilReporter, Unheard, Voice
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
-from node.speaker import Voice
 from node.store_guard import GuardedStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
@@ -135,7 +133,7 @@ class Parts:
     started: Started
     siblings: Siblings
     wishes: Wishes
-    reporter: Reporter | None
+    reporter: CouncilReporter | None
 
 
 def network_settings(
@@ -297,14 +295,12 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     )
 
 
-def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
+def _reporter(ground: _Ground, road: _Road) -> CouncilReporter | None:
     """What this node says to its chain by itself; None if it has no vote, no account or nothing to say."""
     commons, key, genesis = ground.commons, ground.hosted.key, ground.hosted.genesis
-    if key is None or commons.account is None or not takes_reports(genesis):
+    if genesis.council is None or key is None or commons.account is None:
         return None
     voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
-    if genesis.council is None:
-        return CommitteeReporter(voice, road.state, lambda: road.commits.epoch, ground.log)
     return CouncilReporter(voice, road.state, lambda: road.commits.epoch, commons.machine.clock, ground.log)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
@@ -138,10 +138,11 @@ class ApiNode(Protocol):
 
 
 class ApiContext:
-    """What handlers share."""
+    """What handlers of one chain share. `hosted`: every chain of the process by name, this one among them."""
 
-    def __init__(self, node: ApiNode, settings: ApiSection) -> None:
+    def __init__(self, node: ApiNode, settings: ApiSection, hosted: Mapping[str, ApiNode]) -> None:
         self.node = node
+        self.hosted = hosted
         self.settings = settings
         self.head = HeadWatch(node.chain.height)
         self.feed = BlockFeed(node.chain)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from importlib import metadata
 
 from aiohttp import web
+from pydantic import RootModel
 
 from contracts.limits import GAS_VERSION, LANGUAGE
 from node.api.access import CONTEXT, ApiNode
 from node.api.limits import is_loopback
-from node.api.models import Health, MarketClockView, PeerView, RefusalView, StatusView
+from node.api.models import ChainView, Health, MarketClockView, PeerView, RefusalView, StatusView
 from node.api.parameters import NoQuery
 from node.api.problems import Refused
 
@@ -23,8 +25,29 @@ def version() -> str:
         return "source"
 
 
-def status_view(node: ApiNode) -> StatusView:
-    """The node's status as the API shows it."""
+def chain_views(hosted: Iterable[ApiNode]) -> list[ChainView]:
+    """The chains of a node as the API shows them."""
+    views = []
+    for node in hosted:
+        now = node.status()
+        header = node.chain.header(now.height)
+        views.append(
+            ChainView(
+                name=now.chain,
+                chain_id=now.chain_id,
+                engine=now.engine,
+                height=now.height,
+                head_hash="0x" + now.head_hash.hex(),
+                head_time_ms=header.time_ms if header is not None else 0,
+                votes=now.votes,
+                stopped_reason=now.stopped_reason,
+            )
+        )
+    return views
+
+
+def status_view(node: ApiNode, hosted: Iterable[ApiNode]) -> StatusView:
+    """The status of one chain of a node that hosts these, as the API shows it."""
     now = node.status()
     header = node.chain.header(now.height)
     return StatusView(
@@ -33,6 +56,8 @@ def status_view(node: ApiNode) -> StatusView:
         language=LANGUAGE,
         gas_version=GAS_VERSION,
         chain_id=now.chain_id,
+        network_id=now.network_id,
+        chain=now.chain,
         genesis_hash="0x" + now.genesis_hash.hex(),
         engine=now.engine,
         height=now.height,
@@ -56,6 +81,7 @@ def status_view(node: ApiNode) -> StatusView:
             origin_ms=node.genesis.market_clock.origin_ms,
             speed=node.genesis.market_clock.speed,
         ),
+        chains=chain_views(hosted),
         refusals=[
             RefusalView(
                 code=one.code,
@@ -78,7 +104,15 @@ def status_view(node: ApiNode) -> StatusView:
 
 async def status(request: web.Request, query: NoQuery) -> web.Response:
     """GET /v1/status."""
-    return web.Response(text=status_view(request.app[CONTEXT].node).model_dump_json(), content_type="application/json")
+    context = request.app[CONTEXT]
+    view = status_view(context.node, context.hosted.values())
+    return web.Response(text=view.model_dump_json(), content_type="application/json")
+
+
+async def chains(request: web.Request, query: NoQuery) -> web.Response:
+    """GET /v1/chains: what this node hosts."""
+    found = RootModel[list[ChainView]](chain_views(request.app[CONTEXT].hosted.values()))
+    return web.Response(text=found.model_dump_json(), content_type="application/json")
 
 
 async def livez(request: web.Request, query: NoQuery) -> web.Response:

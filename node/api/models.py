@@ -164,14 +164,31 @@ class MarketClockView(Model):
     speed: int
 
 
+class ChainView(Model):
+    """A chain that a node hosts. `votes`: the node has a key for it, else it follows."""
+
+    name: str
+    chain_id: str
+    engine: str
+    height: int
+    head_hash: Hex32
+    head_time_ms: int
+    votes: bool
+    stopped_reason: str
+
+
 class StatusView(Model):
-    """Where a node stands. `language`, `gas_version`: what its release runs contracts by. `refusals`: the last 64."""
+    """Where a node stands. `language`, `gas_version`: what its release runs contracts by. `network_id`: the full name
+    of the network, which is not that of a chain of a sharded network. `chain`: the name of this chain, `chains`: all
+    that the node hosts, its home chain first. `refusals`: the last 64."""
 
     name: str
     version: str
     language: str
     gas_version: int
     chain_id: str
+    network_id: str
+    chain: str
     genesis_hash: Hex32
     engine: str
     height: int
@@ -188,6 +205,7 @@ class StatusView(Model):
     ready: bool
     clock_ms: int
     market_clock: MarketClockView
+    chains: list[ChainView]
     refusals: list[RefusalView] = []
 
 

@@ -40,7 +40,7 @@ def openapi_document(routes: Iterable[Route]) -> bytes:
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.handler.__module__.rsplit(".", 1)[-1] + "_" + route.handler.__name__,
+        "operationId": _operation_id(route),
         "summary": route.summary,
         "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
         "responses": {"200": _success(route), "4XX": _problem("the request is refused")},
@@ -60,6 +60,11 @@ def _operation(route: Route) -> dict[str, Any]:
             },
         }
     return operation
+
+
+def _operation_id(route: Route) -> str:
+    of_chain = "chain_" if "{chain}" in route.path else ""
+    return of_chain + route.handler.__module__.rsplit(".", 1)[-1] + "_" + route.handler.__name__
 
 
 def _success(route: Route) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from node.api import blocks, health, queries, stored, transactions, websockets
 from node.api.models import (
     AccountView,
     BlockView,
+    ChainView,
     ContractAnswer,
     Health,
     Model,
@@ -53,7 +54,7 @@ class Route:
     media: str = "application/json"
 
 
-ROUTES: Final[tuple[Route, ...]] = (
+CHAIN_ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "POST",
         "/v1/transactions",
@@ -136,7 +137,25 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=ReceiptsQuery,
         media="websocket",
     ),
+)
+"""What is asked of one chain: of the node's home chain under these paths, of any that it hosts under `chain_path`."""
+
+NODE_ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "/v1/chains", health.chains, "The chains that this node hosts", answer=ChainView, many=True),
     Route("GET", "/livez", health.livez, "Whether the process lives", answer=Health),
     Route("GET", "/readyz", health.readyz, "Whether the node is ready to serve", answer=Health),
     Route("GET", "/metrics", health.metrics, "Prometheus metrics; loopback only by default", media="text/plain"),
 )
+
+
+def chain_path(chain: str, path: str) -> str:
+    """Where a route of `CHAIN_ROUTES` is served for a chain by name."""
+    return f"/v1/chains/{chain}{path.removeprefix('/v1')}"
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *CHAIN_ROUTES,
+    *(replace(route, path=chain_path("{chain}", route.path)) for route in CHAIN_ROUTES),
+    *NODE_ROUTES,
+)
+"""Every route, as the OpenAPI document names it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -14,7 +14,7 @@ from node.api.access import CONTEXT, ApiContext, ApiNode
 from node.api.openapi import openapi_document
 from node.api.parameters import parse_query
 from node.api.problems import Handler, Refused, refusals
-from node.api.routes import ROUTES, Route
+from node.api.routes import CHAIN_ROUTES, NODE_ROUTES, ROUTES, Route, chain_path
 from node.config import ApiSection
 from node.tasks import task_scope
 
@@ -31,14 +31,17 @@ class ApiServer:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, node: ApiNode, settings: ApiSection) -> AsyncIterator[ApiServer]:
-        """Listen and serve until the scope ends. Raise `ConfigError` (API_PORT) if the port cannot be had."""
-        context = ApiContext(node, settings)
-        runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=60)
+    async def open(cls, hosted: Mapping[str, ApiNode], settings: ApiSection) -> AsyncIterator[ApiServer]:
+        """Listen and serve until the scope ends. `hosted`: the chains by name, the home chain first. Raise
+        `ConfigError` (API_PORT) if the port cannot be had."""
+        contexts = [ApiContext(node, settings, hosted) for node in hosted.values()]
+        context, app = contexts[0], make_app(contexts)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=60)
         await runner.setup()
         try:
             async with task_scope() as tasks:
-                tasks.spawn(_follow(context), name="api-head")
+                for followed in contexts:
+                    tasks.spawn(_follow(followed), name="api-head")
                 listening = await _listen(runner, context)
                 try:
                     yield cls(context, int(listening.sockets[0].getsockname()[1]))
@@ -86,11 +89,12 @@ async def _follow(context: ApiContext) -> None:
             context.head.advance(block.height)
 
 
-def make_app(context: ApiContext) -> web.Application:
-    """The application with every route of the table."""
-    app = web.Application(middlewares=[refusals, _limit], client_max_size=context.settings.max_body_bytes)
-    app[CONTEXT] = context
-    for route in ROUTES:
+def make_app(contexts: Sequence[ApiContext]) -> web.Application:
+    """The application with every route of the table. The first context is that of the home chain."""
+    home = contexts[0]
+    app = web.Application(middlewares=[refusals, _limit], client_max_size=home.settings.max_body_bytes)
+    app[CONTEXT] = home
+    for route in (*CHAIN_ROUTES, *NODE_ROUTES):
         app.router.add_route(route.method, route.path, _bind(route))
     document = openapi_document(ROUTES)
 
@@ -98,6 +102,17 @@ def make_app(context: ApiContext) -> web.Application:
         return web.Response(body=document, content_type="application/json")
 
     app.router.add_get("/v1/openapi.json", openapi)
+    for name, context in zip(home.hosted, contexts, strict=True):
+        app.add_subapp(chain_path(name, ""), _chain_app(context))
+    return app
+
+
+def _chain_app(context: ApiContext) -> web.Application:
+    """The routes of one chain under its name."""
+    app = web.Application(client_max_size=context.settings.max_body_bytes)
+    app[CONTEXT] = context
+    for route in CHAIN_ROUTES:
+        app.router.add_route(route.method, route.path.removeprefix("/v1"), _bind(route))
     return app
 
 

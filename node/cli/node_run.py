@@ -51,7 +51,7 @@ async def serve(config: NodeConfig, ending: Callable[[str], None]) -> None:
     genesis = load_genesis(config.path(config.node.genesis))
     config.check_chain(genesis.name)
     log = node_logger(config.node.name)
-    async with Host.open(config, genesis) as host, ApiServer.open(host.home, config.api) as api:
+    async with Host.open(config, genesis) as host, ApiServer.open(host.chains, config.api) as api:
         log.info("ready", url=f"http://{config.api.host}:{api.port}", chain=host.home.status().chain_id)
         try:
             await host.finished()

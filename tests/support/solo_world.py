@@ -53,7 +53,7 @@ async def open_solo(layout: NetworkLayout, **api: int) -> AsyncIterator[Solo]:
     home = layout.nodes[0].home
     config = load_config(home, {"api": {"port": 0, **api}, "log": {"level": "error"}}, {})
     genesis = load_genesis(config.path(config.node.genesis))
-    async with Host.open(config, genesis) as host, ApiServer.open(host.home, config.api) as server:
+    async with Host.open(config, genesis) as host, ApiServer.open(host.chains, config.api) as server:
         yield Solo(layout, host.home, server, f"http://127.0.0.1:{server.port}")
 
 
