@@ -130,9 +130,9 @@ async def state_matches(
         if state != receipts
     ]
     supply = await client.view("token", "supply", height=height)
-    minted = supply["minted"] - supply["burned"] if isinstance(supply, dict) else None
-    if sum(wealth.values()) != minted:
-        told.append(f"the state holds {sum(wealth.values())} tokens of {minted} minted")
+    there = supply["minted"] - supply["burned"] - supply["left"] + supply["arrived"] if isinstance(supply, dict) else 0
+    if sum(wealth.values()) != there:
+        told.append(f"the state holds {sum(wealth.values())} tokens of {there} that are here")
     for slot in slots:
         lost = sum(market.imbalance(entry) for (of, _), entry in entries.items() if of == slot)
         if lost:
@@ -140,7 +140,7 @@ async def state_matches(
     for key, held in books.positions.items():
         if held.settled and key[0] in slots:
             found = entries.get(key, {})
-            mine = {"generation_wh": held.generation, "use_wh": held.use, "net": books.nets[key]}
+            mine = {"generation_wh": held.metered[0], "use_wh": held.metered[1], "net": books.nets[key]}
             wrong = {name: (value, found.get(name)) for name, value in mine.items() if found.get(name) != value}
             if wrong:
                 told.append(f"slot {key[0]}, meter {key[1].hex()[:8]}: (receipts, state) are {wrong}")

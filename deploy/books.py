@@ -57,6 +57,16 @@ class Position(ABC):
         """Wh to the grid."""
 
     @property
+    def metered(self) -> tuple[int, int]:
+        """(generation, use) that the market settles: what the meter said, less what was delivered before."""
+        return self.generation, self.use
+
+    @property
+    def elsewhere(self) -> int:
+        """Money earned in other regions, less what was paid there."""
+        return 0
+
+    @property
     def lost(self) -> int:
         """Wh that one side sent and the other did not receive."""
         return 0
@@ -85,6 +95,8 @@ class Books(ABC, Generic[P]):
     problems: list[str] = field(default_factory=list)
     wealth: dict[bytes, int] = field(default_factory=dict)
     minted: int = 0
+    departed: int = 0
+    """Money that left this chain for others, less what came from there."""
     owners: dict[bytes, bytes] = field(default_factory=dict)
     next_slot: int = 0
     """The first slot that begins after the block being booked: a meter approved in it is settled from there on."""
@@ -230,8 +242,8 @@ class Books(ABC, Generic[P]):
         self.closed.add(slot)
         common = {
             "meters": len(held),
-            "generation_wh": sum(one.generation for one in held),
-            "use_wh": sum(one.use for one in held),
+            "generation_wh": sum(one.metered[0] for one in held),
+            "use_wh": sum(one.metered[1] for one in held),
             "grid_sales_wh": sum(one.grid_buy for one in held),
             "grid_purchases_wh": sum(one.grid_sell for one in held),
         }
@@ -250,14 +262,14 @@ class Books(ABC, Generic[P]):
             rows = self.slot(slot)
             due = sum(joined <= slot for joined in self.joined.values())
             self.expect(f"slot {slot}, meters settled", due, len(rows))
-            used = sum(one.use - one.generation + one.lost for one in rows)
+            used = sum(one.metered[1] - one.metered[0] + one.lost for one in rows)
             grid = sum(one.grid_buy - one.grid_sell for one in rows)
             self.expect(f"slot {slot}, consumption - generation = import - export", used, grid)
         for (slot, meter), held in self.positions.items():
             if held.settled:
                 where = f"slot {slot}, meter {meter.hex()[:8]}, net in the end"
                 self.expect(where, held.net(self.tariffs), self.nets[slot, meter])
-        self.expect("tokens held = tokens minted", self.minted, self.held())
+        self.expect("tokens held = tokens minted", self.minted - self.departed, self.held())
 
     # --- what every market books --------------------------------------------------------------------------------------
 
@@ -272,6 +284,14 @@ class Books(ABC, Generic[P]):
     def _transferred(self, event: Fields) -> None:
         self.move(event["sender"], -event["amount"])
         self.move(event["receiver"], event["amount"])
+
+    def _departed(self, event: Fields) -> None:
+        self.departed += event["amount"]
+        self.move(event["account"], -event["amount"])
+
+    def _arrived(self, event: Fields) -> None:
+        self.departed -= event["amount"]
+        self.move(event["account"], event["amount"])
 
     def _applied(self, event: Fields) -> None:
         self.applied[event["account"]] = event
@@ -304,6 +324,8 @@ _COMMON: Mapping[tuple[str, str], Booking] = {
     ("token", "Deposited"): Books._deposited,
     ("token", "Withdrawn"): Books._withdrawn,
     ("token", "Transferred"): Books._transferred,
+    ("token", "Departed"): Books._departed,
+    ("token", "Arrived"): Books._arrived,
     ("registry", "Applied"): Books._applied,
     ("registry", "Approved"): Books._approved,
     ("metering", "ReadingAccepted"): Books._read,

@@ -178,10 +178,10 @@ def money_of(books: Books[Any]) -> Money:
         if not held.settled:
             continue
         if meter in books.producers:
-            income += held.net(books.tariffs)
+            income += held.net(books.tariffs) + held.elsewhere
             income_grid += _grid_only(books, held)
         else:
-            cost -= held.net(books.tariffs)
+            cost -= held.net(books.tariffs) + held.elsewhere
             cost_grid -= _grid_only(books, held)
     return Money(income, cost, income_grid, cost_grid, books.minted, books.held())
 
