@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,12 @@ def clear(buys: Sequence[Quote], sells: Sequence[Quote]) -> tuple[Match, ...]:
     left = {sell.id: sell.wh for sell in sells}
     ranked = sorted(sells, key=lambda sell: (sell.limit, sell.id))
     found: list[Match] = []
+    first = 0  # all before it is sold
     for buy in sorted(buys, key=lambda one: (-one.limit, one.id)):
         wanted = buy.wh
-        for sell in ranked:
+        while first < len(ranked) and left[ranked[first].id] == 0:
+            first += 1
+        for sell in islice(ranked, first, None):
             if wanted == 0 or sell.limit > buy.limit:
                 break
             traded = min(wanted, left[sell.id])

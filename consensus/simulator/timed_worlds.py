@@ -85,6 +85,7 @@ class TimedRegion(Timed, RegionWorld):
         self.account_count = SITE_ACCOUNTS * (burst.shards if burst.merged else 1)
         super().__init__(hub, options, place)
         self.scheme = CountingScheme(self.chain_id, self.timing)
+        self.parameters = replace(self.parameters, min_block_interval_ms=burst.interval_ms)
         self.block_limit = self.parameters.max_block_txs
         self.sites = [at // burst.members if burst.merged else place for at in range(len(self.nodes))]
         self.network = self.links = _Links(self, self.sites, burst)
@@ -158,6 +159,7 @@ class TimedCentres(Timed, GlobalWorld):
         self.audits = HeldBodies(verify, (one.first_ledger for one in regions), _timed(hub).record_bodies)
         self._context = None  # nodes make their applications anew when they start
         self.scheme = CountingScheme(self.chain_id, self.timing)
+        self.parameters = replace(self.parameters, min_block_interval_ms=burst.interval_ms)
         self.network = _Links(self, range(len(self.nodes)), burst)
         for centre in self.centres:
             centre.mode, centre.waits = burst.audit, burst.waits
