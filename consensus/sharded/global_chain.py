@@ -103,7 +103,7 @@ def _submit(work: Work, entry: Submitted) -> str:
     view = work.state.region(record.region)
     if view is None:
         return "NO_REGION"
-    if work.state.barred(publication.agent):
+    if not work.state.may_publish(view, publication.agent):
         return "BARRED"
     judgement = judge(work.context.identity(view), publication)
     if isinstance(judgement, Refused):

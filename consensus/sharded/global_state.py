@@ -167,6 +167,11 @@ class GlobalState:
         """Whether a member may not publish now."""
         return member in self.removed or self.bars.get(member, -1) >= self.round
 
+    def may_publish(self, view: RegionView, agent: bytes) -> bool:
+        """Whether an agent's publications are heard: it is not barred, or all of its region's members are."""
+        members = [member.public_key for member in view.validators.validators]
+        return agent not in self.removed and (not self.barred(agent) or all(map(self.barred, members)))
+
     def accuracy_of(self, member: bytes) -> int:
         """Ppm; who was never judged has ONE."""
         return self.accuracy.get(member, ONE)

@@ -24,7 +24,7 @@ from consensus.engine import (
     Verdict,
 )
 from consensus.messages import Part, Proposal
-from consensus.simulator.application import NO_PARENT, Overlay
+from consensus.simulator.application import NO_PARENT, ModelApplication, Overlay
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.electing import Ballot, Ready, Word, head_of, word_bytes
 from ledger.codec import decode, encode
@@ -48,7 +48,7 @@ class LedgerSide(ABC):
         self.honest = honest
         self.chain: list[CommittedBlock] = [world.genesis]
         self.scored: list[Mapping[bytes, int]] = [{}]
-        self.application = world.new_application()
+        self.application = self.new_application()
         self.pool: dict[Hash, bytes] = {}
         self.life = 0
         self.alive = False
@@ -60,6 +60,10 @@ class LedgerSide(ABC):
     @abstractmethod
     def turn(self, event: Event) -> None:
         """Give the engine one event and perform what it answers."""
+
+    def new_application(self) -> ModelApplication:
+        """The state at genesis, as this node executes it."""
+        return self.world.new_application()
 
     # --- the ledger thread --------------------------------------------------------------------------------------------
 

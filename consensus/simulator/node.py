@@ -76,7 +76,7 @@ class SimNode(LedgerSide):
         self.ready = False
         self.disk_free = self.work_free = self.world.now
         head = self.chain[-1]
-        self.application = self.world.application_at(self.chain)
+        self.application = self.world.application_at(self.chain, self.new_application())
         self.engine = self.world.new_engine(self.key)
         recovery = self.log.recovery()
         self.guard = {(v.epoch, v.view, v.kind): v.block_hash for v in recovery.votes}

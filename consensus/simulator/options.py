@@ -40,21 +40,34 @@ SHARD_ADVERSARIES: Final = (
     "forged-certificate",
     "withholding-agent",
     "two-publishers",
+    "two-records",
     "inbox-replayer",
+    "ticket-forger",
     "silent-centre",
+    "lying-guide",
     "region-partition",
+    "region-loss",
+    "region-flooder",
+    "inbox-flooder",
+    "ignoring-region",
+    "censoring-region",
+    "colluding-region",
 )
-"""Liars and losses between regions and centres."""
+"""Liars and losses between regions and centres, one of them in every region, but: `region-...`, `inbox-...` and
+`...-region` are about the first region alone; the last two are a quorum of it that lies together."""
+AUDITS: Final = ("eager", "next_round", "assigned")
+LOTTERIES: Final = ("work", "hash")
 CENTRES: Final = 4
 REGIONS: Final = 3
 
 
 def region_sizes(nodes: int) -> tuple[int, ...]:
-    """Members of each region of a sharded run of `nodes` with the centres: three regions, one below 16 nodes. Empty if
-    there is no such network."""
+    """Members of each region of a sharded run of `nodes`, four of which are centres: the others are regions of four, or
+    else three regions alike. 8 is 1 x 4, 16 is 3 x 4, 19 is 3 x 5, 20 is 4 x 4. Empty if there is no such network."""
     members = nodes - CENTRES
-    count = REGIONS if nodes >= (REGIONS + 1) * CENTRES else 1
-    return (members // count,) * count if members >= CENTRES and members % count == 0 else ()
+    if members >= CENTRES and members % CENTRES == 0:
+        return (CENTRES,) * (members // CENTRES)
+    return (members // REGIONS,) * REGIONS if members > REGIONS * CENTRES and members % REGIONS == 0 else ()
 
 
 def adversaries_of(engine: str) -> tuple[str, ...]:
@@ -77,6 +90,7 @@ class SimulationOptions:
     adversary: str = ""
     delta_ms: int = 150
     epoch_blocks: int = 0
+    audit: str = "eager"
 
     def __post_init__(self) -> None:
         least = 4 if self.adversary or self.engine in ELECTING else 1
@@ -91,8 +105,11 @@ class SimulationOptions:
             wanted = "1" if self.engine == "solo" else f"{least} to 200"
             raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
         if self.engine in SHARDED and not region_sizes(self.nodes):
-            wanted = "4 centres and a region, or three alike (8, 16, 19, ...)"
+            wanted = "4 centres and regions of 4 (8, 12, 16, 20, ...), or 4 and three regions alike (19, 22, ...)"
             raise ConfigError("a number of nodes that no sharded run has", expected=wanted, found=self.nodes)
+        if self.audit not in (AUDITS if self.engine == "sharded" else AUDITS[:1]):
+            wanted = " or ".join(AUDITS) + ", with the engine sharded"
+            raise ConfigError("no such audit of records", expected=wanted, found=self.audit)
         if self.seeds < 1 or self.first_seed < 0 or self.seconds < 1:
             raise ConfigError("seeds and seconds are positive", expected="at least 1", found=self)
 
@@ -104,7 +121,7 @@ class SeedOptions:
     `epoch_blocks` 0: drawn. `skewed`: nodes with a clock off by more than the tolerance, `wiped`: nodes that lose their
     disk; both count as faulty, like `adversary` (all `byzantine` of them) and `twins`. `committees`: how many different
     sets epochs go round. `weighted`: members weigh 1, 2, 3, 1, ... `seats` of an elected council, 0: the least of all
-    nodes and 50.
+    nodes and 50. `audit` and `lottery`: of a sharded network.
     """
 
     seed: int
@@ -134,6 +151,8 @@ class SeedOptions:
     committees: int = 1
     weighted: bool = False
     seats: int = 0
+    audit: str = "eager"
+    lottery: str = "work"
     load_ms: int = 200
     idle: bool = False
     due_every_ms: int = 0
@@ -188,6 +207,7 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
         delta_ms=options.delta_ms,
         interval_ms=SOLO_BLOCK_INTERVAL_MS if options.engine == "solo" else 250,
         epoch_blocks=options.epoch_blocks or 1_000_000,
+        audit=options.audit,
     )
     budget = fault_bound(_least_committee(options))
     if options.adversary:
@@ -198,6 +218,8 @@ def draw(options: SimulationOptions, seed: int) -> SeedOptions:
     drawn = _swarm(base, options, budget)
     fixed = replace(drawn, epoch_blocks=1_000_000, committees=1, weighted=False)
     fixed = replace(fixed, compact=False, twins=0) if options.engine in PUBLISHED else fixed
+    if options.engine == "sharded" and seed % 4 == 3:
+        fixed = replace(fixed, lottery="hash")
     return fixed if options.engine in (*ELECTING, *SHARDED) else drawn
 
 

@@ -1,21 +1,24 @@
-"""A member of a region in the simulator: follows the global chain, publishes its region's records; and members that do
-so badly, each a small class."""
+"""A member of a region in the simulator: follows the global chain by its certificates, searches tickets, publishes its
+region's records, and moves to the region's next chain when the global chain says so."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from consensus.engine import Build, Check
-from consensus.sharded.global_state import Submitted
+from consensus.sharded.following import Followed, Segment, follow
+from consensus.sharded.global_state import GlobalState, RegionView, Submitted
+from consensus.sharded.lottery import next_lottery
 from consensus.sharded.records import Publication, RegionRecord, RegionSection, publication_bytes, record_of
-from consensus.sharded.turns import publish_delay_ms, publish_order
+from consensus.sharded.turns import Ticket, publish_delay_ms, publish_order, search_ticket
+from consensus.simulator.application import ModelApplication
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.node import SimNode
+from consensus.simulator.region_application import RegionApplication, region_head
 from consensus.simulator.scheme import mock_sign
-from consensus.simulator.shard_applications import REGION_EPOCH, RegionApplication
 from ledger.certificates import Certificate
 from ledger.codec import decode, encode
-from ledger.crypto import Hash
+from ledger.crypto import ZERO_HASH, Hash
 from ledger.objects import Body, header_hash
 
 if TYPE_CHECKING:
@@ -26,20 +29,49 @@ AGAIN_MS: Final = 1_500
 MOST_HEADERS: Final = 64
 AT_ONCE: Final = 4
 """Records that a member has on their way at a time."""
+NOWHERE: Final = Followed(0, ZERO_HASH, ZERO_HASH)
+TRIES: Final = 4
+"""Nonces that a member hashes at a time, on average."""
 
 
 class RegionNode(SimNode):
-    """`known`: the global height that this member has verified. `closings`: final heights that closed rounds, by
-    record."""
+    """`closings`: final heights that closed rounds, by record. `opened`: this member knows that the region's epoch has
+    begun; `retired`: that it has ended; `lost`: its machine is gone for good. `refused`: codes of what guides told it
+    wrongly."""
 
     world: RegionWorld
-    known = 0
 
     def __init__(self, world: RegionWorld, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
+        self.followed = NOWHERE
         super().__init__(world, index, key, honest, skew_ms)
         self.closings: dict[int, int] = {}
         self.noticed: dict[int, int] = {}
         self.said: dict[int, int] = {}
+        self.heard: dict[tuple[int, bytes], Ticket] = {}
+        self.searched: tuple[int, int] = (0, 0)
+        self.refused: list[str] = []
+        self.opened = world.start.epoch == 1
+        self.retired = False
+        self.lost = False
+
+    @property
+    def known(self) -> int:
+        """The global height that this member has verified."""
+        return self.followed.height
+
+    @property
+    def up(self) -> bool:
+        """Whether the member's process runs, with this chain or before it."""
+        return not self.lost and not self.retired and (self.alive or not self.opened)
+
+    def start(self) -> None:
+        """See `SimNode`; a chain that has not begun, or is over, is not run."""
+        if self.opened and not self.retired and not self.lost:
+            super().start()
+
+    def new_application(self) -> ModelApplication:
+        """See `LedgerSide`."""
+        return self.world.new_application()
 
     def build(self, effect: Build) -> None:
         """See `LedgerSide`."""
@@ -54,6 +86,7 @@ class RegionNode(SimNode):
     def _inform(self) -> None:
         if isinstance(self.application, RegionApplication):
             self.application.height = self.known
+            self.application.heard = tuple(self.heard.values())
 
     def take_synced(self, part: CommittedBlock) -> bool:
         """See `LedgerSide`. A quorum has certified the block, so it has seen the global height that the block names."""
@@ -61,16 +94,79 @@ class RegionNode(SimNode):
             self.application.height = None
         return super().take_synced(part)
 
+    # --- the global chain ---------------------------------------------------------------------------------------------
+
+    def learn(self, segments: tuple[Segment, ...]) -> None:
+        """A guide's answer: each step is taken only if a quorum of the centres certified it."""
+        if not self.up:
+            return
+        for segment in segments:
+            found = follow(self.world.hub.trust, self.followed, segment)
+            if not isinstance(found, Followed):
+                self.refused.append(found)
+                return
+            self.followed = found
+            self.world.hub.verify_followed(found)
+        self._mind_epoch()
+
+    def region_view(self) -> tuple[GlobalState, RegionView]:
+        """What this member knows of its region's standing."""
+        state = self.world.hub.known(self.known)
+        return state, next(view for view in state.regions if view.name == self.world.name)
+
+    def _mind_epoch(self) -> None:
+        """Begin this chain, or leave it: what it held above the last confirmed record is sent to the next one."""
+        _, view = self.region_view()
+        if view.epoch > self.world.start.epoch:
+            void = self.void_transactions(view)
+            if self.alive:
+                self.world.stop(self)
+            self.retired = True
+            self.world.hub.resubmit(self.world.name, void)
+        elif view.epoch == self.world.start.epoch and not self.opened:
+            self.opened = True
+            self.start()
+
+    def void_transactions(self, view: RegionView) -> list[bytes]:
+        """Transactions of blocks that no confirmed record covers, and of the pool."""
+        base = self.closings.get(view.position.seq, 0)
+        found = [raw for block in self.chain[base + 1 :] for raw in decode(Body, block.block.body_bytes).transactions]
+        return found + list(self.pool.values())
+
+    # --- the lottery --------------------------------------------------------------------------------------------------
+
+    def mine(self) -> None:
+        """Try some nonces for the next epoch; how many in how long is modelled, what they give is the real rule."""
+        rules, state = self.world.lottery, region_head(self.application.head).lottery
+        if not self.alive or not rules.work or state.epoch == 0:
+            return
+        lottery = next_lottery(rules, state)
+        if (lottery.epoch, self.key) in self.heard:
+            return
+        first = self.searched[1] if self.searched[0] == lottery.epoch else 0
+        tries = self.world.chance.between(1, 2 * TRIES - 1)
+        self.searched = (lottery.epoch, first + tries)
+        ticket = search_ticket(lottery, self.key, first, tries)
+        if ticket is not None:
+            self.world.tell_ticket(self, ticket)
+
+    def hear_ticket(self, ticket: Ticket) -> None:
+        """Keep one of each member and epoch, of the newest two epochs heard of by the own chain."""
+        current = region_head(self.application.head).lottery.epoch
+        self.heard = {place: one for place, one in self.heard.items() if place[0] >= current}
+        if current <= ticket.epoch <= current + 2:
+            self.heard.setdefault((ticket.epoch, bytes(ticket.member)), ticket)
+
     # --- publishing ---------------------------------------------------------------------------------------------------
 
     def publish_due(self) -> None:
         """Publish the next records that the global chain lacks, as far as this member knows, when it is its turn."""
-        state = self.world.hub.known(self.known)
-        view = state.region(self.world.name)
-        if view is None:
+        state, view = self.region_view()
+        if view.epoch != self.world.start.epoch or not self.alive:
             return
-        barred = {member for member in self.world.order if state.barred(member)}
-        delay = self.patience(publish_delay_ms(publish_order(self.world.order, barred), self.key, AGENT_MS))
+        order = self.world.order_of(self)
+        barred = {member for member in order if state.barred(member)}
+        delay = self.patience(publish_delay_ms(publish_order(order, barred), self.key, AGENT_MS))
         first = view.next_seq + (view.pending is not None)
         for seq in range(first, first + AT_ONCE):
             if delay is not None and seq in self.closings:
@@ -81,101 +177,38 @@ class RegionNode(SimNode):
         waited = now - self.noticed.setdefault(seq, now)
         if waited < delay or now - self.said.get(seq, -AGAIN_MS) < AGAIN_MS:
             return
-        entry = self.publication(seq)
-        if entry is not None:
+        entries = self.publications(seq)
+        if entries:
             self.said[seq] = now
+        for entry in entries:
             self.world.hub.publish(self.world.name, entry)
 
     def patience(self, delay: int | None) -> int | None:
         """How long this member waits for others; None for ever."""
         return delay
 
-    def publication(self, seq: int) -> Submitted | None:
-        """The record with its proof; None while the proof is not there."""
+    def publications(self, seq: int) -> list[Submitted]:
+        """What this member says about a record: the record with its proof; nothing while the proof is not there."""
         height = self.closings[seq]
         if height >= len(self.chain):
-            return None
+            return []
         proof = self.chain[height : height + MOST_HEADERS]
         last = next((at for at, block in enumerate(proof) if block.finalization is not None), None)
         if last is None:
-            return None
+            return []
         final = proof[last].finalization
         first = proof[0]
         section = decode(Body, first.block.body_bytes).extra
         headers = tuple(block.block.header_bytes for block in proof[: last + 1]) + proof[last].closing
         if final is None or header_hash(headers[-1]) != final.block_hash:
-            return None
-        record = record_of(first.header, first.hash, decode(RegionSection, section), REGION_EPOCH)
-        body = self.world.hub.body(self.world, Hash(first.hash))
-        return Submitted(self.signed(record, headers, section, final), encode(body))
+            return []
+        record = record_of(first.header, first.hash, decode(RegionSection, section), self.world.start.epoch)
+        body = encode(self.world.hub.body(self.world, Hash(first.hash)))
+        return [Submitted(one, body) for one in self.signed(record, headers, section, final)]
 
     def signed(
         self, record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate
-    ) -> Publication:
+    ) -> list[Publication]:
         """Under this member's name."""
         said = publication_bytes(record, headers, section, proof)
-        return Publication(record, headers, section, proof, self.key, mock_sign(self.key, said))
-
-
-class HastyAgent(RegionNode):
-    """Publishes every record at once, beside the agent whose turn it is."""
-
-    def patience(self, delay: int | None) -> int | None:
-        """See `RegionNode`."""
-        return 0
-
-
-class LyingAgent(HastyAgent):
-    """Publishes another result than the region certified."""
-
-    def signed(
-        self, record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate
-    ) -> Publication:
-        """See `RegionNode`."""
-        fields = {name: getattr(record, name) for name in record.__struct_fields__}
-        lie = RegionRecord(**{**fields, "post_root": bytes(header_hash(section))})
-        return super().signed(lie, headers, section, proof)
-
-
-class ForgedCertificate(HastyAgent):
-    """Publishes what the region has not certified, with signatures that are none."""
-
-    def signed(
-        self, record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate
-    ) -> Publication:
-        """See `RegionNode`."""
-        place = (proof.kind, proof.epoch, proof.view, proof.block_hash, proof.signers)
-        return super().signed(record, headers, section, Certificate(*place, tuple(bytes(64) for _ in proof.signers)))
-
-
-class WithholdingAgent(RegionNode):
-    """Never publishes."""
-
-    def patience(self, delay: int | None) -> int | None:
-        """See `RegionNode`."""
-        return None
-
-
-class InboxReplayer(RegionNode):
-    """Consumes the first new item of the inbox twice in the blocks that it proposes."""
-
-    def build(self, effect: Build) -> None:
-        """See `LedgerSide`."""
-        if isinstance(self.application, RegionApplication):
-            self.application.replays = True
-            super().build(effect)
-            self.application.replays = False
-
-
-_KINDS: Final[dict[str, type[RegionNode]]] = {
-    "lying-agent": LyingAgent,
-    "forged-certificate": ForgedCertificate,
-    "withholding-agent": WithholdingAgent,
-    "two-publishers": HastyAgent,
-    "inbox-replayer": InboxReplayer,
-}
-
-
-def region_node_of(name: str) -> type[RegionNode] | None:
-    """The class of a region's liar; None where the run's adversary is elsewhere."""
-    return _KINDS.get(name)
+        return [Publication(record, headers, section, proof, self.key, mock_sign(self.key, said))]

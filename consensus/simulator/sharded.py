@@ -2,64 +2,78 @@
 
 All worlds share one virtual time: the next thing that happens in any of them happens next. A member's process runs its
 region's chain and follows the global one by certified blocks that it asks centres for; a centre runs the global chain.
-Checked beside each chain's own invariants: I14 and I15 at every global block, that a confirmed record is the region's
-own state, and that nobody honest is punished.
+Where the global chain opens a regional epoch, the region begins anew on a chain of its own, in a new world.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
-from consensus.sharded.discipline import Audit, ShardRules, Standing
-from consensus.sharded.global_chain import assigned_centres, attestation_bytes
-from consensus.sharded.global_state import Attestation, GlobalOutcome, GlobalState, Submitted
-from consensus.sharded.records import Asset, Filled, InboxItem, RegionBody, Released
+from consensus.sharded.discipline import ShardRules
+from consensus.sharded.following import Centres, Followed
+from consensus.sharded.global_state import GlobalOutcome, GlobalState, NewMembers, Posted, RegionView, Submitted
+from consensus.sharded.members import members_bytes
+from consensus.sharded.records import InboxItem, RegionBody, record_of
 from consensus.simulator.auditor import Violation
+from consensus.simulator.centre_node import CentreNode, segments_of
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.generator import Generator
+from consensus.simulator.global_application import entry_bytes, global_head
 from consensus.simulator.ledger_side import LedgerSide
-from consensus.simulator.options import SHARD_ADVERSARIES, SeedOptions, region_sizes
-from consensus.simulator.region_node import RegionNode
-from consensus.simulator.scheme import mock_sign
-from consensus.simulator.shard_applications import entry_bytes, global_head, region_head
-from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionWorld
-from ledger.crypto import Hash
+from consensus.simulator.options import CENTRES, SeedOptions, region_sizes
+from consensus.simulator.region_application import region_head
+from consensus.simulator.region_liars import QUORUM_OF_ONE
+from consensus.simulator.region_node import NOWHERE, RegionNode
+from consensus.simulator.scheme import MockScheme, mock_sign
+from consensus.simulator.shard_audit import ShardAuditor
+from consensus.simulator.shard_liveness import quiet_phase
+from consensus.simulator.shard_options import LOTTERY_BLOCKS, MANY_BLOCKS, chain_options, rules_of
+from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionStart, RegionWorld
+from consensus.simulator.world import keys_of
+from ledger.crypto import ZERO_HASH, Hash, SigningKey
 from ledger.objects import transaction_id
+from ledger.validators import Validator
 
 FOLLOW_MS: Final = 250
-NEW_BLOCKS: Final = 10
-NEW_RECORDS: Final = 3
+MINE_MS: Final = 100
 
 
 class ShardedWorld:
-    """One run of all chains. `centres`: the global chain's world; `regions`: theirs. `region_kind`, `centre_kind`: what
-    they are made of."""
+    """One run of all chains. `centres`: the global chain's world; `regions`: theirs, in their newest epochs; `past`:
+    regions' chains that are over. `region_kind`, `centre_kind`: what they are made of; `lottery_blocks`: blocks of a
+    region's epoch, one lottery each."""
 
     region_kind: type[RegionWorld] = RegionWorld
     centre_kind: type[GlobalWorld] = GlobalWorld
+    lottery_blocks = LOTTERY_BLOCKS
 
     def __init__(self, options: SeedOptions, rules: ShardRules | None = None, sizes: Sequence[int] = ()) -> None:
         self.options = options
         self.chance = Generator(options.seed * 7_919 + 5)
-        audit = Audit.ASSIGNED if options.adversary == "silent-centre" else Audit.EAGER
-        rules = rules or ShardRules(audit=audit, assigned_rounds=1)
-        members = enumerate(sizes or region_sizes(options.nodes))
-        self.regions = [self.region_kind(self, chain_options(options, at + 1, n), at) for at, n in members]
-        self.centres = self.centre_kind(self, chain_options(options, 0, 4), self.regions, rules)
-        self.worlds: list[ChainWorld] = [self.centres, *self.regions]
-        self.finals: list[GlobalOutcome] = [GlobalOutcome(self.centres.first_state)]
-        self.inboxes: dict[str, list[tuple[int, InboxItem]]] = {region.name: [] for region in self.regions}
-        self.totals = {asset: self.centres.first_state.conserved(asset) for asset in Asset}
-        self.open: set[bytes] = set()
-        self.ended: set[bytes] = set()
-        self.cut: set[str] = set()
         self.calm = False
-        self.published = 0
+        self.cut: set[str] = set()
+        self.past: list[RegionWorld] = []
+        members = enumerate(sizes or region_sizes(options.nodes))
+        self.regions = [self.region_kind(self, self._chain(at + 1, n), at) for at, n in members]
+        self.centres = self.centre_kind(self, self._chain(0, CENTRES), self.regions, rules or rules_of(options))
+        self.first_ledgers = {region.name: region.first_ledger for region in self.regions}
+        self.finals: list[GlobalOutcome] = [GlobalOutcome(self.centres.first_state)]
+        self.state_roots = [Hash(self.centres.genesis.header.state_root)]
+        self.trust = Centres("global", self.centres.committee(1), MockScheme("global"))
+        self.checks = ShardAuditor(self)
+        self.resubmitted = 0
+
+    def _chain(self, place: int, members: int) -> SeedOptions:
+        return chain_options(self.options, place, members, self.lottery_blocks if place else MANY_BLOCKS)
 
     # --- time ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def worlds(self) -> list[ChainWorld]:
+        """All chains, the global one first."""
+        return [self.centres, *self.regions, *self.past]
 
     @property
     def now(self) -> int:
@@ -68,24 +82,38 @@ class ShardedWorld:
 
     def step(self, until: int) -> bool:
         """Do the next thing of any chain at or before `until`; ties go to the global chain, then regions in order."""
-        at, world = min(((one.next_at(until), place) for place, one in enumerate(self.worlds)))
-        for other in self.worlds:
-            if other is not self.worlds[world]:
+        worlds = self.worlds
+        at, place = min(((one.next_at(until), place) for place, one in enumerate(worlds)))
+        for other in worlds:
+            if other is not worlds[place]:
                 other.now = max(other.now, min(at, until))
-        return self.worlds[world].step(until)
+        return worlds[place].step(until)
 
     def begin(self) -> None:
         """Start all chains, what links them, and the faults."""
         for world in self.worlds:
             world.begin()
         for region in self.regions:
-            for node in region.nodes:
-                region.at(1 + self.chance.below(FOLLOW_MS), self.follow, region, node)
+            self._link(region)
+        length = self.options.seconds_ms
         if self.options.adversary == "region-partition":
-            self.centres.at(self.options.seconds_ms // 4, self.separate, self.regions[0].name)
-            self.centres.at(self.options.seconds_ms * 3 // 4, self.cut.clear)
+            self.centres.at(length // 4, self.separate, self.regions[0].name)
+            self.centres.at(length * 3 // 4, self.cut.clear)
         elif self.options.partition_ms:
             self.centres.at(self.chance.exponential(self.options.partition_ms), self.some_cut)
+        if self.options.adversary == "region-loss":
+            self.centres.at(length // 8, self.lose_half)
+            self.centres.at(length * 5 // 8, self.replace_members)
+
+    def _link(self, region: RegionWorld) -> None:
+        """Members of a chain follow the centres, from genesis on if they are new, and search for tickets."""
+        genesis = self.centres.genesis
+        for node in region.nodes:
+            if isinstance(node, RegionNode):
+                if node.followed == NOWHERE:
+                    node.followed = Followed(0, genesis.hash, self.state_roots[0])
+                region.at(1 + self.chance.below(FOLLOW_MS), self.follow, region, node)
+                region.at(1 + self.chance.below(MINE_MS), self.mine, region, node)
 
     def separate(self, region: str) -> None:
         """Cut a region from the centres."""
@@ -100,11 +128,31 @@ class ShardedWorld:
             self.centres.at(length, self.cut.clear)
             self.centres.at(length + 1 + self.chance.exponential(self.options.partition_ms), self.some_cut)
 
+    def lose_half(self) -> None:
+        """Machines of the first region are gone for good: too many for its quorum."""
+        region = self.regions[0]
+        for node in region.nodes[: len(region.nodes) - region.committee(1).quorum + 1]:
+            if isinstance(node, RegionNode):
+                region.stop(node)
+                node.lost = True
+
+    def replace_members(self) -> None:
+        """A quorum of the centres gives the first region new members, with machines of their own."""
+        view = self.finals[-1].state.regions[0]
+        keys = keys_of(self.regions[0].options, f"{view.name} anew")
+        members = tuple(Validator(f"v{key.hex()[:8]}", key) for key in keys)
+        said = members_bytes(view.name, view.epoch, members)
+        signers = tuple(range(self.centres.committee(1).quorum))
+        signatures = tuple(mock_sign(self.centres.committee(1).validators[at].public_key, said) for at in signers)
+        self.tell_centres(entry_bytes(NewMembers(view.name, view.epoch, members, signers, signatures)))
+        if not self.calm and len(self._signers(members)) != len(members):
+            self.centres.at(500, self.replace_members)
+
     def quiet(self) -> None:
         """Faults end in all chains and between them."""
         self.calm = True
         self.cut.clear()
-        for world in self.worlds:
+        for world in (self.centres, *self.regions):
             world.quiet()
 
     # --- between the chains -------------------------------------------------------------------------------------------
@@ -119,30 +167,51 @@ class ShardedWorld:
         """Of such a message, ms."""
         return 1 + self.options.delay_ms + (0 if self.calm else self.chance.exponential(self.options.jitter_ms))
 
-    def follow(self, region: RegionWorld, node: LedgerSide) -> None:
+    def follow(self, region: RegionWorld, node: RegionNode) -> None:
         """A member asks a centre for certified blocks, and publishes what is its turn."""
+        if node.retired or node.lost:
+            return
         region.at(FOLLOW_MS, self.follow, region, node)
         living = [centre for centre in self.centres.nodes if centre.alive]
-        if not node.alive or not living:
+        if not node.up or not living:
             return
         centre = self.chance.choose(living)
         if not self.lost(region.name):
-            region.at(2 * self.delay(), region.learn, node, centre.chain[-1].header.height)
-        if isinstance(node, RegionNode):
-            node.publish_due()
+            region.at(2 * self.delay(), self._answer, node, centre)
+        node.publish_due()
+
+    def _answer(self, node: RegionNode, centre: LedgerSide) -> None:
+        if centre.alive:
+            known = node.known
+            guided = centre.guide(known) if isinstance(centre, CentreNode) else segments_of(centre.chain, known)
+            node.learn(guided)
+
+    def mine(self, region: RegionWorld, node: RegionNode) -> None:
+        """A member tries for a ticket."""
+        if not node.retired and not node.lost:
+            region.at(MINE_MS, self.mine, region, node)
+            node.mine()
+
+    def verify_followed(self, found: Followed) -> None:
+        """What a member was led to is what the centres have."""
+        if found.height >= len(self.state_roots) or self.state_roots[found.height] != found.state_root:
+            self.violation("I8", f"a member follows another global block {found.height}")
 
     def known(self, height: int) -> GlobalState:
-        """The global state at a final height; certified, so whoever tells it tells the same (I1, I8)."""
-        return self.finals[min(height, len(self.finals) - 1)].state
+        """The global state at a final height, whose root a member has verified."""
+        return self.finals[height].state
 
     def inbox(self, region: str, consumed: int, height: int) -> Sequence[InboxItem]:
         """What a region has to consume next, up to a global height."""
-        return [item for posted, item in self.inboxes[region][consumed:] if posted <= height]
+        return [item for posted, item in self.checks.inboxes[region][consumed:] if posted <= height]
 
     def publish(self, region: str, entry: Submitted) -> None:
         """A member pushes record and body to every centre."""
-        self.published += 1
         self.tell_centres(entry_bytes(entry), region)
+
+    def post(self, entry: Posted) -> None:
+        """A user, or whoever says to be one, turns to the centres."""
+        self.tell_centres(entry_bytes(entry))
 
     def tell_centres(self, raw: bytes, region: str = "") -> None:
         """Bring an entry to the centres; `region`: where it comes from."""
@@ -150,28 +219,97 @@ class ShardedWorld:
             if not region or not self.lost(region):
                 self.centres.at(self.delay(), centre.submit, raw, transaction_id(raw))
 
+    def body(self, region: RegionWorld, block_hash: Hash) -> RegionBody:
+        """The body of the record that a block closes."""
+        return region.bodies[block_hash]
+
+    # --- regional epochs ----------------------------------------------------------------------------------------------
+
+    def _open_epochs(self, state: GlobalState) -> None:
+        for place, view in enumerate(state.regions):
+            if view.epoch != self.regions[place].start.epoch:
+                self._begin_anew(place, view)
+
+    def _begin_anew(self, place: int, view: RegionView) -> None:
+        """A region's next chain. Its members begin when they have heard of it. What no confirmed record has dealt with
+        is still owed to users: those that were told that it is final count on the members."""
+        old = self.regions[place]
+        keys = self._signers(view.validators.validators)
+        ledger = self.centres.audits.ledgers[Hash(view.position.root)]
+        at = (view.record_id, view.position.inbox_height, self.centres.now)
+        start = RegionStart(view.chain_id, view.epoch, keys, ledger, *at)
+        new = self.region_kind(self, self._chain(place + 1 + 8 * view.epoch, len(keys)), place, start)
+        for node in new.nodes:
+            before = next((one for one in old.nodes if one.key == node.key), None)
+            if isinstance(node, RegionNode) and isinstance(before, RegionNode):
+                node.followed, node.lost = before.followed, before.lost
+        self.regions[place] = new
+        self.past.append(old)
+        done = self.checks.answered[view.name]
+        unmet = set(old.waiting)
+        new.submitted = dict(old.submitted)
+        new.waiting = {name: raw for name, raw in old.submitted.items() if name not in done}
+        new.loading, old.loading = old.loading, False
+        old.waiting.clear()
+        if self.calm:
+            new.network.calm_down()
+        new.begin()
+        self._link(new)
+        for name, raw in new.waiting.items():
+            if name in unmet:
+                new.at(1, new.offer, raw)
+
+    def _signers(self, members: Sequence[Validator]) -> dict[bytes, SigningKey]:
+        known = {key: one for world in self.worlds for key, one in world.own_keys().items()}
+        known |= keys_of(self.regions[0].options, f"{self.regions[0].name} anew")
+        return {member.public_key: known[member.public_key] for member in members if member.public_key in known}
+
+    def resubmit(self, region: str, raws: Sequence[bytes]) -> None:
+        """A member whose chain is over brings what became void to the next one."""
+        new = next(one for one in self.regions if one.name == region)
+        for raw in raws:
+            if transaction_id(raw) in new.waiting and transaction_id(raw) not in new.offers:
+                self.resubmitted += 1
+                new.at(1, new.offer, raw)
+
+    def colludes(self, region: str) -> bool:
+        """Whether a quorum of a region lies in this run."""
+        return region == self.regions[0].name and self.options.adversary in QUORUM_OF_ONE
+
     # --- what is checked ----------------------------------------------------------------------------------------------
 
     def violation(self, invariant: str, text: str) -> None:
         """Note a broken invariant of the network."""
         self.centres.auditor.violation(None, invariant, text)
 
+    def is_honest(self, key: bytes) -> bool:
+        """Whether a key is nowhere a liar's."""
+        return all(world.is_honest_key(key) for world in self.worlds if world.has(key))
+
+    def honest_root(self, region: str, view: RegionView) -> Hash | None:
+        """What the region itself has after its last confirmed record; None if it promises nothing, or a new epoch has
+        begun from there."""
+        own = next(one for one in self.regions if one.name == region)
+        begun = own.first_ledger.seq == view.position.seq
+        return None if own.beyond or begun else own.roots.get(view.position.seq, ZERO_HASH)
+
     def region_committed(self, region: RegionWorld, node: LedgerSide, block: CommittedBlock) -> None:
         """A member has a final block."""
         head = region_head(node.application.head)
-        if head.body is not None and isinstance(node, RegionNode):
-            node.closings[head.ledger.seq] = block.header.height
+        if head.body is not None and head.section is not None:
+            record = record_of(block.header, block.hash, head.section, region.start.epoch)
+            self.checks.closed(record, head.body)
             region.bodies[block.hash] = head.body
-        if not node.honest:
+            if isinstance(node, RegionNode):
+                node.closings[head.ledger.seq] = block.header.height
+        if not node.honest and not region.beyond:
             return
         if block.header.height > region.height:
             region.height, region.ledger = block.header.height, head.ledger
-        if head.section is not None:
+        if head.section is not None and head.body is not None:
             region.roots[head.ledger.seq] = head.ledger.root
-
-    def body(self, region: RegionWorld, block_hash: Hash) -> RegionBody:
-        """The body of the record that a block closes."""
-        return region.bodies[block_hash]
+            for receipt in head.body.receipts:
+                region.waiting.pop(Hash(receipt.transaction), None)
 
     def global_committed(self, node: LedgerSide, block: CommittedBlock) -> None:
         """A centre has a final block; the first time, look at it closely."""
@@ -182,55 +320,20 @@ class ShardedWorld:
         if block.header.height != len(self.finals):
             return
         self.finals.append(outcome)
-        for region, item in outcome.items:
-            self.inboxes[region].append((block.header.height, item))
-        self._conserved(outcome)
-        self._locks(outcome)
-        for view in outcome.state.regions:
-            own = next(region for region in self.regions if region.name == view.name)
-            if view.position.seq and own.roots.get(view.position.seq) != view.position.root:
-                self.violation("I8", f"record {view.position.seq} of {view.name} is not what the region has")
-        if outcome.corrections:
-            self.violation("I9", f"{len(outcome.corrections)} records of honest regions corrected")
-        for fined in outcome.fined:
-            if any(world.is_honest_key(fined.member) for world in self.regions if world.has(fined.member)):
-                self.violation("I9", f"an honest member of {fined.region} fined for {fined.offence}")
+        self.state_roots.append(Hash(block.header.state_root))
+        self.checks.global_block(self.finals[-2], outcome)
+        self._open_epochs(outcome.state)
 
-    def _conserved(self, outcome: GlobalOutcome) -> None:
-        for asset in Asset:
-            found = outcome.state.conserved(asset)
-            if found != self.totals[asset]:
-                self.violation("I14", f"{asset.name}: {found}, not {self.totals[asset]}")
-
-    def _locks(self, outcome: GlobalOutcome) -> None:
-        for lock in outcome.opened:
-            if lock.residual.lock_id in self.open | self.ended:
-                self.violation("I15", "a lock was opened twice")
-            self.open.add(lock.residual.lock_id)
-        for _, item in outcome.items:
-            if isinstance(item, Released) or (isinstance(item, Filled) and item.ended):
-                if item.lock_id not in self.open:
-                    self.violation("I15", "a lock ended that was not open")
-                self.open.discard(item.lock_id)
-                self.ended.add(item.lock_id)
-        if self.open != set(outcome.state.locks):
-            self.violation("I15", "open locks differ from those of the state")
-        for view in outcome.state.regions:
-            if view.position.inbox_count + len(view.inbox) != len(self.inboxes[view.name]):
-                self.violation("I15", f"inbox of {view.name} lost or repeated an item")
+    def quiet_phase(self) -> tuple[str, int]:
+        """See `shard_liveness`; then balances are looked at once more."""
+        found = quiet_phase(self)
+        self.checks.balances()
+        return found
 
     def _attest(self, node: LedgerSide, state: GlobalState) -> None:
-        """An assigned centre says what it found, unless it is the silent one."""
-        if self.centres.context.rules.audit is not Audit.ASSIGNED:
-            return
-        for view in state.regions:
-            record = view.pending.publication.record if view.pending is not None else None
-            if record is None or node.key not in assigned_centres(self.centres.context, record.id):
-                continue
-            own = next(region for region in self.regions if region.name == view.name)
-            root = own.roots.get(record.seq, record.post_root)
-            signature = mock_sign(node.key, attestation_bytes(record.id, root))
-            self.tell_centres(entry_bytes(Attestation(record.id, root, node.key, signature)))
+        """A centre says what it owes after a block."""
+        if isinstance(node, CentreNode):
+            node.after(state)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -243,59 +346,14 @@ class ShardedWorld:
         return hashlib.sha256("".join(world.trace_hash() for world in self.worlds).encode()).hexdigest()
 
     def least_height(self) -> int:
-        """The final height of the chain that has come least far."""
-        return min(max(node.chain[-1].header.height for node in world.nodes) for world in self.worlds)
-
-    def quiet_phase(self) -> tuple[str, int]:
-        """After the faults every chain has ten new blocks at every faultless node, every region three new records
-        confirmed and is in good standing, and every transaction is final; within ten rounds and ten slow views."""
-        self.quiet()
-        people = [(world, node, _height(node)) for world in self.worlds for node in world.faultless()]
-        before = {view.name: view.position.seq for view in self.finals[-1].state.regions}
-        deltas = [node.core.state.delta() for world in self.worlds for node in world.faultless() if node.core]
-        slow = max([*deltas, self.options.delta_ms])
-        end = self.now + 10 * (self.centres.parameters.min_block_interval_ms + 3 * slow) + 10 * self.centres.round_ms
-        missing = "everything"
-        while missing:
-            if not self.step(end):
-                return f"stall: {missing}", min(_height(node) - height for _, node, height in people)
-            slowest = min(_height(node) - height for _, node, height in people)
-            missing = f"{slowest} new blocks in the quiet phase" if slowest < NEW_BLOCKS else self._behind(before)
-        return "", min(_height(node) - height for _, node, height in people)
-
-    def _behind(self, before: dict[str, int]) -> str:
-        """What regions still owe."""
-        state = self.finals[-1].state
-        for view in state.regions:
-            gained = view.position.seq - before[view.name]
-            if gained < NEW_RECORDS:
-                return f"{gained} new records of {view.name}"
-            if view.standing(self.centres.context.rules, state.round) is not Standing.CURRENT:
-                return f"{view.name} is not in good standing"
-        for region in self.regions:
-            region.loading = False
-        waiting = sum(len(region.waiting) for region in self.regions)
-        return f"{waiting} transactions are not in" if waiting else ""
+        """The final height of the chain that has come least far; a region's is that of all its chains together."""
+        heights = {world.chain_id: max(map(_height, world.nodes)) for world in self.worlds}
+        together = [
+            sum(heights[one.chain_id] for one in (*self.past, *self.regions) if one.name == region.name)
+            for region in self.regions
+        ]
+        return min([heights[self.centres.chain_id], *together])
 
 
 def _height(node: LedgerSide) -> int:
     return node.chain[-1].header.height
-
-
-def chain_options(options: SeedOptions, place: int, members: int) -> SeedOptions:
-    """The run of one chain of the network: the same faults, another seed."""
-    shard = options.adversary in SHARD_ADVERSARIES
-    return replace(
-        options,
-        seed=options.seed * 64 + place,
-        engine="bft",
-        nodes=members,
-        epoch_blocks=1_000_000,
-        committees=1,
-        weighted=False,
-        real_crypto=False,
-        due_every_ms=0,
-        adversary="" if shard else options.adversary,
-        byzantine=0 if shard else options.byzantine,
-        idle=place == 0,
-    )

@@ -59,7 +59,7 @@ class World:
         self.events = 0
         self._at_once = 0
         self.parameters = options.parameters()
-        self._keys = _keys(options, chain_id)
+        self._keys = self.own_keys()
         self._committees: dict[int, ValidatorSet] = {}
         scheme: Scheme = Ed25519Scheme(chain_id) if options.real_crypto else MockScheme(chain_id)
         self.scheme = self.checker = scheme
@@ -75,6 +75,10 @@ class World:
         self._people()
 
     # --- who there is -------------------------------------------------------------------------------------------------
+
+    def own_keys(self) -> dict[bytes, SigningKey]:
+        """Keys of the members, in their order."""
+        return keys_of(self.options, self.chain_id)
 
     def _people(self) -> None:
         options = self.options
@@ -176,9 +180,8 @@ class World:
         head = Overlay(genesis.hash, genesis.header, root, (), (), due, None)
         return ModelApplication(head, self._next_validators, every)
 
-    def application_at(self, chain: list[CommittedBlock]) -> ModelApplication:
-        """The state after re-executing a chain from genesis; I8 if a root differs."""
-        application = self.new_application()
+    def application_at(self, chain: list[CommittedBlock], application: ModelApplication) -> ModelApplication:
+        """The state after re-executing a chain on the application's, genesis; I8 if a root differs."""
         for block in chain[1:]:
             outcome = application.check(block.header, block.block)
             if not isinstance(outcome, Overlay):
@@ -380,7 +383,7 @@ class World:
                 self.network.send(sender, node.index, message)
 
 
-def _keys(options: SeedOptions, chain_id: str) -> dict[bytes, SigningKey]:
+def keys_of(options: SeedOptions, chain_id: str) -> dict[bytes, SigningKey]:
     """Keys of the members; those of another chain are other people's."""
     whose = b"" if chain_id == CHAIN_ID else b" of " + chain_id.encode()
     keys = [SigningKey(sha256(b"simulated validator %d" % index + whose)) for index in range(options.nodes)]

@@ -58,12 +58,12 @@ def test_same_seed_same_trace() -> None:
 
 def test_regions_trade_with_each_other() -> None:
     world = played("")
-    assert len(world.ended) > 10
+    assert len(world.checks.ended) > 10
     assert offences(world) == set()
     paid = world.finals[-1].state
     assert paid.pool + sum(paid.rewards.values()) > 0
     for region in world.regions:
-        assert len(world.inboxes[region.name]) > 3
+        assert len(world.checks.inboxes[region.name]) > 3
     assert any(view.position.inbox_count > 0 for view in paid.regions)
 
 

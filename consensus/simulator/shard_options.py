@@ -1,0 +1,48 @@
+"""What the chains of a sharded run have of its options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from consensus.sharded.discipline import Audit, ShardRules
+from consensus.simulator.options import SHARD_ADVERSARIES, SeedOptions
+
+SHORT_INBOX: Final = 12
+LOTTERY_BLOCKS: Final = 12
+"""Blocks of a region's epoch: one lottery each."""
+MANY_BLOCKS: Final = 1_000_000
+
+
+def audit_of(options: SeedOptions) -> Audit:
+    """When centres audit; a silent one matters only where audits are assigned."""
+    return Audit.ASSIGNED if options.adversary == "silent-centre" else Audit(options.audit)
+
+
+def rules_of(options: SeedOptions) -> ShardRules:
+    """Genesis parameters of a run: short ones where it is about their being reached."""
+    return ShardRules(
+        audit=audit_of(options),
+        assigned_rounds=1,
+        takeover_rounds=5 if options.adversary == "region-loss" else 10,
+        inbox_limit=SHORT_INBOX if options.adversary == "inbox-flooder" else 10_000,
+    )
+
+
+def chain_options(options: SeedOptions, place: int, members: int, epoch_blocks: int) -> SeedOptions:
+    """The run of one chain of the network: the same faults, another seed. `place` 0: the global chain."""
+    shard = options.adversary in SHARD_ADVERSARIES
+    return replace(
+        options,
+        seed=options.seed * 64 + place,
+        engine="bft",
+        nodes=members,
+        epoch_blocks=epoch_blocks,
+        committees=1,
+        weighted=False,
+        real_crypto=False,
+        due_every_ms=0,
+        adversary="" if shard else options.adversary,
+        byzantine=0 if shard else options.byzantine,
+        idle=place == 0,
+    )
