@@ -27,7 +27,8 @@ class WalRecovery:
     """Everything of the log that still matters, in the order it was written; views at or below `floor` are left out.
 
     `floor`: (epoch, view) below and at which nothing may be signed any more. `held`: the amnesia guard is set, the node
-    observes and does not vote.
+    observes and does not vote. `region_records`: (region, epoch, seq, id) of the newest regional records that were
+    signed, whatever the floor.
     """
 
     votes: tuple[Vote, ...] = ()
@@ -37,6 +38,7 @@ class WalRecovery:
     floor: tuple[int, int] = (0, 0)
     held: bool = False
     complaints: tuple[Complaint, ...] = ()
+    region_records: tuple[tuple[str, int, int, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

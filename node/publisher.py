@@ -28,13 +28,22 @@ from consensus.engine import (
     SignVote,
 )
 from consensus.messages import Message
+from consensus.sharded.records import RegionRecord
 from ledger.certificates import VoteKind
 from ledger.objects import decode_header
 from node.log import Logger
 from node.metrics import Metrics
 from node.signer import GuardRefused, Signer
 from node.wal import Wal, WalPosition
-from node.wal_format import Entry, block_entry, certificate_entry, complaint_entry, proposal_entry, vote_entry
+from node.wal_format import (
+    Entry,
+    block_entry,
+    certificate_entry,
+    complaint_entry,
+    proposal_entry,
+    region_record_entry,
+    vote_entry,
+)
 
 RETRY_S: Final = 1.0
 
@@ -43,6 +52,7 @@ RETRY_S: Final = 1.0
 class _Append:
     entries: tuple[Entry, ...]
     messages: tuple[Message, ...]
+    waiting: asyncio.Future[None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,16 @@ class Publisher:
                     assert_never(record)
         if entries or messages:
             self._put(_Append(tuple(entries), tuple(messages)))
+
+    async def sign_record(self, record: RegionRecord, signed: bytes) -> bytes:
+        """A signature under a region's record, once it is durable that this node signed it. Raise `GuardRefused`."""
+        signature, new = self._signer.record(record, signed)
+        if new:
+            entry = region_record_entry(record.region, record.epoch, record.seq, bytes(record.id))
+            durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._put(_Append((entry,), (), durable))
+            await durable
+        return signature
 
     def trim(self, epoch: int, view: int) -> None:
         """Everything at or below (epoch, view) is final and committed: the log may forget it."""
@@ -196,7 +216,7 @@ class Publisher:
             case _Append():
                 appends = [job for job in batch if isinstance(job, _Append)]
                 entries = [entry for job in appends for entry in job.entries]
-                if any(job.messages for job in appends):
+                if any(job.messages or job.waiting for job in appends):
                     begun = time.thread_time()
                     self._wal.append(entries)
                     self._metrics.spent("wal", time.thread_time() - begun, len(entries))
@@ -219,6 +239,9 @@ class Publisher:
             self._metrics.sync_seconds.labels("wal").observe(seconds)
         for message in messages:
             self._release(message)
+        for job in batch:
+            if isinstance(job, _Append) and job.waiting is not None and not job.waiting.done():
+                job.waiting.set_result(None)
 
     def _refused(self, error: OSError) -> None:
         if not self.trouble:

@@ -1,9 +1,9 @@
 """The only place where the validator key signs, behind a guard with a memory of its own (consensus A.6).
 
 The guard trusts no engine: it refuses another hash for one (epoch, view, kind); FINALIZE with NULLIFY in one view;
-NOTARIZE after NULLIFY; a second complaint for one view; and anything at or below the log's floor. Its
-memory is rebuilt from the log. A refusal is never dropped silently: the signer signs nothing more in this life, and the
-node says why.
+NOTARIZE after NULLIFY; a second complaint for one view; anything at or below the log's floor; and another record for
+one (region, regional epoch, seq). Its memory is rebuilt from the log. A refusal is never dropped silently: the signer
+signs nothing more in this life, and the node says why.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Final
 from consensus.engine import EpochStart, WalRecovery
 from consensus.messages import Complaint, ComplaintReason
 from consensus.scheme import DOMAIN_COMPLAINT, complaint_bytes
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, RegionRecord
 from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.crypto import DOMAIN_VOTE, SigningKey
 from ledger.errors import GridchainError
 from ledger.objects import decode_header, header_hash
 from ledger.validators import ValidatorSet
 
+RECORDS_KEPT: Final = 256
+"""Regional records that the guard remembers; the log keeps as many (`node.wal`)."""
 _Slot = dict[VoteKind, bytes]
 
 
@@ -33,7 +36,7 @@ class GuardRefused(GridchainError):
 class Guard:
     """What was signed, per (epoch, view); nothing else decides whether a vote may be signed."""
 
-    __slots__ = ("_complaints", "_floor", "_slots")
+    __slots__ = ("_complaints", "_floor", "_records", "_slots")
 
     def __init__(self, recovery: WalRecovery) -> None:
         self._floor = recovery.floor
@@ -45,6 +48,7 @@ class Guard:
             slot = self._slots.setdefault((header.epoch, header.view), {})
             slot[VoteKind.NOTARIZE] = header_hash(proposal.header)
         self._complaints = {(c.epoch, c.view): (c.block_hash, c.reason) for c in recovery.complaints}
+        self._records = {(region, epoch, seq): record for region, epoch, seq, record in recovery.region_records}
 
     def admit(self, kind: VoteKind, epoch: int, view: int, block_hash: bytes) -> None:
         """Mark the slot as signed. Raise `GuardRefused` if that contradicts what was signed before."""
@@ -64,6 +68,16 @@ class Guard:
         before = self._complaints.setdefault(place, (block_hash, reason))
         if before != (block_hash, reason):
             raise GuardRefused(f"a second complaint in {place}", expected=before[0].hex(), found=block_hash.hex())
+
+    def admit_record(self, place: tuple[str, int, int], record: bytes) -> bool:
+        """Mark a region's record as signed; False if it was before. Raise `GuardRefused` for another of its place."""
+        before = self._records.get(place)
+        if before is not None and before != record:
+            raise GuardRefused(f"a second record {place}", expected=before.hex(), found=record.hex())
+        self._records[place] = record
+        while len(self._records) > RECORDS_KEPT:
+            del self._records[next(iter(self._records))]
+        return before is None
 
     def _above_floor(self, epoch: int, view: int) -> tuple[int, int]:
         place = (epoch, view)
@@ -134,6 +148,15 @@ class Signer:
             self._guard.admit_complaint(epoch, view, block_hash, reason)
         message = complaint_bytes(self.chain_id, validators.hash, epoch, view, block_hash, reason)
         return Complaint(epoch, view, block_hash, reason, index, key.sign(DOMAIN_COMPLAINT, message))
+
+    def record(self, record: RegionRecord, signed: bytes) -> tuple[bytes, bool]:
+        """Sign a region's record; whether it is new. Raise `GuardRefused`, after which the signer has stopped."""
+        key = self._key
+        if key is None or self.stopped or self.held:
+            raise GuardRefused("this node may not sign", found=self.stopped or self.held or "no key")
+        with self._guarded():
+            new = self._guard.admit_record((record.region, record.epoch, record.seq), bytes(record.id))
+        return key.sign(DOMAIN_RECORD_SIGNATURE, signed), new
 
     def _seat(self, epoch: int) -> tuple[SigningKey, ValidatorSet, int]:
         key, validators = self._key, self._epochs.get(epoch)

@@ -32,6 +32,7 @@ from node.disk import Disk, LogFile, SystemDisk
 from node.wal_format import (
     Entry,
     RecordKind,
+    RecordSlot,
     SegmentHeader,
     WalIdentity,
     decode_block,
@@ -45,6 +46,8 @@ from node.wal_format import (
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 SYSTEM_DISK: Final = SystemDisk()
+RECORDS_KEPT: Final = 256
+"""Signed regional records that every segment begins with: an agent publishes a few ahead of the global chain."""
 _HOLD: Final = "HOLD"
 _SUFFIX: Final = ".log"
 
@@ -83,10 +86,13 @@ class _Scan:
     generation: int = 0
     open_batch: bool = False
     damage: str = ""
+    published: dict[bytes, None] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         if entry.kind is RecordKind.FLOOR:
             self.floor = max(self.floor, (entry.epoch, entry.view))
+        elif entry.kind is RecordKind.REGION_RECORD:
+            self.published[entry.payload] = None
         else:
             self.entries.append(entry)
 
@@ -111,6 +117,7 @@ class Wal:
         self._generation = 1
         self._buffered: list[Entry] = []
         self._floor = (0, 0)
+        self._published: list[bytes] = []
         self.recovery = WalRecovery()
         self.hold_reason = ""
 
@@ -177,6 +184,7 @@ class Wal:
         if not scan.damage and synced is not None and self.position < synced:
             scan.damage = f"WAL_SHORT: the store knows it synced up to {synced}, it ends at {self.position}"
         self._floor = scan.floor
+        self._published = list(scan.published)[-RECORDS_KEPT:]
         self._generation = scan.generation if scan.open_batch else scan.generation + 1
         if scan.damage:
             self._quarantine(scan.damage, paths)
@@ -288,6 +296,8 @@ class Wal:
         self._size += len(data)
         self._generation += 1
         self._buffered.clear()
+        signed = [entry.payload for entry in entries if entry.kind is RecordKind.REGION_RECORD]
+        self._published = [*self._published, *signed][-RECORDS_KEPT:]
         segment = self._segments[-1]
         segment.top = max(segment.top, max((entry.epoch, entry.view) for entry in batch))
 
@@ -324,11 +334,12 @@ class Wal:
         self.hold_reason = ""
 
     def _begin_segment(self, index: int) -> None:
-        """Create a durable segment that begins with the floor, then go on in it."""
+        """Create a durable segment that begins with the floor and the regional records, then go on in it."""
         path = self._directory / f"{index:012d}{_SUFFIX}"
         salt = os.urandom(16)
         data = segment_header(index, salt, self._identity)
-        data += frames([floor_entry(*self._floor)], self._generation, salt)
+        signed = [Entry(RecordKind.REGION_RECORD, 0, 0, payload) for payload in self._published]
+        data += frames([floor_entry(*self._floor), *signed], self._generation, salt)
         file = self._disk.open(path)
         try:
             file.truncate(0)
@@ -370,8 +381,16 @@ def _recovery(scan: _Scan, *, held: bool) -> WalRecovery:
                 blocks.append(decode_block(entry.payload))
             case RecordKind.COMPLAINT:
                 complaints.append(decode(Complaint, entry.payload))
-            case RecordKind.FLOOR:
+            case RecordKind.FLOOR | RecordKind.REGION_RECORD:
                 pass
+    slots = [decode(RecordSlot, payload) for payload in scan.published]
     return WalRecovery(
-        tuple(votes), tuple(proposals), tuple(certificates), tuple(blocks), scan.floor, held, tuple(complaints)
+        tuple(votes),
+        tuple(proposals),
+        tuple(certificates),
+        tuple(blocks),
+        scan.floor,
+        held,
+        tuple(complaints),
+        tuple((slot.region, slot.epoch, slot.seq, slot.record) for slot in slots),
     )

@@ -17,7 +17,7 @@ from typing import Final
 from consensus.engine import StoredBlock
 from consensus.messages import Complaint, Proposal
 from ledger.certificates import Certificate, Vote
-from ledger.codec import Bytes32, Uint, Wire, decode, encode
+from ledger.codec import Bytes32, ShortText, Uint, Wire, decode, encode
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
 
@@ -36,6 +36,7 @@ class RecordKind(IntEnum):
     BLOCK = 4
     FLOOR = 5
     COMPLAINT = 6
+    REGION_RECORD = 7
 
 
 _KINDS: Final = frozenset(int(kind) for kind in RecordKind)
@@ -76,6 +77,15 @@ class SegmentHeader(Wire, frozen=True):
     identity: WalIdentity
 
 
+class RecordSlot(Wire, frozen=True):
+    """What was signed as record `seq` of a region in a regional epoch."""
+
+    region: ShortText
+    epoch: Uint
+    seq: Uint
+    record: Bytes32
+
+
 class _BlockRecord(Wire, frozen=True):
     hash: Bytes32
     header: bytes
@@ -105,6 +115,11 @@ def complaint_entry(complaint: Complaint) -> Entry:
 def block_entry(block: StoredBlock, epoch: int, view: int) -> Entry:
     """The record of a block's bytes."""
     return Entry(RecordKind.BLOCK, epoch, view, encode(_BlockRecord(block.hash, block.header_bytes, block.body_bytes)))
+
+
+def region_record_entry(region: str, epoch: int, seq: int, record: bytes) -> Entry:
+    """The record of an own signature under a region's record. It belongs to no view: no floor lets it be forgotten."""
+    return Entry(RecordKind.REGION_RECORD, 0, 0, encode(RecordSlot(region, epoch, seq, record)))
 
 
 def floor_entry(epoch: int, view: int) -> Entry:
