@@ -67,6 +67,15 @@ def names_of_chains(config: NodeConfig, genesis: GenesisHead, voting_key: bytes 
     return tuple(dict.fromkeys(names))
 
 
+def home_of(config: NodeConfig, genesis: GenesisHead) -> str:
+    """The home chain of a node, without opening its keys: by its name as a member, else by `[node] chains`."""
+    chosen = (*config.node.chains, *chains_of(genesis))
+    if genesis.shards is None or config.node.validator_key is None:
+        return chosen[0]
+    by_name = {member.name: home_chain(genesis, member.validator_key) for member in genesis.members}
+    return by_name.get(config.node.name) or chosen[0]
+
+
 def chain_directory(directory: Path, genesis: GenesisHead, chain: str) -> Path:
     """Where a chain's files are below one of the node's directories."""
     return directory if genesis.shards is None else directory / chain

@@ -16,6 +16,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _STATUS_OF: Final[dict[str, int]] = {
     "NOT_FOUND": 404,
     "UNKNOWN_ROUTE": 404,
+    "UNKNOWN_CHAIN": 404,
     "UNKNOWN_CONTRACT": 404,
     "UNKNOWN_ENTRY": 404,
     "METHOD": 405,

@@ -104,7 +104,18 @@ def make_app(contexts: Sequence[ApiContext]) -> web.Application:
     app.router.add_get("/v1/openapi.json", openapi)
     for name, context in zip(home.hosted, contexts, strict=True):
         app.add_subapp(chain_path(name, ""), _chain_app(context))
+    app.router.add_route("*", chain_path("{chain}", "/{path:.*}"), _not_hosted)
     return app
+
+
+async def _not_hosted(request: web.Request) -> web.Response:
+    raise Refused(
+        "this node does not host that chain",
+        code="UNKNOWN_CHAIN",
+        expected=" or ".join(request.app[CONTEXT].hosted),
+        found=request.match_info["chain"][:64],
+        fix="name one of these, or ask a node that hosts it",
+    )
 
 
 def _chain_app(context: ApiContext) -> web.Application:

@@ -12,12 +12,14 @@ import typer
 from ledger.chain import ChainStore
 from ledger.chain_verify import ChainReport, verify_chain
 from ledger.errors import ConfigError, GridchainError, StoreError
-from ledger.genesis import load_genesis
+from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header, decode_header
 from ledger.schema import DB_BODY, DB_FINALITY, DB_HEADER, DB_RECEIPTS, DB_VALIDATORS
+from ledger.shard_genesis import hosted_genesis
 from ledger.store import Store, StoreReader, open_store
-from node.cli.output import ExitCode, JsonOption, Output, command_app
-from node.config import load_config
+from node.chains import chain_directory, home_of
+from node.cli.output import ChainOption, ExitCode, JsonOption, Output, command_app
+from node.config import NodeConfig, load_config
 from node.state_export import write_export
 
 app = command_app("Check or export a node's database.")
@@ -34,14 +36,14 @@ def _group() -> None:
 
 @app.command()
 def verify(
-    home: Annotated[Path, typer.Argument(help="The node's home; the node must be down.")], as_json: JsonOption = False
+    home: Annotated[Path, typer.Argument(help="The node's home; the node must be down.")],
+    chain: ChainOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Check every hash, root, signature, certificate and index and the whole state tree, from genesis to the head, and
     read every record a second time with another decoder. Executes nothing. Exit code 1 if there is a fault."""
     output = Output(as_json=as_json)
-    config = load_config(home)
-    genesis = load_genesis(config.path(config.node.genesis))
-    store = _open(config.path(config.node.data), config.node.store)
+    genesis, store = _open_chain(load_config(home), chain)
     try:
         with output.working("reading the whole chain"):
             report = verify_chain(store, genesis.summary)
@@ -59,25 +61,32 @@ def verify(
 def export(
     home: Annotated[Path, typer.Argument(help="The node's home; the node must be down.")],
     file: Annotated[Path, typer.Argument(help="File to write.")],
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Write the whole state at the head to a file that certifies itself: `gridchain contract test --fork` begins tests
     with it."""
     output = Output(as_json=as_json)
-    config = load_config(home)
-    genesis = load_genesis(config.path(config.node.genesis))
-    store = _open(config.path(config.node.data), config.node.store)
+    genesis, store = _open_chain(load_config(home), chain)
     try:
         with output.working("writing the state"):
-            chain = ChainStore.open(store, genesis)
-            header, rows = write_export(chain, file)
+            stored = ChainStore.open(store, genesis)
+            header, rows = write_export(stored, file)
     finally:
         store.close()
     document = {
-        "chain_id": header.chain_id, "height": header.height, "block": "0x" + chain.head_hash.hex(),
+        "chain_id": header.chain_id, "height": header.height, "block": "0x" + stored.head_hash.hex(),
         "state_root": "0x" + header.state_root.hex(), "rows": rows, "file": str(file),
     }  # fmt: skip
     output.result(document, *(f"{name:<12}{value}" for name, value in document.items()))
+
+
+def _open_chain(config: NodeConfig, chain: str) -> tuple[Genesis, Store]:
+    """Genesis and database of one of the node's chains, its home chain if none is named. Raise `ConfigError`."""
+    network = load_genesis(config.path(config.node.genesis))
+    name = chain or home_of(config, network)
+    genesis = hosted_genesis(network, name)
+    return genesis, _open(chain_directory(config.path(config.node.data), network, name), config.node.store)
 
 
 def _open(path: Path, engine: str) -> Store:

@@ -22,6 +22,7 @@ from contracts.self_test import self_test
 from ledger.crypto import DOMAIN_TRANSACTION, SigningKey, verify
 from ledger.errors import GridchainError
 from ledger.genesis import load_genesis
+from node.chains import names_of_chains
 from node.cli.output import ExitCode, JsonOption, Output, command_app
 from node.config import NodeConfig, load_config
 from node.keys import is_encrypted
@@ -179,6 +180,7 @@ def _node(home: Path) -> Iterator[Check]:
         return
     yield Check("configuration", "ok", f"node {config.node.name}")
     yield _guarded("genesis", lambda: _genesis(config))
+    yield _guarded("chains", lambda: _chains(config))
     yield _guarded("certificate", lambda: _certificate(config))
     yield _guarded("keys", lambda: _keys(config))
     for name, host, port in (
@@ -202,7 +204,16 @@ def _failed(name: str, error: GridchainError) -> Check:
 def _genesis(config: NodeConfig) -> Check:
     genesis = load_genesis(config.path(config.node.genesis))
     config.check_chain(genesis.name)
-    return Check("genesis", "ok", f"{genesis.chain_id}, engine {genesis.engine}, {len(genesis.validators)} validators")
+    found = f"{genesis.chain_id}, engine {genesis.engine}, {len(genesis.all_validators)} validators"
+    return Check("genesis", "ok", found)
+
+
+def _chains(config: NodeConfig) -> Check:
+    """What the node hosts: its home chain first."""
+    genesis = load_genesis(config.path(config.node.genesis))
+    member = next((one for one in genesis.members if one.name == config.node.name), None)
+    voting = None if member is None or config.node.validator_key is None else member.validator_key or None
+    return Check("chains", "ok", ", ".join(names_of_chains(config, genesis, voting)))
 
 
 def _certificate(config: NodeConfig) -> Check:

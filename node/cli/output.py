@@ -50,6 +50,9 @@ class ExitCode(IntEnum):
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 UrlOption = Annotated[str, typer.Option("--url", envvar="GRIDCHAIN_URL", help="The node's API.", show_default=True)]
+ChainOption = Annotated[
+    str, typer.Option("--chain", help="Which of the node's chains, by name; default its home chain.")
+]
 KeyOption = Annotated[Path, typer.Option("--key", help="Key file of the sender.", show_default=False)]
 PassphraseFileOption = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File whose first line opens the key file.")

@@ -15,6 +15,7 @@ from ledger.errors import ConfigError
 from node.api.models import Model, RefusalView, StatusView
 from node.cli.output import (
     DEFAULT_URL,
+    ChainOption,
     JsonOption,
     Output,
     UrlOption,
@@ -38,16 +39,18 @@ def contract(
     args: Annotated[str, typer.Option("--args", help="JSON array of arguments.")] = "[]",
     height: HeightOption = None,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Ask a contract's view."""
     arguments = [from_json(item) for item in parse_arguments(args)]
-    answer = run_async(_contract(url, name, view, arguments, height))
+    answer = run_async(_contract((url, chain), name, view, arguments, height))
     Output(as_json=as_json).result({"contract": name, "view": view, "value": answer}, json.dumps(answer, indent=2))
 
 
-async def _contract(url: str, name: str, view: str, arguments: list[Any], height: int | None) -> Any:
-    async with Client.open(url) as client:
+async def _contract(place: tuple[str, str], name: str, view: str, arguments: list[Any], height: int | None) -> Any:
+    url, chain = place
+    async with Client.open(url, chain=chain) as client:
         return (await client.ask(name, view, arguments, height=height)).value
 
 
@@ -56,6 +59,7 @@ def block(
     which: Annotated[str, typer.Argument(metavar="BLOCK", help="Height, hash, or head.")] = "head",
     receipts: Annotated[bool, typer.Option("--receipts", help="With receipts and events.")] = False,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show a block."""
@@ -64,7 +68,7 @@ def block(
     )
 
     async def ask() -> Model:
-        async with Client.open(url) as client:
+        async with Client.open(url, chain=chain) as client:
             return await client.block(named, receipts=receipts)
 
     _show(as_json, run_async(ask()))
@@ -74,13 +78,14 @@ def block(
 def account(
     address: Annotated[str, typer.Argument(help="Address, 0x and 64 hex digits.")],
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show the nonces of an account."""
     raw = parse_id(address, "an address")
 
     async def ask() -> Model:
-        async with Client.open(url) as client:
+        async with Client.open(url, chain=chain) as client:
             return await client.account_state(raw)
 
     _show(as_json, run_async(ask()))
@@ -92,24 +97,25 @@ def state(
     proof: Annotated[bool, typer.Option("--proof", help="With the proof of inclusion or absence.")] = False,
     height: HeightOption = None,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show a value of authenticated state."""
     raw = parse_hex(key, "a state key")
 
     async def ask() -> Model:
-        async with Client.open(url) as client:
+        async with Client.open(url, chain=chain) as client:
             return await client.state(raw, proof=proof, height=height)
 
     _show(as_json, run_async(ask()))
 
 
 @app.command()
-def status(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
+def status(url: UrlOption = DEFAULT_URL, chain: ChainOption = "", as_json: JsonOption = False) -> None:
     """Show where a node stands."""
 
     async def ask() -> StatusView:
-        async with Client.open(url) as client:
+        async with Client.open(url, chain=chain) as client:
             return await client.status()
 
     found = run_async(ask())
@@ -128,6 +134,7 @@ def events(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="End after this many; 0 never.")] = 0,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Follow events; with --json one document a line."""
@@ -136,7 +143,7 @@ def events(
 
     async def follow() -> None:
         told = 0
-        async with Client.open(url) as client:
+        async with Client.open(url, chain=chain) as client:
             async for seen in client.events(
                 start or None, contract=contract_name or None, names=name or (), where=wanted
             ):
@@ -199,18 +206,24 @@ def refusal_lines(refusals: list[RefusalView]) -> list[str]:
 
 
 def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
-    """Nodes beside each other; one that does not answer is a row too."""
+    """Nodes beside each other; one that does not answer is a row too. Where nodes host several chains, the heights of
+    those that each follows beside its home chain."""
+    several = any(found is not None and len(found.chains) > 1 for _, found in rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("NODE", "HEIGHT", "VIEW", "PEERS", "MEMPOOL", "STATE ROOT", "BLOCK AGE", "STATE"):
+    first = ("NODE", "CHAIN", "FOLLOWS") if several else ("NODE",)
+    for column in (*first, "HEIGHT", "VIEW", "PEERS", "MEMPOOL", "STATE ROOT", "BLOCK AGE", "STATE"):
         table.add_column(column, justify="right" if column in ("HEIGHT", "VIEW", "PEERS", "MEMPOOL") else "left")
     for name, found in rows:
         if found is None:
-            table.add_row(name, "-", "-", "-", "-", "-", "-", Text("not reachable", style="red"))
+            table.add_row(*[name, *["-"] * (len(table.columns) - 2)], Text("not reachable", style="red"))
             continue
         age_s = max(0, time.time_ns() // 1_000_000 - found.head_time_ms) / 1000
-        standing = found.stopped_reason or ("held" if found.held else "ready" if found.ready else "starting")
+        others = [one for one in found.chains if one.name != found.chain]
+        stopped = next((f"{one.name}: {one.stopped_reason}" for one in others if one.stopped_reason), "")
+        standing = found.stopped_reason or stopped or ("held" if found.held else "ready" if found.ready else "starting")
+        follows = " ".join(f"{one.name} {one.height}" for one in others)
         table.add_row(
-            found.name,
+            *((found.name, found.chain, follows) if several else (found.name,)),
             str(found.height),
             f"{found.epoch}/{found.view}",
             str(len(found.peers)),

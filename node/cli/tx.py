@@ -13,6 +13,7 @@ from ledger.objects import transaction_id
 from node.api.models import PendingView, ReceiptView
 from node.cli.output import (
     DEFAULT_URL,
+    ChainOption,
     ExitCode,
     JsonOption,
     KeyOption,
@@ -45,6 +46,7 @@ def send(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Sign and print; send nothing.")] = False,
     timeout: TimeoutOption = 30.0,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     passphrase_file: PassphraseFileOption = None,
     passphrase_fd: PassphraseFdOption = None,
     as_json: JsonOption = False,
@@ -54,19 +56,21 @@ def send(
     signer = signer_of(Path(key), passphrase_file, passphrase_fd)
     output = Output(as_json=as_json)
     if dry_run:
-        run_async(_dry_run(output, url, signer, (contract, entry, arguments, gas)))
+        run_async(_dry_run(output, (url, chain), signer, (contract, entry, arguments, gas)))
         return
     with output.working(f"{contract}.{entry}: waiting for the receipt" if wait else f"sending {contract}.{entry}"):
-        receipt = run_async(_send(url, signer, (contract, entry, arguments, gas), timeout if wait else None))
+        receipt = run_async(_send((url, chain), signer, (contract, entry, arguments, gas), timeout if wait else None))
     if isinstance(receipt, bytes):
         output.result({"id": "0x" + receipt.hex(), "status": "sent"}, f"sent 0x{receipt.hex()}")
         return
     _show_receipt(output, receipt)
 
 
-async def _dry_run(output: Output, url: str, signer: SigningKey, call: tuple[str, str, list[Any], int]) -> None:
+async def _dry_run(
+    output: Output, place: tuple[str, str], signer: SigningKey, call: tuple[str, str, list[Any], int]
+) -> None:
     contract, entry, arguments, gas = call
-    async with Client.open(url) as client:
+    async with Client.open(place[0], chain=place[1]) as client:
         nonce, raw = await client.account(signer).sign(contract, entry, arguments, gas_limit=gas)
     identity = "0x" + transaction_id(raw).hex()
     output.result(
@@ -78,10 +82,10 @@ async def _dry_run(output: Output, url: str, signer: SigningKey, call: tuple[str
 
 
 async def _send(
-    url: str, signer: SigningKey, call: tuple[str, str, list[Any], int], timeout_s: float | None
+    place: tuple[str, str], signer: SigningKey, call: tuple[str, str, list[Any], int], timeout_s: float | None
 ) -> ReceiptView | bytes:
     contract, entry, arguments, gas = call
-    async with Client.open(url) as client:
+    async with Client.open(place[0], chain=place[1]) as client:
         account = client.account(signer)
         if timeout_s is None:
             return await account.send(contract, entry, arguments, gas_limit=gas)
@@ -104,13 +108,14 @@ def status(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is committed.")] = False,
     timeout: TimeoutOption = 30.0,
     url: UrlOption = DEFAULT_URL,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show the receipt of a transaction. Exit code 4 if the node knows none or it says that the call failed, 5 if the
     transaction still waits for a block."""
     raw = parse_id(identity, "a transaction id")
     output = Output(as_json=as_json)
-    found = run_async(_status(url, raw, timeout if wait else None))
+    found = run_async(_status((url, chain), raw, timeout if wait else None))
     if found is None:
         raise Refusal(
             "the node knows no such transaction",
@@ -125,8 +130,8 @@ def status(
     _show_receipt(output, found)
 
 
-async def _status(url: str, identity: bytes, timeout_s: float | None) -> ReceiptView | PendingView | None:
-    async with Client.open(url) as client:
+async def _status(place: tuple[str, str], identity: bytes, timeout_s: float | None) -> ReceiptView | PendingView | None:
+    async with Client.open(place[0], chain=place[1]) as client:
         if timeout_s is not None:
             await client.wait(identity, timeout_s)
         return await client.transaction(identity)
