@@ -257,12 +257,18 @@ MUTANTS: Final[dict[str, Mutant]] = {
 def mutated(name: str) -> Iterator[None]:
     """Run with a rule missing; the empty name is the true core. Raise `KeyError` for an unknown mutant, `ConfigError`
     (MUTANT_DOES_NOT_APPLY) if the source has changed so that a patch no longer fits."""
-    patches = MUTANTS[name].patches if name else ()
-    functions = dict.fromkeys(_function(patch.function) for patch in patches)
+    with patched(name, MUTANTS[name].patches if name else (), "consensus."):
+        yield
+
+
+@contextmanager
+def patched(name: str, patches: tuple[Patch, ...], room: str = "") -> Iterator[None]:
+    """Run with the `patches` of a mutant; functions are named from `room` on. Raise `ConfigError` as `mutated` does."""
+    functions = dict.fromkeys(_function(room + patch.function) for patch in patches)
     codes = {function: function.__code__ for function in functions}
     sources = {function: dedent(inspect.getsource(function)) for function in functions}
     for patch in patches:
-        function = _function(patch.function)
+        function = _function(room + patch.function)
         if sources[function].count(patch.old) != 1:
             raise ConfigError(
                 f"the mutant {name} does not fit the source",
@@ -283,7 +289,7 @@ def mutated(name: str) -> Iterator[None]:
 
 def _function(path: str) -> FunctionType:
     module, *names = path.rsplit(".", 2) if path.rsplit(".", 2)[1][0].isupper() else path.rsplit(".", 1)
-    found: Any = import_module(f"consensus.{module}")
+    found: Any = import_module(module)
     for name in names:
         found = getattr(found, name)
     if not isinstance(found, FunctionType):

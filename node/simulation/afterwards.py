@@ -1,0 +1,92 @@
+"""What is checked when all nodes have ended: every disk by itself, the longest chain once more from genesis, the money.
+
+The nodes are gone; only what their disks hold counts.
+"""
+
+from __future__ import annotations
+
+from contracts.executor import BlockContext
+from contracts.values import Value
+from ledger.chain import ChainStore
+from ledger.errors import GridchainError, InvariantBroken
+from ledger.genesis import Genesis
+from ledger.objects import decode_transaction
+from ledger.store import MemoryStore
+from node.application import Application
+from node.commit import Commits, SyncedBlock, SyncedBlocks
+from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
+from node.metrics import Metrics
+from node.simulation.auditor import NodeAuditor, describe
+
+
+def audit_disks(genesis: Genesis, disks: list[dict[bytes, bytes]], auditor: NodeAuditor) -> None:
+    """Open every database; then re-execute the longest chain (I8) and count the money."""
+    chains: list[ChainStore] = []
+    for index, rows in enumerate(disks):
+        try:
+            chains.append(ChainStore.open(MemoryStore(rows), genesis))
+        except GridchainError as error:
+            auditor.violation("disk", index, f"the database does not open: {describe(error)}")
+    for index, chain in enumerate(chains):
+        if auditor.chain.get(chain.height) != chain.head_hash:
+            auditor.violation("I1", index, f"the head at height {chain.height} is another")
+    if chains:
+        _execute_again(genesis, max(chains, key=lambda chain: chain.height), auditor)
+
+
+def _execute_again(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) -> None:
+    fresh = open_chain(MemoryStore(), genesis, make_executor(genesis))
+    metrics = Metrics("again")
+    application = Application(fresh.state(), make_executor(genesis), block_rules(genesis), fresh.head_hash, metrics)
+    commits = Commits(fresh, application, metrics, current_epoch(fresh, engine_policy(genesis)))
+    try:
+        while fresh.height < chain.height:
+            commits.commit_synced(_segment(chain, fresh.height + 1))
+    except (GridchainError, InvariantBroken) as error:
+        auditor.violation("I8", -1, f"height {fresh.height + 1} does not execute again: {describe(error)}")
+        return
+    if fresh.head_hash != chain.head_hash or fresh.state().root != chain.head.state_root:
+        auditor.violation("I8", -1, f"from genesis height {chain.height} is another")
+    _count(genesis, fresh, auditor)
+
+
+def _segment(chain: ChainStore, first: int) -> SyncedBlocks:
+    """The blocks that one finalization of the chain proves, from a height on."""
+    last = chain.final_by(first)
+    finality = None if last is None else chain.finality(last)
+    if last is None or finality is None:
+        raise InvariantBroken(f"nothing proves height {first}")
+    blocks: list[SyncedBlock] = []
+    for height in range(first, last + 1):
+        block = chain.block(height)
+        if block is None:
+            raise InvariantBroken(f"block {height} is missing")
+        transactions = tuple(decode_transaction(raw) for raw in block.body.transactions)
+        blocks.append(SyncedBlock(block.header, block.hash, transactions, block.body.extra))
+    return SyncedBlocks(tuple(blocks), finality.certificate, finality.closing)
+
+
+def _count(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) -> None:
+    """Balances in the state against a plain reading of the transactions; what there is, was minted."""
+    executor = make_executor(genesis)
+    head = chain.head
+    context = BlockContext(genesis.chain_id, head.height, head.time_ms, executor.clock.market_time(head.time_ms))
+
+    def ask(entry: str, arguments: list[Value]) -> Value:
+        return executor.query(chain.state(), "token", entry, arguments, context)
+
+    rows, supply = ask("page", [b"", 256]), ask("supply", [])
+    if not isinstance(rows, list) or not isinstance(supply, dict):
+        raise InvariantBroken("the contract token answers something else")
+    found: dict[bytes, int] = {}
+    for row in rows:
+        match row:
+            case [bytes(address), int(balance), int(escrow), int(debt)]:
+                found[address] = balance + escrow - debt
+            case other:
+                raise InvariantBroken(f"a row of token.page is {other!r}")
+    expected = {address: amount for address, amount in auditor.money.balances.items() if address in found or amount}
+    if found != expected:
+        auditor.violation("money", -1, "balances are not what the transactions give")
+    if sum(found.values()) != auditor.money.minted or supply["minted"] != auditor.money.minted:
+        auditor.violation("money", -1, f"there is {sum(found.values())}, minted was {auditor.money.minted}")

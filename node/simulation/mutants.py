@@ -1,0 +1,145 @@
+"""Rules of the shell removed on purpose: what the engine's own simulator cannot notice, because it has no shell.
+
+Data as in `consensus.simulator.mutants`; functions are named by their full path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from consensus.simulator.mutants import Lure, Mutant, Patch, patched
+from consensus.simulator.options import SimulationOptions
+from node.simulation.options import NodeSeed, draw_nodes
+
+SECONDS: Final = 8
+_CRASHES: Final[Lure] = {"crash_mtbf_ms": 2_500, "restart_ms": 200, "cut_at_write": True}
+_AWAY: Final[Lure] = {"crash_mtbf_ms": 3_000, "restart_ms": 3_000, "sync_liar": True, "load_ms": 100}
+_FULL: Final[Lure] = {"full_ms": 3_000}
+_LOSS: Final[Lure] = {"drop_ppm": 200_000, "reset_ms": 500, "load_ms": 100}
+
+SHELL_MUTANTS: Final[dict[str, Mutant]] = {
+    "released-before-the-sync": Mutant(
+        "rule 0: signed bytes leave only when durable",
+        (
+            Patch(
+                "node.publisher.Publisher.take",
+                "self._put(_Append(tuple(entries), tuple(messages)))",
+                "self._put(_Append(tuple(entries), tuple(messages))); [self._release(one) for one in messages]",
+            ),
+        ),
+    ),
+    "log-not-synced": Mutant("the sync of the log", (Patch("node.wal.Wal.append", "file.sync()", "pass"),)),
+    "directory-not-synced": Mutant(
+        "a new segment's name is durable before it is used",
+        (Patch("node.wal.Wal._begin_segment", "self._disk.sync_directory(self._directory)", "pass"),),
+        {"load_ms": 10},
+    ),
+    "log-not-read": Mutant(
+        "own votes after a restart",
+        (
+            Patch("node.wal._recovery", "votes.append(decode(Vote, entry.payload))", "pass"),
+            Patch("node.wal._recovery", "proposals.append(decode(Proposal, entry.payload))", "pass"),
+        ),
+        _CRASHES,
+    ),
+    "commit-in-two-batches": Mutant(
+        "a commit is one batch",
+        (
+            Patch(
+                "ledger.chain.ChainStore.append",
+                "_put_head(batch, blocks[-1].block)",
+                "self._store.write(batch, sync=True); batch = Batch(); _put_head(batch, blocks[-1].block)",
+            ),
+        ),
+    ),
+    "log-trimmed-before-the-commit": Mutant(
+        "the log is trimmed only after the store holds what is final",
+        (
+            Patch(
+                "node.blocks.Blocks.prune",
+                "self._put(effect, None)",
+                "self._surfaces.trim(effect.epoch, effect.floor_view); self._put(effect, None)",
+            ),
+        ),
+        {"power_cuts": 6, "slow_ms": 8_000, "slow_sync_ms": 300, "load_ms": 50},
+    ),
+    "certificates-not-verified": Mutant(
+        "catching up verifies certificates",
+        (
+            Patch(
+                "p2p.sync_check.check_range",
+                "check_certificate(certificate, chain_id, position.validators)",
+                "pass",
+            ),
+        ),
+        _AWAY,
+    ),
+    "bodies-not-verified": Mutant(
+        "catching up compares bodies with their headers",
+        (
+            Patch("p2p.sync_check.check_body", "len(raw) != header.body_size", "False"),
+            Patch(
+                "p2p.sync_check.check_body",
+                "if transactions_root(body.transactions) != header.transactions_root",
+                "if False",
+            ),
+        ),
+        _AWAY,
+    ),
+    "claims-kept": Mutant(
+        "transactions of an abandoned block are picked again",
+        (Patch("node.mempool.Mempool.abandon", "self._unclaim(block)", "pass"),),
+        {"partition_ms": 2_000, "jitter_ms": 200, "load_ms": 100},
+    ),
+    "gossip-once": Mutant(
+        "what is not final is offered again, and given to a peer that comes back",
+        (
+            Patch("node.node.Node._regossip", "if due:", "if False:"),
+            Patch(
+                "node.peers.Peers.on_peer_up",
+                "self.gossip.again([(one.id, one.raw) for one in self._mempool.oldest(INTRODUCED)], [peer])",
+                "pass",
+            ),
+        ),
+        _LOSS,
+    ),
+    "no-room-asked": Mutant(
+        "no write on a full disk", (Patch("node.store_guard.GuardedStore.write", "self._check_room()", "pass"),), _FULL
+    ),
+    "full-log-given-up": Mutant(
+        "a disk that refuses a write is asked again",
+        (Patch("node.publisher.Publisher.run", "await asyncio.sleep(RETRY_S)", "break"),),
+        _FULL,
+    ),
+    "missing-log-votes": Mutant(
+        "who has lost its log is held",
+        (Patch("node.wal.Wal._recover", "if not paths:", "if False:"),),
+        {"wiped": 1, "nodes": 4},
+    ),
+    "never-catches-up": Mutant(
+        "who was away catches up",
+        (Patch("node.catchup.Catchup.run", "await self._follow()", "pass"),),
+        {"crash_mtbf_ms": 4_000, "restart_ms": 6_000, "interval_ms": 100, "load_ms": 50},
+    ),
+    "disarmed-timers-fire": Mutant(
+        "a timer that was moved or disarmed is not heard",
+        (Patch("node.timers.Timers.take", "if armed is None or armed[0] != token:", "if armed is None:"),),
+    ),
+}
+
+
+def lured(name: str, seed: int) -> NodeSeed:
+    """The options of a seed for a mutant and for its control: the swarm's, and the mutant's lure."""
+    plain = draw_nodes(SimulationOptions(nodes=4, seconds=SECONDS), seed)
+    calm = replace(plain, skewed=0, wiped=0, sync_liar=False)
+    return replace(calm, **SHELL_MUTANTS[name].lure)  # type: ignore[arg-type]  # values of these fields
+
+
+@contextmanager
+def mutated_shell(name: str) -> Iterator[None]:
+    """Run with a rule missing; the empty name is the true shell. Raise as `consensus.simulator.mutants.mutated`."""
+    with patched(name, SHELL_MUTANTS[name].patches if name else ()):
+        yield
