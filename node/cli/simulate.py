@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consensus.simulator import SeedReport, SimulationOptions, SimulationReport, simulate
 from consensus.simulator.options import (
     ADVERSARIES,
+    AUDITS,
     COUNCIL_ADVERSARIES,
     ENGINES,
     FAULTS,
@@ -51,9 +52,12 @@ def run(
         typer.Option(
             "--adversary",
             help=f"One of {', '.join(ADVERSARIES)}; with elections also {', '.join(COUNCIL_ADVERSARIES)}; with regions "
-            f"{', '.join(SHARD_ADVERSARIES)}.",
+            f"{', '.join(SHARD_ADVERSARIES)}. `list`: those of the engine.",
         ),
     ] = "",
+    audit: Annotated[
+        str, typer.Option("--audit", help=f"When centres of `sharded` execute records again: {', '.join(AUDITS)}.")
+    ] = "eager",
     replay: Annotated[str, typer.Option("--replay", help="One run: a seed, or the line that a failure printed.")] = "",
     svg: Annotated[Path | None, typer.Option("--svg", help="Where --replay draws the failing part.")] = None,
     as_json: JsonOption = False,
@@ -64,6 +68,11 @@ def run(
     output = Output(as_json=as_json)
     one_of("engine", engine, ENGINES)
     one_of("faults", faults, FAULTS)
+    one_of("audit", audit, AUDITS)
+    if adversary == "list":
+        found = adversaries_of(engine)
+        output.result({"engine": engine, "adversaries": list(found)}, *(found or ("none",)))
+        return
     if adversary:
         one_of("adversary", adversary, adversaries_of(engine))
     options = SimulationOptions(
@@ -74,6 +83,7 @@ def run(
         seconds=seconds,
         faults=faults,
         adversary=adversary,
+        audit=audit,
     )
     if replay:
         replay_run(output, replay, options, svg)
