@@ -18,6 +18,7 @@ from ledger.errors import GridchainError
 from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header
 from ledger.proofs import TrustRoot, verify_settlement
+from ledger.shard_genesis import hosted_genesis
 from node.client import Client
 
 AT_ONCE = 16
@@ -32,10 +33,18 @@ class SlotTimes:
 
 
 async def network_of(
-    genesis_path: Path, client: Client, grid: bytes, tariffs: Tariffs, slots: SlotTimes, community: bytes = b""
+    genesis_path: Path,
+    client: Client,
+    grid: bytes,
+    tariffs: Tariffs,
+    slots: SlotTimes,
+    community: bytes = b"",
+    chain: str = "",
 ) -> Network:
-    """What genesis fixes, from its document on this disk; block 0 from a node, to be checked against that document."""
+    """What genesis fixes, from its document on this disk; block 0 from a node, to be checked against that document.
+    `chain`: which one of a sharded network."""
     genesis = load_genesis(genesis_path)
+    genesis = hosted_genesis(genesis, chain) if chain else genesis
     stored = await client.stored_block(0)
     return Network(
         chain_id=genesis.chain_id,

@@ -40,7 +40,8 @@ class Played:
 
 
 class DayRunner:
-    """Plays one `MarketDay` on the nodes behind `clients`. `guard` runs beside it and raises when it must end."""
+    """Plays one `MarketDay` on the nodes behind `clients`. `guard` runs beside it and raises when it must end; `watch`
+    sees every event."""
 
     def __init__(
         self,
@@ -50,10 +51,12 @@ class DayRunner:
         progress: Progress,
         screen: Screen,
         guard: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        watch: Callable[[EventSeen], None] | None = None,
     ) -> None:
         self._market = market
         self._day = day
         self._guard = guard
+        self._watch = watch
         self._progress = progress
         self._screen = screen
         self._played = Played()
@@ -209,6 +212,8 @@ class DayRunner:
         self._changed.set()
 
     def _on_event(self, event: EventSeen) -> None:
+        if self._watch is not None:
+            self._watch(event)
         known = _SEEN.get((event.contract, event.name))
         if known is not None:
             known(self, event.data)

@@ -94,8 +94,18 @@ class DemoOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One chain of several, and who is on it. `keys`: the numbers of its members' key files; `nodes`: who votes."""
+
+    chain: str
+    chain_id: str
+    nodes: tuple[str, ...]
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """What is ready before any process starts."""
+    """What is ready before any process starts. `part`: of a sharded network, whose regions have a stage each."""
 
     options: DemoOptions
     market: Market
@@ -106,11 +116,22 @@ class Stage:
     calendar: Calendar
     tariffs: Tariffs
     pace: Pace
+    part: Part | None = None
 
     @property
     def names(self) -> list[str]:
         """Names of the nodes, in order."""
-        return [node.name for node in self.layout.nodes]
+        return [node.name for node in self.layout.nodes] if self.part is None else list(self.part.nodes)
+
+    @property
+    def chain_id(self) -> str:
+        """Of the chain that is traded on."""
+        return self.layout.chain_id if self.part is None else self.part.chain_id
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The numbers of the members' key files, in the order of the street."""
+        return tuple(range(len(self.street.members))) if self.part is None else self.part.keys
 
 
 async def play(options: DemoOptions, screen: Screen) -> Result:
@@ -124,7 +145,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     plan = market.plan(street, options.day)
     screen.say("measuring how long nodes take to start here")
     pace = await pace_of(options, market, street, plan)
-    with _directory(options, screen) as directory:
+    with directory_of(options, screen) as directory:
         stage = found(options, street, pace, directory)
         layout = stage.layout
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
@@ -202,7 +223,7 @@ def _check_nodes(options: DemoOptions) -> None:
 
 
 @contextmanager
-def _directory(options: DemoOptions, screen: Screen) -> Iterator[Path]:
+def directory_of(options: DemoOptions, screen: Screen) -> Iterator[Path]:
     """Where the network lies; says what becomes of it."""
     if options.directory is not None:
         screen.say(f"data in {options.directory}, kept at the end (gridchain cluster up {options.directory})")
@@ -236,7 +257,7 @@ def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Pa
     """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
     market, sealed = market_of(options.market), not options.published
     numbers = range(options.start, options.start + options.slots)
-    calendar = market.calendar(SLOT_MS, _midnight_ms(options.day), numbers, sealed=sealed)
+    calendar = market.calendar(SLOT_MS, midnight_ms(options.day), numbers, sealed=sealed)
     opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * SLOT_MS
     network = NetworkPlan(
         directory=directory,
@@ -250,23 +271,24 @@ def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Pa
         tariffs=GenesisTariffs(),
         mode=market.mode(sealed=sealed, slots=options.slots),
         min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine == "bft" else None,
-        accounts=tuple(name for number in range(len(street.members)) for name in _account_names(number)),
+        accounts=tuple(name for number in range(len(street.members)) for name in account_names(number)),
     )
     plan, layout = market.plan(street, options.day), make_network(network)
-    return Stage(options, market, street, plan, layout, network, calendar, _tariffs(), pace)
+    return Stage(options, market, street, plan, layout, network, calendar, tariffs(), pace)
 
 
-def _account_names(number: int) -> tuple[str, str]:
+def account_names(number: int) -> tuple[str, str]:
     """Names of a member's key files: the owner's and the meter's."""
     return f"member{number + 1:03}", f"member{number + 1:03}-meter"
 
 
-def _midnight_ms(day: str) -> int:
+def midnight_ms(day: str) -> int:
     """The data's local time has no zone; the market's calendar reads it as UTC."""
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1000
 
 
-def _tariffs() -> Tariffs:
+def tariffs() -> Tariffs:
+    """What the grid company asks and pays: the genesis defaults."""
     return Tariffs(feed=GenesisTariffs().feed, retail=GenesisTariffs().retail)
 
 
@@ -287,19 +309,20 @@ def _incident(stage: Stage, cluster: Cluster, clients: Sequence[Client]) -> Inci
 
 def progress_of(stage: Stage, cluster: Cluster) -> Progress:
     """What the screen shows before anything has happened."""
-    options = stage.options
+    options, names = stage.options, stage.names
     return Progress(
-        chain_id=stage.layout.chain_id,
+        chain_id=stage.chain_id,
         engine=options.engine,
         day=options.day,
         first_slot=options.start,
         slots=options.slots,
         members=len(stage.street.members),
         speed=stage.pace.speed,
-        nodes=[NodeLine(node.name, node.url) for node in cluster.nodes],
+        nodes=[NodeLine(node.name, node.url) for node in cluster.nodes if node.name in names],
         market=stage.market.letter,
         columns=stage.market.columns,
         ahead=stage.market.signals.ahead or stage.calendar.open_slots,
+        slot_ms=stage.calendar.slot_ms,
     )
 
 
@@ -307,11 +330,11 @@ def market_day(stage: Stage) -> MarketDay:
     """The day with the keys that its members and institutions sign by."""
 
     def signer(name: str) -> Signer:
-        return Signer(load_key(stage.layout.key_file(name)), stage.layout.chain_id)
+        return Signer(load_key(stage.layout.key_file(name)), stage.chain_id)
 
     households = []
-    for number, member in enumerate(stage.street.members):
-        owner, meter = _account_names(number)
+    for number, member in zip(stage.keys, stage.street.members, strict=True):
+        owner, meter = account_names(number)
         households.append(Household(member, signer(owner), signer(meter)))
     return MarketDay(
         street=stage.street,
@@ -333,10 +356,11 @@ def market_day(stage: Stage) -> MarketDay:
 async def _network(stage: Stage, client: Client) -> Network:
     """What the check starts from."""
     layout = stage.layout
-    slot_times = SlotTimes(_midnight_ms(stage.options.day), SLOT_MS)
+    slot_times = SlotTimes(midnight_ms(stage.options.day), stage.calendar.slot_ms)
     grid, community = (bytes.fromhex(layout.account(name).address[2:]) for name in ("grid_company", COMMUNITY))
     document = layout.nodes[0].home / "genesis.json"
-    return await network_of(document, client, grid, stage.tariffs, slot_times, community)
+    chain = "" if stage.part is None else stage.part.chain
+    return await network_of(document, client, grid, stage.tariffs, slot_times, community, chain)
 
 
 def _all_orders(market: Market, committed: Orders, refused: Sequence[Refusal]) -> Orders:
@@ -367,7 +391,7 @@ async def judge(
     if len({row.state_root for row in roots}) != 1:
         problems.append(f"the nodes' state roots at height {height} differ")
     run = Run(
-        chain_id=stage.layout.chain_id,
+        chain_id=stage.chain_id,
         engine=options.engine,
         market=stage.market,
         nodes=roots,

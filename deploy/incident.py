@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from deploy.cluster import Cluster, ClusterError
 from deploy.follow import ask
-from deploy.market.words import time_of_day
 from deploy.screen import Progress
 from ledger.validators import quorum
 from node.client import Client
@@ -38,7 +37,7 @@ class Incident:
         nodes, name = len(self._clients), self._cluster.nodes[self._victim].name
 
         def tell(text: str) -> None:
-            line = f"{time_of_day(progress.market_slot)}  {text}"
+            line = f"{progress.time}  {text}"
             self.told.append(line)
             say(line)
 

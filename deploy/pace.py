@@ -35,15 +35,16 @@ USUAL_START_MS = 800
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`lead_ms`: from genesis to the first window. `speed`: market time over clock time."""
+    """`lead_ms`: from genesis to the first window. `speed`: market time over clock time. `slot_ms`: of market time."""
 
     lead_ms: int
     speed: int
+    slot_ms: int = SLOT_MS
 
     @property
     def slot_s(self) -> float:
         """Seconds of a slot."""
-        return SLOT_MS / self.speed / 1000
+        return self.slot_ms / self.speed / 1000
 
 
 async def measure_start(processes: int) -> int:

@@ -62,6 +62,7 @@ class Progress:
     columns: tuple[str, ...] = ("slot",)
     ahead: int = 4
     """Slots from what `opened` tells to delivery."""
+    slot_ms: int = 900_000
     opened: int | None = None
     settled: int = 0
     trades: int = 0
@@ -76,6 +77,11 @@ class Progress:
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_NOTES))
 
     @property
+    def time(self) -> str:
+        """When the slot that is about to be delivered begins."""
+        return time_of_day(self.market_slot, self.slot_ms)
+
+    @property
     def market_slot(self) -> int:
         """The slot that is about to be delivered."""
         return self.first_slot if self.opened is None else max(self.first_slot, self.opened - self.ahead)
@@ -88,7 +94,7 @@ def page(progress: Progress) -> RenderableType:
     average = progress.traded_money * 1000 // progress.traded_wh if progress.traded_wh else None
     clock = Text.assemble(
         ("market day ", ""),
-        (f"{progress.day} {time_of_day(progress.market_slot)}  ", "bold"),
+        (f"{progress.day} {progress.time}  ", "bold"),
         ("█" * done + "░" * (_BAR - done), "green"),
         f"  {share} %  x{progress.speed}",
         ("  waiting ", "dim"),
@@ -135,7 +141,7 @@ def _nodes(nodes: Sequence[NodeLine]) -> Table:
 def _trades(progress: Progress) -> Table:
     table = Table(*progress.columns, box=None, padding=(0, 2), header_style="dim")
     for trade in progress.last_trades:
-        table.add_row(time_of_day(trade.slot), *trade.cells)
+        table.add_row(time_of_day(trade.slot, progress.slot_ms), *trade.cells)
     return table
 
 
@@ -179,7 +185,7 @@ class Screen:
         if self._live is not None:
             self._live.update(page(progress))
             return
-        hour = progress.market_slot // 4
+        hour = progress.market_slot * progress.slot_ms // 3_600_000
         if progress.opened is not None and hour != self._told:
             self._told = hour
             self.console.print(_line(progress), markup=False, highlight=False, soft_wrap=True)
@@ -190,4 +196,4 @@ def _line(progress: Progress) -> str:
     slots = f"{progress.settled}/{progress.slots} slots settled"
     energy = f"used {kwh(progress.use_wh)}, generated {kwh(progress.generation_wh)}"
     traded = f"{progress.trades} trades, {kwh(progress.traded_wh)} traded"
-    return f"{time_of_day(progress.market_slot)}  {slots}, {traded}, {energy}  [{nodes}]"
+    return f"{progress.time}  {slots}, {traded}, {energy}  [{nodes}]"

@@ -10,9 +10,10 @@ def name(address: str, name_of: Mapping[str, str]) -> str:
     return name_of.get(address, address[:10])
 
 
-def time_of_day(slot: int) -> str:
-    """Start of a slot of 15 minutes, counted from midnight."""
-    return f"{slot // 4 % 24:02}:{slot % 4 * 15:02}"
+def time_of_day(slot: int, slot_ms: int = 900_000) -> str:
+    """Start of a slot, counted from midnight."""
+    minutes = slot * slot_ms // 60_000
+    return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
 
 
 def price(micro: int) -> str:
