@@ -1,0 +1,152 @@
+"""Two regions of four and four centres, every chain in every process that hosts it; one connection per pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from shard_hosts import ShardHosts
+
+from contracts.library_sources import AuctionMode
+from deploy.founding import make_network
+from deploy.founding_shards import default_regions
+from deploy.layout import NetworkLayout
+from deploy.network import NetworkPlan
+from ledger.chain_verify import verify_chain
+from ledger.errors import ConfigError
+from ledger.genesis import load_genesis
+from ledger.shard_genesis import hosted_genesis
+from ledger.store import open_store
+from node.api.server import ApiServer
+from node.client import Client, Refusal
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+CENTRES = ("bureau", "grid", "notary", "trading")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> NetworkLayout:
+    return make_network(
+        NetworkPlan(
+            directory=tmp_path / "network",
+            chain_name="dev-shards",
+            engine="sharded",
+            names=CENTRES,
+            regions=default_regions(2, 4),
+            mode=AuctionMode(sealed=False),
+            first_api_port=0,
+            first_p2p_port=0,
+        )
+    )
+
+
+async def traffic(world: ShardHosts, region: str, through: str, amount: int) -> None:
+    """A deposit in a region and a proposal on the centres' chain, through one node of the region."""
+    treasury, bureau = world.key("trading_center"), world.key("energy_bureau")
+    reference = f"bank {region} {amount}"
+    deposit = ("token", "deposit", [treasury.address, amount, reference])
+    await world.call(through, region, treasury, deposit)
+    await world.call(through, "global", bureau, ("governance", "propose_deployer", [treasury.address, False]))
+
+
+async def test_all_chains_become_final_and_whoever_was_away_comes_back_on_both(layout: NetworkLayout) -> None:
+    world = ShardHosts(layout)
+    north, south = (tuple(f"{region}{i + 1}" for i in range(4)) for region in ("north", "south"))
+    try:
+        await world.open(*CENTRES, *north, *south)
+        await traffic(world, "north", "north1", 1)
+        await traffic(world, "south", "south2", 2)
+        await settled(world)
+
+        await world.close("north3")
+        before = {chain: world.height("north1", chain) for chain in ("north", "global")}
+        for amount in range(3, 6):
+            await traffic(world, "north", "north2", amount)
+        await settled(world)
+        assert all(world.height("north1", chain) > height for chain, height in before.items())
+        await world.open("north3")
+        await settled(world)
+
+        await shows_its_chains(world)
+        links = [host.network.peers() for host in world.hosts.values() if host.network is not None]
+        assert all(len(peers) == 11 for peers in links), "one connection for every pair"
+        assert len(world.hosts["north1"].chains["north"].status().peers) == 7, "the region and the centres"
+        assert not any(node.status().stopped_reason for host in world.hosts.values() for node in host.chains.values())
+        root = world.hosts["north3"].chains["north"].chain.head.state_root
+    finally:
+        await world.close()
+    audited(layout, "bureau", "north", root)
+
+
+async def settled(world: ShardHosts) -> None:
+    """Every host has committed what was sent, on every chain that it hosts."""
+    senders = {"global": "energy_bureau"}
+
+    def done() -> bool:
+        return all(
+            node.nonces(world.key(senders.get(name, "trading_center")).address).lowest == world.sent(name)
+            for host in world.hosts.values()
+            for name, node in host.chains.items()
+        )
+
+    await world.until(done)
+    roots: dict[tuple[str, int], bytes] = {}
+    for host in world.hosts.values():
+        for name, node in host.chains.items():
+            head = node.chain.head
+            assert roots.setdefault((name, head.height), head.state_root) == head.state_root
+
+
+async def shows_its_chains(world: ShardHosts) -> None:
+    """The API of a region's member: its own chain without a name, any that it hosts by name."""
+    host = world.hosts["south1"]
+    async with (
+        ApiServer.open(host.chains, host.config.api.model_copy(update={"port": 0})) as api,
+        Client.open(f"http://127.0.0.1:{api.port}") as client,
+        Client.open(f"http://127.0.0.1:{api.port}", chain="global") as centres,
+        Client.open(f"http://127.0.0.1:{api.port}/v1/chains/north") as foreign,
+        ClientSession() as session,
+    ):
+        status = await client.status()
+        assert [(one.name, one.engine, one.votes) for one in status.chains] == [
+            ("south", "region", True),
+            ("global", "global", False),
+        ]
+        assert (status.chain, status.engine) == ("south", "region")
+        assert status.network_id == world.layout.chain_id
+        assert await client.chains() == (await centres.status()).chains
+        assert (await centres.status()).chain == "global"
+        assert (await centres.block(1)).header["chain_id"] == host.chains["global"].genesis.chain_id
+        with pytest.raises(Refusal) as refused:
+            await foreign.status()
+        assert refused.value.code == "UNKNOWN_CHAIN"
+        metrics = await client.metrics()
+        for chain in ("south", "global"):
+            height = f'gridchain_height{{chain="{chain}"}} {float(host.chains[chain].chain.height)}'
+            assert height in metrics
+        assert metrics.count("# TYPE gridchain_height ") == 1
+        async with session.get(f"http://127.0.0.1:{api.port}/v1/openapi.json") as answer:
+            paths = (await answer.json())["paths"]
+        assert {"/v1/chains", "/v1/status", "/v1/chains/{chain}/status"} <= set(paths)
+
+
+def audited(layout: NetworkLayout, name: str, chain: str, root: bytes) -> None:
+    """A centre's replica of a region, read from its files: every certificate and root from genesis to the head."""
+    node = layout.nodes[layout.node(name)]
+    genesis = hosted_genesis(load_genesis(node.home / "genesis.json"), chain)
+    store = open_store(node.home / "data" / chain, "auto")
+    try:
+        report = verify_chain(store, genesis.summary)
+        assert report.fault is None
+        assert report.transactions == 4
+    finally:
+        store.close()
+
+
+async def test_a_voter_that_wants_other_chains_is_refused_and_told_which(layout: NetworkLayout) -> None:
+    world = ShardHosts(layout)
+    with pytest.raises(ConfigError) as refused:
+        await world.open("north1", chains=("south",))
+    assert refused.value.code == "CHAINS"
+    assert "north, global" in str(refused.value.expected)
