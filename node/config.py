@@ -136,6 +136,10 @@ class DevSection(Section):
     """Short segments of the write-ahead log, so that short tests meet its trimming; the database is as ever."""
     lose_unsynced: bool = False
     """After a kill, begin with what was synced only: as if the machine had lost power."""
+    severed: str = ""
+    """A file in the node's home: while it is there, the organisations that it names are out of reach."""
+    lie_about_record: Annotated[int, Field(ge=0)] = 0
+    """As a region's agent, publish a false record of this number, at once and under the own signature; 0: never."""
 
 
 class NodeConfig(BaseSettings):

@@ -32,6 +32,7 @@ from node.own_keys import load_account_key, load_identity, load_validator_key
 from node.parts import network_settings, open_commons, open_parts
 from node.peers import Links, Members
 from node.self_test import self_test_once
+from node.severed import Severed, SeveredHandler, SeveredLinks
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
 
@@ -104,12 +105,17 @@ class Host:
             settings = network_settings(config, genesis, Members(genesis), known)
             handlers = {name: chain.peers for name, chain in host.chains.items()}
             multiplexer = Multiplexer(genesis, handlers, None if key is None else key.public)
+            severed = Severed(genesis, config.path(Path(config.dev.severed))) if config.dev.severed else None
+            handler = multiplexer if severed is None else SeveredHandler(multiplexer, severed)
             async with task_scope() as tasks:
                 for chain in host.chains.values():
                     chain.attach(tasks, partial(host._committed, chain, tasks))
-                async with machine.network(settings, multiplexer) as network:
+                async with machine.network(settings, handler) as opened:
+                    network: Links = opened if severed is None else SeveredLinks(opened, severed)
                     host.network = network
                     multiplexer.connect(network)
+                    if severed is not None:
+                        tasks.spawn(severed.watch(), name="severed")
                     host._start(tasks)
                     tasks.spawn(multiplexer.run(), name="hosting")
                     yield host
