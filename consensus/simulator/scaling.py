@@ -12,16 +12,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from consensus.sharded.discipline import Audit, ShardRules
-from consensus.sharded.global_chain import assigned_centres, attestation_bytes
-from consensus.sharded.global_state import Attestation, GlobalState, Submitted
+from consensus.sharded.discipline import ShardRules
+from consensus.sharded.global_state import Submitted
 from consensus.simulator.disk import CommittedBlock
-from consensus.simulator.global_application import entry_bytes, global_head, read_entry
+from consensus.simulator.global_application import global_head, read_entry
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.options import SeedOptions
 from consensus.simulator.processor import NS, Purpose, length_ns, union_ns
 from consensus.simulator.region_node import RegionNode
-from consensus.simulator.scheme import mock_sign
 from consensus.simulator.shard_worlds import RegionWorld
 from consensus.simulator.timed_nodes import TimedCentre
 from consensus.simulator.timed_worlds import BurstOptions, TimedCentres, TimedHub, TimedRegion
@@ -32,7 +30,7 @@ from ledger.objects import Body
 
 SETTLING_MS: Final = 2_000
 LIMIT_MS: Final = 60_000
-TICKET_NONCES: Final = 24
+EPOCH_BLOCKS: Final = 64
 
 
 class NotFinal(GridchainError):
@@ -71,6 +69,7 @@ class ScalingWorld(TimedHub):
 
     region_kind = TimedRegion
     centre_kind = TimedCentres
+    lottery_blocks = EPOCH_BLOCKS
 
     def __init__(self, burst: BurstOptions) -> None:
         self.burst = burst
@@ -112,9 +111,6 @@ class ScalingWorld(TimedHub):
         for region in self.regions:
             region.loading = False
         super().begin()
-        for centre in self.timed_centres:
-            centre.assigned = lambda record, key=centre.key: self._assigned(record, key)  # type: ignore[misc]  # bound
-            centre.attest = lambda record, centre=centre: self._attest_when_due(record, centre)  # type: ignore[misc]  # bound
         self.centres.at(self.begun, self._bring)
 
     def _bring(self) -> None:
@@ -122,8 +118,6 @@ class ScalingWorld(TimedHub):
             share = self.burst.transactions // len(self.regions) + (at < self.burst.transactions % len(self.regions))
             self.owed[region.name] = share
             region.bring(share)
-            for member in region.members:
-                member.search_ticket(TICKET_NONCES)
 
     def run(self) -> BurstReport:
         """Until the burst is final at every centre. Raise `NotFinal` if that takes too long."""
@@ -177,14 +171,9 @@ class ScalingWorld(TimedHub):
         if not news:
             return
         self._note_entered(global_head(node.application.head).outcome.entered, block)
-        for region in self.regions:
-            for member in region.nodes:
-                region.at(self.delay(), self._learn, region, member, height)
-
-    def _learn(self, region: RegionWorld, member: LedgerSide, height: int) -> None:
-        region.learn(member, height)
-        if isinstance(member, RegionNode):
-            member.publish_due()
+        for region in self.timed_regions:
+            for member in region.members:
+                region.at(self.delay(), member.hear_centres, height)
 
     def _note_entered(self, names: Collection[Hash], block: CommittedBlock) -> None:
         """Count the burst's orders in records that a block entered."""
@@ -200,26 +189,6 @@ class ScalingWorld(TimedHub):
         if count and self.owed:
             self.owed[region] -= count
             self.entered.append((region, seq, height))
-
-    # --- audits by assignment -----------------------------------------------------------------------------------------
-
-    def _assigned(self, record: Hash, key: bytes) -> bool:
-        return self.burst.audit is not Audit.ASSIGNED or key in assigned_centres(self.centres.context, record)
-
-    def _attest(self, node: LedgerSide, state: GlobalState) -> None:
-        """See `ShardedWorld`; who has audited what is entered says so."""
-        if self.burst.audit is Audit.ASSIGNED and isinstance(node, TimedCentre):
-            for view in state.regions:
-                if view.pending is not None and view.pending.publication.record.id in node.audited:
-                    self._say(view.pending.publication.record.id, view.pending.publication.record.post_root, node)
-
-    def _attest_when_due(self, record: Hash, centre: TimedCentre) -> None:
-        if self.burst.audit is Audit.ASSIGNED:
-            self._attest(centre, global_head(centre.application.head).state)
-
-    def _say(self, record: Hash, root: bytes, centre: TimedCentre) -> None:
-        signature = mock_sign(centre.key, attestation_bytes(record, root))
-        self.tell_centres(entry_bytes(Attestation(record, root, centre.key, signature)))
 
     # --- what is reported ---------------------------------------------------------------------------------------------
 

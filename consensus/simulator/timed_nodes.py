@@ -7,6 +7,8 @@ comes from `Processor`. What a block costs is charged where it is built or check
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -32,8 +34,11 @@ from consensus.engine import (
     Verdict,
 )
 from consensus.sharded.discipline import Audit
-from consensus.sharded.global_state import Submitted
+from consensus.sharded.global_chain import assigned_centres
+from consensus.sharded.global_state import GlobalState, Submitted
+from consensus.sharded.records import RegionRecord
 from consensus.simulator.application import Overlay
+from consensus.simulator.centre_node import CentreNode
 from consensus.simulator.global_application import global_head, read_entry
 from consensus.simulator.ledger_side import COMMIT_MS
 from consensus.simulator.node import SimNode
@@ -47,6 +52,7 @@ from ledger.objects import transaction_id
 from ledger.validators import ValidatorSet
 
 if TYPE_CHECKING:
+    from consensus.simulator.shard_worlds import GlobalWorld
     from consensus.simulator.world import World
 
 CHUNK: Final = 64
@@ -278,7 +284,7 @@ class TimedNode(SimNode):
 
 
 class TimedMember(TimedNode, RegionNode):
-    """A region's member. `ticket_ns`: what its search for a ticket of the next epoch takes, in a worker."""
+    """A region's member. It searches for tickets when there is nothing else to do."""
 
     def block_ns(self, overlay: Overlay) -> int:
         """See `TimedNode`; the block that closes a round clears its orders."""
@@ -286,65 +292,93 @@ class TimedMember(TimedNode, RegionNode):
         orders = 0 if head.body is None else sum(len(block.transactions) for block in head.body.blocks)
         return super().block_ns(overlay) + orders * self.model.clear_ns
 
-    def search_ticket(self, nonces: int) -> None:
-        """Look for next epoch's ticket when there is nothing else to do."""
-        self.processor.put(Lane.BACKGROUND, Job(Purpose.TICKETS, lambda: nonces * self.model.ticket_ns, lambda: None))
+    def mine(self) -> None:
+        """See `RegionNode`."""
+        epoch, before = self.searched
+        super().mine()
+        tries = self.searched[1] - (before if self.searched[0] == epoch else 0)
+        if tries:
+            job = Job(Purpose.TICKETS, lambda: tries * self.model.ticket_ns, lambda: None)
+            self.processor.put(Lane.BACKGROUND, job)
+
+    def hear_centres(self, height: int) -> None:
+        """A centre's certified block has come: check it, take it, publish what is due."""
+        cost = self.model.message_ns + self.world.hub.trust.validators.quorum * self.model.verify_ns
+
+        def end() -> None:
+            self.world.learn(self, height)
+            self.publish_due()
+
+        self.processor.put(Lane.EVENTS, Job(Purpose.RECORDS, lambda: cost, end))
 
 
-class TimedCentre(TimedNode):
-    """A main centre: hears records, audits them beside its other work. `settled`: (record, ms) for what its chain has
-    settled; `audited`: when the centre's own audit of it was done."""
+class TimedCentre(TimedNode, CentreNode):
+    """A main centre: hears records, audits them beside its other work. `audited`: when its audit of a record was done,
+    ms. `waits`: a block waits for the audits that it settles; an eager one always does."""
 
-    def __init__(self, world: World, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
+    def __init__(self, world: GlobalWorld, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
         super().__init__(world, index, key, honest, skew_ms)
         self.audits: dict[Hash, Job] = {}
         self.audited: dict[Hash, int] = {}
         self.waiting_ns = 0
         self.most_waiting_ns = 0
-        self.mode = Audit.NEXT_ROUND
         self.waits = False
-        self.assigned: Callable[[Hash], bool] = lambda record: True
-        self.attest: Callable[[Hash], None] = lambda record: None
+
+    @property
+    def mode(self) -> Audit:
+        """When records are audited."""
+        return self.world.context.rules.audit
 
     def ingress_ns(self, raw: bytes) -> int:
-        """See `TimedNode`: the transactions beside a record are read and hashed; its certificate is looked at in the
-        block."""
+        """See `TimedNode`: the transactions beside a record are read and hashed; its certificate and its agent's
+        signature are checked, once."""
         entry = read_entry(raw)
-        count = entry.publication.record.n_tx if isinstance(entry, Submitted) else 0
-        return self.model.message_ns + self.model.body_ns(len(raw) + count * self.model.transaction_bytes)
+        model = self.model
+        if not isinstance(entry, Submitted):
+            return model.message_ns + model.verify_ns + model.body_ns(len(raw))
+        checks = 1 + len(entry.publication.certificate.signers)
+        size = len(raw) + entry.publication.record.n_tx * model.transaction_bytes
+        return model.message_ns + checks * model.verify_ns + model.body_ns(size)
 
     def admit(self, taken: dict[Hash, bytes]) -> None:
         """See `TimedNode`. An eager centre proposes only what it has audited."""
         for i, raw in taken.items():
             entry = read_entry(raw)
-            if not isinstance(entry, Submitted):
-                TimedNode.admit(self, {i: raw})
-            elif self.mode is Audit.EAGER:
-                self._audit(entry, lambda i=i, raw=raw: TimedNode.admit(self, {i: raw}))  # type: ignore[misc]  # bound
-            else:
-                TimedNode.admit(self, {i: raw})
-                self._audit(entry, lambda: None)
+            if isinstance(entry, Submitted) and self.mode is Audit.EAGER:
+                self._audit(entry.publication.record, partial(CentreNode.submit, self, raw, i))
+                continue
+            CentreNode.submit(self, raw, i)
+            if isinstance(entry, Submitted) and self._assigned(entry.publication.record.id):
+                self._audit(entry.publication.record, lambda: None)
 
-    def _audit(self, entry: Submitted, then: Callable[[], None]) -> None:
+    def _assigned(self, record: Hash) -> bool:
+        return self.mode is not Audit.ASSIGNED or self.key in assigned_centres(self.world.context, record)
+
+    def _audit(self, record: RegionRecord, then: Callable[[], None]) -> None:
         """Begin an audit, once for each record."""
-        record = entry.publication.record
-        name, count = record.id, record.n_tx
-        if name in self.audits or not self.assigned(name):
-            if name not in self.audits or self.audits[name].done:
+        name, cost = record.id, record.n_tx * self.model.audit_ns
+        before = self.audits.get(name)
+        if before is not None:
+            if before.done:
                 then()
             return
-        cost = count * self.model.audit_ns
 
         def end() -> None:
             self.audited[name] = self.world.now
             self.waiting_ns -= cost
-            self.attest(name)
             then()
+            if self.mode is Audit.ASSIGNED:
+                self._attest(global_head(self.application.head).state)
 
         self.audits[name] = Job(Purpose.AUDIT, lambda: cost, end)
         self.waiting_ns += cost
         self.most_waiting_ns = max(self.most_waiting_ns, self.waiting_ns)
         self.processor.put(Lane.BACKGROUND, self.audits[name])
+
+    def _attest(self, state: GlobalState) -> None:
+        """See `CentreNode`; to what this centre has audited."""
+        done = (v for v in state.regions if v.pending and v.pending.publication.record.id in self.audited)
+        super()._attest(replace(state, regions=tuple(done)))
 
     def block_ns(self, overlay: Overlay) -> int:
         """See `TimedNode`: records are read and hashed, locks opened and filled; where a block waits for the audits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from consensus.messages import Message
@@ -11,16 +11,19 @@ from consensus.sharded.accounts import Order, RegionLedger, transaction_bytes
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.records import RegionRecord, Side
 from consensus.sharded.verdicts import Audited, Basis, Verify
+from consensus.simulator.application import ModelApplication, Overlay
 from consensus.simulator.body_audit import BodyAuditor
 from consensus.simulator.network import Network
 from consensus.simulator.options import SeedOptions
 from consensus.simulator.processor import CpuModel
+from consensus.simulator.region_application import RegionApplication, RegionHead, region_head
 from consensus.simulator.scheme import mock_sign
-from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionWorld, verify
+from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionStart, RegionWorld, verify
 from consensus.simulator.sharded import ShardedWorld
 from consensus.simulator.timed_nodes import CountingScheme, Timed, TimedCentre, TimedMember, Timing, named
 from ledger.codec import encode
-from ledger.crypto import Hash
+from ledger.crypto import ZERO_HASH, Hash
+from ledger.objects import Header
 
 SITE_ACCOUNTS: Final = 20
 EXPIRY: Final = 1_000_000
@@ -72,23 +75,53 @@ class _Links(Network):
         self.world.at(self.delay(sender, receiver), self._deliver, sender, receiver, message)
 
 
+@dataclass(slots=True)
+class ExecutedOnce(RegionApplication):
+    """Members' states are equal where their blocks are, so each block is executed once for all of them; what it costs
+    is charged to each. `executed`: states by block."""
+
+    executed: dict[object, RegionHead] = field(default_factory=dict)
+
+    def run(
+        self, header: Header, parent: Overlay, ids: tuple[Hash, ...], transactions: tuple[bytes, ...], extra: bytes
+    ) -> Overlay:
+        """See `RegionApplication`."""
+        place = (parent.hash, header.epoch, header.time_ms, ids, extra)
+        head = self.executed.get(place)
+        if head is None:
+            made = RegionApplication.run(self, header, parent, ids, transactions, extra)
+            self.executed[place] = region_head(made)
+            return made
+        closes = head.section is not None
+        due = header.time_ms + self.rules.round_ms if closes else parent.next_due_ms
+        return Overlay(ZERO_HASH, header, head.root, ids, transactions, due, parent, head)
+
+
 class TimedRegion(Timed, RegionWorld):
     """A region whose members have processors. `sites`: of its members."""
 
     node_kind = TimedMember
     links: _Links
 
-    def __init__(self, hub: ShardedWorld, options: SeedOptions, place: int) -> None:
+    def __init__(self, hub: ShardedWorld, options: SeedOptions, place: int, start: RegionStart | None = None) -> None:
         burst = _timed(hub).burst
         self.timing = Timing(burst.model)
         self.round_ms = burst.round_ms
         self.account_count = SITE_ACCOUNTS * (burst.shards if burst.merged else 1)
-        super().__init__(hub, options, place)
+        self.executed: dict[object, RegionHead] = {}
+        super().__init__(hub, options, place, start)
         self.scheme = CountingScheme(self.chain_id, self.timing)
         self.parameters = replace(self.parameters, min_block_interval_ms=burst.interval_ms)
         self.block_limit = self.parameters.max_block_txs
         self.sites = [at // burst.members if burst.merged else place for at in range(len(self.nodes))]
         self.network = self.links = _Links(self, self.sites, burst)
+
+    def new_application(self) -> ModelApplication:
+        """See `World`."""
+        made = self.application_of(ExecutedOnce)
+        if isinstance(made, ExecutedOnce):
+            made.executed = self.executed
+        return made
 
     @property
     def members(self) -> list[TimedMember]:
@@ -162,7 +195,7 @@ class TimedCentres(Timed, GlobalWorld):
         self.parameters = replace(self.parameters, min_block_interval_ms=burst.interval_ms)
         self.network = _Links(self, range(len(self.nodes)), burst)
         for centre in self.centres:
-            centre.mode, centre.waits = burst.audit, burst.waits
+            centre.waits = burst.waits
 
     @property
     def centres(self) -> list[TimedCentre]:
