@@ -19,6 +19,7 @@ from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header
 from ledger.proofs import TrustRoot, verify_settlement
 from ledger.shard_genesis import hosted_genesis
+from ledger.validators import Validator
 from node.client import Client
 
 AT_ONCE = 16
@@ -54,6 +55,7 @@ async def network_of(
         tariffs=tariffs,
         calendar=calendar_of(genesis, slots),
         grid_account=grid,
+        electable=tuple(Validator(one.name, one.public_key, one.weight) for one in genesis.validators),
         proposers={validator.public_key: validator.name for validator in genesis.validators},
         community_account=community,
         sealed=is_sealed(genesis),

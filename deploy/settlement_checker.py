@@ -1,7 +1,7 @@
 """Was anything lost? A check that reads committed blocks and nothing else.
 
 Each block is taken from a node that did not propose it. First the chain: headers hash-linked from genesis, bodies and
-receipts under their roots, transactions signed, a certificate of the genesis committee above every block. Then the
+receipts under their roots, transactions signed, a certificate of the committee of its epoch above every block. Then the
 market: every event of every receipt is booked a second time (`deploy.books`), and money and energy must come out whole.
 The checker never raises on what a node served: whatever is wrong becomes a sentence.
 """
@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from contracts.values import decode_value
+from contracts.library_sources import COUNCIL
+from contracts.values import Value, decode_value
 from deploy.books import Books, Tariffs
 from deploy.card import Orders
 from deploy.market.interface import Market
@@ -21,7 +22,7 @@ from ledger.codec import decode
 from ledger.errors import GridchainError
 from ledger.merkle import receipts_root, transactions_root
 from ledger.objects import Body, Header, Receipt, decode_header, decode_transaction, header_hash, verify_transaction
-from ledger.validators import ValidatorSet
+from ledger.validators import Validator, ValidatorSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What genesis fixes and the check starts from. `proposers`: each node's name by its validator key."""
+    """What genesis fixes and the check starts from. `validators`: the first committee; `electable`: all of genesis in
+    its order, whose positions elections name. `proposers`: each node's name by its validator key."""
 
     chain_id: str
     genesis_hash: bytes
@@ -74,6 +76,7 @@ class Network:
     market: Market
     community_account: bytes = b""
     sealed: bool = False
+    electable: tuple[Validator, ...] = ()
 
 
 @dataclass(slots=True)
@@ -138,6 +141,8 @@ class _Chain:
         self._parent = header_hash(network.genesis_block)
         self._height = 0
         self.time_ms = 0
+        self._committee: bytes = network.validators.hash
+        self._committees: dict[bytes, ValidatorSet] = {self._committee: network.validators}
         self._claims: list[ServedBlock] = []
         self._headers: dict[int, tuple[bytes, Header]] = {}
 
@@ -152,6 +157,7 @@ class _Chain:
         self._signed(body, receipts)
         if len(self._network.proposers) > 1 and self._network.proposers.get(header.proposer) == block.source:
             self._fail("read from a node that did not propose it", "another node", block.source)
+        self._elected(header, receipts)
         self._parent = header_hash(block.header)
         self._height, self.time_ms = header.height, header.time_ms
         self._headers[header.height] = (self._parent, header)
@@ -186,14 +192,34 @@ class _Chain:
             self._fail("certificate", f"a finalization of {found.hex()}", certificate.block_hash.hex())
         if (certificate.epoch, certificate.view) != (header.epoch, header.view):
             self._fail("certificate's view", (header.epoch, header.view), (certificate.epoch, certificate.view))
-        check_certificate(certificate, self._network.chain_id, self._network.validators)
+        committee = self._committees.get(header.validators)
+        if committee is None:
+            self._fail("committee", "one that an election in these blocks named", header.validators.hex())
+        check_certificate(certificate, self._network.chain_id, committee)
+
+    def _elected(self, header: Header, receipts: list[Receipt]) -> None:
+        """The committee of the next block: the same, or what an election in this block says (engine `dpos`)."""
+        for receipt in receipts if header.next_validators != header.validators else ():
+            for event in receipt.events:
+                if receipt.scheduled and (event.contract, event.name) == (COUNCIL, "Elected"):
+                    committee = self._named(decode_value(event.data))
+                    self._committees[committee.hash] = committee
+        if header.next_validators not in self._committees:
+            self._fail(f"the committee after height {header.height}", "an elected one", header.next_validators.hex())
+        self._committee = header.next_validators
+
+    def _named(self, election: Value) -> ValidatorSet:
+        known, queue = self._network.electable, election["queue"] if isinstance(election, dict) else []
+        if not all(0 <= position < len(known) for position in queue):
+            self._fail("an election", f"positions below {len(known)}", queue)
+        return ValidatorSet(tuple(known[position] for position in queue))
 
     def _linked(self, block: ServedBlock, header: Header) -> None:
         for what, expected, found in (
             ("height", (self._height + 1, block.height), (header.height, header.height)),
             ("chain", self._network.chain_id, header.chain_id),
             ("parent", self._parent.hex(), header.parent.hex()),
-            ("validators", self._network.validators.hash.hex(), header.validators.hex()),
+            ("validators", self._committee.hex(), header.validators.hex()),
         ):
             if expected != found:
                 self._fail(what, expected, found)

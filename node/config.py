@@ -108,6 +108,19 @@ class MempoolSection(Section):
     strangers: bool = False
 
 
+class SyncSection(Section):
+    """[sync]: how a node without a chain begins. `full` executes every block; `snapshot` fetches the state at the end
+    of an epoch, all of it held against final headers, and executes what follows (ADR 0200)."""
+
+    mode: Literal["full", "snapshot"] = "full"
+    trust: str | None = None
+    """`HEIGHT:HASH` of the last block of an epoch, told by another way: history that contradicts it is refused."""
+    min_lead: Count = 2_048
+    """A node that has a chain fetches a state only if it is this many blocks behind it."""
+    patience_s: Count = 60
+    """Without a peer that has a state the node executes all blocks after this time."""
+
+
 class VerifySection(Section):
     """[verify]: signature checks. `threads` 0: two if the node has two cores for itself, else one. `processes`: whether
     each thread has a process that does the work; `auto`: if the node has the cores for itself."""
@@ -130,6 +143,8 @@ class DevSection(Section):
     """[dev]: makes a node wrong on purpose. Refused unless the chain's name begins with dev-, bench- or demo-."""
 
     clock_offset_ms: int = 0
+    withhold: Path | None = None
+    """While there is a file of this name in the home directory, this node makes its proposals and sends none."""
     record: bool = False
     """Write down every consensus message as it is sent, for an auditor of tests."""
     small_files: bool = False
@@ -155,6 +170,7 @@ class NodeConfig(BaseSettings):
     p2p: P2pSection = P2pSection()
     consensus: ConsensusSection = ConsensusSection()
     mempool: MempoolSection = MempoolSection()
+    sync: SyncSection = SyncSection()
     verify: VerifySection = VerifySection()
     log: LogSection = LogSection()
     dev: DevSection = DevSection()

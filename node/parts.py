@@ -57,6 +57,7 @@ from node.signer import Signer
 from node.store_guard import GuardedStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
+from node.withheld import withholding
 from p2p.settings import NetworkSettings
 from p2p.sync import Sync, SyncClient
 from p2p.sync_server import SyncServer
@@ -252,7 +253,9 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
     catchup = Catchup(client, road.blocks, lambda: road.commits.position, log)
     following = Following(catchup, log)
-    publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, lambda message: driver.released(message))
+    withheld = commons.config.dev.withhold
+    release = withholding(withheld and commons.config.path(withheld), lambda message: driver.released(message))
+    publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, release)
     ground.store.log_position = lambda: publisher.position
     reporter = _reporter(ground, road)
     driver = Driver(
