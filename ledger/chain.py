@@ -27,6 +27,7 @@ from ledger.chain_reader import (
     past_state,
     read_head,
 )
+from ledger.chain_snapshot import BoundaryStates
 from ledger.codec import decode, encode
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken, StoreError
@@ -81,6 +82,7 @@ class ChainStore(ChainReader):
         self._head_height, self._head_hash = read_head(store)
         self._head = self._stored_header(self._head_height)
         self._state = StateBase(store)
+        self.boundaries = BoundaryStates()
         if header_hash(encode(self._head)) != self._head_hash or self._state.root != self._head.state_root:
             raise StoreError(
                 "the state is not that of the head",
@@ -162,6 +164,10 @@ class ChainStore(ChainReader):
         return self._state
 
     # -- writing
+
+    def keep_boundary(self) -> None:
+        """The head ends an epoch: keep its state for those who begin with it. On the thread that writes."""
+        self.boundaries.keep(self._store, self._head_height, self._head_hash)
 
     def append(
         self,

@@ -136,6 +136,12 @@ class ChainReader:
         chunk = [] if raw is None else _decode_chunk(raw)
         return chunk[index % RECEIPT_CHUNK] if index % RECEIPT_CHUNK < len(chunk) else None
 
+    @property
+    def began(self) -> int:
+        """Height of the state that this chain began with: 0, or that of a boundary block whose state was fetched. Below
+        it there are block 0 and boundary headers only."""
+        return int.from_bytes(self.rows.get(db_meta("snapshot")) or b"", "big")
+
     # -- indexes
 
     def locate(self, transaction_id: bytes) -> tuple[int, int] | None:
@@ -214,11 +220,12 @@ def past_state(rows: StoreReader, base: StateBase, height: int) -> StateView:
         raise StoreError("there is no such height", code="STATE_UNKNOWN", expected=f"0 to {head}", found=height)
     if height == head:
         return base
-    if height < head - UNDO_BLOCKS:
+    oldest = max(ChainReader(rows).began, head - UNDO_BLOCKS)
+    if height < oldest:
         raise StoreError(
             "old state is not kept",
             code="STATE_PRUNED",
-            expected=f"{max(0, head - UNDO_BLOCKS)} to {head}",
+            expected=f"{oldest} to {head}",
             found=height,
             fix="ask an archive, or use a proof that was saved then",
         )

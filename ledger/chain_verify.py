@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ledger.boundaries import check_boundary
 from ledger.chain_reader import UNDO_BLOCKS, ChainReader, past_state, read_head
+from ledger.chain_snapshot import stored_boundary
 from ledger.codec import decode
 from ledger.crypto import Hash
 from ledger.errors import GridchainError, StoreError
@@ -71,7 +73,9 @@ def _walk(rows: StoreReader, genesis: GenesisSummary, report: ChainReport) -> No
     report.height, head_hash = read_head(rows)
     parent: Header | None = None
     parent_hash = genesis.hash
-    for height in range(report.height + 1):
+    if chain.began:
+        parent, parent_hash = _check_beginning(chain, genesis, report)
+    for height in range(chain.began + 1 if chain.began else 0, report.height + 1):
         header = _check_block(chain, genesis, height, report)
         _check_link(genesis, parent, parent_hash, header)
         if parent is not None and header.epoch != parent.epoch:
@@ -84,6 +88,27 @@ def _walk(rows: StoreReader, genesis: GenesisSummary, report: ChainReport) -> No
     if parent is not None:
         _check_state(rows, parent, report)
         _check_undo(chain, rows, report)
+
+
+def _check_beginning(chain: ChainReader, genesis: GenesisSummary, report: ChainReport) -> tuple[Header, Hash]:
+    """Of a chain that began with a fetched state: block 0, and each boundary under the committee of the one before."""
+    header = _check_block(chain, genesis, 0, report)
+    _check_link(genesis, None, genesis.hash, header)
+    height, block_hash, epoch = 0, chain_hash(chain, 0), 0
+    voters = chain.validators(header.next_validators) or genesis.validator_set
+    report.blocks += 1
+    while height < chain.began:
+        epoch += 1
+        following = chain.boundary_of(epoch + 1) or chain.began
+        raw = stored_boundary(chain, following)
+        if raw is None or following <= height:
+            raise StoreError(f"the last block of epoch {epoch} is missing", code="CHAIN_FAULT", found=following)
+        known = check_boundary(raw, epoch, genesis.chain_id, voters, lambda _: True)
+        _same("height of its hash", following, chain.height_of(known.hash), following)
+        height, header, block_hash, voters = following, known.header, known.hash, known.committee
+        report.blocks += 1
+        report.certificates += 1
+    return header, block_hash
 
 
 def chain_hash(chain: ChainReader, height: int) -> Hash:
@@ -199,16 +224,16 @@ def _check_finality(chain: ChainReader, header: Header, report: ChainReport) -> 
 
 def _check_counts(rows: StoreReader, report: ChainReport) -> None:
     """No row is surplus: above the head, or of a block that is not there."""
-    blocks = report.blocks
+    blocks, began = report.blocks, ChainReader(rows).began
     for prefix, expected in (
         (DB_HEADER, blocks),
-        (DB_BODY, blocks),
+        (DB_BODY, 1 + report.height - began),
         (DB_HEIGHT_OF, blocks),
         (DB_FINAL_BY, blocks),
         (DB_FINALITY, report.certificates),
         (DB_TRANSACTION, report.transactions),
         (DB_ACCOUNT, len(report.accounts)),
-        (DB_UNDO, min(UNDO_BLOCKS, report.height)),
+        (DB_UNDO, min(UNDO_BLOCKS, report.height - began)),
     ):
         _same(f"number of rows {prefix.decode()}", expected, sum(1 for _ in _all(rows, prefix)), report.height)
     for key, _ in _all(rows, DB_RECEIPTS):
@@ -239,7 +264,7 @@ def _check_state(rows: StoreReader, head: Header, report: ChainReport) -> None:
 
 def _check_undo(chain: ChainReader, rows: StoreReader, report: ChainReport) -> None:
     """The undo rows together lead back to the state root of the oldest height they reach."""
-    oldest = max(0, report.height - UNDO_BLOCKS)
+    oldest = max(chain.began, report.height - UNDO_BLOCKS)
     if oldest == report.height:
         return
     past = past_state(rows, StateBase(rows), oldest)

@@ -114,6 +114,7 @@ class Commits:
         self._application.committed(last)
         if following is not None:
             self.epoch = following
+            self._chain.keep_boundary()
         header = last.block.header
         self.head = (header, last.block.hash)
         self.position = SyncPosition(header.height, last.block.hash, self.epoch.epoch, self.epoch.validators)

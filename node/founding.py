@@ -20,6 +20,7 @@ from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.errors import GenesisError, StoreError
 from ledger.genesis import Genesis, GenesisHead, genesis_block
+from ledger.objects import header_hash
 from ledger.shard_genesis import REGION_ENGINE
 from ledger.state import Overlay, StateBase
 from ledger.store import Store
@@ -171,15 +172,15 @@ def current_epoch(chain: ChainStore, policy: Policy) -> EpochStart:
     while header is not None and height > 0 and not policy.is_boundary(header):
         height -= 1
         header = chain.header(height)
-    block = chain.block(height)
-    if header is None or block is None:
+    raw = chain.header_bytes(height)
+    if header is None or raw is None:
         raise GenesisError(
             "the boundary block of the epoch is missing",
             expected=f"block {height}",
             found="nothing",
             fix="gridchain db verify tells what is damaged; take the chain anew from the others",
         )
-    return epoch_after(header, block.hash, chain)
+    return epoch_after(header, header_hash(raw), chain)
 
 
 def found_log(directory: Path, genesis: Genesis, public_key: bytes) -> None:

@@ -22,6 +22,7 @@ from typing import Final
 from ledger.crypto import SigningKey
 from ledger.genesis import Genesis
 from node.address_file import load_addresses, save_addresses
+from node.beginning import begin_with_state
 from node.chains import hosted_chains
 from node.config import NodeConfig
 from node.machine import Machine, SystemMachine
@@ -98,6 +99,7 @@ class Host:
         account: SigningKey | None = None,
     ) -> AsyncIterator[Host]:
         """Open a process on a machine, by the keys in hand. `account`: what a validator of `dpos` speaks by."""
+        await begin_with_state(machine, config, genesis)
         with ExitStack() as files, ExitStack() as threads:
             host = cls(config, genesis, key, account)
             host._open_chains(machine, (files, threads))

@@ -23,6 +23,7 @@ from ledger.genesis import Genesis
 from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
+from node.boundary_source import BoundarySource
 from node.catchup import Catchup
 from node.chains import HostedChain
 from node.clock import Clock
@@ -59,6 +60,7 @@ from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
 from node.withheld import withholding
 from p2p.settings import NetworkSettings
+from p2p.snapshot_server import SnapshotServer
 from p2p.sync import Sync, SyncClient
 from p2p.sync_server import SyncServer
 
@@ -290,7 +292,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
         driver=driver,
         peers=peers,
         members=commons.members,
-        sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client),
+        sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client, SnapshotServer(BoundarySource(chain))),
         started=_started(ground),
         siblings=siblings,
         wishes=wishes,
@@ -312,6 +314,9 @@ def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Gr
     store = _open_store(commons, hosted)
     executor = make_executor(genesis)
     chain = open_chain(store, genesis, executor)
+    commons.files.callback(chain.boundaries.close)
+    if chain.height and engine_policy(genesis).is_boundary(chain.head):
+        chain.keep_boundary()
     identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
     if key is None and not hosted.wal.exists():
         Wal.found(hosted.wal, identity, machine.disk)  # who never signs has nothing to forget

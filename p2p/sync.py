@@ -24,6 +24,8 @@ from ledger.errors import PeerFault
 from ledger.merkle import merkle_root
 from ledger.objects import Block
 from p2p.frames import PeerId
+from p2p.snapshot_messages import SnapshotRequest
+from p2p.snapshot_server import SnapshotServer
 from p2p.sync_check import CertifiedHeaders, SyncPosition, check_body, check_range
 from p2p.sync_messages import (
     BodiesRequest,
@@ -269,16 +271,20 @@ class SyncClient:
 
 
 class Sync:
-    """Both sides of SYNC on one channel: give it every payload that comes."""
+    """Both sides of SYNC on one channel: give it every payload that comes. `snapshots`: serves whole states."""
 
-    def __init__(self, server: SyncServer, client: SyncClient) -> None:
+    def __init__(self, server: SyncServer, client: SyncClient, snapshots: SnapshotServer | None = None) -> None:
         self.server = server
         self.client = client
+        self.snapshots = snapshots
 
     def on_frame(self, peer: PeerId, payload: bytes) -> None:
         """Decode and hand on. Raise `PeerFault`."""
         message = decode_sync(payload)
         if isinstance(message, SyncRequest):
             self.server.on_request(peer, message)
-        else:
-            self.client.on_response(peer, message)
+        elif isinstance(message, SnapshotRequest):
+            if self.snapshots is not None:
+                self.server.reply(peer, self.snapshots.answer(message))
+        elif isinstance(message, SyncResponse):
+            self.client.on_response(peer, message)  # answers for who begins come before a node has a chain

@@ -13,6 +13,18 @@ from ledger.certificates import Certificate
 from ledger.codec import Uint, Wire, decode, encode
 from ledger.errors import DecodeError, PeerFault
 from p2p.frames import LIMITS, Channel
+from p2p.snapshot_messages import (
+    BoundariesRequest,
+    BoundariesResponse,
+    SectorRequest,
+    SectorResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+    StatesRequest,
+    StatesResponse,
+    TopRequest,
+    TopResponse,
+)
 
 MAX_RANGE: Final = 512
 MAX_CLOSING: Final = 256
@@ -70,7 +82,7 @@ class BodiesResponse(Wire, frozen=True):
 
 SyncRequest: TypeAlias = TipRequest | RangeRequest | BodiesRequest
 SyncResponse: TypeAlias = Tip | RangeResponse | BodiesResponse
-SyncMessage: TypeAlias = SyncRequest | SyncResponse
+SyncMessage: TypeAlias = SyncRequest | SyncResponse | SnapshotRequest | SnapshotResponse
 
 _TAGS: Final[dict[int, type[SyncMessage]]] = {
     1: TipRequest,
@@ -79,6 +91,14 @@ _TAGS: Final[dict[int, type[SyncMessage]]] = {
     4: RangeResponse,
     5: BodiesRequest,
     6: BodiesResponse,
+    7: BoundariesRequest,
+    8: BoundariesResponse,
+    9: StatesRequest,
+    10: StatesResponse,
+    11: TopRequest,
+    12: TopResponse,
+    13: SectorRequest,
+    14: SectorResponse,
 }
 _TAG_OF: Final[dict[type[SyncMessage], bytes]] = {kind: bytes([tag]) for tag, kind in _TAGS.items()}
 

@@ -9,6 +9,7 @@ from ledger.certificates import Certificate
 from ledger.errors import DecodeError, StoreError
 from ledger.objects import decode_header
 from p2p.frames import PeerId
+from p2p.snapshot_messages import SnapshotResponse
 from p2p.sync_messages import (
     MAX_BODIES,
     MAX_CLOSING,
@@ -62,6 +63,10 @@ class SyncServer:
     def on_request(self, peer: PeerId, request: SyncRequest) -> None:
         """Answer at once. An answer that the queue has no room for is dropped: the peer asks again."""
         self._send(peer, encode_sync(self._answer(request)))
+
+    def reply(self, peer: PeerId, answer: SnapshotResponse) -> None:
+        """Send an answer that was made elsewhere."""
+        self._send(peer, encode_sync(answer))
 
     def announce(self, peer: PeerId) -> None:
         """Tell a peer how far this node is."""
