@@ -4,9 +4,9 @@ In a sharded network every payload begins with one byte: the chain's place in `c
 one chain there is no such byte. The channel stays what it is, so votes of any chain go before blocks of all chains,
 blocks before transactions, in every queue of the p2p room: a flood on one chain holds up no vote of another.
 
-A chain's `Peers` sees the nodes that host that chain only. Of voters genesis says what they host. Another node says it:
-a payload of `HOSTING` and the places of its chains, again every `REPEAT_S` because a frame of a connection that is just
-being replaced may be lost; so does its first frame on a chain.
+A chain's `Peers` sees the nodes that host that chain only. Of voters genesis says what they host. Who hosts anything
+else says it: a payload of `HOSTING` and the places of its chains, again every `REPEAT_S` because a frame may be lost on
+a connection that is just being replaced. A frame on a chain says it too.
 """
 
 from __future__ import annotations
@@ -139,12 +139,11 @@ class Multiplexer:
         elif payload and payload[0] != HOSTING:
             name = self._name(payload[0])
             handler = self._handlers.get(name)
-            if handler is None:
-                raise _fault(" or ".join(self._handlers), name)
-            self._hosts(peer, (name,))
-            handler.on_frame(peer, channel, payload[1:])
+            if handler is not None:  # else this node has not said yet that it hosts less than genesis says
+                self._hosts(peer, (name,))
+                handler.on_frame(peer, channel, payload[1:])
         else:
-            self._hosts(peer, [self._name(place) for place in payload[1:]])
+            self._hosts_only(peer, [self._name(place) for place in payload[1:]])
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -166,6 +165,14 @@ class Multiplexer:
             places = b"".join(self._prefix(name) for name in self._handlers)
             self._network.send(peer, Channel.VOTES, bytes([HOSTING]) + places)
 
+    def _hosts_only(self, peer: PeerId, names: Sequence[str]) -> None:
+        """A peer says which chains it hosts, whatever genesis says."""
+        for name, links in self._links.items():
+            if name not in names and peer in links.hosts:
+                links.hosts.discard(peer)
+                self._handlers[name].on_peer_down(peer, "it does not host this chain")
+        self._hosts(peer, names)
+
     def _hosts(self, peer: PeerId, names: Sequence[str]) -> None:
         """A peer hosts these chains, beside those known already."""
         for name in names:
@@ -177,8 +184,8 @@ class Multiplexer:
 
 def _fault(expected: str, found: str) -> PeerFault:
     return PeerFault(
-        "a frame of a chain that is none of this node's",
-        code="CHAIN_NOT_HOSTED",
+        "a frame of a chain that this network has not",
+        code="UNKNOWN_CHAIN",
         expected=expected,
         found=found,
         fix="compare genesis and versions of both nodes",

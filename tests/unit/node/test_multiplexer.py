@@ -137,13 +137,24 @@ def test_a_follower_says_what_it_hosts_and_is_believed_by_its_first_frame_too() 
     assert member.heard("global") == [("up", STRANGER), (STRANGER, Channel.SYNC, b"hello")]
 
 
-@pytest.mark.parametrize("payload", [b"\x03x", b"\x02x", bytes([HOSTING, 9])])
-def test_a_frame_of_a_chain_that_is_not_here_is_a_fault(payload: bytes) -> None:
+def test_a_voter_that_says_it_hosts_less_is_believed_and_frames_of_other_chains_are_dropped() -> None:
+    member = World(("north", "global"), NORTH)
+    member.up(node(bytes([11]) * 32))
+    member.plexer.on_frame(node(bytes([11]) * 32), Channel.VOTES, bytes([HOSTING, 0]))
+    assert member.heard("north") == [("up", node(bytes([11]) * 32)), ("down", node(bytes([11]) * 32))]
+    assert member.heard("global") == [("up", node(bytes([11]) * 32))]
+    member.plexer.on_frame(node(bytes([11]) * 32), Channel.VOTES, b"\x02of the south")
+    assert len(member.heard("north")) == 2
+    assert len(member.heard("global")) == 1
+
+
+@pytest.mark.parametrize("payload", [b"\x03x", bytes([HOSTING, 9])])
+def test_a_frame_of_a_chain_that_the_network_has_not_is_a_fault(payload: bytes) -> None:
     member = World(("north", "global"), NORTH)
     member.up(node(CENTRE))
     with pytest.raises(PeerFault) as fault:
         member.plexer.on_frame(node(CENTRE), Channel.VOTES, payload)
-    assert fault.value.code == "CHAIN_NOT_HOSTED"
+    assert fault.value.code == "UNKNOWN_CHAIN"
 
 
 def test_in_a_network_of_one_chain_frames_are_as_they_always_were() -> None:
