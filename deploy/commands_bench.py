@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from bench.contract_speed import run_contract_bench, table
+from bench.scaling import ScalingOptions, run_simulated
+from bench.scaling import table as scaling_table
 from bench.tps import TpsOptions, run_tps
 from contracts.library_sources import AuctionMode
 from deploy.founding import make_network
@@ -18,6 +21,9 @@ from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
 from node.host import tame_collector
+
+USUAL_BURSTS: Final = "100,500,1000,2000,5000"
+MOST_IN_BURST: Final = 20_000
 
 app = typer.Typer(help="Measure throughput and latency of real processes, and contracts.", no_args_is_help=True)
 
@@ -87,6 +93,52 @@ def contracts(
     tame_collector()
     document = run_contract_bench(rounds, output.note)
     output.result(document, *table(document))
+
+
+@app.command()
+def scaling(
+    shards: Annotated[int, typer.Option(min=2, max=8, help="Regions.")] = 3,
+    members: Annotated[int, typer.Option(min=4, max=16, help="Of each region.")] = 4,
+    transactions: Annotated[str, typer.Option(help="Sizes of the bursts, separated by commas.")] = USUAL_BURSTS,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Virtual time, instead of real processes.")] = False,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Seeds of the main measurement.")] = 10,
+    variant_runs: Annotated[int, typer.Option(min=1, max=100, help="Seeds of what is run beside it.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes; one per core.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Time to finality of bursts of orders: regions against one chain of all their members."""
+    sizes = _sizes(transactions)
+    output = Output(as_json=as_json)
+    if not simulated:
+        raise ConfigError(
+            "sharded networks of real processes are not measured yet",
+            code="NOT_MEASURED",
+            expected="--simulated",
+            found="real processes",
+            fix="gridchain bench scaling --simulated",
+        )
+    tame_collector()
+    options = ScalingOptions(shards, members, sizes, runs, variant_runs, seed, jobs or os.cpu_count() or 1)
+    document = run_simulated(options, output.note)
+    output.result(document, *scaling_table(document))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Ascending, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    sizes = sorted({int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 7})
+    if len(sizes) < 2 or len(sizes) != len(parts) or sizes[0] < 10 or sizes[-1] > MOST_IN_BURST:
+        raise ConfigError(
+            "these are no sizes of bursts",
+            code="BAD_OPTION",
+            expected=f"at least two different whole numbers from 10 to {MOST_IN_BURST}, separated by commas",
+            found=repr(text),
+            fix=f"--transactions {USUAL_BURSTS}",
+        )
+    return tuple(sizes)
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
