@@ -14,7 +14,7 @@ from pathlib import Path
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
 from ledger.genesis import Genesis, GenesisHead
-from ledger.shard_genesis import chains_of, chains_of_voter, home_chain, hosted_genesis
+from ledger.shard_genesis import ONLY, chains_of, chains_of_voter, home_chain, hosted_genesis
 from node.config import NodeConfig
 
 
@@ -35,7 +35,8 @@ class HostedChain:
 def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) -> tuple[HostedChain, ...]:
     """The chains of a node, its home chain first. Raise `ConfigError` (CHAINS)."""
     names = names_of_chains(config, genesis, None if key is None else key.public)
-    home = None if key is None else home_chain(genesis, key.public)
+    alone = genesis.shards is None  # its committee may take in a key that genesis does not know
+    home = None if key is None else ONLY if alone else home_chain(genesis, key.public)
     return tuple(
         HostedChain(
             name,

@@ -2,7 +2,7 @@
 
 It collects `Status` from q *other* members of the current epoch's set, on connections whose validator the driver
 vouches for, each claimed view backed by a certificate (this node has reached that view itself). V is the highest of
-them. Once a view above V is final, V+1 becomes the floor and the node votes again, from V+2 on.
+the first claims of each. Once a view above V is final, V+1 becomes the floor and the node votes again, from V+2 on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def note_status(state: State, peer: PeerId, status: Status) -> None:
     if member is None or status.epoch > state.epoch.epoch:
         return
     view = status.view if status.epoch == state.epoch.epoch else 0
-    state.hold.claims[member] = max(view, state.hold.claims.get(member, 0))
+    state.hold.claims.setdefault(member, view)  # later ones would move V on with every block of a slow chain
     if view > state.view:
         ask_certificates(state, peer)
 

@@ -200,6 +200,17 @@ def test_it_votes_again_from_v_plus_2_on_after_a_finalization_above_v() -> None:
     assert probe.votes() == [(NULLIFY, 7)]
 
 
+def test_claims_that_grow_with_a_slow_chain_do_not_hold_a_node_for_ever() -> None:
+    """Everybody tells its view after each block: V is what they said first, or no block would ever be above it."""
+    probe = held()
+    for view in (1, 2, 3):
+        for member in range(3):
+            probe.hear(status(view), peer=member)
+        final(probe, view)
+    (lift,) = probe.published(Lift)
+    assert (lift.epoch, lift.floor_view) == (1, 2)
+
+
 def test_fewer_than_a_quorum_of_others_lift_nothing() -> None:
     probe = held()
     for member in (0, 1):
