@@ -19,6 +19,8 @@ class NodeCounters:
     transactions: float
     fsyncs: float
     stages: dict[str, float]
+    spoken: float = 0.0
+    """Of the transactions, those that validators' nodes sent by themselves (engine `dpos`)."""
 
     @property
     def verify_cpu(self) -> float:
@@ -32,6 +34,7 @@ class NodeCounters:
             self.transactions - earlier.transactions,
             self.fsyncs - earlier.fsyncs,
             {stage: seconds - earlier.stages.get(stage, 0.0) for stage, seconds in self.stages.items()},
+            self.spoken - earlier.spoken,
         )
 
 
@@ -51,6 +54,7 @@ def parse_counters(text: str) -> NodeCounters:
         transactions=totals.get("gridchain_transactions_total", 0.0),
         fsyncs=totals.get("gridchain_fsyncs_total", 0.0),
         stages=stages,
+        spoken=totals.get("gridchain_spoken_transactions_total", 0.0),
     )
 
 

@@ -102,6 +102,8 @@ class Run:
     wall_s: float
     latencies_ms: tuple[float, ...]
     incidents: tuple[str, ...] = ()
+    council: tuple[str, ...] = ()
+    """Elections, the last queue and the scores, of engine `dpos`."""
     proofs: int = 0
     """Settlement proofs that hold against the genesis hash alone."""
     unposted: int = 0
@@ -251,6 +253,7 @@ def _background(result: Result) -> dict[str, Any]:
         "blocks": result.blocks,
         "transactions": result.transactions,
         "incidents": list(run.incidents),
+        "council": list(run.council),
         "problems": list(result.problems),
         "warnings": list(result.warnings),
     }
@@ -331,5 +334,6 @@ def _lines(result: Result) -> list[tuple[str, str]]:
         ("first trade", first),
         ("latency", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms from posting to commit"),
         ("whole run", f"{run.wall_s:.1f} s"),
+        *(("council", text) for text in run.council),
         *(("incident", text) for text in run.incidents),
     ]

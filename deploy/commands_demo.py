@@ -34,9 +34,9 @@ def demo(
         Path, typer.Option(help="Folder of the same CSV layout; absent: the packaged one.", show_default=False)
     ] = DEFAULT_DATA,
     seed: Annotated[int, typer.Option(help="Seed of the order prices.")] = 7,
-    engine: Annotated[str, typer.Option(help="solo or bft.")] = "bft",
+    engine: Annotated[str, typer.Option(help="solo, bft or dpos.")] = "bft",
     validators: Annotated[
-        int | None, typer.Option(help="Number of node processes; 4, with solo 1.", show_default=False)
+        int | None, typer.Option(help="Number of node processes; 4, solo 1, dpos 5.", show_default=False)
     ] = None,
     speed: Annotated[
         int | None,

@@ -11,7 +11,7 @@ from deploy.founding import make_network
 from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout, default_names
 from deploy.market.roster import DEFAULT, PricingOption, choices, mode_of_market
-from deploy.network import NetworkPlan
+from deploy.network import USUAL_VALIDATORS, NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import (
     JsonOption,
@@ -24,8 +24,6 @@ from node.cli.output import (
 from node.keys import PassphraseSource
 
 DAY_MINUTES: Final = 24 * 60
-USUAL_VALIDATORS: Final = {"solo": 1, "dpos": 5}
-"""Where it is not four; with five, four seats of `dpos` can be contested."""
 
 app = command_app("Found a network.", group=False)
 

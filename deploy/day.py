@@ -35,6 +35,8 @@ class Played:
     last_height: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     refused: tuple[Refusal, ...] = ()
+    council: tuple[str, ...] = ()
+    """What was elected, where an engine elects."""
     unposted: int = 0
     """What institutions posted for the first slot when its window had opened already."""
 
@@ -135,7 +137,7 @@ class DayRunner:
             self._outbox.post(raw, number)
         await self._wait(lambda: self._approved == members, ONBOARDING_TIMEOUT_S, "attestations")
         self._screen.say(f"{members} members are approved, {time.monotonic() - started:.1f} s later.")
-        for number, raw in enumerate(self._market.after_approval(day)):
+        for number, raw in enumerate((*self._market.after_approval(day), *day.after_joining)):
             self._outbox.post(raw, number)
         if self._failed:
             raise GridchainError(

@@ -31,7 +31,7 @@ from deploy.layout import NetworkLayout, default_names
 from deploy.market.interface import Desk, Market, MarketDay
 from deploy.market.roster import DEFAULT, market_of
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
-from deploy.network import COMMUNITY, NetworkPlan
+from deploy.network import COMMUNITY, USUAL_VALIDATORS, NetworkPlan
 from deploy.outbox import Refusal
 from deploy.pace import (
     BLOCK_INTERVAL_MS,
@@ -46,6 +46,7 @@ from deploy.pace import (
 )
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, check
+from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments
 from ledger.errors import ConfigError
 from ledger.genesis import ENGINES
 from ledger.objects import decode_transaction
@@ -65,7 +66,8 @@ CLIENT_TIMEOUT_S = 8.0
 class DemoOptions:
     """What the command line asks for. `first_slot` None: centred on noon. `directory` None: a temporary one, removed at
     the end. `speed` None: as slow as the first trade allows. `kill`: show the failure of one validator, where the
-    others are a quorum without it. `published`: plain orders, that everybody can read."""
+    others are a quorum without it; with `dpos` one that withholds its blocks. `published`: plain orders, that everybody
+    can read."""
 
     market: str = DEFAULT
     published: bool = False
@@ -82,10 +84,10 @@ class DemoOptions:
 
     @property
     def nodes(self) -> int:
-        """Number of validator processes: four, or one for `solo`."""
+        """Number of validator processes: four, one for `solo`, five for `dpos`."""
         if self.validators is not None:
             return self.validators
-        return 1 if self.engine == "solo" else 4
+        return USUAL_VALIDATORS.get(self.engine, 4)
 
     @property
     def start(self) -> int:
@@ -154,17 +156,23 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
             f"a slot of 15 minutes takes {pace.slot_s:.2f} s; the first window opens after {pace.lead_ms / 1000:.1f} s"
         )
         started = time.monotonic()
-        async with Cluster.open(layout) as cluster, connect(cluster) as clients:
+        elects = options.engine == "dpos"
+        opened = Cluster.open(layout, environment=ENVIRONMENT if elects else None)
+        async with opened as cluster, connect(cluster) as clients:
             screen.say(f"all nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
             incident = _incident(stage, cluster, clients)
             shown = options.kill and Incident.possible(len(clients))
             if options.kill and not shown:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
-            runner = DayRunner(market, market_day(stage), clients, progress, screen, incident.guard)
+            elections = Elections(tuple(stage.names), screen.say)
+            failure = Withholding(clients, layout.nodes) if elects else incident
+            watch = elections.seen if elects else None
+            runner = DayRunner(market, market_day(stage), clients, progress, screen, incident.guard, watch)
             with screen.following(progress):
-                played = await runner.run((lambda: incident.play(progress, screen.say)) if shown else None)
-            return await judge(stage, clients, played, started, tuple(incident.told))
+                played = await runner.run((lambda: failure.play(progress, screen.say)) if shown else None)
+            played.council = await elections.facts(clients[0]) if elects else ()
+            return await judge(stage, clients, played, started, tuple(failure.told))
 
 
 def _check(options: DemoOptions) -> None:
@@ -270,7 +278,7 @@ def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Pa
         calendar=calendar,
         tariffs=GenesisTariffs(),
         mode=market.mode(sealed=sealed, slots=options.slots),
-        min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine == "bft" else None,
+        min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine in ("bft", "dpos") else None,
         accounts=tuple(name for number in range(len(street.members)) for name in account_names(number)),
     )
     plan, layout = market.plan(street, options.day), make_network(network)
@@ -336,7 +344,9 @@ def market_day(stage: Stage) -> MarketDay:
     for number, member in zip(stage.keys, stage.street.members, strict=True):
         owner, meter = account_names(number)
         households.append(Household(member, signer(owner), signer(meter)))
+    elects = stage.options.engine == "dpos"
     return MarketDay(
+        after_joining=tuple(appointments(households, stage.names)) if elects else (),
         street=stage.street,
         plan=stage.plan,
         households=tuple(households),
@@ -407,6 +417,7 @@ async def judge(
         wall_s=time.monotonic() - started,
         latencies_ms=tuple(played.latencies_ms),
         incidents=incidents,
+        council=played.council,
         proofs=proofs,
         unposted=played.unposted,
     )

@@ -26,6 +26,10 @@ class RegionPlan:
     members: tuple[str, ...]
 
 
+USUAL_VALIDATORS: Final = {"solo": 1, "dpos": 5}
+"""Where it is not four; with five, the four seats of `dpos` are contested."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """What to found. Times are milliseconds; market time = `origin_ms` + `speed` * (block time - genesis time).

@@ -38,6 +38,9 @@ class Metrics:
         self.mempool_bytes = self._gauge("mempool_bytes", "Bytes of the transactions waiting")
         self.blocks = self._counter("blocks", "Blocks committed")
         self.transactions = self._counter("transactions", "Transactions committed")
+        self.spoken = self._counter(
+            "spoken_transactions", "Transactions committed of accounts that speak for validators"
+        )
         self.scheduled = self._counter("scheduled_calls", "Scheduled calls committed")
         self.internal = self._counter("contract_internal", "Calls that failed with Internal: a fault of the runtime")
         self.equivocations = self._counter("equivocations", "Double votes of others that were proved")

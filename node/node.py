@@ -15,7 +15,7 @@ from typing import Final
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
-from ledger.crypto import Hash
+from ledger.crypto import Hash, address_of
 from ledger.errors import GridchainError
 from ledger.state_proof import StateProof
 from node.blocks import Surfaces
@@ -87,6 +87,11 @@ class Node:
         self._chain_id = hosted.genesis.chain_id
         self._genesis_hash = hosted.genesis.hash
         self._names = {validator.public_key: validator.name for validator in hosted.genesis.all_validators}
+        self._speakers = frozenset(
+            address_of(member.account_key)
+            for member in hosted.genesis.members
+            if member.validator_key and member.account_key
+        )
         self._asking = threading.Lock()
         self._feeds = Feeds()
         self._tell_siblings: Callable[[], None] = _nothing
@@ -272,6 +277,7 @@ class Node:
             block = candidate.block
             metrics.blocks.inc()
             metrics.transactions.inc(len(candidate.transactions))
+            metrics.spoken.inc(sum([one.sender in self._speakers for one in candidate.transactions]))
             metrics.scheduled.inc(len(candidate.receipts) - len(candidate.transactions))
             for receipt in candidate.receipts:
                 if receipt.code == "Internal":

@@ -52,7 +52,7 @@ class Desk:
 @dataclass(frozen=True, slots=True)
 class MarketDay:
     """What is traded: consecutive slots of one day by all households, orders drawn from `seed`. Market time =
-    `origin_ms` + `speed` * (block time - `genesis_ms`)."""
+    `origin_ms` + `speed` * (block time - `genesis_ms`). `after_joining`: what members post once all are approved."""
 
     street: Neighbourhood
     plan: Plan
@@ -67,6 +67,7 @@ class MarketDay:
     origin_ms: int
     speed: int
     seed: int
+    after_joining: tuple[bytes, ...] = ()
 
     @property
     def numbers(self) -> range:
