@@ -1,7 +1,7 @@
 """What founding adds for engine `sharded`: regions with their members, and which chain has which contracts.
 
 Every region has the contract library; in market C orders may cross into other regions. The centres' chain has the
-contract of governance alone: what it decides about regions is the engine's.
+contract of governance, and `shards`, by which the engine takes regions' records and shows what came of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from contracts.library_crossing import Crossing
+from contracts.library_shards import shards_contract
 from contracts.library_sources import AuctionMode, Installation
 from deploy.network import NetworkPlan, RegionPlan
 from ledger.engine_settings import GLOBAL, LEAST_MEMBERS, GenesisValidator, RegionSettings, ShardSettings
@@ -70,4 +71,6 @@ def contracts_of_chains(
     every = [GenesisContract(i.name, i.source, i.arguments, i.calls) for i in (*library, governance)]
     if plan.regions:
         every.append(replace(every[-1], chain=GLOBAL))
+        shards = shards_contract()
+        every.append(GenesisContract(shards.name, shards.source, shards.arguments, shards.calls, GLOBAL))
     return every

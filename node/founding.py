@@ -31,6 +31,7 @@ from node.config import ConsensusSection
 from node.council_side import CouncilSide, install_council
 from node.engine_side import EngineSide, PlainSide
 from node.mempool import BlockLimits
+from node.shards.wiring import shard_side
 from node.siblings import Siblings
 from node.wal import Wal
 from node.wal_format import WalIdentity
@@ -80,9 +81,11 @@ def engine_policy(genesis: Genesis) -> Policy:
     return BftPolicy(genesis.engine_parameters.epoch_blocks)
 
 
-def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor) -> EngineSide:
+def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor, network: Genesis | None = None) -> EngineSide:
     """What the engine of a chain adds to its blocks. `siblings`: the other chains of this process; `executor`: the
-    ledger thread's."""
+    ledger thread's; `network`: the whole genesis of a sharded network."""
+    if genesis.shards is not None and network is not None:
+        return shard_side(network, genesis.name.removeprefix(f"{network.name}-"), siblings, executor)
     if genesis.council is None:
         changes = any(contract.name == COMMITTEE for contract in genesis.contracts)
         return CommitteeSide(genesis, executor) if changes else PlainSide()

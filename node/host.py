@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.crypto import SigningKey
+from ledger.engine_settings import GLOBAL
 from ledger.genesis import Genesis
 from node.address_file import load_addresses, save_addresses
 from node.beginning import begin_with_state
@@ -34,6 +35,7 @@ from node.parts import network_settings, open_commons, open_parts
 from node.peers import Links, Members
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
+from node.shards.courier import Courier
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
 
@@ -55,6 +57,7 @@ class Host:
         self._key = key
         self._account = account
         self._chains: dict[str, Node] = {}
+        self._courier: Courier | None = None
         self._address_file = config.path(ADDRESS_FILE)
 
     @property
@@ -137,6 +140,11 @@ class Host:
             chain.start(tasks)
         for chain in self._chains.values():
             self._committed(chain, tasks)  # what the siblings have committed in former lives
+        centres = self._chains.get(GLOBAL)
+        courier = None if centres is None else self.home.courier_to(centres, self._account)
+        if courier is not None:
+            self._courier = courier
+            courier.start(tasks)
         tasks.spawn(self._keep_addresses(), name="addresses")
         self._set_ready(True)
 
@@ -164,6 +172,8 @@ class Host:
         for other in self._chains.values():
             if other is not chain:
                 other.sibling_committed(chain.as_sibling(), tasks)
+        if self._courier is not None:
+            self._courier.wake()
 
     async def _keep_addresses(self) -> None:
         """Write the address book down whenever it has changed."""

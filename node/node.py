@@ -15,7 +15,7 @@ from typing import Final
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
-from ledger.crypto import Hash, address_of
+from ledger.crypto import Hash, SigningKey, address_of
 from ledger.errors import GridchainError
 from ledger.state_proof import StateProof
 from node.blocks import Surfaces
@@ -29,7 +29,10 @@ from node.machine import Machine
 from node.metrics import Metrics
 from node.parts import Parts
 from node.peers import Peers
+from node.shards.courier import Courier, Posts
+from node.shards.region_side import RegionSide
 from node.siblings import SiblingChain, Siblings, StoredSibling
+from node.speaker import Voice
 from node.tasks import Tasks
 from p2p.peer import PeerInfo
 from p2p.refusals import Refusal as PeerRefusal
@@ -119,6 +122,25 @@ class Node:
     def as_sibling(self) -> SiblingChain:
         """This chain as the others of the process see it."""
         return StoredSibling(self.name, self.genesis, self.chain)
+
+    def courier_to(self, centres: Node, account: SigningKey | None) -> Courier | None:
+        """What publishes this region's records to the global chain `centres`, by `account`; None where this node has no
+        vote in a region, or nothing to speak by."""
+        key, parts, there = self._hosted.key, self._parts, centres._parts
+        if key is None or account is None or not isinstance(parts.side, RegionSide):
+            return None
+        return Courier(
+            Posts(
+                own=self.chain,
+                centres=there.state,
+                side=parts.side,
+                on_ledger=parts.ledger_thread.run,
+                sign=parts.publisher.sign_record,
+                voice=Voice(key.public, account, centres.genesis.chain_id, there.ingress.submit),
+                log=parts.log,
+                metrics=parts.metrics,
+            )
+        )
 
     def attach(self, tasks: Tasks, committed: Callable[[], None]) -> None:
         """Join the parts; before the network opens. `committed` is called after each commit, on the loop."""

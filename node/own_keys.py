@@ -43,7 +43,8 @@ def load_account_key(config: NodeConfig, genesis: Genesis, key: SigningKey | Non
     """The account that a validator speaks by; None where nothing is to be said, or the file is not there (its operator
     may speak for it). Raise `ConfigError` if genesis binds another account to the validator's key."""
     path = config.path(config.node.account_key)
-    if not takes_reports(genesis) or key is None or not path.exists():
+    speaks = takes_reports(genesis) or genesis.shards is not None
+    if not speaks or key is None or not path.exists():
         return None
     passphrase = config.node.passphrase_file
     account = load_key(path, PassphraseSource(file=None if passphrase is None else config.path(passphrase)))

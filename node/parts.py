@@ -30,6 +30,8 @@ from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
 from node.driver import Driver, Surroundings
+from node.engine_side import EngineSide
+from node.evidence_side import takes_reports
 from node.founding import (
     block_rules,
     current_epoch,
@@ -51,10 +53,11 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
-from node.reporter import CouncilReporter, Unheard, Voice
+from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
+from node.speaker import Voice
 from node.store_guard import GuardedStore
 from node.wal import SEGMENT_BYTES, Wal
 from node.wal_format import WalIdentity
@@ -136,7 +139,8 @@ class Parts:
     started: Started
     siblings: Siblings
     wishes: Wishes
-    reporter: CouncilReporter | None
+    reporter: Reporter | None
+    side: EngineSide
 
 
 def network_settings(
@@ -241,6 +245,8 @@ class _Road:
     ingress: Ingress
     commits: Commits
     blocks: Blocks
+    application: Application
+    side: EngineSide
 
 
 def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts:
@@ -293,19 +299,22 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
         peers=peers,
         members=commons.members,
         sync=Sync(SyncServer(ChainSource(chain), peers.send_sync), client, SnapshotServer(BoundarySource(chain))),
-        started=_started(ground),
+        started=_started(ground, road),
+        side=road.side,
         siblings=siblings,
         wishes=wishes,
         reporter=reporter,
     )
 
 
-def _reporter(ground: _Ground, road: _Road) -> CouncilReporter | None:
+def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
     """What this node says to its chain by itself; None if it has no vote, no account or nothing to say."""
     commons, key, genesis = ground.commons, ground.hosted.key, ground.hosted.genesis
-    if genesis.council is None or key is None or commons.account is None:
+    if key is None or commons.account is None or not takes_reports(genesis):
         return None
     voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
+    if genesis.council is None:
+        return CommitteeReporter(voice, road.state, lambda: road.commits.epoch, ground.log)
     return CouncilReporter(voice, road.state, lambda: road.commits.epoch, commons.machine.clock, ground.log)
 
 
@@ -365,7 +374,8 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         peers.spread,
         peers.drop,
     )
-    rules = block_rules(genesis, engine_side(genesis, siblings, ground.executor))
+    side = engine_side(genesis, siblings, ground.executor, commons.genesis)
+    rules = block_rules(genesis, side)
     application = Application(chain.state(), ground.executor, rules, chain.head_hash, ground.metrics)
     commits = Commits(chain, application, ground.metrics, ground.epoch)
     leading = Leading(
@@ -374,10 +384,10 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         commons.machine.stopwatch,
     )
     blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, commons.ledger_thread, leading)
-    return _Road(state, mempool, ingress, commits, blocks)
+    return _Road(state, mempool, ingress, commits, blocks, application, side)
 
 
-def _started(ground: _Ground) -> Started:
+def _started(ground: _Ground, road: _Road) -> Started:
     chain = ground.chain
     finality = chain.finality(chain.height)
     return Started(
@@ -386,7 +396,7 @@ def _started(ground: _Ground) -> Started:
         None if finality is None else finality.certificate,
         ground.epoch,
         ground.wal.recovery,
-        ground.executor.next_due_ms(chain.state()),
+        road.application.next_due_ms(chain.state()),
     )
 
 

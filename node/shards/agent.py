@@ -2,16 +2,17 @@
 
 Every member can: a record is a function of the region's final chain. The first in the order of the lottery does so at
 once, each later one a while after, if the global chain has not entered it meanwhile. Decides only: it reads what is
-committed here of both chains, signs through `sign` alone, waits for nothing and sends nothing.
+committed here of both chains, signs nothing, waits for nothing and sends nothing (`node.shards.courier` does).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from consensus.sharded.records import MAX_PROOF_HEADERS, Publication, RegionRecord, publication_bytes, record_of
 from consensus.sharded.turns import publish_delay_ms, publish_order
+from ledger.certificates import Certificate
 from ledger.chain_reader import ChainReader, ChainView
 from ledger.objects import header_hash
 from ledger.state import StateReader
@@ -26,42 +27,67 @@ AGAIN_MS: Final = 5_000
 AT_ONCE: Final = 4
 """Records that a member has on their way at a time."""
 
-Sign = Callable[[RegionRecord, bytes], bytes]
-"""(record, bytes to be signed) -> signature, or `GuardRefused` for a second record of one place."""
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A publication without its signature."""
+
+    record: RegionRecord
+    headers: tuple[bytes, ...]
+    section: bytes
+    certificate: Certificate
+    agent: bytes
+
+    @property
+    def statement(self) -> bytes:
+        """What the agent signs."""
+        return publication_bytes(self.record, self.headers, self.section, self.certificate)
+
+    def signed(self, signature: bytes) -> Publication:
+        """What is published."""
+        return Publication(self.record, self.headers, self.section, self.certificate, self.agent, signature)
 
 
 class Agent:
     """See the module. `key`: the member's voting key; `region_epoch`: by the global chain's count."""
 
-    def __init__(self, region: str, key: bytes, sign: Sign, region_epoch: int = 1) -> None:
+    def __init__(self, region: str, key: bytes, region_epoch: int = 1) -> None:
         self._region = region
         self._key = key
-        self._sign = sign
         self._region_epoch = region_epoch
         self._noticed: dict[int, int] = {}
         self._said: dict[int, int] = {}
 
-    def due(self, own: ChainView, centres: StateReader, now_ms: int) -> list[Publication]:
+    def due(self, own: ChainView, centres: StateReader, now_ms: int) -> list[Draft]:
         """What to publish now. `own`: the region's chain, `centres`: the state of the global chain, both as committed
         here; `now_ms`: any clock that goes on."""
         view = read_region(centres, self._region)
         first = 1 if view is None else view.next_seq + (view.pending is not None)
         self._forget(first)
         delay = self._delay_ms(own.state, centres)
-        found: list[Publication] = []
+        found: list[Draft] = []
         for seq in range(first, first + AT_ONCE):
             closed = read_closed(own.state, seq)
             if closed is None:
                 break
             waited = now_ms - self._noticed.setdefault(seq, now_ms)
             again = now_ms - self._said.get(seq, now_ms - AGAIN_MS) >= AGAIN_MS
-            publication = (
-                self._publication(own.chain, closed) if delay is not None and waited >= delay and again else None
-            )
-            if publication is not None:
+            draft = self._draft(own.chain, closed) if delay is not None and waited >= delay and again else None
+            if draft is not None:
                 self._said[seq] = now_ms
-                found.append(publication)
+                found.append(draft)
         return found
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a record that the global chain has not entered yet, as far as this member knows."""
+        return bool(self._noticed)
+
+    def entered(self, centres: StateReader, record: RegionRecord) -> bool:
+        """Whether the global chain has a record of this place already, or none will help any more."""
+        view = read_region(centres, self._region)
+        first = 1 if view is None else view.next_seq + (view.pending is not None)
+        return record.seq < first
 
     def _delay_ms(self, own: StateReader, centres: StateReader) -> int | None:
         """How long this member leaves a record to others; None if it is no member."""
@@ -71,8 +97,8 @@ class Agent:
         barred = [key for key, one in parts.items() if one.removed or (one.bar is not None and one.bar >= round_)]
         return publish_delay_ms(publish_order(order, barred), self._key, AGENT_MS)
 
-    def _publication(self, chain: ChainReader, closed: ClosedRound) -> Publication | None:
-        """The record with its proof, signed; None where the proof would be too long: another member has a shorter."""
+    def _draft(self, chain: ChainReader, closed: ClosedRound) -> Draft | None:
+        """The record with its proof; None where the proof would be too long: another member has a shorter."""
         block = chain.block(closed.height)
         final_by = chain.final_by(closed.height)
         finality = None if final_by is None else chain.finality(final_by)
@@ -86,9 +112,7 @@ class Agent:
         if read_section(section) != closed.section:
             return None  # more than F liars certified what this member's own execution does not give
         record = record_of(block.header, header_hash(block.header_bytes), closed.section, self._region_epoch)
-        signed = publication_bytes(record, headers, section, finality.certificate)
-        signature = self._sign(record, signed)
-        return Publication(record, headers, section, finality.certificate, self._key, signature)
+        return Draft(record, headers, section, finality.certificate, self._key)
 
     def _forget(self, first: int) -> None:
         """What is entered needs no memory."""

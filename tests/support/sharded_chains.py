@@ -7,13 +7,12 @@ and taken as certified by those that only follow, as catching up does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 from chain_world import START_MS, seeded_key
 
 from consensus.engine import Commit, HeaderTemplate, Verdict
 from consensus.sharded.global_state import GlobalState
-from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Asset, Publication, RegionRecord
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Asset, Publication
 from contracts.executor import ENGINE_ADDRESS, BlockContext
 from contracts.library_sources import library_source
 from contracts.values import Value, encode_value
@@ -204,10 +203,6 @@ def network_genesis(regions: int = 3, **settings: object) -> Genesis:
     return make_genesis(head, contracts)
 
 
-def sign_record(key: SigningKey, record: RegionRecord, signed: bytes) -> bytes:
-    return key.sign(DOMAIN_RECORD_SIGNATURE, signed)
-
-
 class HostedChain:
     """One chain of one process."""
 
@@ -303,7 +298,7 @@ class ShardedWorld:
         self.receipts: dict[bytes, Receipt] = {}
         self.synced: dict[str, list[SyncedBlocks]] = {}
         self.agents = {
-            (name, n): Agent(name, member_key(index, n).public, partial(sign_record, member_key(index, n)))
+            (name, n): Agent(name, member_key(index, n).public)
             for index, name in enumerate(self.regions)
             for n in range(4)
         }
@@ -407,7 +402,8 @@ class ShardedWorld:
         process = self.members[region][0]
         with process.chains[region].chain.view() as own:
             centres = process.chains[GLOBAL].chain.state()
-            return self.agents[(region, member)].due(own, centres, self.now)
+            drafts = self.agents[(region, member)].due(own, centres, self.now)
+        return [one.signed(self.keys[one.agent].sign(DOMAIN_RECORD_SIGNATURE, one.statement)) for one in drafts]
 
     def publish(self, region: str) -> None:
         """All members of a region do what their agents want."""
