@@ -207,11 +207,12 @@ def refusal_lines(refusals: list[RefusalView]) -> list[str]:
 
 def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
     """Nodes beside each other; one that does not answer is a row too. Where nodes host several chains, the heights of
-    those that each follows beside its home chain."""
+    those that each follows stand in place of the state root."""
     several = any(found is not None and len(found.chains) > 1 for _, found in rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    first = ("NODE", "CHAIN", "FOLLOWS") if several else ("NODE",)
-    for column in (*first, "HEIGHT", "VIEW", "PEERS", "MEMPOOL", "STATE ROOT", "BLOCK AGE", "STATE"):
+    first = ("NODE", "CHAIN", "HEIGHT") if several else ("NODE", "HEIGHT")
+    place = "FOLLOWS" if several else "STATE ROOT"
+    for column in (*first, "VIEW", "PEERS", "MEMPOOL", place, "BLOCK AGE", "STATE"):
         table.add_column(column, justify="right" if column in ("HEIGHT", "VIEW", "PEERS", "MEMPOOL") else "left")
     for name, found in rows:
         if found is None:
@@ -223,12 +224,12 @@ def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
         standing = found.stopped_reason or stopped or ("held" if found.held else "ready" if found.ready else "starting")
         follows = " ".join(f"{one.name} {one.height}" for one in others)
         table.add_row(
-            *((found.name, found.chain, follows) if several else (found.name,)),
+            *((found.name, found.chain) if several else (found.name,)),
             str(found.height),
             f"{found.epoch}/{found.view}",
             str(len(found.peers)),
             str(found.mempool),
-            found.state_root[:18],
+            follows if several else found.state_root[:18],
             f"{age_s:.1f} s",
             standing,
         )

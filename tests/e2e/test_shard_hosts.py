@@ -68,10 +68,11 @@ async def test_all_chains_become_final_and_whoever_was_away_comes_back_on_both(l
         await world.open("north3")
         await settled(world)
 
-        await shows_its_chains(world)
         links = [host.network.peers() for host in world.hosts.values() if host.network is not None]
         assert all(len(peers) == 11 for peers in links), "one connection for every pair"
         assert len(world.hosts["north1"].chains["north"].status().peers) == 7, "the region and the centres"
+        await shows_its_chains(world)
+        await follows_without_a_key(world)
         assert not any(node.status().stopped_reason for host in world.hosts.values() for node in host.chains.values())
         root = world.hosts["north3"].chains["north"].chain.head.state_root
     finally:
@@ -96,6 +97,18 @@ async def settled(world: ShardHosts) -> None:
         for name, node in host.chains.items():
             head = node.chain.head
             assert roots.setdefault((name, head.height), head.state_root) == head.state_root
+
+
+async def follows_without_a_key(world: ShardHosts) -> None:
+    """A node without its key follows a region that is not its own, and no other chain."""
+    await world.close("south4")
+    await world.open("south4", validator_key=None, chains=("north",))
+    await traffic(world, "north", "north1", 6)
+    await settled(world)
+    assert list(world.hosts["south4"].chains) == ["north"]
+    assert not world.hosts["south4"].home.votes
+    south = world.hosts["south1"].chains["south"]
+    await world.until(lambda: len(south.status().peers) == 6)
 
 
 async def shows_its_chains(world: ShardHosts) -> None:
@@ -139,7 +152,7 @@ def audited(layout: NetworkLayout, name: str, chain: str, root: bytes) -> None:
     try:
         report = verify_chain(store, genesis.summary)
         assert report.fault is None
-        assert report.transactions == 4
+        assert report.transactions == 5
     finally:
         store.close()
 
