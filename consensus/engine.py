@@ -79,7 +79,8 @@ class EpochStart:
 @dataclass(frozen=True, slots=True)
 class Started:
     """First event of a life. `head` is the last committed block; `finalization` proves it (None at genesis);
-    `epoch` is the epoch that the next block belongs to; `next_due_ms` as in `Committed`."""
+    `epoch` is the epoch that the next block belongs to; `next_due_ms` as in `Committed`. `restart_view`: the operators
+    have signed, for exactly this head and epoch, that nobody voted above it (`ledger.restart`)."""
 
     head: Header
     head_hash: Hash
@@ -87,6 +88,7 @@ class Started:
     epoch: EpochStart
     wal: WalRecovery
     next_due_ms: int | None
+    restart_view: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ from p2p.snapshot_messages import SnapshotResponse
 from p2p.sync_messages import decode_sync
 
 POLL_S: Final = 0.5
+YOUNG_S: Final = 3.0
+"""If no peer knows of a finished epoch for so long, there is none."""
 PROGRESS_S: Final = 2.0
 AT_ONCE: Final = 32
 BYTES_AT_ONCE: Final = 8 * 1024 * 1024
@@ -143,9 +145,15 @@ async def _fetch(beginning: Beginning, client: SnapshotClient, trust: Trust | No
     voters = _first_voters(begun)
     sync = beginning.config.sync
     patience = loop.time() + sync.patience_s
+    young = loop.time() + YOUNG_S
     while loop.time() < patience:
         boundaries = await client.boundaries(voters, engine_policy(beginning.genesis).is_boundary, trust)
         _check_trust(trust, boundaries)
+        if boundaries or not client.answered:
+            young = loop.time() + YOUNG_S
+        elif loop.time() > young:
+            beginning.log.info("no epoch has ended yet; executing all blocks", peers=client.answered)
+            return False
         offers = await client.offers()
         target = _choose(beginning, boundaries, set(offers))
         if target is None and boundaries and beginning.height > 0 and not _worth(beginning, boundaries[-1]):

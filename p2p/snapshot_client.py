@@ -58,6 +58,7 @@ class SnapshotClient:
         self._waiting: dict[tuple[PeerId, int], asyncio.Future[SnapshotResponse | None]] = {}
         self._number = 0
         self._turn = 0
+        self.answered = 0
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -84,12 +85,16 @@ class SnapshotClient:
     async def boundaries(
         self, voters: ValidatorSet, is_boundary: Callable[[Header], bool], trust: Trust | None = None
     ) -> list[KnownBoundary]:
-        """All boundaries that present peers can prove, from epoch 1 on; `voters` vote in it."""
+        """All boundaries that present peers can prove, from epoch 1 on; `voters` vote in it. `answered`: how many peers
+        have said anything."""
         chain: list[KnownBoundary] = []
+        answered: set[PeerId] = set()
         for peer in list(self._peers):
             while peer in self._peers:
                 request = BoundariesRequest(self._next(), len(chain) + 1)
                 response = await self._ask(peer, request, BoundariesResponse)
+                if response is not None:
+                    answered.add(peer)
                 if response is None or not response.boundaries:
                     break
                 for raw in response.boundaries:
@@ -103,6 +108,7 @@ class SnapshotClient:
                         self._accuse(peer, error)
                         break
                     chain.append(known)
+        self.answered = len(answered)
         return chain
 
     async def offers(self) -> dict[int, list[PeerId]]:

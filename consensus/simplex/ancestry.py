@@ -13,6 +13,7 @@ from consensus.engine import Check, PeerId, StoredBlock, Verdict
 from consensus.messages import BodyRequest, BodyResponse, Part, Proposal
 from consensus.simplex.closing import is_closing_child
 from consensus.simplex.effects import accuse_peer, next_peer, peers_of, report_behind, send
+from consensus.simplex.restart import passed_over
 from consensus.simplex.state import BlockEntry, Fetch, State
 from ledger.certificates import Certificate
 from ledger.codec import encode
@@ -32,6 +33,9 @@ def parent_of(state: State, view: int) -> tuple[int, Hash] | None:
         return found
     found = None
     for below in range(view - 1, state.final_view, -1):
+        if passed_over(state, below):
+            found = (state.final_view, state.final_hash)
+            break
         notarization = state.notarizations.get(below)
         if notarization is not None:
             found = (below, Hash(notarization.block_hash))
@@ -71,6 +75,8 @@ def justification(state: State, view: int, parent_view: int, parent: Hash) -> tu
         proof.append(notarization)
     for between in range(parent_view + 1, view):
         nullification = state.nullifications.get(between)
+        if passed_over(state, between):
+            continue
         if nullification is None:
             return None
         proof.append(nullification)

@@ -10,6 +10,7 @@ from consensus.engine import EpochStart, Started, Verdict, WalRecovery
 from consensus.simplex.certificates import add_certificate
 from consensus.simplex.hold import look_back
 from consensus.simplex.relay import look_at_links
+from consensus.simplex.restart import apply_restart
 from consensus.simplex.state import Candidate, Hold, State
 from consensus.simplex.tally import add_vote
 from ledger.certificates import Vote, VoteKind
@@ -31,6 +32,8 @@ def start(state: State, event: Started) -> None:
     if finalization is not None and finalization.epoch == event.epoch.epoch:
         state.finalization = finalization
         state.next_view, state.next_entering = finalization.view + 1, finalization
+    if event.restart_view is not None:
+        apply_restart(state, event.restart_view)
     _recover_blocks(state)
     _enter_epoch(state)
 
@@ -49,6 +52,7 @@ def begin_epoch(state: State, start_of: EpochStart) -> None:
     state.nullified = 0
     state.owed_since = None
     state.over = False
+    state.restart = None
     state.certificates_asked_at = state.behind_at = 0
     keys = {validator.public_key for validator in start_of.validators.validators}
     state.last_votes = {key: vote for key, vote in state.last_votes.items() if key in keys}

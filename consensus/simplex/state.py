@@ -170,6 +170,7 @@ class State:
     hold: Hold | None = None
     halted: bool = False
     floor: tuple[int, int] = (0, 0)
+    restart: tuple[int, Hash] | None = None
     wal: WalRecovery = field(default_factory=WalRecovery)
     # views
     view: int = 1

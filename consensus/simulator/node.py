@@ -47,6 +47,7 @@ from consensus.simulator.disk import Entry, Floor, Log
 from consensus.simulator.electing import EvidenceReport, InvalidReport
 from consensus.simulator.ledger_side import LedgerSide
 from ledger.certificates import Vote, VoteKind
+from ledger.crypto import Hash
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
@@ -64,6 +65,8 @@ class SimNode(LedgerSide):
         self.timers: dict[Timer, int] = {}
         self.disk_free = 0
         self.guard: dict[tuple[int, int, VoteKind], bytes] = {}
+        self.restart: tuple[int, Hash] | None = None
+        """What operators have put beside the log: a view, and the head that it is for."""
 
     # --- lives --------------------------------------------------------------------------------------------------------
 
@@ -88,6 +91,7 @@ class SimNode(LedgerSide):
             self.world.epoch_after(head),
             recovery,
             self.application.head.next_due_ms,
+            self.restart[0] if self.restart is not None and self.restart[1] == head.hash else None,
         )
         self.turn(started)
         for other in self.world.nodes:

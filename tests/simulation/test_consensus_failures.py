@@ -6,6 +6,7 @@ import pytest
 
 from consensus.simulator.options import SeedOptions
 from consensus.simulator.world import World
+from ledger.crypto import Hash
 
 HOUR_MS = 3_600_000
 
@@ -99,3 +100,62 @@ def test_f_plus_one_wiped_disks_stop_the_chain_and_never_fork_it() -> None:
     held = [node.core.state.hold is not None for node in made.nodes if node.core is not None]
     assert held == [False, False, True, True]
     assert len(set(made.auditor.chain.values())) == len(made.auditor.chain)
+
+
+def stopped_by_wiped_disks() -> World:
+    """n - q + 1 of four have fresh disks; they have the chain again, and observe for ever."""
+    made = world(load_ms=200)
+    run(made, 5_000)
+    for node in made.nodes[2:]:
+        made.stop(node)
+        node.wipe()
+        made.revive(node)
+    run(made, 60_000)
+    assert len(set(heights(made))) == 1
+    return made
+
+
+def restart(made: World, view: int, head: bytes) -> None:
+    """Operators stop every node, put their certificate beside its log, and start it again."""
+    for node in made.nodes:
+        made.stop(node)
+        node.restart = (view, Hash(head))
+    for node in made.nodes:
+        made.revive(node)
+
+
+def highest_view(made: World) -> int:
+    return max(node.core.state.view for node in made.nodes if node.core is not None)
+
+
+def test_after_a_restart_by_the_operators_the_chain_goes_on() -> None:
+    """Failure 20, and the way out: a quorum of keys has signed the head and a view that nobody has voted above."""
+    made = stopped_by_wiped_disks()
+    before, view, head = heights(made), highest_view(made), made.nodes[0].chain[-1]
+    restart(made, view, head.hash)
+    made.auditor.nullified |= {(head.header.epoch, passed) for passed in range(head.header.view + 1, view + 1)}
+    run(made, 75_000)
+    assert min(heights(made)) >= before[0] + 10
+    assert [node.core.state.hold for node in made.nodes if node.core is not None] == [None] * 4
+    assert len(set(made.auditor.chain.values())) == len(made.auditor.chain)
+    assert all(not node.log.held for node in made.nodes)
+
+
+def test_a_restart_for_another_head_moves_nobody() -> None:
+    made = stopped_by_wiped_disks()
+    before, view = heights(made), highest_view(made)
+    restart(made, view, made.nodes[0].chain[-2].hash)
+    run(made, 75_000)
+    assert heights(made) == before
+
+
+def test_a_restart_is_of_no_use_to_one_alone() -> None:
+    """Who did not get it stays held, and three are needed."""
+    made = stopped_by_wiped_disks()
+    before, view, head = heights(made), highest_view(made), made.nodes[0].chain[-1]
+    for node in made.nodes[:1]:
+        made.stop(node)
+        node.restart = (view, head.hash)
+        made.revive(node)
+    run(made, 75_000)
+    assert heights(made) == before
