@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -13,8 +14,13 @@ from deploy.card import Result, as_json, render
 from deploy.demo import DemoOptions, play
 from deploy.market.roster import DEFAULT, choices
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS
+from deploy.regions.board import BoardScreen
+from deploy.regions.card import RegionsResult, regions_json, render_regions
+from deploy.regions.demo import play_regions
 from deploy.screen import Screen
 from node.cli.output import ExitCode, JsonOption, Output, command_app, run_async
+
+T = TypeVar("T")
 
 app = command_app("A neighbourhood's day on four validators, in minutes.", group=False)
 
@@ -34,9 +40,9 @@ def demo(
         Path, typer.Option(help="Folder of the same CSV layout; absent: the packaged one.", show_default=False)
     ] = DEFAULT_DATA,
     seed: Annotated[int, typer.Option(help="Seed of the order prices.")] = 7,
-    engine: Annotated[str, typer.Option(help="solo, bft or dpos.")] = "bft",
+    engine: Annotated[str, typer.Option(help="solo, bft, dpos, or sharded (three regions, hours).")] = "bft",
     validators: Annotated[
-        int | None, typer.Option(help="Number of node processes; 4, solo 1, dpos 5.", show_default=False)
+        int | None, typer.Option(help="Number of node processes; 4, with solo 1.", show_default=False)
     ] = None,
     speed: Annotated[
         int | None,
@@ -66,23 +72,28 @@ def demo(
     )
     output = Output(as_json=as_json_)
     console = output.errors if as_json_ else output.console
-    screen = Screen(console, live=console.is_terminal and not headless and not as_json_)
+    live = console.is_terminal and not headless and not as_json_
+    result: Result | RegionsResult
     try:
-        result = run_async(_played(options, screen))
+        if options.engine == "sharded":
+            result = run_async(_played(play_regions(options, BoardScreen(console, live=live))))
+            output.result(regions_json(result), render_regions(result))
+        else:
+            result = run_async(_played(play(options, Screen(console, live=live))))
+            output.result(as_json(result), render(result))
     except asyncio.CancelledError:
         # Everything was ended in good order.
         raise KeyboardInterrupt from None
-    output.result(as_json(result), render(result))
     if not result.conserved:
         raise typer.Exit(ExitCode.FAILED)
     if result.out_of_time:
         raise typer.Exit(ExitCode.TIMEOUT)
 
 
-async def _played(options: DemoOptions, screen: Screen) -> Result:
+async def _played(run: Awaitable[T]) -> T:
     task = asyncio.current_task()
     if task is not None:
         # SIGINT too: what a shell starts in the background inherits that it is ignored.
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await play(options, screen)
+    return await run

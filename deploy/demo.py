@@ -45,7 +45,7 @@ from deploy.pace import (
     slowness_of,
 )
 from deploy.screen import NodeLine, Progress, Screen
-from deploy.settlement_checker import Network, check
+from deploy.settlement_checker import Network, Verdict, check
 from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments
 from ledger.errors import ConfigError
 from ledger.genesis import ENGINES
@@ -262,12 +262,29 @@ async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, p
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:
-    """Make keys, certificates and genesis. The first window opens when nodes and members are expected to be there."""
-    market, sealed = market_of(options.market), not options.published
+    """Make keys, certificates and genesis."""
+    market = market_of(options.market)
+    network = network_plan(options, market, street, pace, directory)
+    plan, layout = market.plan(street, options.day), make_network(network)
+    return Stage(options, market, street, plan, layout, network, calendar_of(network), tariffs(), pace)
+
+
+def calendar_of(network: NetworkPlan) -> Calendar:
+    """The slots that `network_plan` has named."""
+    if network.calendar is None:
+        raise ConfigError("a demo names its slots", code="SLOTS", expected="a calendar", found=None, fix="name them")
+    return network.calendar
+
+
+def network_plan(
+    options: DemoOptions, market: Market, street: Neighbourhood, pace: Pace, directory: Path
+) -> NetworkPlan:
+    """What to found. The first window opens when nodes and members are expected to be there."""
+    sealed = not options.published
     numbers = range(options.start, options.start + options.slots)
-    calendar = market.calendar(SLOT_MS, midnight_ms(options.day), numbers, sealed=sealed)
-    opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * SLOT_MS
-    network = NetworkPlan(
+    calendar = market.calendar(pace.slot_ms, midnight_ms(options.day), numbers, sealed=sealed)
+    opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * pace.slot_ms
+    return NetworkPlan(
         directory=directory,
         chain_name=f"demo-{secrets.token_hex(2)}",
         engine=options.engine,
@@ -281,8 +298,6 @@ def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Pa
         min_block_interval_ms=BLOCK_INTERVAL_MS if options.engine in ("bft", "dpos") else None,
         accounts=tuple(name for number in range(len(street.members)) for name in account_names(number)),
     )
-    plan, layout = market.plan(street, options.day), make_network(network)
-    return Stage(options, market, street, plan, layout, network, calendar, tariffs(), pace)
 
 
 def account_names(number: int) -> tuple[str, str]:
@@ -383,9 +398,25 @@ def _all_orders(market: Market, committed: Orders, refused: Sequence[Refusal]) -
     return orders
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A checked run with what it was checked by."""
+
+    result: Result
+    verdict: Verdict
+    network: Network
+
+
 async def judge(
     stage: Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
 ) -> Result:
+    """The checked figures of a run."""
+    return (await judged(stage, clients, played, started, incidents)).result
+
+
+async def judged(
+    stage: Stage, clients: Sequence[Client], played: Played, started: float, incidents: tuple[str, ...]
+) -> Judged:
     """Level all nodes, read every block from a node that did not propose it, and add up."""
     options, names = stage.options, stage.names
     height = await common_height(clients, played.last_height, LEVEL_TIMEOUT_S)
@@ -421,7 +452,7 @@ async def judge(
         proofs=proofs,
         unposted=played.unposted,
     )
-    return Result(
+    result = Result(
         run=run,
         orders=_all_orders(stage.market, verdict.orders, played.refused),
         trades=verdict.books.trades,
@@ -434,3 +465,4 @@ async def judge(
         figures=verdict.books.facts(),
         missed=verdict.books.missed(numbers),
     )
+    return Judged(result, verdict, network)

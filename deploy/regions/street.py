@@ -13,9 +13,7 @@ _QUARTERS = SLOTS // HOURS
 
 def hourly(street: Neighbourhood) -> Neighbourhood:
     """The same people with a value for each hour: the sum of its four quarters, Wh."""
-    energy = {
-        day: {name: _hours(values) for name, values in members.items()} for day, members in street.energy.items()
-    }
+    energy = {day: {name: _hours(values) for name, values in members.items()} for day, members in street.energy.items()}
     return replace(street, energy=energy)
 
 
