@@ -87,7 +87,8 @@ class ScalingWorld(TimedHub):
             jitter_ms=burst.far_ms // 10,
         )
         super().__init__(options, ShardRules(audit=burst.audit), sizes)
-        self.begun = SETTLING_MS + self.chance.below(burst.round_ms)
+        drawn = self.chance.below(burst.round_ms)
+        self.begun = SETTLING_MS + (drawn if burst.phase_ms < 0 else burst.phase_ms)
         self.owed: dict[str, int] = {}
         self.own: dict[str, int] = {}
         self.closed: dict[tuple[str, int], int] = {}

@@ -32,7 +32,8 @@ EXPIRY: Final = 1_000_000
 @dataclass(frozen=True, slots=True)
 class BurstOptions:
     """One run. `shards` regions of `members` against, with `merged`, one region of all. `waits`: a block waits for the
-    audits that it settles; False: audits are beside the chain, as published, and may fall behind. Times in ms."""
+    audits that it settles; False: audits are beside the chain, as published, and may fall behind. `phase_ms`: how long
+    after a fixed moment the burst comes; -1: drawn within a round. Times in ms."""
 
     seed: int
     model: CpuModel
@@ -47,6 +48,7 @@ class BurstOptions:
     round_ms: int = 250
     interval_ms: int = 50
     delta_ms: int = 500
+    phase_ms: int = -1
 
 
 class TimedHub(ShardedWorld):

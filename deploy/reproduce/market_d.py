@@ -8,9 +8,10 @@ from typing import Final
 
 from contracts.library_sources import ONE
 from deploy.reproduce.chart import Band, Chart, Level, Line, Panel
-from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, NotBuilt, Offered, Trial
+from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Offered, Trial
 from deploy.reproduce.inputs import Inputs
 from deploy.reproduce.market_d_assignment import ASSIGNMENT
+from deploy.reproduce.market_d_time import TIME
 from deploy.reproduce.matching_market import CONTRACTS, Matching, published_mode
 from ledger.draws import uniform
 
@@ -134,15 +135,5 @@ REPUTATION: Final = Experiment(
     run=run_reputation,
     draw=draw_reputation,
 )  # fmt: skip
-
-TIME: Final = NotBuilt(
-    id="D.fig5",
-    title="Consensus time, sharded and not",
-    source="System D, figure 5: 12 nodes, 3 shards of 4.",
-    kind=Kind.SHAPE,
-    published="unsharded takes longer; the gap is stable, then grows faster",
-    tolerance="unsharded above sharded at every size, and the gap grows beyond one block",
-    missing="The sharded engine does not exist yet; this figure comes with it.",
-)
 
 EXPERIMENTS: Final[tuple[Offered, ...]] = (REPUTATION, TIME, ASSIGNMENT)
