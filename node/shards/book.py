@@ -39,7 +39,7 @@ class Book:
         records that the block entered or settled."""
         after = outcome.state
         everything = before.height == 0
-        regions = list(after.regions) if everything else changed_regions(before, after)
+        regions = list(after.regions) if everything else self._shown(before, after)
         changed = changed_members(before, after)
         people = sorted({*after.deposits, *changed}) if everything else changed
         rows: dict[str, list[Row]] = {
@@ -58,6 +58,14 @@ class Book:
             call = EngineCall(SHARDS, "publish", number)
             receipts.append(self._executor.engine_call(view, context, call, arguments, _GAS))
         return receipts
+
+    def _shown(self, before: GlobalState, after: GlobalState) -> list[RegionView]:
+        """Regions that look different: a silent one changes its standing by doing nothing."""
+        changed = {view.name for view in changed_regions(before, after)}
+        for old, new in zip(before.regions, after.regions, strict=True):
+            if old.standing(self._rules, before.round) is not new.standing(self._rules, after.round):
+                changed.add(new.name)
+        return [view for view in after.regions if view.name in changed]
 
     def _region(self, view: Overlay, state: GlobalState, region: RegionView) -> Row:
         position, waiting = region.position, region.pending

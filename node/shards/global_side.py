@@ -55,13 +55,15 @@ _UNSEEN: Final = FoundAuditor(())
 
 @dataclass(frozen=True, slots=True)
 class GlobalRules:
-    """What genesis fixes for the global chain. `first`: the state before its first block."""
+    """What genesis fixes for the global chain. `first`: the state before its first block. `pool_blocks`: between two
+    splits of the pool."""
 
     centres: ValidatorSet
     first: GlobalState
     rules: ShardRules
     genesis_ms: int
     round_ms: int
+    pool_blocks: int = POOL_BLOCKS
 
     def round_of(self, time_ms: int) -> int:
         """The market round of a block time."""
@@ -87,7 +89,7 @@ class GlobalSide:
     watched: frozenset[str] = frozenset((SHARDS,))
 
     def __init__(self, rules: GlobalRules, executor: Executor, siblings: Siblings) -> None:
-        self.rules: Final = rules
+        self.rules = rules
         self._store = GlobalStore(rules.first)
         self._book = Book(executor, rules.rules)
         self._copies = Copies(siblings)
@@ -134,7 +136,7 @@ class GlobalSide:
         state, stamp = self._store.load(view)
         findings = FoundAuditor(read_findings(block.section) or ())
         context = GlobalContext(
-            self.rules.rules, self.rules.centres, Ed25519Scheme, verify_statement, findings, POOL_BLOCKS
+            self.rules.rules, self.rules.centres, Ed25519Scheme, verify_statement, findings, self.rules.pool_blocks
         )
         self._desk = _Desk(state, stamp, context, findings, self._turns(state))
         return []

@@ -294,6 +294,7 @@ class ShardedWorld:
         self.now = START_MS
         self.nonces: dict[tuple[str, bytes], int] = {}
         self.cut: set[str] = set()
+        self.deaf: set[int] = set()
         self.pools: dict[str, list[Transaction]] = {name: [] for name in (GLOBAL, *self.regions)}
         self.receipts: dict[bytes, Receipt] = {}
         self.synced: dict[str, list[SyncedBlocks]] = {}
@@ -376,7 +377,7 @@ class ShardedWorld:
         """Followers take what they lack; nobody crosses a cut."""
         for process in self.followers(chain):
             at_region = process.names[0]
-            if chain in self.cut or (chain == GLOBAL and at_region in self.cut):
+            if chain in self.cut or (chain == GLOBAL and at_region in self.cut) or id(process) in self.deaf:
                 continue
             hosted = process.chains[chain]
             for batch in self.synced.get(chain, []):
