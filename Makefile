@@ -17,7 +17,7 @@ help:
 	@echo "make test     all tests that CI runs"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make fmt      format the sources"
-	@echo "make sim      200 simulator seeds of each size of committee"
+	@echo "make sim      200 simulator seeds of each engine and size of committee"
 	@echo "make soak     the long runs: seeds until docs/reliability.csv has 20,000 (SOAK_SEEDS=), then the tests marked soak"
 	@echo "make model    the voting rules in TLC (Java 17, Maven)"
 	@echo "make oracle   100,000 random programs against the oracle (FROM=, TO=, JOURNAL=file to go on later)"

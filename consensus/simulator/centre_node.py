@@ -29,13 +29,15 @@ MOST_BLOCKS: Final = 64
 
 
 class CentreNode(SimNode):
-    """`seen`: publications by (region, epoch, seq, agent), to find two of one agent that differ (W4)."""
+    """`seen`: publications by (region, epoch, seq, agent), to find two of one agent that differ (W4). `early`:
+    attestations to records that do not wait here (yet)."""
 
     world: GlobalWorld
 
     def __init__(self, world: GlobalWorld, index: int, key: bytes, honest: bool, skew_ms: int = 0) -> None:
         super().__init__(world, index, key, honest, skew_ms)
         self.seen: dict[tuple[str, int, int, bytes], Publication] = {}
+        self.early: frozenset[Hash] = frozenset()
         self.turned_away = 0
 
     # --- what comes in ------------------------------------------------------------------------------------------------
@@ -70,13 +72,22 @@ class CentreNode(SimNode):
 
     def after(self, state: GlobalState) -> None:
         """A block is final: forget what it has overtaken, say what this centre owes."""
-        self.pool = {name: raw for name, raw in self.pool.items() if not _over(state, read_entry(raw))}
+        self._forget(state)
         for view in state.regions:
             self.seen = {p: one for p, one in self.seen.items() if p[0] != view.name or p[2] >= view.next_seq}
         if self.world.context.rules.audit is Audit.ASSIGNED:
             self._attest(state)
         if self.world.takes_over:
             self._take_over(state)
+
+    def _forget(self, state: GlobalState) -> None:
+        """An attestation to a record that does not wait may be early by a block, not by two."""
+        read = {name: read_entry(raw) for name, raw in self.pool.items()}
+        nowhere = (name for name, one in read.items() if isinstance(one, Attestation) and not region_of(state, one))
+        unknown = frozenset(nowhere)
+        gone = unknown & self.early | {name for name, entry in read.items() if _over(state, entry)}
+        self.early = unknown - gone
+        self.pool = {name: raw for name, raw in self.pool.items() if name not in gone}
 
     def _attest(self, state: GlobalState) -> None:
         """An assigned centre executes the record, and says what it found."""
@@ -155,6 +166,4 @@ def _over(state: GlobalState, entry: GlobalEntry | None) -> bool:
     if isinstance(entry, NewMembers):
         view = state.region(entry.region)
         return view is None or entry.epoch < view.epoch
-    if isinstance(entry, Attestation):
-        return region_of(state, entry) == ""
     return entry is None

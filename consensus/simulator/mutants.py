@@ -47,6 +47,7 @@ _DRIFTER: Final[Lure] = {"adversary": "time-drifter", "byzantine": 1}
 _INVALID: Final[Lure] = {"adversary": "invalid-state", "byzantine": 1}
 _EPOCHS: Final[Lure] = {"epoch_blocks": 4, "jitter_ms": 80}
 _CRASHES: Final[Lure] = {"crash_mtbf_ms": 2_500, "restart_ms": 200, "delay_ms": 20}
+_SHARDS: Final[Lure] = {"engine": "sharded", "nodes": 12, "compact": False}
 _COUNCIL: Final[Lure] = {"engine": "dpos", "nodes": 8, "drop_ppm": 150_000, "jitter_ms": 120}
 
 MUTANTS: Final[dict[str, Mutant]] = {
@@ -244,6 +245,66 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "dpos: a turn is lost strictly between the parent's view and the block's",
         (Patch("council.lost_turns", "header.parent_view + 1, header.view)", "header.parent_view + 2, header.view)"),),
         _COUNCIL,
+    ),
+    "fee-forgotten": Mutant(
+        "sharded: what a trade's seller pays goes to the pool",
+        (Patch("sharded.clearing._fill", "pool=work.state.pool + fee", "pool=work.state.pool"),),
+        _SHARDS,
+    ),
+    "lock-lost": Mutant(
+        "sharded: a lock ends by a trade or by its release",
+        (Patch("sharded.clearing.expire_locks", '_release(work, lock, "expired")', "pass"),),
+        _SHARDS,
+    ),
+    "inbox-offered-again": Mutant(
+        "sharded: what a confirmed record has consumed leaves the inbox",
+        (Patch("sharded.global_chain._settle", "inbox=view.inbox[consumed:]", "inbox=view.inbox"),),
+        _SHARDS,
+    ),
+    "agents-unsigned": Mutant(
+        "sharded: an agent answers for what it signed, and for nothing else",
+        (
+            Patch(
+                "sharded.verdicts.judge",
+                "not identity.verify(publication.agent, signed, publication.signature)",
+                "False",
+            ),
+        ),
+        {**_SHARDS, "adversary": "region-flooder"},
+    ),
+    "sequence-unchecked": Mutant(
+        "sharded: records enter one after the other",
+        (
+            Patch("sharded.global_chain._submit", "if record.seq > view.next_seq:", "if False:"),
+            Patch(
+                "sharded.admission._of_region",
+                "isinstance(entry, Submitted) and entry.publication.record.seq > turn",
+                "False",
+            ),
+        ),
+        {**_SHARDS, "adversary": "region-partition"},
+    ),
+    "guide-believed": Mutant(
+        "sharded: members go along the centres' certificates only",
+        (
+            Patch(
+                "sharded.following.follow",
+                "if not centres.scheme.verify_certificate(final, centres.validators):",
+                "if False:",
+            ),
+        ),
+        {**_SHARDS, "adversary": "lying-guide"},
+    ),
+    "void-forgotten": Mutant(
+        "sharded: what a regional epoch made void is carried to the next",
+        (
+            Patch(
+                "simulator.region_node.RegionNode.void_transactions",
+                "return found + list(self.pool.values())",
+                "return []",
+            ),
+        ),
+        {**_SHARDS, "adversary": "colluding-region"},
     ),
     "bars-lifted-at-once": Mutant(
         "dpos: bars are lifted only where too few are eligible",

@@ -9,6 +9,8 @@ from consensus.sharded.discipline import Audit, ShardRules
 from consensus.simulator.options import SHARD_ADVERSARIES, SeedOptions
 
 SHORT_INBOX: Final = 12
+ASSIGNED_ROUNDS: Final = 2
+"""One round may be over at once: it counts from the round in which a record enters."""
 LOTTERY_BLOCKS: Final = 12
 """Blocks of a region's epoch: one lottery each."""
 MANY_BLOCKS: Final = 1_000_000
@@ -23,7 +25,7 @@ def rules_of(options: SeedOptions) -> ShardRules:
     """Genesis parameters of a run: short ones where it is about their being reached."""
     return ShardRules(
         audit=audit_of(options),
-        assigned_rounds=1,
+        assigned_rounds=ASSIGNED_ROUNDS,
         takeover_rounds=5 if options.adversary == "region-loss" else 10,
         inbox_limit=SHORT_INBOX if options.adversary == "inbox-flooder" else 10_000,
     )

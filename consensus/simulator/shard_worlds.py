@@ -27,7 +27,7 @@ from consensus.simulator.region_application import RegionApplication, RegionHead
 from consensus.simulator.region_liars import ALL_OF_ONE, LIE_EVERY, ONE_OF_EACH, QUORUM_OF_ONE
 from consensus.simulator.region_node import RegionNode
 from consensus.simulator.scheme import MockScheme, mock_sign
-from consensus.simulator.shard_options import audit_of
+from consensus.simulator.shard_options import ASSIGNED_ROUNDS, audit_of
 from consensus.simulator.world import GENESIS_MS, World, keys_of
 from ledger.codec import encode
 from ledger.crypto import DOMAIN_STATE_NODE, ZERO_HASH, Hash, SigningKey, hash_of, sha256
@@ -112,7 +112,7 @@ class RegionStart:
 
 class RegionWorld(ChainWorld):
     """A region's chain in one regional epoch. `height`, `ledger`: the newest final state; `bodies` by closing block,
-    `roots` by record; `orders`: leaders by epoch of the chain."""
+    `roots` by record; `orders`: leaders by epoch of the chain, `drawn`: the tickets that gave them."""
 
     node_kind = RegionNode
     account_count = ACCOUNTS
@@ -129,8 +129,10 @@ class RegionWorld(ChainWorld):
         self.lies: dict[int, bool] = {}
         self.offers: dict[Hash, int] = {}
         self.orders: dict[int, tuple[bytes, ...]] = {}
+        self.drawn: dict[int, tuple[Ticket, ...]] = {}
         if audit_of(hub.options) is Audit.ASSIGNED:
-            self.round_ms = 2 * ROUND_MS  # one record waits up to T; a region that closes faster than that falls behind
+            # one record waits up to T: a region that closes faster than that falls behind
+            self.round_ms = (ASSIGNED_ROUNDS + 1) * ROUND_MS
         self.lottery = LotteryRules(start.chain_id, self.name, tuple(start.keys), hub.options.lottery == "work")
         super().__init__(hub, options, start.chain_id)
         self.now = start.at_ms
@@ -216,6 +218,7 @@ class RegionWorld(ChainWorld):
         if self.is_boundary(block.header):
             state = region_head(node.application.head).lottery
             order = next_order(self.lottery, state)
+            self.drawn[block.header.epoch + 1] = state.tickets
             if self.orders.setdefault(block.header.epoch + 1, order) != order:
                 self.auditor.violation(node, "I17", f"another order of epoch {block.header.epoch + 1}")
         self.hub.region_committed(self, node, block)

@@ -1,4 +1,4 @@
-"""`make sim` and `make soak`: seeds of the simulator in bulk, over all sizes of committees. Stops at what fails.
+"""`make sim` and `make soak`: seeds of the simulator in bulk, over all engines and sizes of committees.
 
     python tests/simulation/soak.py sim EACH     EACH seeds of every configuration, told only
     python tests/simulation/soak.py soak TOTAL   until docs/reliability.csv holds TOTAL seeds; goes on where it ends
@@ -25,21 +25,26 @@ from consensus.simulator import SimulationOptions, SimulationReport, simulate
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "reliability.csv"
 COLUMNS = ("date", "commit", "configuration", "first_seed", "seeds", "forks", "stalls", "violations")
-SIZES = (1, 2, 4, 5, 7, 10)
+SIZES = (
+    *(("bft", nodes) for nodes in (1, 2, 4, 5, 7, 10)),
+    *(("dpos", nodes) for nodes in (4, 7)),
+    *(("sharded", nodes) for nodes in (8, 16)),
+)
+"""(engine, nodes); the engines as published fork, so they have no place here."""
 SECONDS = 20
 CHUNK = 100
 FIRST_SEED = 100_000
 """Away from the seeds of CI and of regressions."""
 
 
-def configuration(nodes: int) -> str:
+def configuration(engine: str, nodes: int) -> str:
     """How a row names what was run."""
-    return f"bft n={nodes} swarm {SECONDS} s"
+    return f"{engine} n={nodes} swarm {SECONDS} s"
 
 
-def run_chunk(nodes: int, first_seed: int, seeds: int) -> SimulationReport:
+def run_chunk(engine: str, nodes: int, first_seed: int, seeds: int) -> SimulationReport:
     """One chunk; a process of its own."""
-    return simulate(SimulationOptions(nodes=nodes, seeds=seeds, first_seed=first_seed, seconds=SECONDS))
+    return simulate(SimulationOptions(engine, nodes=nodes, seeds=seeds, first_seed=first_seed, seconds=SECONDS))
 
 
 def rows() -> list[dict[str, str]]:
@@ -54,7 +59,7 @@ def append(report: SimulationReport, commit: str) -> None:
     """One more row."""
     fresh = not FILE.exists()
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    values = (today, commit, configuration(report.nodes), report.first_seed, report.seeds)
+    values = (today, commit, configuration(report.engine, report.nodes), report.first_seed, report.seeds)
     with FILE.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         if fresh:
@@ -64,22 +69,22 @@ def append(report: SimulationReport, commit: str) -> None:
         os.fsync(stream.fileno())
 
 
-def chunks(total: int) -> Iterator[tuple[int, int, int]]:
-    """(nodes, first seed, seeds) still missing for a total, one configuration after the other in turn."""
+def chunks(total: int) -> Iterator[tuple[str, int, int, int]]:
+    """(engine, nodes, first seed, seeds) still missing for a total, one configuration after the other in turn."""
     done = rows()
     following = dict.fromkeys(SIZES, FIRST_SEED)
     missing = total
     for row in done:
         missing -= int(row["seeds"])
-        for nodes in SIZES:
-            if row["configuration"] == configuration(nodes):
-                following[nodes] = max(following[nodes], int(row["first_seed"]) + int(row["seeds"]))
+        for size in SIZES:
+            if row["configuration"] == configuration(*size):
+                following[size] = max(following[size], int(row["first_seed"]) + int(row["seeds"]))
     while missing > 0:
-        for nodes in sorted(SIZES, key=following.__getitem__):
+        for size in sorted(SIZES, key=following.__getitem__):
             seeds = min(CHUNK, missing)
             if seeds > 0:
-                yield nodes, following[nodes], seeds
-            following[nodes] += seeds
+                yield *size, following[size], seeds
+            following[size] += seeds
             missing -= seeds
 
 
@@ -94,7 +99,7 @@ def tell(report: SimulationReport, begun: float) -> bool:
     state = f"{report.forks} forks, {report.stalls} stalls, {len(report.violations)} broken"
     wall = time.monotonic() - begun
     last = report.first_seed + report.seeds - 1
-    print(f"{wall:7.0f} s  n={report.nodes:<2} seeds {report.first_seed} to {last}: {state}")
+    print(f"{wall:7.0f} s  {report.engine:<7} n={report.nodes:<2} seeds {report.first_seed} to {last}: {state}")
     for line in report.violations:
         print(f"  {line}")
     sys.stdout.flush()
@@ -105,7 +110,7 @@ def main(kind: str, number: int) -> int:
     """Run; 0 if all was good."""
     begun, good, commit = time.monotonic(), True, commit_of_tree()
     if kind == "sim":
-        steps = [(n, first, min(50, number - first)) for first in range(0, number, 50) for n in SIZES]
+        steps = [(*size, first, min(50, number - first)) for first in range(0, number, 50) for size in SIZES]
     else:
         steps = list(chunks(number))
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -115,8 +120,9 @@ def main(kind: str, number: int) -> int:
             good &= tell(report, begun)
             if kind == "soak":
                 append(report, commit)
-    seeds = sum(step[2] for step in steps)
-    print(f"{seeds} seeds over n = {', '.join(map(str, SIZES))}: {'all good' if good else 'SOME FAILED'}")
+    seeds = sum(step[3] for step in steps)
+    sizes = ", ".join(f"{engine} {nodes}" for engine, nodes in SIZES)
+    print(f"{seeds} seeds over {sizes}: {'all good' if good else 'SOME FAILED'}")
     return 0 if good else 1
 
 
