@@ -139,6 +139,7 @@ class Node:
                 voice=Voice(key.public, account, centres.genesis.chain_id, there.ingress.submit),
                 log=parts.log,
                 metrics=parts.metrics,
+                lie_about=self.config.dev.lie_about_record,
             )
         )
 

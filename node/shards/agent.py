@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from consensus.sharded.discipline import Audit
 from consensus.sharded.records import MAX_PROOF_HEADERS, Publication, RegionRecord, publication_bytes, record_of
 from consensus.sharded.turns import publish_delay_ms, publish_order
 from ledger.certificates import Certificate
@@ -18,12 +19,14 @@ from ledger.objects import header_hash
 from ledger.state import StateReader
 from node.application import next_committee
 from node.shards.global_store import read_member, read_region, read_round
+from node.shards.region_side import RegionRules
 from node.shards.region_state import ClosedRound, read_closed, read_section
 
 AGENT_MS: Final = 1_000
 """T_agent: what each member leaves to those before it."""
 AGAIN_MS: Final = 5_000
 """After this long without effect a member publishes the same again."""
+DAY_MS: Final = 86_400_000
 AT_ONCE: Final = 4
 """Records that a member has on their way at a time."""
 
@@ -49,12 +52,14 @@ class Draft:
 
 
 class Agent:
-    """See the module. `key`: the member's voting key; `region_epoch`: by the global chain's count."""
+    """See the module. `key`: the member's voting key. `hasty`: seq of a record that it publishes without waiting for
+    those before it, 0 for none."""
 
-    def __init__(self, region: str, key: bytes, region_epoch: int = 1) -> None:
-        self._region = region
+    def __init__(self, rules: RegionRules, key: bytes, hasty: int = 0) -> None:
+        self._rules = rules
+        self._region = rules.region
         self._key = key
-        self._region_epoch = region_epoch
+        self._hasty = hasty
         self._noticed: dict[int, int] = {}
         self._said: dict[int, int] = {}
 
@@ -66,11 +71,14 @@ class Agent:
         self._forget(first)
         delay = self._delay_ms(own.state, centres)
         found: list[Draft] = []
+        waiting = view is not None and view.pending is not None
+        if waiting and self._rules.audit is Audit.ASSIGNED:
+            return []  # it would only wait in the centres' mempools
         for seq in range(first, first + AT_ONCE):
             closed = read_closed(own.state, seq)
             if closed is None:
                 break
-            waited = now_ms - self._noticed.setdefault(seq, now_ms)
+            waited = now_ms - self._noticed.setdefault(seq, now_ms) + (DAY_MS if seq == self._hasty else 0)
             again = now_ms - self._said.get(seq, now_ms - AGAIN_MS) >= AGAIN_MS
             draft = self._draft(own.chain, closed) if delay is not None and waited >= delay and again else None
             if draft is not None:
@@ -111,7 +119,7 @@ class Agent:
         section = block.body.extra
         if read_section(section) != closed.section:
             return None  # more than F liars certified what this member's own execution does not give
-        record = record_of(block.header, header_hash(block.header_bytes), closed.section, self._region_epoch)
+        record = record_of(block.header, header_hash(block.header_bytes), closed.section, self._rules.region_epoch)
         return Draft(record, headers, section, finality.certificate, self._key)
 
     def _forget(self, first: int) -> None:

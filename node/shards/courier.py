@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from consensus.sharded.lottery import LotteryRules, next_lottery
 from consensus.sharded.records import RegionRecord
@@ -18,11 +20,12 @@ from consensus.sharded.turns import Lottery, Ticket, search_ticket
 from contracts.library_sources import SHARDS
 from ledger.chain import ChainStore
 from ledger.codec import encode
+from ledger.objects import header_hash
 from ledger.state import StateReader
 from node.application import next_committee
 from node.log import Logger
 from node.metrics import Metrics
-from node.shards.agent import Agent
+from node.shards.agent import Agent, Draft
 from node.shards.region_side import RegionSide
 from node.shards.region_state import read_progress
 from node.signer import GuardRefused
@@ -41,7 +44,8 @@ AGAIN_S: Final = 2.0
 @dataclass(frozen=True, slots=True)
 class Posts:
     """Where the courier reads, signs and sends. `own`: the region's chain; `centres`: the global chain's state as
-    committed here; `on_ledger`: run on the ledger thread; `voice`: the member's account on the global chain."""
+    committed here; `on_ledger`: run on the ledger thread; `voice`: the member's account on the global chain;
+    `lie_about`: seq of a record that this member lies about, for demonstrations, 0 for none."""
 
     own: ChainStore
     centres: StateReader
@@ -51,6 +55,7 @@ class Posts:
     voice: Voice
     log: Logger
     metrics: Metrics
+    lie_about: int = 0
 
 
 class Courier:
@@ -59,7 +64,7 @@ class Courier:
     def __init__(self, posts: Posts) -> None:
         rules = posts.side.rules
         self._posts = posts
-        self._agent = Agent(rules.region, posts.voice.member, rules.region_epoch)
+        self._agent = Agent(rules, posts.voice.member, posts.lie_about)
         self._speaker = Speaker(posts.voice, posts.centres, lambda: (posts.voice.member,), posts.log)
         self._moved = asyncio.Event()
 
@@ -103,13 +108,15 @@ class Courier:
         with posts.own.view() as own:
             drafts = self._agent.due(own, posts.centres, now_ms)
         for draft in drafts:
+            if draft.record.seq == posts.lie_about:
+                draft = _lie(draft)
             try:
                 signature = await posts.sign(draft.record, draft.statement)
             except GuardRefused as refused:
                 posts.log.error("a regional record is not published", **refused.as_dict())
                 return
             record, raw = draft.record, encode(draft.signed(signature))
-            posts.log.info("regional record published", region=record.region, seq=record.seq, id=record.id)
+            posts.log.info("regional record published", region=record.region, seq=record.seq, id=record.id.hex())
             self._speaker.say(Word(SHARDS, "submit", (raw,), self._known(record)))
 
     def _known(self, record: RegionRecord) -> Callable[[], bool]:
@@ -161,3 +168,9 @@ class Courier:
         if progress.lottery.epoch == 0 or self._posts.voice.member not in members:
             return None
         return next_lottery(LotteryRules(rules.chain_id, rules.region, members, rules.work), progress.lottery)
+
+
+def _lie(draft: Draft) -> Draft:
+    """The record with another result than the region certified (`[dev] lie_about_record`)."""
+    record = msgspec.structs.replace(draft.record, post_root=bytes(header_hash(draft.section)))
+    return replace(draft, record=record)

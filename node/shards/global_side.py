@@ -15,10 +15,12 @@ from consensus.sharded.admission import ENTRIES_A_REGION, fault, region_of
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.global_chain import apply_global
 from consensus.sharded.global_state import (
+    Conflict,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
     GlobalState,
+    NewMembers,
     RegionView,
     Submitted,
 )
@@ -49,6 +51,9 @@ from node.siblings import Siblings
 
 POOL_BLOCKS: Final = 64
 """Global blocks between two splits of the pool."""
+NO_NEW_EPOCHS: Final = "NO_NEW_EPOCHS"
+"""Refusal of what would open a regional epoch: a region's chain does not begin anew on nodes yet (ADR 0230), and a
+single liar's two records must not end it. The rules are applied in the simulator."""
 _STAMP: Final = domain("global-stamp")
 _UNSEEN: Final = FoundAuditor(())
 
@@ -146,6 +151,8 @@ class GlobalSide:
         desk, entry = self._desk, read_entry(transaction.body)
         if desk is None or entry is None:
             return "MALFORMED"
+        if isinstance(entry, Conflict | NewMembers):
+            return NO_NEW_EPOCHS
         code = fault(desk.context, desk.state, entry)
         if code:
             return code

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from consensus.engine import Verdict
 from consensus.region_chain import RegionPolicy
+from consensus.sharded.discipline import Audit
 from consensus.sharded.lottery import LotteryRules, LotteryState, epoch_begins, new_tickets, next_order, take_tickets
 from consensus.sharded.records import RegionSection
 from consensus.sharded.turns import Ticket
@@ -51,7 +52,7 @@ from node.siblings import SiblingChain, Siblings
 @dataclass(frozen=True, slots=True)
 class RegionRules:
     """What genesis fixes for a region's chain. Rounds are `round_ms` of block time since `genesis_ms`; `views` of an
-    epoch; `work`: whether tickets order the leaders. `region_epoch`: by the global chain's count."""
+    epoch; `work`: whether tickets order the leaders; `audit`: of the centres. `region_epoch`: by the global chain."""
 
     region: str
     chain_id: str
@@ -59,6 +60,7 @@ class RegionRules:
     round_ms: int
     views: int
     work: bool
+    audit: Audit = Audit.EAGER
     region_epoch: int = 1
 
     def round_of(self, time_ms: int) -> int:

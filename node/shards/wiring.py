@@ -34,6 +34,7 @@ def region_rules(network: Genesis, region: str) -> RegionRules:
         round_ms=shards.round_ms,
         views=shards.region_views,
         work=shards.lottery == "work",
+        audit=Audit(shards.audit),
     )
 
 

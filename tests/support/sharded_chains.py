@@ -7,6 +7,7 @@ and taken as certified by those that only follow, as catching up does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from chain_world import START_MS, seeded_key
 
@@ -39,7 +40,7 @@ from node.founding import block_rules, current_epoch, make_executor, open_chain
 from node.metrics import Metrics
 from node.shards.agent import Agent
 from node.shards.global_side import GlobalSide
-from node.shards.wiring import shard_side
+from node.shards.wiring import region_rules, shard_side
 from node.siblings import Siblings, StoredSibling, join_siblings
 
 NETWORK = "dev-shards"
@@ -246,7 +247,7 @@ class HostedChain:
         block = candidate.block
         return self.application.check(block.header, block.hash, candidate.transactions, block.body.extra)
 
-    def query(self, contract: str, entry: str, *arguments: Value) -> Value:
+    def query(self, contract: str, entry: str, *arguments: Value) -> Any:
         header = self.chain.head
         context = BlockContext(header.chain_id, header.height, header.time_ms, 0)
         return self.executor.query(self.chain.state(), contract, entry, list(arguments), context)
@@ -299,7 +300,7 @@ class ShardedWorld:
         self.receipts: dict[bytes, Receipt] = {}
         self.synced: dict[str, list[SyncedBlocks]] = {}
         self.agents = {
-            (name, n): Agent(name, member_key(index, n).public)
+            (name, n): Agent(region_rules(self.network, name), member_key(index, n).public)
             for index, name in enumerate(self.regions)
             for n in range(4)
         }
