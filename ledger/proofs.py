@@ -22,9 +22,10 @@ from ledger.codec import Bytes32, Wire, decode, encode
 from ledger.crypto import Hash
 from ledger.errors import GenesisError, ProofError
 from ledger.finality import FinalityProof, verify_finality
-from ledger.genesis import GenesisSummary, check_genesis
+from ledger.genesis import GenesisSummary
 from ledger.merkle import leaf_hash, node_hash
 from ledger.objects import Header, Receipt, decode_header, header_hash
+from ledger.shard_genesis import check_chain_genesis
 from ledger.state_proof import StateProof, verify_state_proof
 from ledger.validators import Validator, ValidatorSet
 
@@ -223,7 +224,7 @@ def _start(proof: SettlementProof, trust: TrustRoot, first: ValidatorSet) -> tup
     else:
         summary = decode(GenesisSummary, proof.start, limit=MAX_PROOF_BYTES)
         _same_trust(trust, TrustRoot(summary.hash))
-        check_genesis(summary)
+        check_chain_genesis(summary)
         chain_id, epoch, named = summary.chain_id, FIRST_EPOCH, summary.validator_set.hash
     if named != first.hash:
         raise ProofError("the first committee is not the trust root's", expected=named.hex(), found=first.hash.hex())

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ledger.engine_settings import GLOBAL, GenesisValidator
 from ledger.errors import GenesisError
-from ledger.genesis import Genesis, GenesisHead
+from ledger.genesis import Genesis, GenesisHead, check_genesis
 
 ONLY: Final = "main"
 """The chain of a network that has one."""
@@ -56,6 +56,25 @@ def hosted_genesis(genesis: Genesis, chain: str) -> Genesis:
         validators=founders,
         contracts=tuple(contract for contract in genesis.contracts if contract.chain in names),
     )
+
+
+def check_chain_genesis(genesis: GenesisHead) -> None:
+    """Raise `GenesisError` unless a chain may start from this: a network's own genesis, or one derived from it. Of a
+    derived one the hash that the caller compares says the rest: its keys were proved for the network's name."""
+    shards = genesis.shards
+    if shards is None or genesis.engine not in (GLOBAL_ENGINE, REGION_ENGINE):
+        check_genesis(genesis)
+        return
+    by_name = {f"-{region.name}": region.validators for region in shards.regions}
+    own = next((found for end, found in by_name.items() if genesis.name.endswith(end)), None)
+    if genesis.engine == REGION_ENGINE and own != genesis.validators:
+        raise GenesisError(
+            "the first committee is not the region's",
+            code="GENESIS_ENGINE",
+            expected="the members that genesis gives it",
+            found=genesis.name,
+            fix="take the proof from a node of the network",
+        )
 
 
 def home_chain(genesis: GenesisHead, validator_key: bytes) -> str | None:

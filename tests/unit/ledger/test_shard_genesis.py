@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from shard_genesis_world import sharded_genesis
 
 from ledger.codec import decode, encode
 from ledger.engine_settings import check_shards
 from ledger.errors import GenesisError
-from ledger.genesis import GenesisSummary
-from ledger.shard_genesis import ONLY, chains_of, chains_of_voter, founders_of, home_chain, hosted_genesis
+from ledger.genesis import GenesisSummary, check_genesis
+from ledger.shard_genesis import (
+    ONLY,
+    chains_of,
+    chains_of_voter,
+    check_chain_genesis,
+    founders_of,
+    home_chain,
+    hosted_genesis,
+)
 
 
 def test_each_chain_has_its_own_name_engine_voters_and_contracts() -> None:
@@ -63,3 +72,19 @@ def test_a_region_whose_name_makes_no_chain_name_is_refused(region: str) -> None
     with pytest.raises(GenesisError) as refused:
         check_shards("sharded", genesis.name, genesis.shards, genesis.validators)
     assert refused.value.code == "GENESIS_ENGINE"
+
+
+def test_a_chains_genesis_is_checked_as_far_as_it_can_be() -> None:
+    """Proofs of regions start from it; its keys were proved for the network's name, so `check_genesis` refuses it."""
+    genesis = sharded_genesis()
+    for name in chains_of(genesis):
+        hosted = hosted_genesis(genesis, name)
+        with pytest.raises(GenesisError):
+            check_genesis(hosted)
+        check_chain_genesis(hosted)
+        check_chain_genesis(hosted.summary)
+    region = hosted_genesis(genesis, chains_of(genesis)[1])
+    with pytest.raises(GenesisError, match="first committee"):
+        check_chain_genesis(replace(region, validators=genesis.validators))
+    with pytest.raises(GenesisError):
+        check_chain_genesis(replace(region, shards=None))
