@@ -88,7 +88,7 @@ class Country:
 
 async def play_regions(options: DemoOptions, screen: BoardScreen) -> RegionsResult:
     """Run the demo and return its checked result; no process is left, whatever happens. Raise `GridchainError`."""
-    options = _checked(options)
+    options = checked_options(options)
     market = market_of(options.market)
     street = hourly(market.residents(load(options.data)))
     screen.say("measuring how long nodes take to start here")
@@ -112,7 +112,7 @@ async def play_regions(options: DemoOptions, screen: BoardScreen) -> RegionsResu
             return await _judge(country, (centres, regions), played, started, incidents)
 
 
-def _checked(options: DemoOptions) -> DemoOptions:
+def checked_options(options: DemoOptions) -> DemoOptions:
     """The options as this demo takes them: hours. Raise `ConfigError`."""
     slots = min(options.slots, HOURS)
     first = (HOURS - slots) // 2 if options.first_slot is None else options.first_slot
@@ -131,6 +131,15 @@ def _checked(options: DemoOptions) -> DemoOptions:
             expected=f"--slots 1 .. {HOURS}, --first-slot 0 .. {HOURS - max(1, slots)}",
             found=f"{slots} from {first}",
             fix="choose others",
+        )
+    highest = HOUR_MS // (4 * BLOCK_MS)
+    if options.speed is not None and not 1 <= options.speed <= highest:
+        raise ConfigError(
+            "no order could meet its window at this speed" if options.speed > 0 else "market time must run",
+            code="SPEED",
+            expected=f"1 .. {highest}: an hour takes as long as some blocks at least",
+            found=options.speed,
+            fix="leave --speed away: the demo then measures what this machine carries",
         )
     return replace(options, slots=slots, first_slot=first)
 

@@ -50,7 +50,7 @@ class Incidents:
         """What did not come right again."""
 
     async def play(self, say: Callable[[str], None], first: int, slots: int) -> None:
-        """All of it, between slots counted from the `first` that is opened."""
+        """All of it; `first` of the `slots` that are traded."""
 
         def tell(text: str) -> None:
             line = f"{self._board.time}  {text}"
@@ -58,9 +58,9 @@ class Incidents:
             say(line)
 
         names = list(self._homes)
-        await self._until_open(first + slots // 4)
+        await self._until(first + slots // 4)
         await self._withhold(names[1 % len(names)], tell)
-        await self._until_open(first + slots // 2)
+        await self._until(first + slots // 2)
         await self._cut(names[-1], tell)
 
     async def guard(self) -> None:
@@ -77,9 +77,14 @@ class Incidents:
                     )
             await asyncio.sleep(POLL_S)
 
-    async def _until_open(self, slot: int) -> None:
+    async def _until(self, slot: int) -> None:
+        """Until every region has a slot next for delivery."""
         regions = self._board.regions.values()
-        await self._board.until(lambda: all((line.progress.opened or -1) >= slot for line in regions), DAY_S)
+
+        def reached() -> bool:
+            return all(line.progress.opened is not None and line.progress.market_slot >= slot for line in regions)
+
+        await self._board.until(reached, DAY_S)
 
     # --- a producer withholds -----------------------------------------------------------------------------------------
 
