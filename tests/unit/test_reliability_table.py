@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NOT_YET = {21}
+NOT_YET: set[int] = set()
 """Failures of what does not exist here."""
 
 
