@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from consensus.council import CouncilRules
 from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
@@ -179,7 +179,7 @@ class SeedOptions:
         return " ".join(parts)
 
     @classmethod
-    def parse(cls, line: str) -> SeedOptions:
+    def parse(cls, line: str) -> Self:
         """Inverse of `text`. Raise `ValueError` on an unknown name."""
         plain = cls(0)
         values: dict[str, object] = {}

@@ -1,10 +1,11 @@
-"""`gridchain simulate`: the consensus engine in a seeded world of loss, delay, partition, crash and lies."""
+"""`gridchain simulate`: the consensus engine, or whole nodes, in a seeded world of loss, delay, crash and lies."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,10 +24,14 @@ from node.cli.output import ExitCode, JsonOption, Output
 from node.cli.simulate_malicious import malicious
 from node.cli.simulate_market import market, one_of
 from node.cli.simulate_mutants import mutants
+from node.cli.simulate_nodes import LAYERS, replay_nodes
 from node.cli.simulate_replay import replay_run
+from node.simulation import simulate_nodes
+
+_Run: TypeAlias = Callable[[SimulationOptions, Callable[[SeedReport], None]], SimulationReport]
 
 app = typer.Typer(
-    help="Run the consensus engine among faults, or strategies on a market.",
+    help="Run the consensus engine or whole nodes among faults, or strategies on a market.",
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -41,6 +46,9 @@ app.command("mutants")(mutants)
 @app.callback()
 def run(
     context: typer.Context,
+    layer: Annotated[
+        str, typer.Option("--layer", help="engine: engines alone; node: whole nodes on simulated machines.")
+    ] = "engine",
     engine: Annotated[str, typer.Option("--engine", help=f"{', '.join(ENGINES)}.")] = "bft",
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=200, help="Members of the committee.")] = 4,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 50,
@@ -66,6 +74,7 @@ def run(
     if context.invoked_subcommand is not None:
         return
     output = Output(as_json=as_json)
+    one_of("layer", layer, LAYERS)
     one_of("engine", engine, ENGINES)
     one_of("faults", faults, FAULTS)
     one_of("audit", audit, AUDITS)
@@ -85,14 +94,18 @@ def run(
         adversary=adversary,
         audit=audit,
     )
+    if replay and (layer == "node" or "layer=node" in replay):
+        if not replay_nodes(output, replay, options):
+            raise typer.Exit(ExitCode.FAILED)
+        return
     if replay:
         replay_run(output, replay, options, svg)
         return
     begun = time.monotonic()
-    report = _with_progress(output, options)
+    report = _with_progress(output, options, simulate if layer == "engine" else simulate_nodes)
     wall_s = time.monotonic() - begun
     output.result(
-        {**report.as_dict(), "good": report.good, "wall_s": round(wall_s, 3)},
+        {"layer": layer, **report.as_dict(), "good": report.good, "wall_s": round(wall_s, 3)},
         f"{report.seeds} seeds of {report.nodes} nodes, engine {report.engine}: "
         f"{report.forks} forks, {report.stalls} stalls, {len(report.violations)} broken invariants",
         f"{report.blocks} blocks, {report.events} events, {report.simulated_s} simulated s in {wall_s:.1f} s",
@@ -103,7 +116,7 @@ def run(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _with_progress(output: Output, options: SimulationOptions) -> SimulationReport:
+def _with_progress(output: Output, options: SimulationOptions, run: _Run) -> SimulationReport:
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = output.as_json or not output.errors.is_terminal
     with Progress(*columns, console=output.errors, transient=True, disable=hidden) as progress:
@@ -114,4 +127,4 @@ def _with_progress(output: Output, options: SimulationOptions) -> SimulationRepo
             if not seed.good:
                 output.note(seed.text())
 
-        return simulate(options, tell)
+        return run(options, tell)

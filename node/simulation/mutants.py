@@ -16,9 +16,9 @@ from node.simulation.options import NodeSeed, draw_nodes
 
 SECONDS: Final = 8
 _CRASHES: Final[Lure] = {"crash_mtbf_ms": 2_500, "restart_ms": 200, "cut_at_write": True}
-_AWAY: Final[Lure] = {"crash_mtbf_ms": 3_000, "restart_ms": 3_000, "sync_liar": True, "load_ms": 100}
+_AWAY: Final[Lure] = {"wiped": 1, "sync_liar": True, "interval_ms": 100, "load_ms": 50}
 _FULL: Final[Lure] = {"full_ms": 3_000}
-_LOSS: Final[Lure] = {"drop_ppm": 200_000, "reset_ms": 500, "load_ms": 100}
+_LOSS: Final[Lure] = {"drop_ppm": 200_000, "reset_ms": 300, "load_ms": 100}
 
 SHELL_MUTANTS: Final[dict[str, Mutant]] = {
     "released-before-the-sync": Mutant(
@@ -55,17 +55,6 @@ SHELL_MUTANTS: Final[dict[str, Mutant]] = {
             ),
         ),
     ),
-    "log-trimmed-before-the-commit": Mutant(
-        "the log is trimmed only after the store holds what is final",
-        (
-            Patch(
-                "node.blocks.Blocks.prune",
-                "self._put(effect, None)",
-                "self._surfaces.trim(effect.epoch, effect.floor_view); self._put(effect, None)",
-            ),
-        ),
-        {"power_cuts": 6, "slow_ms": 8_000, "slow_sync_ms": 300, "load_ms": 50},
-    ),
     "certificates-not-verified": Mutant(
         "catching up verifies certificates",
         (
@@ -76,57 +65,46 @@ SHELL_MUTANTS: Final[dict[str, Mutant]] = {
             ),
         ),
         _AWAY,
-    ),
-    "bodies-not-verified": Mutant(
-        "catching up compares bodies with their headers",
-        (
-            Patch("p2p.sync_check.check_body", "len(raw) != header.body_size", "False"),
-            Patch(
-                "p2p.sync_check.check_body",
-                "if transactions_root(body.transactions) != header.transactions_root",
-                "if False",
-            ),
-        ),
-        _AWAY,
-    ),
-    "claims-kept": Mutant(
-        "transactions of an abandoned block are picked again",
-        (Patch("node.mempool.Mempool.abandon", "self._unclaim(block)", "pass"),),
-        {"partition_ms": 2_000, "jitter_ms": 200, "load_ms": 100},
-    ),
-    "gossip-once": Mutant(
-        "what is not final is offered again, and given to a peer that comes back",
-        (
-            Patch("node.node.Node._regossip", "if due:", "if False:"),
-            Patch(
-                "node.peers.Peers.on_peer_up",
-                "self.gossip.again([(one.id, one.raw) for one in self._mempool.oldest(INTRODUCED)], [peer])",
-                "pass",
-            ),
-        ),
-        _LOSS,
+        seed=7,
     ),
     "no-room-asked": Mutant(
-        "no write on a full disk", (Patch("node.store_guard.GuardedStore.write", "self._check_room()", "pass"),), _FULL
+        "no write on a full disk",
+        (Patch("node.store_guard.GuardedStore.write", "self._check_room()", "pass"),),
+        _FULL,
+        seed=2,
     ),
     "full-log-given-up": Mutant(
         "a disk that refuses a write is asked again",
         (Patch("node.publisher.Publisher.run", "await asyncio.sleep(RETRY_S)", "break"),),
         _FULL,
     ),
+    "forgets-on-reconnect": Mutant(
+        "what was accepted waits until it is in a block, whoever comes or goes",
+        (
+            Patch(
+                "node.peers.Peers.on_peer_down",
+                "self.gossip.peer_down(peer)",
+                "self.gossip.peer_down(peer); self._mempool.prune(self._mempool.oldest(INTRODUCED))",
+            ),
+        ),
+        _LOSS,
+    ),
+    "epoch-not-told": Mutant(
+        "the signer learns of an epoch before the engine",
+        (Patch("node.blocks.Blocks._publish", "self._surfaces.begin_epoch(outcome.event.next_epoch)", "pass"),),
+        {"epoch_blocks": 4, "load_ms": 100},
+    ),
     "missing-log-votes": Mutant(
         "who has lost its log is held",
         (Patch("node.wal.Wal._recover", "if not paths:", "if False:"),),
         {"wiped": 1, "nodes": 4},
+        seed=3,
     ),
     "never-catches-up": Mutant(
         "who was away catches up",
         (Patch("node.catchup.Catchup.run", "await self._follow()", "pass"),),
         {"crash_mtbf_ms": 4_000, "restart_ms": 6_000, "interval_ms": 100, "load_ms": 50},
-    ),
-    "disarmed-timers-fire": Mutant(
-        "a timer that was moved or disarmed is not heard",
-        (Patch("node.timers.Timers.take", "if armed is None or armed[0] != token:", "if armed is None:"),),
+        seed=3,
     ),
 }
 

@@ -13,6 +13,7 @@ from consensus.simulator.campaign import MutantReport, hunt
 from consensus.simulator.mutants import MUTANTS, Mutant, Patch, mutated
 from consensus.simulator.options import ADVERSARIES, draw
 from ledger.errors import ConfigError
+from node.simulation import NodeSeed, run_node_seed
 
 REGRESSIONS = [
     line
@@ -87,7 +88,8 @@ def test_solo_makes_instant_blocks() -> None:
 
 @pytest.mark.parametrize("line", REGRESSIONS, ids=[line.split(" ", 1)[0] for line in REGRESSIONS])
 def test_a_seed_that_failed_once_stays(line: str) -> None:
-    report = run_seed(SeedOptions.parse(line))
+    whole = "layer=node" in line
+    report = run_node_seed(NodeSeed.parse(line)) if whole else run_seed(SeedOptions.parse(line))
     assert report.good, report.text()
 
 
