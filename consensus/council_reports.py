@@ -13,9 +13,16 @@ from consensus.evidence import ReportRefused, culprit_of
 from consensus.messages import Complaint, ComplaintReason
 from consensus.scheme import Scheme
 from ledger.certificates import Vote
+from ledger.codec import Wire
 from ledger.validators import ValidatorSet, fault_bound
 
-__all__ = ["ReportRefused", "complaints_needed", "convict", "report_invalid"]
+__all__ = ["InvalidReport", "ReportRefused", "complaints_needed", "convict", "report_invalid"]
+
+
+class InvalidReport(Wire, frozen=True):
+    """Members' complaints about one leader's block, as a transaction carries them."""
+
+    complaints: tuple[Complaint, ...]
 
 
 def complaints_needed(committee: ValidatorSet) -> int:

@@ -22,11 +22,11 @@ from consensus.council import (
     hold_election,
     note_ready,
 )
-from consensus.council_reports import convict, report_invalid
+from consensus.council_reports import InvalidReport, convict, report_invalid
 from consensus.dpos import DposPolicy
 from consensus.engine import Verdict
 from consensus.evidence import ReportRefused
-from consensus.messages import Complaint, Evidence
+from consensus.messages import Evidence
 from consensus.scheme import Ed25519Scheme
 from contracts.executor import BlockContext, EngineCall, Executor
 from contracts.library_sources import COUNCIL
@@ -63,12 +63,6 @@ class Anchor(Wire, frozen=True):
     epoch: Uint
     height: Uint
     block: Bytes32
-
-
-class InvalidReport(Wire, frozen=True):
-    """Complaints about one leader's block, as a transaction carries them."""
-
-    complaints: tuple[Complaint, ...]
 
 
 def read_council(state: StateReader) -> Council:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
 from consensus.council import Cause
+from consensus.council_reports import InvalidReport
 from consensus.engine import EpochStart
 from consensus.messages import Complaint
 from contracts.library_sources import COMMITTEE, COUNCIL
@@ -20,7 +21,7 @@ from ledger.codec import encode
 from ledger.state import StateReader
 from node.clock import Clock
 from node.committee_side import conviction_key, signer_in
-from node.council_side import InvalidReport, read_council
+from node.council_side import read_council
 from node.evidence_side import evidence_argument
 from node.log import Logger
 from node.speaker import AGAIN_S, Speaker, Voice, Word

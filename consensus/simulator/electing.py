@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from consensus.composite_score import composite_scores
 from consensus.council import Council, CouncilRules, bar_lost_turns, encode_council, next_council, note_ready
-from consensus.council_reports import ReportRefused, convict, report_invalid
-from consensus.messages import Complaint
+from consensus.council_reports import InvalidReport, ReportRefused, convict, report_invalid
 from consensus.path_queue import direct, path_queue, route_hash
 from consensus.scheme import Scheme
 from consensus.simplex.policy import Policy
@@ -41,12 +40,6 @@ class Ballot(Wire, frozen=True):
 
     voter: Bytes32
     names: tuple[Bytes32, ...]
-
-
-class InvalidReport(Wire, frozen=True):
-    """Members' complaints about one leader's block."""
-
-    complaints: tuple[Complaint, ...]
 
 
 class EvidenceReport(Wire, frozen=True):

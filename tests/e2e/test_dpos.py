@@ -102,8 +102,9 @@ async def ballot(client: Client, layout: NetworkLayout, name: str) -> str:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
 def test_the_demo_shows_a_producer_that_withholds_its_blocks_and_ends_like_the_first(tmp_path):
-    code, document, told = demo("--engine", "dpos", "--slots", "16", timeout=240)
+    code, document, told = demo("--engine", "dpos", "--slots", "16", timeout=280)
     assert code == 0, told
     assert document["conserved"] is True, document["problems"]
     assert (document["engine"], document["validators"], document["proofs"]) == ("dpos", 5, 5)

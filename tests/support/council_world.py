@@ -9,6 +9,7 @@ from typing import Any
 from chain_world import NETWORK, START_MS
 from market_world import SLOT_MS, parameters
 
+from consensus.council_reports import InvalidReport
 from consensus.engine import Commit, HeaderTemplate
 from consensus.messages import Complaint, ComplaintReason
 from consensus.scheme import DOMAIN_COMPLAINT, complaint_bytes
@@ -43,7 +44,7 @@ from ledger.store import MemoryStore
 from node.application import Application
 from node.application import Candidate as Block
 from node.commit import Commits, SyncedBlock, SyncedBlocks
-from node.council_side import InvalidReport, read_council, read_scores
+from node.council_side import read_council, read_scores
 from node.evidence_side import evidence_argument
 from node.founding import block_rules, current_epoch, engine_policy, engine_side, make_executor, open_chain
 from node.metrics import Metrics
