@@ -35,6 +35,7 @@ from node.parts import network_settings, open_commons, open_parts
 from node.peers import Links, Members
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
+from node.shards.attester import Attester
 from node.shards.courier import Courier
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
@@ -57,7 +58,7 @@ class Host:
         self._key = key
         self._account = account
         self._chains: dict[str, Node] = {}
-        self._courier: Courier | None = None
+        self._speakers: list[Courier | Attester] = []
         self._address_file = config.path(ADDRESS_FILE)
 
     @property
@@ -142,9 +143,10 @@ class Host:
             self._committed(chain, tasks)  # what the siblings have committed in former lives
         centres = self._chains.get(GLOBAL)
         courier = None if centres is None else self.home.courier_to(centres, self._account)
-        if courier is not None:
-            self._courier = courier
-            courier.start(tasks)
+        for speaker in (courier, self.home.attester(self._account)):
+            if speaker is not None:
+                self._speakers.append(speaker)
+                speaker.start(tasks)
         tasks.spawn(self._keep_addresses(), name="addresses")
         self._set_ready(True)
 
@@ -172,8 +174,8 @@ class Host:
         for other in self._chains.values():
             if other is not chain:
                 other.sibling_committed(chain.as_sibling(), tasks)
-        if self._courier is not None:
-            self._courier.wake()
+        for speaker in self._speakers:
+            speaker.wake()
 
     async def _keep_addresses(self) -> None:
         """Write the address book down whenever it has changed."""

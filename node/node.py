@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from consensus.sharded.discipline import Audit
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
@@ -29,7 +30,9 @@ from node.machine import Machine
 from node.metrics import Metrics
 from node.parts import Parts
 from node.peers import Peers
+from node.shards.attester import Attester, Bench
 from node.shards.courier import Courier, Posts
+from node.shards.global_side import GlobalSide
 from node.shards.region_side import RegionSide
 from node.siblings import SiblingChain, Siblings, StoredSibling
 from node.speaker import Voice
@@ -142,6 +145,17 @@ class Node:
                 lie_about=self.config.dev.lie_about_record,
             )
         )
+
+    def attester(self, account: SigningKey | None) -> Attester | None:
+        """What says a centre's word on records that wait; None where this node is no centre, or has nothing to say."""
+        key, parts = self._hosted.key, self._parts
+        if key is None or account is None or not isinstance(parts.side, GlobalSide):
+            return None
+        if parts.side.rules.rules.audit is not Audit.ASSIGNED:
+            return None
+        voice = Voice(key.public, account, self._chain_id, parts.ingress.submit)
+        thread, sign = parts.ledger_thread.run, parts.signer.statement
+        return Attester(Bench(self.chain, parts.state, parts.side, thread, sign, voice, parts.log))
 
     def attach(self, tasks: Tasks, committed: Callable[[], None]) -> None:
         """Join the parts; before the network opens. `committed` is called after each commit, on the loop."""

@@ -158,6 +158,12 @@ class Signer:
             new = self._guard.admit_record((record.region, record.epoch, record.seq), bytes(record.id))
         return key.sign(DOMAIN_RECORD_SIGNATURE, signed), new
 
+    def statement(self, signed: bytes) -> bytes:
+        """Sign what a centre says of a record (its attestation). Raise `GuardRefused` where this node may not sign."""
+        if self._key is None or self.stopped or self.held:
+            raise GuardRefused("this node may not sign", found=self.stopped or self.held or "no key")
+        return self._key.sign(DOMAIN_RECORD_SIGNATURE, signed)
+
     def _seat(self, epoch: int) -> tuple[SigningKey, ValidatorSet, int]:
         key, validators = self._key, self._epochs.get(epoch)
         index = None if key is None or validators is None else validators.index_of(key.public)

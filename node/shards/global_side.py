@@ -13,7 +13,7 @@ from consensus.engine import Verdict
 from consensus.scheme import Ed25519Scheme
 from consensus.sharded.admission import ENTRIES_A_REGION, fault, region_of
 from consensus.sharded.discipline import Audit, ShardRules
-from consensus.sharded.global_chain import apply_global
+from consensus.sharded.global_chain import apply_global, assigned_centres
 from consensus.sharded.global_state import (
     Conflict,
     GlobalBlock,
@@ -29,7 +29,7 @@ from consensus.sharded.verdicts import Lying, judge
 from contracts.executor import Executor
 from contracts.library_sources import SHARDS
 from ledger.codec import encode
-from ledger.crypto import domain, hash_of, verify
+from ledger.crypto import Hash, domain, hash_of, verify
 from ledger.objects import Header, Receipt, Transaction
 from ledger.state import Overlay, StateReader
 from ledger.validators import ValidatorSet
@@ -55,7 +55,6 @@ NO_NEW_EPOCHS: Final = "NO_NEW_EPOCHS"
 """Refusal of what would open a regional epoch: a region's chain does not begin anew on nodes yet (ADR 0230), and a
 single liar's two records must not end it. The rules are applied in the simulator."""
 _STAMP: Final = domain("global-stamp")
-_UNSEEN: Final = FoundAuditor(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +202,24 @@ class GlobalSide:
     def state(self, view: StateReader) -> GlobalState:
         """The global state in a state. On the ledger thread."""
         return self._store.load(view)[0]
+
+    def to_attest(self, committed: StateReader, centre: bytes) -> list[tuple[Hash, Hash]]:
+        """Records that wait for what `centre` was assigned to say, and the roots that this node's copies have after
+        them. On the ledger thread."""
+        if self.rules.rules.audit is not Audit.ASSIGNED:
+            return []
+        state, _ = self._store.load(committed)
+        found: list[tuple[Hash, Hash]] = []
+        for view, record in waiting_records(state):
+            spoken = {one for one, _ in view.pending.attested} if view.pending is not None else set()
+            own = self._copies.finding(view, view.next_seq)
+            if centre in self._assigned(record) and centre not in spoken and isinstance(own, Finding):
+                found.append((record, Hash(own.position.root)))
+        return found
+
+    def _assigned(self, record: Hash) -> tuple[bytes, ...]:
+        context = GlobalContext(self.rules.rules, self.rules.centres, Ed25519Scheme, verify_statement, FoundAuditor(()))
+        return assigned_centres(context, record)
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
