@@ -54,6 +54,7 @@ from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
 from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
+from node.restart_file import restart_view
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
@@ -397,6 +398,7 @@ def _started(ground: _Ground, road: _Road) -> Started:
         ground.epoch,
         ground.wal.recovery,
         road.application.next_due_ms(chain.state()),
+        restart_view(ground.hosted.wal, chain, ground.epoch, ground.commons.machine.disk, ground.log),
     )
 
 

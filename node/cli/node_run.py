@@ -11,6 +11,7 @@ import uvloop
 
 from ledger.genesis import load_genesis
 from node.api.server import ApiServer
+from node.cli import restart
 from node.cli.output import ExitCode, command_app, run_until_stopped
 from node.config import NodeConfig, load_config
 from node.host import Host
@@ -18,6 +19,7 @@ from node.lifeline import die_with
 from node.log import configure_logging, node_logger
 
 app = command_app("Run a node.")
+app.add_typer(restart.app, name="restart-certificate")
 
 
 @app.callback()

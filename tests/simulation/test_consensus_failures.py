@@ -110,7 +110,7 @@ def stopped_by_wiped_disks() -> World:
         made.stop(node)
         node.wipe()
         made.revive(node)
-    run(made, 60_000)
+    run(made, 20_000)
     assert len(set(heights(made))) == 1
     return made
 
@@ -134,7 +134,7 @@ def test_after_a_restart_by_the_operators_the_chain_goes_on() -> None:
     before, view, head = heights(made), highest_view(made), made.nodes[0].chain[-1]
     restart(made, view, head.hash)
     made.auditor.nullified |= {(head.header.epoch, passed) for passed in range(head.header.view + 1, view + 1)}
-    run(made, 75_000)
+    run(made, 32_000)
     assert min(heights(made)) >= before[0] + 10
     assert [node.core.state.hold for node in made.nodes if node.core is not None] == [None] * 4
     assert len(set(made.auditor.chain.values())) == len(made.auditor.chain)
@@ -145,7 +145,7 @@ def test_a_restart_for_another_head_moves_nobody() -> None:
     made = stopped_by_wiped_disks()
     before, view = heights(made), highest_view(made)
     restart(made, view, made.nodes[0].chain[-2].hash)
-    run(made, 75_000)
+    run(made, 32_000)
     assert heights(made) == before
 
 
@@ -157,5 +157,5 @@ def test_a_restart_is_of_no_use_to_one_alone() -> None:
         made.stop(node)
         node.restart = (view, head.hash)
         made.revive(node)
-    run(made, 75_000)
+    run(made, 32_000)
     assert heights(made) == before
