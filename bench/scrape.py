@@ -38,12 +38,14 @@ class NodeCounters:
         )
 
 
-def parse_counters(text: str) -> NodeCounters:
-    """Read the exposition format."""
+def parse_counters(text: str, chain: str = "") -> NodeCounters:
+    """Read the exposition format. `chain`: only of this one, where a node hosts several."""
     totals: dict[str, float] = {}
     stages: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
+            if chain and sample.labels.get("chain", chain) != chain:
+                continue
             if sample.name == "gridchain_stage_cpu_total":
                 stages[sample.labels["stage"]] = sample.value
             elif sample.name.endswith("_total"):
@@ -58,11 +60,11 @@ def parse_counters(text: str) -> NodeCounters:
     )
 
 
-async def scrape_all(session: aiohttp.ClientSession, urls: Sequence[str]) -> list[NodeCounters]:
-    """Counters of all nodes, about now."""
+async def scrape_all(session: aiohttp.ClientSession, urls: Sequence[str], chain: str = "") -> list[NodeCounters]:
+    """Counters of all nodes, about now; see `parse_counters`."""
 
     async def scrape(url: str) -> NodeCounters:
         async with session.get(f"{url}/metrics") as response:
-            return parse_counters(await response.text())
+            return parse_counters(await response.text(), chain)
 
     return list(await asyncio.gather(*(scrape(url) for url in urls)))

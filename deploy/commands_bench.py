@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from bench.contract_speed import run_contract_bench, table
+from bench.networks import ENGINES, BenchNetwork, Measuring, measured
 from bench.scaling import ScalingOptions, run_simulated
 from bench.scaling import table as scaling_table
-from bench.tps import TpsOptions, run_tps
-from contracts.library_sources import AuctionMode
-from deploy.founding import make_network
-from deploy.layout import NetworkLayout, default_names
-from deploy.network import NetworkPlan
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
 from node.host import tame_collector
@@ -35,52 +28,56 @@ def bench() -> None:
 
 @app.command()
 def tps(
-    engine: Annotated[str, typer.Option(help="solo or bft.")] = "bft",
+    engine: Annotated[str, typer.Option(help="solo, bft, dpos or sharded.")] = "bft",
     validators: Annotated[
         int | None, typer.Option(min=1, max=64, help="Node processes; 4, with solo 1.", show_default=False)
     ] = None,
+    shards: Annotated[int, typer.Option(min=1, max=8, help="Regions of sharded; four centres besides.")] = 3,
+    members: Annotated[int, typer.Option(min=4, max=16, help="Of each region of sharded.")] = 4,
     seconds: Annotated[float, typer.Option(min=1, help="Measured time.")] = 20.0,
     warmup: Annotated[float, typer.Option(min=0, help="Time before the measured one.")] = 5.0,
-    transactions: Annotated[int | None, typer.Option(min=100, help="Send so many instead of for a time.")] = None,
-    senders: Annotated[int, typer.Option(min=1, max=10_000, help="Accounts, each with a meter and funds.")] = 100,
+    transactions: Annotated[
+        int | None, typer.Option(min=100, help="Send so many (to each region) instead of for a time.")
+    ] = None,
+    senders: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Accounts (of each region), each with a meter and funds.")
+    ] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the senders' keys.")] = 7,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the network's directory.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Signed orders through every validator's API; the clock ends with the last receipt read from every node."""
-    nodes = validators or (1 if engine == "solo" else 4)
-    if engine == "solo" and nodes != 1:
-        raise ConfigError(
-            "solo has one validator",
-            code="BAD_OPTION",
-            expected="--validators 1",
-            found=nodes,
-            fix="use --engine bft for more",
-        )
+    network = BenchNetwork.of(engine, validators, shards, members)
     output = Output(as_json=as_json)
-    directory = Path(tempfile.mkdtemp(prefix="gridchain-bench-"))
-    options = TpsOptions(engine, nodes, seconds, warmup, transactions, senders, directory, seed)
-    try:
-        document = run_async(run_tps(_network(options), options, output.note))
-    finally:
-        if keep:
-            output.note(f"kept: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
+    document = run_async(measured(network, Measuring(seconds, warmup, transactions, senders, seed, keep), output.note))
     output.result(document, *_lines(document))
 
 
-def _network(options: TpsOptions) -> NetworkLayout:
-    """Found the network that is measured, below the run's directory."""
-    return make_network(
-        NetworkPlan(
-            directory=options.directory / "network",
-            chain_name=f"bench-{options.engine}",
-            engine=options.engine,
-            names=tuple(default_names(options.validators)),
-            mode=AuctionMode(sealed=False),  # an order is one transaction
-        )
-    )
+@app.command()
+def engines(
+    seconds: Annotated[float, typer.Option(min=1, help="Measured time of each engine.")] = 20.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Time before the measured one.")] = 5.0,
+    transactions: Annotated[
+        int | None, typer.Option(min=100, help="Send so many (to each region) instead of for a time.")
+    ] = None,
+    senders: Annotated[int, typer.Option(min=1, max=10_000, help="Accounts, as of `bench tps`.")] = 100,
+    only: Annotated[str, typer.Option(help="Engines, separated by commas.")] = ",".join(ENGINES),
+    shards: Annotated[int, typer.Option(min=1, max=8, help="Regions of sharded.")] = 3,
+    members: Annotated[int, typer.Option(min=4, max=16, help="Of each region of sharded.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the senders' keys.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """`bench tps` on a network of every engine, one after the other."""
+    names = [name.strip() for name in only.split(",")]
+    networks = [BenchNetwork.of(name, None, shards, members) for name in dict.fromkeys(names)]
+    output = Output(as_json=as_json)
+    found = []
+    for network in networks:
+        output.note(f"engine {network.engine}")
+        how = Measuring(seconds, warmup, transactions, senders, seed)
+        found.append(run_async(measured(network, how, output.note)))
+    lines = [line for document in found for line in (*_lines(document), "")]
+    output.result({"engines": found}, *lines[:-1])
 
 
 @app.command()
@@ -143,8 +140,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def _lines(document: dict[str, Any]) -> list[str]:
     latency = document["latency_ms"]
+    shape = f", {document['shards']} region(s) of {document['members']}" if "shards" in document else ""
     lines = [
-        f"{document['engine']}, {document['validators']} validator(s), {document['senders']} senders",
+        f"{document['engine']}, {document['validators']} validator(s){shape}, {document['senders']} senders",
         f"throughput    {document['tps']:.0f} transactions a second over {document['window_s']:.1f} s, on all nodes",
         f"efficiency    {document['efficiency']:.3f} of {document['verify_all_per_s']:.0f} signature checks a second",
         f"              {document['efficiency_cpu']:.3f} of all CPU of nodes and client is signature checks",

@@ -1,0 +1,71 @@
+"""What `bench tps` founds for each engine, and runs of regions that are counted as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.load import Load, Tally
+from bench.machine import CpuReading
+from bench.networks import ENGINES, BenchNetwork
+from bench.scrape import NodeCounters, parse_counters
+from bench.tps import Throughput
+from bench.tps_sharded import merged
+from deploy.founding import make_network
+from ledger.errors import ConfigError
+from ledger.genesis import ENGINES as OFFERED
+
+
+def test_every_engine_that_a_genesis_may_name_is_measured() -> None:
+    assert set(ENGINES) == set(OFFERED)
+    assert [BenchNetwork.of(name, None, 3, 4).nodes for name in ENGINES] == [1, 4, 4, 16]
+    assert BenchNetwork.of("sharded", None, 1, 4).nodes == 8
+    assert BenchNetwork.of("dpos", 10, 3, 4).nodes == 10
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_its_network_can_be_founded(engine: str, tmp_path: Path) -> None:
+    network = BenchNetwork.of(engine, None, 2, 4)
+    layout = make_network(network.plan(tmp_path / "network"))
+    assert (layout.engine, len(layout.nodes)) == (engine, network.nodes)
+    assert layout.chain_id.startswith(f"bench-{engine}-")
+
+
+@pytest.mark.parametrize(
+    ("engine", "validators", "code"),
+    [("raft", None, "GENESIS_ENGINE"), ("solo", 2, "BAD_OPTION"), ("sharded", 4, "BAD_OPTION")],
+)
+def test_networks_that_there_are_not_are_refused(engine: str, validators: int | None, code: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        BenchNetwork.of(engine, validators, 3, 4)
+    assert refused.value.code == code
+
+
+def run_of(submitted: int, tps: float, cpu: float) -> Throughput:
+    """A region's run: one order failed, one refused."""
+    tally = Tally(Load((), (), frozenset()), 4)
+    tally.submitted, tally.finished, tally.failed, tally.rejected = submitted, submitted - 1, 1, 1
+    tally.codes = {"Closed": 1, "NONCE": 1}
+    readings = [CpuReading(float(at), 10.0 * at, cpu * at, 0.5 * at) for at in (1, 2, 1, 3)]
+    counters = NodeCounters(1.0, 2.0, 3.0, 4.0, {"verify": 5.0})
+    return Throughput(tps, 1.0, submitted, tally, *readings, (counters,))
+
+
+def test_regions_add_up_and_the_machine_counts_once() -> None:
+    found = merged([run_of(100, 40.0, 2.0), run_of(60, 25.0, 3.0)])
+    tally = found.tally
+    assert (found.tps, found.counted, tally.submitted, tally.committed) == (65.0, 160, 160, 156)
+    assert (tally.failed, tally.rejected, tally.pending) == (2, 2, 0)
+    assert tally.codes == {"Closed": 2, "NONCE": 2}
+    assert found.after == CpuReading(2.0, 20.0, 10.0, 1.0)
+    assert found.after.other_cores_since(found.before) == pytest.approx(10 - 5 - 0.5)
+    assert len(found.counters) == 2
+
+
+def test_counters_of_one_chain_of_a_node() -> None:
+    text = "# TYPE gridchain_verifications counter\n" + "".join(
+        f'gridchain_verifications_total{{chain="{chain}"}} {count}\n' for chain, count in (("north", 7), ("global", 2))
+    )
+    assert parse_counters(text).verifications == 9
+    assert parse_counters(text, "north").verifications == 7
