@@ -28,7 +28,7 @@ from consensus.engine import Verdict
 from consensus.evidence import ReportRefused
 from consensus.messages import Evidence
 from consensus.scheme import Ed25519Scheme
-from contracts.executor import BlockContext, EngineCall, Executor
+from contracts.executor import BlockContext, EngineCall, Executor, QueryFailed
 from contracts.library_sources import COUNCIL
 from contracts.values import Value, decode_value
 from ledger.codec import Bytes32, Uint, Wire, decode, encode
@@ -241,7 +241,7 @@ class CouncilSide:
         """Count the trades of slots whose time has come."""
         receipts: list[Receipt] = []
         for seq in range(MAX_COUNTED_SLOTS):
-            if self._executor.query(view, COUNCIL, "due", [], block.context) is not True:
+            if not self._due(view, block):
                 break
             receipts.append(self._call(view, block, "collect", [], seq))
             if not receipts[-1].ok:
@@ -250,17 +250,38 @@ class CouncilSide:
                 break
         return receipts
 
+    def _due(self, view: Overlay, block: EngineBlock) -> bool:
+        try:
+            return self._executor.query(view, COUNCIL, "due", [], block.context) is True
+        except QueryFailed:
+            return False  # the contract is being upgraded: elections go on without it
+
     def _call(self, view: Overlay, block: EngineBlock, entry: str, arguments: list[Value], seq: int = 0) -> Receipt:
         return self._executor.engine_call(view, block.context, EngineCall(COUNCIL, entry, seq), arguments, self._gas)
 
     def _period(self, closed: Receipt) -> _Period:
-        """(trades, ballots) by voting key, of what the contract returned; nothing if it failed."""
-        found = decode_value(closed.value) if closed.ok else [[], []]
-        if not isinstance(found, list):
-            raise InvariantBroken("close_period returns a list")
-        rows, named = found
-        traded = {self._keys[at]: ((promised, delivered),) for at, promised, delivered in rows}
-        return traded, {self._keys[voter]: tuple(self._keys[at] for at in chosen) for voter, chosen in named}
+        """(trades, ballots) by voting key, of what the contract returned; nothing if it failed. An upgrade may have
+        made another contract of it: what is no such value says nothing."""
+        match decode_value(closed.value) if closed.ok else None:
+            case [list() as rows, list() as named]:
+                pass
+            case _:
+                return {}, {}
+        traded: dict[bytes, tuple[tuple[int, int], ...]] = {}
+        ballots: dict[bytes, tuple[bytes, ...]] = {}
+        for row in rows:
+            match row:
+                case [int(at), int(promised), int(delivered)] if self._seated(at) and promised >= 0 and delivered >= 0:
+                    traded[self._keys[at]] = ((promised, delivered),)
+        for row in named:
+            match row:
+                case [int(voter), list(chosen)] if self._seated(voter) and all(map(self._seated, chosen)):
+                    ballots[self._keys[voter]] = tuple(self._keys[at] for at in chosen)
+        return traded, ballots
+
+    def _seated(self, position: object) -> bool:
+        """Whether this is a position of a validator in genesis."""
+        return isinstance(position, int) and 0 <= position < len(self._keys)
 
     def next_due_ms(self, view: StateReader) -> int | None:
         """See `EngineSide`: an election waits for blocks that others want."""

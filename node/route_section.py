@@ -42,11 +42,12 @@ class RouteSection:
         return bytes(self._known[1])
 
     def _of_slot(self, state: StateReader, context: BlockContext, slot: int) -> Hash:
-        kept = self._ask(state, context, "routing", "summary", slot)
-        if isinstance(kept, dict) and kept["trades"]:
-            return hash_of(DOMAIN_ROUTE, bytes(kept["digest"]))
+        match self._ask(state, context, "routing", "summary", slot):
+            case {"trades": int(count), "digest": bytes(digest)} if count:
+                return hash_of(DOMAIN_ROUTE, digest)
         rows = self._ask(state, context, "bills", "path_queue", slot)
-        return route_hash(tuple(_trade(row) for row in rows) if isinstance(rows, list) else ())
+        trades = [_trade(row) for row in rows] if isinstance(rows, list) else []
+        return route_hash(tuple(trade for trade in trades if trade is not None))
 
     def _ask(self, state: StateReader, context: BlockContext, contract: str, view: str, *arguments: int) -> Value:
         try:
@@ -55,10 +56,20 @@ class RouteSection:
             return None
 
 
-def _trade(row: Value) -> PathTrade:
-    """A row of `bills.path_queue`: lines of the path between its ends."""
-    if not isinstance(row, dict):
-        raise TypeError("bills.path_queue gives rows with names")
-    seller, buyer = bytes(row["seller"]), bytes(row["buyer"])
-    lines = tuple(int(line).to_bytes(_LINE_BYTES, "big") for line in row["path"])
-    return PathTrade(seller, buyer, int(row["seq"]), int(row["wh"]), (seller, *lines, buyer))
+def _trade(row: Value) -> PathTrade | None:
+    """A row of `bills.path_queue`: lines of the path between its ends. None for what an upgrade may have made of it."""
+    match row:
+        case {
+            "seller": bytes(seller),
+            "buyer": bytes(buyer),
+            "seq": int(seq),
+            "wh": int(wh),
+            "path": list(path),
+        } if (
+            all(isinstance(line, int) and 0 <= line < 1 << 8 * _LINE_BYTES for line in path)
+            and 0 <= min(seq, wh) <= max(seq, wh) < 1 << 63
+        ):
+            lines = tuple(line.to_bytes(_LINE_BYTES, "big") for line in path)
+            return PathTrade(seller, buyer, seq, wh, (seller, *lines, buyer))
+        case _:
+            return None

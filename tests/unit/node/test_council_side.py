@@ -269,3 +269,28 @@ def test_a_genesis_that_names_dpos_needs_the_contract() -> None:
     with pytest.raises(GenesisError) as refused:
         open_chain(MemoryStore(), genesis, make_executor(genesis))
     assert refused.value.code == "GENESIS_COUNCIL"
+
+
+ANOTHER = """
+@init
+def setup(
+    engine: Address, seats: u64, names: list[str], keys: list[bytes], accounts: list[Address], floor: list[u64],
+    calendar: list[u64],
+) -> None:
+    pass
+
+@export
+def close_period() -> list:
+    return [[["x"], [9, 1, 1], [0, -1, 2], [1, 2], [2, 5, 5]], [[0, [99]], "y", [1, [4]]]]
+"""
+
+
+def test_another_contract_in_the_place_of_the_council_stops_no_election() -> None:
+    """Governance may upgrade it to anything: what it then answers counts for as much as it makes sense."""
+    genesis = council_genesis()
+    contracts = tuple(replaced(one, source=ANOTHER) if one.name == "council" else one for one in genesis.contracts)
+    world = CouncilWorld(replaced(genesis, contracts=contracts))
+    receipts = [receipt for _ in range(3) for receipt in world.end_epoch().receipts]
+    assert [(receipt.entry, receipt.ok) for receipt in receipts] == [("close_period", True), ("publish", False)] * 3
+    assert set(world.queue) == {"v0", "v1", "v2", "v3"}, "nobody can show the state: the floor"
+    assert world.scores["v2"] == 700_000
