@@ -1,4 +1,4 @@
-"""`make sim` and `make soak`: seeds of the simulator in bulk, over all engines and sizes of committees.
+"""`make sim` and `make soak`: seeds of the simulator in bulk, over all engines, sizes of committees, and whole nodes.
 
     python tests/simulation/soak.py sim EACH     EACH seeds of every configuration, told only
     python tests/simulation/soak.py soak TOTAL   until docs/reliability.csv holds TOTAL seeds; goes on where it ends
@@ -17,18 +17,23 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from consensus.simulator import SimulationOptions, SimulationReport, simulate
+from node.simulation import simulate_nodes
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "reliability.csv"
 COLUMNS = ("date", "commit", "configuration", "first_seed", "seeds", "forks", "stalls", "violations")
+WHOLE_NODES = "node"
+"""In the place of an engine: `gridchain simulate --layer node`."""
 SIZES = (
     *(("bft", nodes) for nodes in (1, 2, 4, 5, 7, 10)),
     *(("dpos", nodes) for nodes in (4, 7)),
     *(("sharded", nodes) for nodes in (8, 16)),
+    *((WHOLE_NODES, nodes) for nodes in (1, 4, 7)),
 )
 """(engine, nodes); the engines as published fork, so they have no place here."""
 SECONDS = 20
@@ -44,6 +49,9 @@ def configuration(engine: str, nodes: int) -> str:
 
 def run_chunk(engine: str, nodes: int, first_seed: int, seeds: int) -> SimulationReport:
     """One chunk; a process of its own."""
+    if engine == WHOLE_NODES:
+        options = SimulationOptions(nodes=nodes, seeds=seeds, first_seed=first_seed, seconds=SECONDS)
+        return replace(simulate_nodes(options), engine=WHOLE_NODES)
     return simulate(SimulationOptions(engine, nodes=nodes, seeds=seeds, first_seed=first_seed, seconds=SECONDS))
 
 

@@ -33,3 +33,5 @@ def test_a_run_in_two_parts_takes_the_seeds_of_one(tmp_path: Path, monkeypatch: 
 def test_a_chunk_is_a_batch_of_the_simulator() -> None:
     found = soak.run_chunk("bft", 1, 5, 2)
     assert (found.nodes, found.first_seed, found.seeds, found.good) == (1, 5, 2, True)
+    whole = soak.run_chunk(soak.WHOLE_NODES, 1, 5, 1)
+    assert (whole.engine, whole.seeds, whole.good) == ("node", 1, True)
