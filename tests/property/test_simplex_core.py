@@ -24,15 +24,17 @@ from consensus.messages import (
     encode_message,
 )
 from consensus.simulator.probe import Probe, block_of
-from ledger.certificates import Vote, VoteKind
+from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.crypto import ZERO_HASH
+from ledger.objects import Header, decode_header
 
 NOTARIZE, NULLIFY, FINALIZE = VoteKind.NOTARIZE, VoteKind.NULLIFY, VoteKind.FINALIZE
 VIEWS = 5
 
 
 def script() -> list[Message]:
-    """A chain of three blocks with a skipped view, two blocks in view 1, and every vote and certificate for them."""
+    """A chain of three blocks with a skipped view, two blocks in view 1, one that skips a view without proof, and every
+    vote and certificate for them."""
     probe = Probe(4, me=3)
     first = probe.proposal(1, transactions=(b"a",))
     rival = probe.proposal(1, time_ms=probe.now + 1)
@@ -42,7 +44,8 @@ def script() -> list[Message]:
     fourth = probe.proposal(
         4, second, skipped, time_ms=probe.now + 20, proposer=probe.committee.validators[3].public_key
     )
-    messages: list[Message] = [first, rival, second, fourth]
+    leap = probe.proposal(3, first, proof, time_ms=probe.now + 11)  # good only if view 2 was nullified
+    messages: list[Message] = [first, rival, second, fourth, leap]
     for proposal, view in ((first, 1), (rival, 1), (second, 2)):
         for signer in range(3):
             messages += (
@@ -117,13 +120,88 @@ def play(probe: Probe, step: int | tuple[str, int]) -> None:
         probe.restart()
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(steps, max_size=40))
-def test_any_order_of_events_keeps_the_honest_honest(story: list[int | tuple[str, int]]) -> None:
+class Reference:
+    """What the rules say of one member's knowledge, without caches, pruning or order. `may` holds whatever was ever
+    said to it, certificates inside proposals included; `must` what it cannot have missed in this life.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.may: set[Message] = set()
+        self.must: set[Message] = set()
+
+    def hear(self, message: Message) -> None:
+        """The member is told something."""
+        self.may.add(message)
+        self.must.add(message)
+        if isinstance(message, Proposal):
+            self.may.update(message.justification)
+            header = decode_header(message.header)
+            leader = (header.view - 1) % 4
+            own = Vote(NOTARIZE, header.epoch, header.view, block_of(message), leader, message.signature)
+            self.may.add(own)
+
+    def forget(self) -> None:
+        """A new life knows what the log holds."""
+        self.must = {entry for entry in self.probe.log if isinstance(entry, Vote | Certificate)}
+
+    def certified(self, said: set[Message]) -> set[tuple[VoteKind, int, bytes]]:
+        """Certificates among what was said, and those that its votes and the member's own make."""
+        own = {entry for entry in self.probe.log if isinstance(entry, Vote)}
+        signers: dict[tuple[VoteKind, int, bytes], set[int]] = {}
+        found = set()
+        for one in said | own:
+            if isinstance(one, Certificate):
+                found.add((one.kind, one.view, bytes(one.block_hash)))
+            elif isinstance(one, Vote):
+                signers.setdefault((one.kind, one.view, bytes(one.block_hash)), set()).add(one.signer)
+        return found | {place for place, who in signers.items() if len(who) >= 3}
+
+    def view(self, said: set[Message]) -> int:
+        """R0: the view above the highest that is certified, reached without a gap or by a finalization."""
+        places = self.certified(said)
+        view = max((v + 1 for kind, v, _ in places if kind is FINALIZE), default=1)
+        left = {v for _, v, _ in places}
+        while view in left:
+            view += 1
+        return view
+
+    def check(self) -> None:
+        """The core is where the rules put it, and every vote of its own has its reason."""
+        state, most = self.probe.state, self.certified(self.may)
+        assert self.view(self.must) <= state.view <= max([1, *(v + 1 for _, v, _ in most)])
+        blocks = {bytes(block_of(m)): decode_header(m.header) for m in self.may if isinstance(m, Proposal)}
+        for kind, view, block_hash in own_votes(self.probe.seen):
+            if kind is FINALIZE:
+                assert (NOTARIZE, view, bytes(block_hash)) in most
+            elif kind is NOTARIZE and bytes(block_hash) in blocks:
+                self.justified(blocks[bytes(block_hash)], most)
+            assert view <= state.view
+        final = {block_hash for kind, _, block_hash in most if kind is FINALIZE}
+        for commit in self.probe.effects(Commit):
+            assert bytes(commit.hashes[-1]) in final or bytes(commit.finalization.block_hash) in final
+
+    def justified(self, header: Header, places: set[tuple[VoteKind, int, bytes]]) -> None:
+        """R1: the parent is certified, or genesis, and every view between is nullified."""
+        certified = {(v, block) for kind, v, block in places if kind is not NULLIFY}
+        assert header.parent_view == 0 or (header.parent_view, bytes(header.parent)) in certified
+        nullified = {v for kind, v, _ in places if kind is NULLIFY}
+        assert set(range(header.parent_view + 1, header.view)) <= nullified
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(st.lists(steps, max_size=30))
+def test_any_order_of_events_agrees_with_a_naive_reference(story: list[int | tuple[str, int]]) -> None:
     probe = Probe(4, me=3)
     probe.start()
+    reference = Reference(probe)
     for step in story:
+        if isinstance(step, int):
+            reference.hear(SCRIPT[step])
         play(probe, step)
+        if step == ("restart", 0):
+            reference.forget()
+    reference.check()
     check_own(probe.seen)
     state = probe.state
     assert len(state.views) <= state.view - state.final_view + 2
