@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from contracts.library_sources import SHARDS
 from deploy.audit import common_height
 from deploy.card import Result
 from deploy.cluster import Cluster
@@ -51,7 +52,7 @@ from deploy.regions.incidents import Incidents, write_switches
 from deploy.regions.street import HOURS, hourly, parted
 from deploy.settlement_checker import Network
 from ledger.engine_settings import GLOBAL, ShardSettings
-from ledger.errors import ConfigError, InvariantBroken
+from ledger.errors import ConfigError, GridchainError, InvariantBroken
 from ledger.genesis import load_genesis
 from ledger.shard_genesis import hosted_genesis
 from node.client import Client, EventSeen
@@ -69,6 +70,7 @@ SLOWEST_MS: Final = 9_000
 BLOCK_MS: Final = 400
 ONE_EPOCH: Final = 8_192
 """Views of a regional epoch: the checker follows one committee in one order, so the run has one epoch."""
+STANDING_S: Final = 1.0
 LIE_ABOUT: Final = 5
 """The record that the liar is asked to lie about."""
 
@@ -244,7 +246,11 @@ async def _day(
     options = country.options
     follower = _follower(country, centres, board, screen)
     async with asyncio.TaskGroup() as group:
-        beside = [group.create_task(follower.run()), group.create_task(incidents.guard())]
+        beside = [
+            group.create_task(follower.run()),
+            group.create_task(incidents.guard()),
+            group.create_task(_standings(centres, board)),
+        ]
         days = {}
         for name, stage in country.stages.items():
             line = board.regions[name]
@@ -259,6 +265,20 @@ async def _day(
         for task in beside:
             task.cancel()
     return played
+
+
+async def _standings(centres: Sequence[Client], board: Board) -> None:
+    """Ask a centre how regions stand, for ever; the next one when it does not answer."""
+    at = 0
+    while True:
+        try:
+            rows = await centres[at % len(centres)].view(SHARDS, "regions")
+            for row in rows if isinstance(rows, list) else []:
+                if isinstance(row, dict) and row["region"] in board.regions:
+                    board.regions[str(row["region"])].standing = str(row["standing"])
+        except (GridchainError, TimeoutError):
+            at += 1
+        await asyncio.sleep(STANDING_S)
 
 
 def _follower(country: Country, centres: Sequence[Client], board: Board, screen: BoardScreen) -> Follower:

@@ -23,10 +23,12 @@ def _hours(quarters: Sequence[int]) -> tuple[int, ...]:
 
 def parted(street: Neighbourhood, names: Sequence[str]) -> dict[str, Neighbourhood]:
     """One neighbourhood a region: the street's loads along its buses in stretches as long as each other, its plants
-    likewise, so that every region has both and none has what it needs. Raise `DataError` for too few of either."""
+    from the smallest on, so that every region has both and none what it needs. Raise `DataError` for too few of
+    either."""
     parts: dict[str, list[Member]] = {name: [] for name in names}
     for side in (Side.DEMAND, Side.GENERATION):
-        along = sorted((member for member in street.members if member.side is side), key=_place)
+        order = _place if side is Side.DEMAND else _size
+        along = sorted((member for member in street.members if member.side is side), key=order)
         if len(along) < len(names):
             raise DataError(
                 f"too few members for {len(names)} regions",
@@ -36,9 +38,9 @@ def parted(street: Neighbourhood, names: Sequence[str]) -> dict[str, Neighbourho
             )
         for at, name in enumerate(names):
             parts[name] += along[at * len(along) // len(names) : (at + 1) * len(along) // len(names)]
-    order = {member.name: at for at, member in enumerate(street.members)}
+    place = {member.name: at for at, member in enumerate(street.members)}
     return {
-        name: replace(street, members=tuple(sorted(members, key=lambda one: order[one.name])))
+        name: replace(street, members=tuple(sorted(members, key=lambda one: place[one.name])))
         for name, members in parts.items()
     }
 
@@ -46,3 +48,7 @@ def parted(street: Neighbourhood, names: Sequence[str]) -> dict[str, Neighbourho
 def _place(member: Member) -> tuple[int, str]:
     """Along the street: buses are numbered from the transformer on."""
     return (int(member.bus) if member.bus.isdecimal() else 0, member.name)
+
+
+def _size(member: Member) -> tuple[int, str]:
+    return (member.rated_w, member.name)
