@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chain_world import START_MS, ChainWorld, certify, committee, make_document, seeded_key
+from shard_genesis_world import sharded_genesis
 from wire_samples import Sampler, wire_types
 
 from contracts.values import encode_value
@@ -20,6 +21,7 @@ from ledger.objects import TransactionBody, decode_transaction, extra_root, head
 from ledger.plain_json import to_plain
 from ledger.possession import prove_possession
 from ledger.proof_export import build_finality, build_settlement, trust_root_at
+from ledger.shard_genesis import chains_of, chains_of_voter, founders_of, hosted_genesis
 from ledger.state import Overlay, StateBase
 from ledger.state_tree import bucket_digest, node_digest, place, value_digest
 from ledger.store import MemoryStore
@@ -161,6 +163,22 @@ def genesis() -> Plain:
     }
 
 
+def shards() -> Plain:
+    """The chains of a sharded network: what a few voters host, and the genesis that is derived for each chain."""
+    document = sharded_genesis()
+    voters = [founders_of(document, name)[0].public_key for name in chains_of(document)]
+    hosted = {name: hosted_genesis(document, name) for name in chains_of(document)}
+    return {
+        "network": {"canonical": encode(document.summary).hex(), "chain_id": document.chain_id},
+        "first_byte_of_frames": {name: number for number, name in enumerate(chains_of(document))},
+        "hosts": {key.hex(): list(chains_of_voter(document, key)) for key in voters},
+        "chains": {
+            name: {"canonical": encode(one.summary).hex(), "hash": one.hash.hex(), "chain_id": one.chain_id}
+            for name, one in hosted.items()
+        },
+    }
+
+
 def chain() -> Plain:
     """A certificate, finality proofs and settlement proof files of a small chain of two epochs."""
     world = ChainWorld(transactions=2)
@@ -229,5 +247,5 @@ def personal() -> Plain:
 
 FILES = {
     function.__name__: function
-    for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, chain, personal)
+    for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, shards, chain, personal)
 }
