@@ -1,4 +1,4 @@
-"""What the chains of a sharded network execute beside their contracts (consensus B.2, B.3; ADR 0240).
+"""What the chains of a sharded network execute beside their contracts (consensus B.2, B.3; ADR 0250).
 
 A region's chain takes the global chain's inbox and states, in the first block of each round, what it did until then.
 The global chain enters those records, holds each against its centres' own copy of the region, and decides trades

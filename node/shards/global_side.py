@@ -52,7 +52,7 @@ from node.siblings import Siblings
 POOL_BLOCKS: Final = 64
 """Global blocks between two splits of the pool."""
 NO_NEW_EPOCHS: Final = "NO_NEW_EPOCHS"
-"""Refusal of what would open a regional epoch: a region's chain does not begin anew on nodes yet (ADR 0240), and a
+"""Refusal of what would open a regional epoch: a region's chain does not begin anew on nodes yet (ADR 0250), and a
 single liar's two records must not end it. The rules are applied in the simulator."""
 _STAMP: Final = domain("global-stamp")
 
