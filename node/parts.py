@@ -316,7 +316,7 @@ def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
     voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
     if genesis.council is None:
         return CommitteeReporter(voice, road.state, lambda: road.commits.epoch, ground.log)
-    return CouncilReporter(voice, road.state, lambda: road.commits.epoch, commons.machine.clock, ground.log)
+    return CouncilReporter(voice, road.state, road.commits, commons.machine.clock, ground.log)
 
 
 def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Ground:

@@ -20,6 +20,7 @@ from ledger.certificates import Vote
 from ledger.codec import encode
 from ledger.state import StateReader
 from node.clock import Clock
+from node.commit import Commits
 from node.committee_side import conviction_key, signer_in
 from node.council_side import read_council
 from node.evidence_side import evidence_argument
@@ -27,7 +28,8 @@ from node.log import Logger
 from node.speaker import AGAIN_S, Speaker, Voice, Word
 
 RECENT_MS: Final = 120_000
-"""Who stands on an older block is catching up: what it would say is out of date."""
+"""Whose head is older is catching up: what it would say is out of date. An idle chain makes a block in a quarter of
+this."""
 
 
 class Reports(Protocol):
@@ -51,14 +53,12 @@ class Unheard:
 
 
 class CouncilReporter:
-    """See the module; for engine `dpos`. `state` is the head's, `epoch` the one that the next block belongs to."""
+    """See the module; for engine `dpos`. `state` is the head's."""
 
-    def __init__(
-        self, voice: Voice, state: StateReader, epoch: Callable[[], EpochStart], clock: Clock, log: Logger
-    ) -> None:
+    def __init__(self, voice: Voice, state: StateReader, commits: Commits, clock: Clock, log: Logger) -> None:
         self._member = voice.member
         self._state = state
-        self._epoch = epoch
+        self._commits = commits
         self._clock = clock
         self._speaker = Speaker(voice, state, self._queue, log)
         self._shown = (0, float("-inf"))
@@ -102,9 +102,10 @@ class CouncilReporter:
 
     def _readiness(self) -> Word | None:
         """That this node stands on what the epoch stands on, once, and again if that was lost; None if it is known."""
-        start, now = self._epoch(), asyncio.get_running_loop().time()
+        start, now = self._commits.epoch, asyncio.get_running_loop().time()
         said, at = self._shown
-        if self._clock.now() - start.boundary.time_ms > RECENT_MS and start.boundary.height > 0:
+        head = self._commits.head[0]
+        if head.height > 0 and self._clock.now() - head.time_ms > RECENT_MS:
             return None
         if (said == start.epoch and now - at < AGAIN_S) or self._ready(start.epoch):
             return None
