@@ -97,10 +97,11 @@ class Withholding:
             switch.unlink()
         seconds = time.monotonic() - started
         seated = (await self._ask(witness, "queue"))["queue"]
-        tell(
-            f"{victim} lost the turn of view {bar['view']} in epoch {bar['epoch']} and is barred from the next "
-            f"election, {seconds:.1f} s later: {' '.join(seated)} sit. It sends its blocks again."
-        )
+        lost = f"{victim} lost the turn of view {bar['view']} in epoch {bar['epoch']}, {seconds:.1f} s later"
+        if victim in seated:
+            tell(f"{lost}; its bar was lifted, too few others could be elected. It sends its blocks again.")
+        else:
+            tell(f"{lost}, and is barred from the next election: {' '.join(seated)} sit. It sends its blocks again.")
         found = await self._until(
             witness, "queue", lambda found: found if victim in found["queue"] else None, "NO_SEAT"
         )
