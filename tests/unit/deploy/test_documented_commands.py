@@ -33,7 +33,7 @@ def named() -> Iterator[list[str]]:
     """The first words of every command in running text: `gridchain query contract ..` gives query, contract."""
     for path in DOCUMENTS:
         for code in re.findall(r"`gridchain ([a-z][^`]*)`", path.read_text(encoding="utf-8")):
-            yield re.findall(r"^[a-z_]+(?: [a-z_]+)?", code)[0].split()
+            yield re.findall(r"^[a-z_]+(?: [a-z_][a-z_-]*)?", code)[0].split()
 
 
 def parse(words: list[str]) -> list[str]:
