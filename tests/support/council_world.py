@@ -129,7 +129,8 @@ def _member(number: int, name: str) -> Member:
 
 @dataclass
 class CouncilWorld:
-    """One node's ledger side. Block time is market time plus the genesis time. `kept`: every committed block."""
+    """One node's ledger side. Block time is market time plus the genesis time. `kept`: every committed block, with
+    `certificates`."""
 
     genesis: Genesis = field(default_factory=council_genesis)
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -141,6 +142,7 @@ class CouncilWorld:
         self.nonces: dict[str, int] = {}
         self.now = 0
         self.kept: list[Block] = []
+        self.certificates: list[Certificate] = []
         self.waiting: list[Transaction] = []
 
     def open(self) -> None:
@@ -184,8 +186,10 @@ class CouncilWorld:
         built = self.application.build(self.template(view), [*self.waiting, *transactions])
         assert built is not None
         self.waiting = []
-        self.commits.commit(Commit((built.block.hash,), self.finalization(built.block.header)))
+        certificate = self.finalization(built.block.header)
+        self.commits.commit(Commit((built.block.hash,), certificate))
         self.kept.append(built)
+        self.certificates.append(certificate)
         return built
 
     def end_epoch(self, *transactions: Transaction) -> Block:

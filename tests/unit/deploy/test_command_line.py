@@ -100,6 +100,23 @@ def test_init_writes_a_network_that_loads(network):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+def test_init_of_dpos_names_seats_floor_and_accounts_that_nodes_speak_by(cli, tmp_path):
+    code, out, _ = cli("init", tmp_path / "net", "--engine", "dpos", "--validators", "6", "--seats", "5", "--json")
+    assert code == 0
+    genesis = load_genesis(tmp_path / "net" / "bureau" / "genesis.json")
+    assert (genesis.engine, len(genesis.validators), len(genesis.validator_set)) == ("dpos", 6, 5)
+    assert genesis.council is not None
+    assert (genesis.council.seats, genesis.council.floor) == (5, ("bureau", "grid", "notary", "trading"))
+    assert "council" in {contract.name for contract in genesis.contracts}
+    by_name = {account["name"]: account["address"] for account in json.loads(out)["accounts"]}
+    for member in genesis.members[:6]:
+        home = tmp_path / "net" / member.name
+        assert load_key(home / "keys" / "account.key").public == member.account_key
+        assert by_name[f"{member.name}-node"] == "0x" + load_key(home / "keys" / "account.key").address.hex()
+    institutions = {load_key(tmp_path / "net" / "keys" / f"{name}.key").public for name in ("energy_bureau", "notary")}
+    assert institutions < {member.account_key for member in genesis.members[6:]}
+
+
 def test_busy_ports_are_stepped_over(cli, tmp_path):
     import socket
 
@@ -147,6 +164,9 @@ def test_busy_ports_are_stepped_over(cli, tmp_path):
         ("NOT_AN_ENVELOPE", ["member", "import", "{key}", "--key", "{key}"]),
         ("KEY_MISSING", ["keys", "show", "{net}"]),
         ("VALIDATORS", ["init", "{new}", "--engine", "solo", "--validators", "3"]),
+        ("SEATS", ["init", "{new}", "--engine", "dpos", "--seats", "6"]),
+        ("SEATS", ["init", "{new}", "--engine", "bft", "--seats", "3"]),
+        ("BAD_NAME", ["init", "{new}", "--engine", "dpos", "--account", "bureau-node"]),
         ("SLOT_MINUTES", ["init", "{new}", "--slot-minutes", "7"]),
         ("BAD_CHAIN_NAME", ["init", "{new}", "--chain-name", "bad name"]),
         ("BAD_CHAIN_NAME", ["init", "{new}", "--chain-name", "Grid"]),
