@@ -1,0 +1,89 @@
+"""A region's records on the real global chain: entered, a lie fined, another member in the silent one's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shard_hosts import ShardHosts
+
+from contracts.library_sources import AuctionMode
+from deploy.founding import make_network
+from deploy.founding_shards import default_regions
+from deploy.layout import NetworkLayout
+from deploy.network import NetworkPlan
+from ledger.engine_settings import GLOBAL
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+CENTRES = ("bureau", "grid", "notary", "trading")
+NORTH = ("north1", "north2", "north3", "north4")
+LIAR = "north2"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> NetworkLayout:
+    found = make_network(
+        NetworkPlan(
+            directory=tmp_path / "network",
+            chain_name="dev-shards",
+            engine="sharded",
+            names=CENTRES,
+            regions=default_regions(1, 4),
+            mode=AuctionMode(sealed=False),
+            first_api_port=0,
+            first_p2p_port=0,
+        )
+    )
+    with (found.nodes[found.node(LIAR)].home / "config.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[dev]\nlie_about_record = 2\n")
+    return found
+
+
+def region(world: ShardHosts, at: str) -> dict[str, Any]:
+    found = world.hosts[at].chains[GLOBAL].query("shards", "region", ["north"])
+    return found if isinstance(found, dict) else {"seq": 0}
+
+
+async def test_records_are_confirmed_a_lie_is_fined_and_a_silent_agent_is_replaced(layout: NetworkLayout) -> None:
+    world = ShardHosts(layout)
+    treasury = world.key("trading_center")
+    amount = 0
+
+    async def confirmed(seq: int) -> None:
+        """Something happens in the region until the global chain has confirmed that record."""
+        nonlocal amount
+
+        while region(world, "bureau")["seq"] < seq:
+            amount += 1
+            reference = f"bank {amount}"
+            await world.call("north3", "north", treasury, ("token", "deposit", [treasury.address, amount, reference]))
+            before = region(world, "bureau")["seq"]
+            await world.until(lambda: region(world, "bureau")["seq"] > before, 60)  # noqa: B023  # awaited at once
+
+    try:
+        await world.open(*CENTRES, *NORTH)
+        await confirmed(3)
+        people = world.hosts["grid"].chains[GLOBAL].query("shards", "people", [b"", 32])
+        assert isinstance(people, list)
+        fined = [one for one in people if one["barred"] >= 0]
+        liar = next(v for v in world.hosts[LIAR].genesis.all_validators if v.name == LIAR)
+        assert [one["key"] for one in fined] == [liar.public_key]
+        assert fined[0]["deposit"] == 90_000_000
+        assert world.hosts["grid"].chains[GLOBAL].query("shards", "pool", []) == 10_000_000
+
+        first = (
+            world.hosts["north3"]
+            .chains["north"]
+            .chain.validators(world.hosts["north3"].chains["north"].chain.head.validators)
+        )
+        assert first is not None
+        silent = next(v.name for v in first.validators if v.name not in (LIAR, "north3"))
+        await world.close(silent)
+        await confirmed(region(world, "bureau")["seq"] + 1)
+        await world.open(silent)
+        await confirmed(region(world, "bureau")["seq"] + 1)
+        await world.until(lambda: region(world, silent)["seq"] == region(world, "bureau")["seq"])
+        assert not any(node.status().stopped_reason for host in world.hosts.values() for node in host.chains.values())
+    finally:
+        await world.close()
