@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.council_reports import complaints_needed
-from consensus.engine import Effect, Event, Millis, Received, ReportInvalid
+from consensus.engine import Broadcast, Effect, Event, Millis, Received, ReportInvalid
 from consensus.messages import Complaint, ComplaintReason
 from consensus.parameters import EngineParameters
 from consensus.scheme import Scheme
@@ -50,10 +50,16 @@ class DposEngine(SimplexEngine):
         """See `Engine`."""
         effects = super().handle(event, now)
         if isinstance(event, Received) and isinstance(event.message, Complaint):
+            known = self._keeps(event.message)
             report = self._gather(event.message)
+            if event.peer is not None and self.state.relaying and not known and self._keeps(event.message):
+                effects.append(Broadcast(event.message))  # for members that are not linked with its signer
             if report is not None:
                 effects.append(report)
         return effects
+
+    def _keeps(self, complaint: Complaint) -> bool:
+        return complaint.signer in self._complaints.get((complaint.epoch, complaint.view), {})
 
     def _gather(self, complaint: Complaint) -> ReportInvalid | None:
         """Keep a complaint of the current epoch, one per (signer, view); a report once enough agree."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from consensus.dpos import MAX_COMPLAINED_VIEWS, DposEngine
-from consensus.engine import Effect, EpochStart, Millis, PeerId, Received, ReportInvalid, Started, WalRecovery
+from consensus.engine import (
+    Broadcast,
+    Effect,
+    EpochStart,
+    Millis,
+    PeerId,
+    Received,
+    ReportInvalid,
+    Started,
+    WalRecovery,
+)
 from consensus.messages import Complaint, ComplaintReason
 from consensus.parameters import EngineParameters
 from consensus.scheme import complaint_bytes
@@ -47,6 +57,21 @@ def test_more_than_f_complaints_become_one_report() -> None:
     assert hear(engine, complaint(2)) == []
     assert hear(engine, complaint(4)) == [ReportInvalid((complaint(2), complaint(4), complaint(5)))]
     assert hear(engine, complaint(0), complaint(1)) == []
+
+
+def test_where_few_are_linked_a_complaint_is_passed_on_once_and_a_forged_one_never() -> None:
+    engine = started()
+    one, forged = complaint(5), Complaint(1, 1, BLOCK, ComplaintReason.INVALID, 3, bytes(64))
+
+    def told(message: Complaint) -> list[Effect]:
+        effects = engine.handle(Received(PeerId(bytes(32)), message), NOW)
+        return [effect for effect in effects if isinstance(effect, Broadcast)]
+
+    assert told(complaint(6)) == [], "everybody hears everybody"
+    engine.state.relaying = True
+    assert told(one) == [Broadcast(one)]
+    assert told(one) == []
+    assert told(forged) == []
 
 
 @pytest.mark.parametrize(
