@@ -15,6 +15,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,7 @@ from node.shards.attester import Attester
 from node.shards.courier import Courier
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
+from p2p.topology import LinkPolicy
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter lock while another wants it (ADR 0040)."""
@@ -109,6 +111,9 @@ class Host:
             host._open_chains(machine, (files, threads))
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
+            if any(chain.held for chain in host.chains.values()):
+                everybody = max(len(genesis.members), settings.links.max_links)  # q others must be heard themselves
+                settings = replace(settings, links=LinkPolicy(min_links=everybody, max_links=everybody))
             handlers = {name: chain.peers for name, chain in host.chains.items()}
             multiplexer = Multiplexer(genesis, handlers, None if key is None else key.public)
             severed = Severed(genesis, config.path(Path(config.dev.severed))) if config.dev.severed else None

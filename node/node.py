@@ -222,7 +222,7 @@ class Node:
             leader=self._names.get(engine.leader, engine.leader.hex()),
             peers=parts.peers.connected(),
             mempool=len(parts.mempool),
-            held=bool(parts.publisher.hold_reason),
+            held=self.held,
             stopped_reason=self._stopped_reason(),
             ready=self.ready,
             refusals=parts.peers.refusals(),
@@ -297,6 +297,11 @@ class Node:
             or parts.blocks.trouble
             or parts.publisher.hold_reason
         )
+
+    @property
+    def held(self) -> bool:
+        """Whether this node observes until it cannot contradict what it may have signed."""
+        return bool(self._parts.publisher.hold_reason)
 
     @property
     def halted(self) -> str:
