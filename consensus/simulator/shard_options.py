@@ -12,7 +12,7 @@ SHORT_INBOX: Final = 12
 ASSIGNED_ROUNDS: Final = 2
 """One round may be over at once: it counts from the round in which a record enters."""
 LOTTERY_BLOCKS: Final = 12
-"""Blocks of a region's epoch: one lottery each."""
+"""Views of a region's epoch: one lottery each."""
 MANY_BLOCKS: Final = 1_000_000
 
 

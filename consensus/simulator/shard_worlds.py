@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from consensus.engine import EpochStart
+from consensus.engine import Engine, EpochStart
+from consensus.region_chain import RegionEngine, RegionPolicy
 from consensus.sharded.accounts import Order, RegionLedger, read_transaction, transaction_bytes
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.global_codec import encode_global
@@ -112,7 +113,8 @@ class RegionStart:
 
 class RegionWorld(ChainWorld):
     """A region's chain in one regional epoch. `height`, `ledger`: the newest final state; `bodies` by closing block,
-    `roots` by record; `orders`: leaders by epoch of the chain, `drawn`: the tickets that gave them."""
+    `roots` by record; `orders`: leaders by epoch of the chain, `drawn`: the tickets that gave them,
+    `boundaries`: their last blocks."""
 
     node_kind = RegionNode
     account_count = ACCOUNTS
@@ -135,6 +137,8 @@ class RegionWorld(ChainWorld):
             self.round_ms = (ASSIGNED_ROUNDS + 1) * ROUND_MS
         self.lottery = LotteryRules(start.chain_id, self.name, tuple(start.keys), hub.options.lottery == "work")
         super().__init__(hub, options, start.chain_id)
+        self.policy = RegionPolicy(options.epoch_blocks)
+        self.boundaries = {0: self.genesis}
         self.now = start.at_ms
 
     @property
@@ -165,6 +169,14 @@ class RegionWorld(ChainWorld):
     def _replace(self, index: int, kind: type[RegionNode], honest: bool) -> None:
         old = self.nodes[index]
         self.nodes[index] = kind(self, index, old.key, honest, old.skew_ms)
+
+    def new_engine(self, key: bytes) -> Engine:
+        """See `World`; the engine of a region on nodes too."""
+        parameters = replace(self.parameters, epoch_views=self.options.epoch_blocks)
+        return RegionEngine(parameters, key, self.chain_id, self.scheme)
+
+    def _boundary_of(self, epoch: int) -> CommittedBlock:
+        return self.boundaries[epoch - 1]
 
     def epoch_after(self, block: CommittedBlock) -> EpochStart:
         """See `World`; leaders in the order of their tickets."""
@@ -216,6 +228,7 @@ class RegionWorld(ChainWorld):
     def heard(self, node: LedgerSide, block: CommittedBlock) -> None:
         """See `ChainWorld`; at a boundary the next epoch's order is known."""
         if self.is_boundary(block.header):
+            self.boundaries.setdefault(block.header.epoch, block)
             state = region_head(node.application.head).lottery
             order = next_order(self.lottery, state)
             self.drawn[block.header.epoch + 1] = state.tickets

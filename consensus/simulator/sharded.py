@@ -42,7 +42,7 @@ MINE_MS: Final = 100
 
 class ShardedWorld:
     """One run of all chains. `centres`: the global chain's world; `regions`: theirs, in their newest epochs; `past`:
-    regions' chains that are over. `region_kind`, `centre_kind`: what they are made of; `lottery_blocks`: blocks of a
+    regions' chains that are over. `region_kind`, `centre_kind`: what they are made of; `lottery_blocks`: views of a
     region's epoch, one lottery each."""
 
     region_kind: type[RegionWorld] = RegionWorld
