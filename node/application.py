@@ -47,6 +47,13 @@ from node.metrics import Metrics
 
 STATE_VALIDATORS: Final = state_engine("validators")
 """The committee of the next epoch: encoded tuple of `Validator`."""
+ROOM_OF_SECTION: Final = 32
+"""Bytes of a section that fit into every block whatever the mempool gives (`node.founding.BODY_ROOM`)."""
+BODY_FRAME: Final = 32
+TRANSACTION_FRAME: Final = 5
+MOST_DEFERRALS: Final = 256
+"""Own blocks that a transaction may be left out of because its turn has not come; then it is taken, and refused."""
+_DEFERRED_KEPT: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ class Application:
         self._head_hash = head_hash
         self._metrics = metrics
         self._candidates: dict[Hash, Candidate] = {}
+        self._deferred: dict[Hash, int] = {}
 
     # --- build and check ----------------------------------------------------------------------------------------------
 
@@ -131,7 +139,7 @@ class Application:
         if section is None:
             return None
         budget = self._rules.max_gas if gas_budget is None else gas_budget
-        done = self._run(header, view, transactions, section, budget)
+        done = self._run(header, view, self._fitting(transactions, section), section, budget)
         return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions), section), done)
 
     def check(
@@ -243,7 +251,7 @@ class Application:
                 continue
             if transaction.body.contract in side.watched:
                 code = side.refusal(view, transaction, block)
-                if code == LATER and left is not None:
+                if code == LATER and left is not None and self._defers(transaction):
                     continue
                 receipt = self._watched(view, transaction, block, code)
             else:
@@ -258,6 +266,28 @@ class Application:
         view.seal()
         self._metrics.spent("tree", time.thread_time() - begun, len(done))
         return _Executed(done, receipts, view)
+
+    def _fitting(self, transactions: Sequence[Transaction], section: bytes) -> Sequence[Transaction]:
+        """Those that fit beside a section. The mempool leaves room for a short one."""
+        if len(section) <= ROOM_OF_SECTION:
+            return transactions
+        room = self._rules.max_bytes - len(section) - BODY_FRAME
+        fitting: list[Transaction] = []
+        for transaction in transactions:
+            room -= len(transaction.raw) + TRANSACTION_FRAME
+            if room < 0:
+                break
+            fitting.append(transaction)
+        return fitting
+
+    def _defers(self, transaction: Transaction) -> bool:
+        """Whether a transaction whose turn has not come is left in the mempool once more. Not for ever: one whose turn
+        never comes would have an idle chain make one empty block after the other."""
+        times = self._deferred.get(transaction.id, 0) + 1
+        self._deferred[transaction.id] = times
+        while len(self._deferred) > _DEFERRED_KEPT:
+            del self._deferred[next(iter(self._deferred))]
+        return times <= MOST_DEFERRALS
 
     def _watched(self, view: Overlay, transaction: Transaction, block: EngineBlock, code: str) -> Receipt:
         """A transaction that the engine has a word in: it refuses it with a code, or follows what it did."""

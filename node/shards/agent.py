@@ -52,14 +52,14 @@ class Draft:
 
 
 class Agent:
-    """See the module. `key`: the member's voting key. `hasty`: seq of a record that it publishes without waiting for
-    those before it, 0 for none."""
+    """See the module. `key`: the member's voting key. `hasty`: seq from which on it publishes without waiting for those
+    before it, 0 for never."""
 
     def __init__(self, rules: RegionRules, key: bytes, hasty: int = 0) -> None:
         self._rules = rules
         self._region = rules.region
         self._key = key
-        self._hasty = hasty
+        self.hasty = hasty
         self._noticed: dict[int, int] = {}
         self._said: dict[int, int] = {}
 
@@ -78,7 +78,7 @@ class Agent:
             closed = read_closed(own.state, seq)
             if closed is None:
                 break
-            waited = now_ms - self._noticed.setdefault(seq, now_ms) + (DAY_MS if seq == self._hasty else 0)
+            waited = now_ms - self._noticed.setdefault(seq, now_ms) + (DAY_MS if 0 < self.hasty <= seq else 0)
             again = now_ms - self._said.get(seq, now_ms - AGAIN_MS) >= AGAIN_MS
             draft = self._draft(own.chain, closed) if delay is not None and waited >= delay and again else None
             if draft is not None:

@@ -17,7 +17,7 @@ from consensus.sharded.verdicts import Audited, Basis
 from ledger.codec import Bytes32, ShortText, Uint, Wire, decode, encode
 from ledger.crypto import Hash
 from ledger.errors import DecodeError, InvariantBroken
-from ledger.objects import header_hash
+from ledger.objects import Block, header_hash
 from node.shards.region_state import ClosedRound, read_closed, read_section, with_items
 from node.siblings import SiblingChain, Siblings
 
@@ -105,7 +105,10 @@ class Copies:
         closed = read_closed(chain.state(), seq)
         if closed is None:
             return Behind()
-        record = _record(chain, closed, view.epoch)
+        block = chain.block(closed.height)
+        if block is None:
+            return Behind()  # this node began with a state above it
+        record = _record(block, closed, view.epoch)
         if record is None:
             return Unsound("SECTION")
         fault = _inbox_fault(chain, view, closed)
@@ -118,11 +121,10 @@ class Copies:
         return Finding(view.name, seq, record.id, position, closed.residuals)
 
 
-def _record(chain: SiblingChain, closed: ClosedRound, region_epoch: int) -> RegionRecord | None:
-    """The record of a closed round; None if the block states another than the copy finds."""
-    block = chain.block(closed.height)
-    stated = None if block is None else read_section(block.body.extra)
-    if block is None or stated != closed.section:
+def _record(block: Block, closed: ClosedRound, region_epoch: int) -> RegionRecord | None:
+    """The record of a closed round; None if its block states another than the copy finds."""
+    stated = read_section(block.body.extra)
+    if stated is None or stated != closed.section:
         return None
     return record_of(block.header, header_hash(block.header_bytes), stated, region_epoch)
 

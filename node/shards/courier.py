@@ -26,6 +26,7 @@ from node.application import next_committee
 from node.log import Logger
 from node.metrics import Metrics
 from node.shards.agent import Agent, Draft
+from node.shards.global_store import read_member
 from node.shards.region_side import RegionSide
 from node.shards.region_state import read_progress
 from node.signer import GuardRefused
@@ -45,7 +46,7 @@ AGAIN_S: Final = 2.0
 class Posts:
     """Where the courier reads, signs and sends. `own`: the region's chain; `centres`: the global chain's state as
     committed here; `on_ledger`: run on the ledger thread; `voice`: the member's account on the global chain;
-    `lie_about`: seq of a record that this member lies about, for demonstrations, 0 for none."""
+    `lie_about`: this member lies about one record, the first from this seq on, for demonstrations; 0 for none."""
 
     own: ChainStore
     centres: StateReader
@@ -108,8 +109,9 @@ class Courier:
         with posts.own.view() as own:
             drafts = self._agent.due(own, posts.centres, now_ms)
         for draft in drafts:
-            if draft.record.seq == posts.lie_about:
-                draft = _lie(draft)
+            lies = 0 < self._agent.hasty <= draft.record.seq
+            if lies:
+                draft, self._agent.hasty = _lie(draft), 0
             try:
                 signature = await posts.sign(draft.record, draft.statement)
             except GuardRefused as refused:
@@ -117,7 +119,11 @@ class Courier:
                 return
             record, raw = draft.record, encode(draft.signed(signature))
             posts.log.info("regional record published", region=record.region, seq=record.seq, id=record.id.hex())
-            self._speaker.say(Word(SHARDS, "submit", (raw,), self._known(record)))
+            self._speaker.say(Word(SHARDS, "submit", (raw,), self._caught if lies else self._known(record)))
+
+    def _caught(self) -> bool:
+        """Whether the global chain has punished this member: a lie is said until it is, entered record or not."""
+        return read_member(self._posts.centres, self._posts.voice.member).bar is not None
 
     def _known(self, record: RegionRecord) -> Callable[[], bool]:
         return lambda: self._agent.entered(self._posts.centres, record)

@@ -24,8 +24,8 @@ _STATE_CLOSED: Final = state_engine("region-closed")
 DOMAIN_CONSUMED: Final = domain("region-consumed")
 ROUNDS_KEPT: Final = 16_384
 """Closed rounds that stay in the state: with rounds of 5 s a busy region may be cut off for most of a day."""
-MAX_BLOCK_ITEMS: Final = 256
-"""Inbox items of one block: at most about 64 KiB and a second of their contract's work."""
+MAX_BLOCK_ITEMS: Final = 64
+"""Inbox items of one block: a few tenths of a second of their contract's work, well within a view."""
 
 
 class RegionExtra(Wire, frozen=True):

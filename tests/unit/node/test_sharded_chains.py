@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from msgspec.structs import replace
 from sharded_chains import DEPOSIT, MONEY, ROUND_MS, ShardedWorld, centre_key, network_genesis, user
 
@@ -302,3 +303,43 @@ def test_the_pool_is_split_among_the_centres() -> None:
     fee = 2_000 * 400_000 // 1_000 // 10
     assert sum(world.state.rewards.values()) == fee
     assert all(world.state.rewards[centre_key(n).public] > 0 for n in range(4))
+
+
+def test_a_transaction_whose_turn_never_comes_is_refused_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.application.MOST_DEFERRALS", 5)
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    trade_home = world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    late = world.centres[0]
+    world.deaf = {id(late)}
+    while not (found := world.publications("ra", 0)):
+        world.now += 250
+        world.block_if_due("ra")
+    assert world.receipt(trade_home).ok
+    sent = world.submit(found[0])
+    application = late.chains[GLOBAL].application
+    for _ in range(5):
+        candidate = world.build(GLOBAL)
+        assert candidate is not None
+        assert candidate.transactions == (), "no centre's copy has the record: it stays in the mempool"
+        application.prune([candidate.block.hash])
+        world.now += 1
+    last = world.build(GLOBAL)
+    assert last is not None
+    assert [one.id for one in last.transactions] == [sent.id]
+    assert last.receipts[-1].code == "LATER"
+
+
+def test_a_long_section_leaves_room_in_the_block() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    hosted = world.head("ra")
+    note = "x" * 60_000
+    for _ in range(20):
+        world.send("ra", user(0), "crossing", "note", note)
+    world.now += ROUND_MS
+    candidate = world.build("ra")
+    assert candidate is not None
+    assert len(candidate.block.body.extra) > 100, "it closes a round"
+    assert 900_000 < candidate.block.header.body_size <= hosted.genesis.limits.max_block_bytes
+    assert world.members["ra"][1].chains["ra"].check(candidate).verdict is Verdict.VALID
