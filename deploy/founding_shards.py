@@ -61,7 +61,7 @@ def shard_settings(plan: NetworkPlan, voters: Mapping[str, GenesisValidator]) ->
 
 def crossing_of(plan: NetworkPlan) -> Crossing | None:
     """How orders cross into other regions; None where they do not."""
-    return Crossing() if plan.regions and isinstance(plan.mode, AuctionMode) else None
+    return plan.crossing if plan.regions and isinstance(plan.mode, AuctionMode) else None
 
 
 def contracts_of_chains(

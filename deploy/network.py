@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from consensus.council import LEAST_COUNCIL
+from contracts.library_crossing import Crossing
 from contracts.library_sources import AuctionMode, Calendar, CommunityMode, MatchingMode, Tariffs
 from contracts.wind_mode import WindMode
 from ledger.engine_settings import EngineSettings, ShardSettings
@@ -37,10 +38,10 @@ class NetworkPlan:
     `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
     counted from 1970, the first one opens as soon as the chain runs. `seats`: of the council of engine `dpos`, None:
     four, or as many as there are validators. `regions`: of engine `sharded`, whose centres are `names`; `sharding`:
-    its rules, the regions in it are set by `regions`. `accounts`: names of further keys made under
-    DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets the system choose. `strangers`: nodes take
-    transactions of accounts that nobody knows. `epoch_blocks`: after so many the committee of `bft` may be another.
-    `passphrase` encrypts the validators' and accounts' key files.
+    its rules, the regions in it are set by `regions`; `crossing`: how they trade with each other in market C.
+    `accounts`: names of further keys made under DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets
+    the system choose. `strangers`: nodes take transactions of accounts that nobody knows. `epoch_blocks`: after so many
+    the committee of `bft` may be another. `passphrase` encrypts the validators' and accounts' key files.
     """
 
     directory: Path
@@ -50,6 +51,7 @@ class NetworkPlan:
     seats: int | None = None
     regions: tuple[RegionPlan, ...] = ()
     sharding: ShardSettings = field(default_factory=lambda: ShardSettings(()))
+    crossing: Crossing = field(default_factory=Crossing)
     speed: int = 1
     slot_minutes: int = 15
     genesis_time_ms: int | None = None
