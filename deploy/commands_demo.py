@@ -11,7 +11,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from deploy.card import Result, as_json, render
-from deploy.demo import DemoOptions, play
+from deploy.demo import play
+from deploy.demo_options import DemoOptions
 from deploy.market.roster import DEFAULT, choices
 from deploy.neighbourhood import DEFAULT_DATA, SLOTS
 from deploy.regions.board import BoardScreen

@@ -24,18 +24,18 @@ from deploy.books import Tariffs
 from deploy.card import Orders, Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
 from deploy.day import DayRunner, Played
+from deploy.demo_options import DemoOptions, check_options
 from deploy.founding import make_network
 from deploy.gateway import Household, Signer
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
 from deploy.market.interface import Desk, Market, MarketDay
-from deploy.market.roster import DEFAULT, market_of
-from deploy.neighbourhood import DEFAULT_DATA, SLOTS, Neighbourhood, Plan, default_first_slot, load
-from deploy.network import COMMUNITY, USUAL_VALIDATORS, NetworkPlan
+from deploy.market.roster import market_of
+from deploy.neighbourhood import Neighbourhood, Plan, load
+from deploy.network import COMMUNITY, NetworkPlan
 from deploy.outbox import Refusal
 from deploy.pace import (
     BLOCK_INTERVAL_MS,
-    HIGHEST_SPEED,
     SLOT_MS,
     Pace,
     lead_for,
@@ -48,7 +48,6 @@ from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, Verdict, check
 from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments
 from ledger.errors import ConfigError
-from ledger.genesis import ENGINES
 from ledger.objects import decode_transaction
 from node.client import Client
 from node.keys import load_key
@@ -56,43 +55,8 @@ from node.keys import load_key
 UNUSUAL_SLOWNESS = 150
 TOO_SLOW_TO_HURRY_MS = 10_000
 """Nodes that need so long miss the first windows: shorter slots would only make every order late too."""
-MOST_NODES = 16
-"""Each is a process; up to so many the mesh is full."""
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What the command line asks for. `first_slot` None: centred on noon. `directory` None: a temporary one, removed at
-    the end. `speed` None: as slow as the first trade allows. `kill`: show the failure of one validator, where the
-    others are a quorum without it; with `dpos` one that withholds its blocks. `published`: plain orders, that everybody
-    can read."""
-
-    market: str = DEFAULT
-    published: bool = False
-    slots: int = SLOTS
-    first_slot: int | None = None
-    day: str = "2016-06-14"
-    data: Path = DEFAULT_DATA
-    seed: int = 7
-    engine: str = "bft"
-    validators: int | None = None
-    directory: Path | None = None
-    speed: int | None = None
-    kill: bool = True
-
-    @property
-    def nodes(self) -> int:
-        """Number of validator processes: four, one for `solo`, five for `dpos`."""
-        if self.validators is not None:
-            return self.validators
-        return USUAL_VALIDATORS.get(self.engine, 4)
-
-    @property
-    def start(self) -> int:
-        """Index of the first slot in the day."""
-        return default_first_slot(self.slots) if self.first_slot is None else self.first_slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +105,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
 
     Raise `GridchainError`: bad options or data, a node that does not start, a market that stands still.
     """
-    _check(options)
+    check_options(options)
     market = market_of(options.market)
     street = market.residents(load(options.data))
     plan = market.plan(street, options.day)
@@ -173,61 +137,6 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
                 played = await runner.run((lambda: failure.play(progress, screen.say)) if shown else None)
             played.council = await elections.facts(clients[0]) if elects else ()
             return await judge(stage, clients, played, started, tuple(failure.told))
-
-
-def _check(options: DemoOptions) -> None:
-    _check_nodes(options)
-    if not 1 <= options.slots <= SLOTS:
-        raise ConfigError(
-            "a run has 1 to 96 slots",
-            code="SLOTS",
-            expected=f"1 .. {SLOTS}",
-            found=options.slots,
-            fix="choose another --slots",
-        )
-    if not 0 <= options.start <= SLOTS - options.slots:
-        raise ConfigError(
-            "the slots leave the day",
-            code="FIRST_SLOT",
-            expected=f"--first-slot 0 .. {SLOTS - options.slots} with --slots {options.slots}",
-            found=options.start,
-            fix="choose another --first-slot, or fewer --slots",
-        )
-    if options.speed is not None and not 1 <= options.speed <= HIGHEST_SPEED:
-        raise ConfigError(
-            "no order could meet its window at this speed" if options.speed > 0 else "market time must run",
-            code="SPEED",
-            expected=f"1 .. {HIGHEST_SPEED}: a slot takes as long as a block at least",
-            found=options.speed,
-            fix="leave --speed away: the demo then measures what this machine carries",
-        )
-
-
-def _check_nodes(options: DemoOptions) -> None:
-    if options.engine not in ENGINES:
-        raise ConfigError(
-            "unknown engine",
-            code="GENESIS_ENGINE",
-            expected=" or ".join(ENGINES),
-            found=options.engine,
-            fix="choose another --engine",
-        )
-    if options.engine == "solo" and options.nodes != 1:
-        raise ConfigError(
-            "engine solo has one validator",
-            code="VALIDATORS",
-            expected=1,
-            found=options.nodes,
-            fix="leave --validators away, or use --engine bft",
-        )
-    if not 1 <= options.nodes <= MOST_NODES:
-        raise ConfigError(
-            "a demo has a validator, and no more processes than a machine carries",
-            code="VALIDATORS",
-            expected=f"1 .. {MOST_NODES}",
-            found=options.nodes,
-            fix="choose another --validators; `gridchain simulate --nodes` has no processes",
-        )
 
 
 @contextmanager

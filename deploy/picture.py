@@ -14,7 +14,8 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from deploy.card import render
-from deploy.demo import DemoOptions, play
+from deploy.demo import play
+from deploy.demo_options import DemoOptions
 from deploy.market.roster import DEFAULT
 from deploy.screen import Screen, page
 from node.cli.output import run_async

@@ -112,7 +112,11 @@ class Withholding:
         while (found := wanted(await self._ask(witness, view))) is None:
             if time.monotonic() > deadline:
                 raise GridchainError(
-                    f"the chain does not show what the incident must bring about within {PATIENCE_S:.0f} s", code=code
+                    "the chain does not show what the incident must bring about",
+                    code=code,
+                    expected=f"an answer of council.{view} within {PATIENCE_S:.0f} s",
+                    found=await self._ask(witness, view),
+                    fix="a busy machine takes longer: try again, or look at the nodes' logs",
                 )
             await asyncio.sleep(LOOK_S)
         return found

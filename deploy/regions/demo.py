@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from contracts.library_crossing import Crossing
 from contracts.library_sources import SHARDS
 from deploy.audit import common_height
 from deploy.card import Result
@@ -24,7 +25,6 @@ from deploy.day import DayRunner, Played
 from deploy.demo import (
     CLIENT_TIMEOUT_S,
     LEVEL_TIMEOUT_S,
-    DemoOptions,
     Part,
     Stage,
     calendar_of,
@@ -35,6 +35,7 @@ from deploy.demo import (
     progress_of,
     tariffs,
 )
+from deploy.demo_options import DemoOptions
 from deploy.follow import Follower, NodeState
 from deploy.founding import make_network
 from deploy.founding_shards import default_regions
@@ -70,6 +71,9 @@ SLOWEST_MS: Final = 9_000
 BLOCK_MS: Final = 400
 ONE_EPOCH: Final = 8_192
 """Views of a regional epoch: the checker follows one committee in one order, so the run has one epoch."""
+LOCK_BLOCKS: Final = 20
+"""An order waits elsewhere for longer than a region is cut off: what it missed is traded when it is back, and settled
+again."""
 STANDING_S: Final = 1.0
 LIE_ABOUT: Final = 5
 """The record that the liar is asked to lie about."""
@@ -168,6 +172,7 @@ def found_regions(options: DemoOptions, market: Market, street: Neighbourhood, p
         names=tuple(default_names(4)),
         regions=regions,
         sharding=ShardSettings((), round_ms=_round_ms(pace), region_views=ONE_EPOCH),
+        crossing=Crossing(blocks=LOCK_BLOCKS),
         min_block_interval_ms=BLOCK_MS,
     )
     layout = make_network(network)

@@ -16,7 +16,8 @@ import deploy.follow as follow_module
 from contracts.library_sources import AuctionMode
 from deploy.audit import common_height, fetch_blocks
 from deploy.card import Orders
-from deploy.demo import DemoOptions, _all_orders, _check
+from deploy.demo import _all_orders
+from deploy.demo_options import DemoOptions, check_options
 from deploy.follow import Follower
 from deploy.founding import make_network
 from deploy.gateway import Signer
@@ -162,7 +163,7 @@ async def test_a_run_with_one_window_opens_it_with_time_to_spare(monkeypatch):
     ],
 )
 def test_options(options, nodes, start):
-    _check(options)
+    check_options(options)
     assert (options.nodes, options.start) == (nodes, start)
 
 
@@ -184,7 +185,7 @@ def test_options(options, nodes, start):
 )
 def test_bad_options_say_what_was_expected(options):
     with pytest.raises(GridchainError) as caught:
-        _check(options)
+        check_options(options)
     assert caught.value.expected is not None
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from contracts.library_sources import AuctionMode
 from deploy.card import Energy, Money, NodeRow, Orders, Result, Run
-from deploy.demo import DemoOptions
+from deploy.demo_options import DemoOptions
 from deploy.market.roster import market_of
 from deploy.neighbourhood import DataError, Neighbourhood, Side, load
 from deploy.pace import Pace
