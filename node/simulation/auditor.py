@@ -101,6 +101,7 @@ class NodeAuditor:
         self._complained: dict[tuple[int, int, int], bytes] = {}
         self._head_key = db_meta("head")
         self.liars: set[int] = set()
+        self.caught = 0
         self.violations: list[Violation] = []
         self.chain: dict[int, Hash] = {}
         self._hashes: set[Hash] = set()
@@ -179,7 +180,9 @@ class NodeAuditor:
     def accused(self, accuser: int, peer: int, fault: PeerFault) -> None:
         """I9."""
         self.trace(b"a", accuser, peer)
-        if peer not in self.liars:
+        if peer in self.liars:
+            self.caught += 1
+        else:
             self.violation("I9", accuser, f"honest peer {peer} accused: {fault}")
 
     def broke(self, node: int, error: BaseException) -> None:

@@ -41,7 +41,8 @@ class NodeSeed(SeedOptions):
 
     `reset_ms`: mean time between broken links. `full_ms`: how long a disk is full. `slow_ms`: how long a disk needs
     `slow_sync_ms` a sync. `cut_at_write`: crashes fall into an operation of the disk, not between two steps of the
-    loop. `sync_liar`: one node lies when others catch up from it.
+    loop. `cut_operation`: the power of the first machine fails in that many-th operation of its disk. `sync_liar`: one
+    node lies when others catch up from it.
     """
 
     layer: str = "node"
@@ -50,6 +51,7 @@ class NodeSeed(SeedOptions):
     slow_ms: int = 0
     slow_sync_ms: int = 2_000
     cut_at_write: bool = False
+    cut_operation: int = 0
     sync_liar: bool = False
 
     def text(self) -> str:

@@ -68,7 +68,7 @@ async def _run(options: NodeSeed, hasty: bool) -> SeedReport:
         simulated_ms=int(loop.time() * 1_000),
         forks=sum(violation.invariant == "I1" for violation in found),
         stalled=stalled,
-        evidence=0,
+        evidence=auditor.caught,
         violations=found,
         trace_hash=auditor.trace_hash(),
     )

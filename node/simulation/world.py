@@ -10,7 +10,7 @@ from typing import Final
 
 from consensus.simulator.generator import Generator
 from ledger.crypto import SigningKey
-from ledger.errors import InvariantBroken
+from ledger.errors import GridchainError, InvariantBroken
 from node.config import NodeConfig
 from node.founding import engine_parameters
 from node.host import Host
@@ -33,6 +33,8 @@ CUT_WITHIN: Final = 12
 OVERDUE_MS: Final = 1_000
 """A machine that has not done that many operations by then is cut all the same."""
 SKEWED_MS: Final = 2_000
+SUPERVISED_MS: Final = 1_000
+"""When a node that ended by itself is started again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +99,7 @@ class NodeWorld:
             (member.index, self.loop, self.switch),
             member.disk,
             member.skew_ms,
-            lambda: self.kill(member, number, power=True),
+            lambda: self._cut(member, number),
         )
         member.life, member.ending = life, asyncio.Event()
         self.auditor.trace(b"r", member.index, member.lives)
@@ -115,12 +117,20 @@ class NodeWorld:
         except asyncio.CancelledError:
             if not life.off:
                 raise
+        except GridchainError as error:
+            # what the disk has no room for while it opens ends a node with a code; who looks after it tries again
+            if not member.disk.full:
+                self._ended(member, life, error)
         except (Exception, InvariantBroken, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever ends a node is a finding
-            if not life.off:
-                self.auditor.violation("crash", member.index, f"the node ended: {describe(error)}")
+            self._ended(member, life, error)
         finally:
             if member.life is life:
                 member.life = member.node = member.task = None
+                self._later(SUPERVISED_MS, self.start, member)
+
+    def _ended(self, member: Member, life: Life, error: BaseException) -> None:
+        if not life.off:
+            self.auditor.violation("crash", member.index, f"the node ended: {describe(error)}")
 
     def kill(self, member: Member, life: int, *, power: bool) -> None:
         """End a life between two steps of the loop. `power`: what was not synced may be lost."""
@@ -137,6 +147,11 @@ class NodeWorld:
         if member.task is not None:
             member.task.cancel()
         member.life = member.node = member.task = None
+
+    def _cut(self, member: Member, life: int) -> None:
+        """The power fails in an operation of the disk."""
+        self.kill(member, life, power=True)
+        self._later(self.options.restart_ms, self.start, member)
 
     def _look(self, member: Member) -> None:
         """Nothing stops an honest node."""
@@ -165,6 +180,7 @@ class NodeWorld:
         """Start all nodes, the clients and the faults."""
         self._group = group
         options, chance = self.options, self._faults
+        self.members[0].disk.cut_in = options.cut_operation
         for member in self.members:
             self.start(member)
         if options.crash_mtbf_ms:

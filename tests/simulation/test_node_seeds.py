@@ -19,7 +19,7 @@ from node.cli import simulate as command
 from node.simulation import NodeSeed, draw_nodes, run_node_seed, simulate_nodes
 from node.simulation.mutants import SHELL_MUTANTS, lured, mutated_shell
 
-SWARM = [(1, 3), (2, 2), (4, 5), (7, 1)]
+SWARM = [(1, 3), (2, 2), (4, 4), (7, 1)]
 """(nodes, seeds)."""
 QUICK = (
     "released-before-the-sync",
@@ -50,7 +50,7 @@ def test_swarm_of_whole_nodes_at_length(nodes: int) -> None:
 
 def test_same_seed_same_trace_in_another_process_too() -> None:
     """With other hashes of strings: no order of a set may show."""
-    options = draw_nodes(SimulationOptions(nodes=4, seconds=1), 5)
+    options = draw_nodes(SimulationOptions(nodes=2, seconds=1), 5)
     assert NodeSeed.parse(options.text()) == options
     first = run_node_seed(options)
     assert run_node_seed(options) == first
@@ -59,6 +59,36 @@ def test_same_seed_same_trace_in_another_process_too() -> None:
     words = [sys.executable, "-c", program, options.text()]
     other = subprocess.run(words, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "7"})
     assert other.stdout.strip() == first.trace_hash
+
+
+def cut(nodes: int, operation: int) -> NodeSeed:
+    """A short run in which the first machine loses power in this operation of its disk; 0: in none."""
+    return NodeSeed(
+        0, nodes=nodes, seconds_ms=1_500, interval_ms=100, load_ms=100, restart_ms=100, epoch_blocks=5,
+        cut_operation=operation,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nodes", "step"),
+    [(1, 3), pytest.param(1, 1, marks=pytest.mark.soak), pytest.param(4, 1, marks=pytest.mark.soak)],
+)
+def test_a_power_cut_in_any_operation_of_the_disk(nodes: int, step: int) -> None:
+    """From the founding on: the node opens again, contradicts nothing, and the chain goes on."""
+    whole = run_node_seed(cut(nodes, 0)).trace_hash
+    operation = 1
+    while (report := run_node_seed(cut(nodes, operation))).trace_hash != whole:
+        assert report.good, report.text()
+        operation += step
+    assert operation > 30
+
+
+def test_a_peer_that_lies_about_heights_headers_and_bodies_holds_up_nobody() -> None:
+    """A member with an empty disk takes the chain from three others, one of which lies in every second answer."""
+    options = NodeSeed(3, seconds_ms=5_000, interval_ms=100, load_ms=100, wiped=1, sync_liar=True)
+    report = run_node_seed(options)
+    assert report.good, report.text()
+    assert report.evidence, "nobody noticed a lie"
 
 
 @pytest.mark.parametrize(
