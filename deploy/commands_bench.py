@@ -11,6 +11,7 @@ from bench.contract_speed import run_contract_bench, table
 from bench.networks import ENGINES, BenchNetwork, Measuring, measured
 from bench.scaling import ScalingOptions, run_simulated
 from bench.scaling import table as scaling_table
+from bench.scaling_real import RealOptions, real_table, run_real
 from ledger.errors import ConfigError
 from node.cli.output import JsonOption, Output, run_async
 from node.host import tame_collector
@@ -110,13 +111,9 @@ def scaling(
     sizes = _sizes(transactions)
     output = Output(as_json=as_json)
     if not simulated:
-        raise ConfigError(
-            "sharded networks of real processes are not measured yet",
-            code="NOT_MEASURED",
-            expected="--simulated",
-            found="real processes",
-            fix="gridchain bench scaling --simulated",
-        )
+        real = run_async(run_real(RealOptions(shards, members, sizes, runs, seed), output.note))
+        output.result(real, *real_table(real))
+        return
     tame_collector()
     options = ScalingOptions(shards, members, sizes, runs, variant_runs, seed, jobs or os.cpu_count() or 1)
     document = run_simulated(options, output.note)

@@ -12,6 +12,7 @@ import pytest
 from bench.costs import measure_costs
 from bench.lines import Interval, Line, crossing, fit, interval
 from bench.scaling import MAIN, PARTS, SIDES, VARIANTS, Run, ScalingOptions, bursts, scaling_document, table
+from bench.scaling_real import RealBurst, RealOptions, real_document, real_table
 from consensus.sharded.discipline import Audit
 from consensus.simulator.processor import NS, CpuModel, Job, Lane, Processor, Purpose, length_ns, union_ns
 from consensus.simulator.scaling import run_burst
@@ -140,6 +141,23 @@ def test_the_document_judges_slopes_with_intervals_and_says_where_the_lines_cros
     zero = {name: one.model for name, _, one in bursts(options, SLOW)}
     assert zero["no_execution"].run_ns == 0 < zero["no_execution"].verify_ns
     assert zero["no_verification"].verify_ns == 0 < zero["no_verification"].run_ns
+
+
+def test_bursts_of_real_processes_have_lines_and_no_bound() -> None:
+    options = RealOptions(3, 4, (100, 400), runs=2)
+    bursts = [
+        RealBurst(side, run, count, 900 + run + slope * count, 400.0, 500.0, {"verify": 70.0}, 0.1)
+        for side, slope in (("sharded", 0.5), ("unsharded", 2.0))
+        for run in range(2)
+        for count in (100, 400)
+    ]
+    document = real_document(options, bursts)
+    assert json.loads(json.dumps(document)) == document
+    assert (document["slope_ratio"], document["decides"], "bound" in document) == (0.25, True, False)
+    assert document["crossing"] == {"same_rule": 0, "unsharded_without_global_round": None}
+    assert [row["finality_ms"]["median"] for row in document["unsharded"]] == [1100.5, 1700.5]
+    assert len(document["raw"]) == 8
+    assert real_table(document)[2].split() == ["100", "950", "400", "500", "1100", "400", "500"]
 
 
 def test_costs_are_measured_on_what_nodes_run() -> None:

@@ -1,0 +1,312 @@
+"""`gridchain bench scaling` with real processes: bursts of orders on a network of regions and on one region of all.
+
+Both sides run the same number of node processes on this machine, with the same four centres. An order is final when
+every centre has shown the global block that enters its region's record; on its own chain when every member of the
+region has shown its receipt. All nodes share the cores of one machine, so regions look good for the wrong reason as
+well: fewer signatures are checked in total. There is no bound on these figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Final
+
+import aiohttp
+
+from bench.feeds import Feeds
+from bench.lines import Line, crossing, fit, interval
+from bench.load import Tally, post_closed_loop
+from bench.machine import CpuReading, cores, cpu_model
+from bench.networks import BenchNetwork
+from bench.scrape import NodeCounters, scrape_all
+from bench.senders import LOOK, Senders, join_market
+from bench.tps import OTHERS_MAY_USE, BenchFailed, connector
+from bench.tps_sharded import CENTRES
+from deploy.cluster import Cluster
+from deploy.founding import make_network
+from deploy.founding_shards import default_regions
+from deploy.network import RegionPlan
+from ledger.engine_settings import GLOBAL, ShardSettings
+from ledger.genesis import load_genesis
+from ledger.shard_genesis import hosted_genesis
+from node.api.wire import MAX_BATCH
+from node.client import Client, EventSeen
+
+ROUND_MS: Final = 1_000
+SENDERS: Final = 50
+PATIENCE_S: Final = 180.0
+LOOK_S: Final = 0.05
+SIDES: Final = ("sharded", "unsharded")
+
+
+@dataclass(frozen=True, slots=True)
+class RealOptions:
+    """What to run: `runs` bursts of each of `transactions` on each side."""
+
+    shards: int
+    members: int
+    transactions: tuple[int, ...]
+    runs: int
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class RealBurst:
+    """Times in ms; `stage_us`: processor time of all nodes by stage, for each order. `other_cpu`: cores that others
+    used."""
+
+    side: str
+    run: int
+    transactions: int
+    finality_ms: float
+    own_ms: float
+    global_ms: float
+    stage_us: dict[str, float]
+    other_cpu: float
+
+    def document(self) -> dict[str, Any]:
+        """The raw data."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass
+class _Records:
+    """What a region's records are known to hold. `after`: by record, a height that it ends above; `entered`: when each
+    centre has shown that it was entered."""
+
+    after: dict[int, int] = field(default_factory=dict)
+    entered: dict[int, list[float]] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def covering(self, height: int) -> float:
+        """When the last centre showed the first record that certainly holds a block. Raise `BenchFailed`."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while (found := self._entered(height)) is None:
+                    self.news.clear()
+                    await self.news.wait()
+                return found
+        except TimeoutError:
+            raise BenchFailed(
+                "a record was not entered", expected=f"within {PATIENCE_S:.0f} s", found=self.after, fix=LOOK
+            ) from None
+
+    def _entered(self, height: int) -> float | None:
+        record = min((seq for seq, low in self.after.items() if low >= height - 1), default=None)
+        times = [] if record is None else self.entered.get(record, [])
+        return max(times) if len(times) >= CENTRES else None
+
+
+@dataclass
+class _Region:
+    """A region under load."""
+
+    name: str
+    urls: list[str]
+    feeds: Feeds
+    senders: Senders
+    records: _Records
+
+
+async def _watch_region(client: Client, records: _Records) -> None:
+    """Which round is open at which height: the height is asked first, so a round that is open then ends above it."""
+    known, low = 0, 0
+    while True:
+        height = (await client.status()).height
+        position: Any = await client.view("crossing", "position")
+        closed = int(position[0])
+        for seq in range(known + 1, closed + 1):
+            records.after[seq] = low
+        if closed > known:
+            records.news.set()
+        known, low = closed, height
+        await asyncio.sleep(LOOK_S)
+
+
+async def _watch_centre(client: Client, regions: dict[str, _Records]) -> None:
+    async for seen in client.events(contract="shards", names=["Entered"]):
+        if isinstance(seen, EventSeen) and (records := regions.get(str(seen.data["region"]))) is not None:
+            records.entered.setdefault(int(seen.data["seq"]), []).append(time.perf_counter())
+            records.news.set()
+
+
+async def _send(region: _Region, session: aiohttp.ClientSession, count: int) -> tuple[float, float]:
+    """Send `count` orders; when they were final on the region's chain, and when their record was at every centre."""
+    tally = Tally(region.senders.orders.make(count), len(region.urls))
+    region.feeds.tally = tally
+    await post_closed_loop(session, region.urls, tally, count + MAX_BATCH, lambda: False)
+    async with asyncio.timeout(PATIENCE_S):
+        while tally.pending > 0:
+            tally.changed.clear()
+            await tally.changed.wait()
+    if tally.committed != count:
+        raise BenchFailed("an order was not committed", expected=count, found=tally.codes, fix=LOOK)
+    return max(tally.done), await region.records.covering(max(region.feeds.heights))
+
+
+@asynccontextmanager
+async def _running(
+    plans: Sequence[RegionPlan], options: RealOptions, say: Callable[[str], None]
+) -> AsyncIterator[tuple[aiohttp.ClientSession, list[_Region], Cluster]]:
+    """A network of these regions with senders in each, watched."""
+    directory = Path(tempfile.mkdtemp(prefix="gridchain-bench-"))
+    network = BenchNetwork("sharded", CENTRES, tuple(plans))
+    settings = ShardSettings((), audit="next_round", round_ms=ROUND_MS)
+    try:
+        layout = make_network(replace(network.plan(directory / "network"), sharding=settings))
+        genesis = load_genesis(layout.nodes[0].home / "genesis.json")
+        async with AsyncExitStack() as stack:
+            cluster = await stack.enter_async_context(Cluster.open(layout))
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector()))
+            urls = {node.name: node.url for node in cluster.nodes}
+            regions: list[_Region] = []
+            for plan in plans:
+                own = [urls[name] for name in plan.members]
+                chain = hosted_genesis(genesis, plan.name).chain_id
+                say(f"{SENDERS} senders join the market of {plan.name}")
+                senders = await join_market(own[0], replace(cluster.layout, chain_id=chain), SENDERS, options.seed)
+                feeds = await stack.enter_async_context(Feeds.open(session, own))
+                regions.append(_Region(plan.name, own, feeds, senders, _Records()))
+            told = {region.name: region.records for region in regions}
+            watching = await stack.enter_async_context(asyncio.TaskGroup())
+            watchers = []
+            for region in regions:
+                client = await stack.enter_async_context(Client.open(region.urls[0], chain=region.name))
+                watchers.append(watching.create_task(_watch_region(client, region.records)))
+            for node in cluster.nodes[:CENTRES]:
+                client = await stack.enter_async_context(Client.open(node.url, chain=GLOBAL))
+                watchers.append(watching.create_task(_watch_centre(client, told)))
+            try:
+                yield session, regions, cluster
+            finally:
+                for watcher in watchers:
+                    watcher.cancel()
+                await asyncio.gather(*watchers, return_exceptions=True)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _bursts(side: str, options: RealOptions, say: Callable[[str], None]) -> list[RealBurst]:
+    """All bursts of a side on one network."""
+    plans = default_regions(options.shards, options.members)
+    if side == "unsharded":
+        plans = (RegionPlan(plans[0].name, tuple(member for plan in plans for member in plan.members)),)
+    found: list[RealBurst] = []
+    async with _running(plans, options, say) as (session, regions, cluster):
+        pids = [node.pid for node in cluster.nodes if node.pid is not None]
+        urls = [node.url for node in cluster.nodes]
+        for run in range(options.runs):
+            for count in options.transactions:
+                say(f"{side}, run {run + 1}: {count} orders")
+                counters, before = await scrape_all(session, urls), CpuReading.take(pids)
+                shares = [count // len(regions) + (at < count % len(regions)) for at in range(len(regions))]
+                begun = time.perf_counter()
+                times = await asyncio.gather(
+                    *(_send(region, session, share) for region, share in zip(regions, shares, strict=True))
+                )
+                after = CpuReading.take(pids)
+                changed = [now - then for now, then in zip(await scrape_all(session, urls), counters, strict=True)]
+                own, final = (max(one[at] for one in times) - begun for at in (0, 1))
+                used = _stages(changed, count)
+                others = after.other_cores_since(before)
+                ms = (round(final * 1e3, 1), round(own * 1e3, 1), round((final - own) * 1e3, 1))
+                found.append(RealBurst(side, run, count, *ms, used, round(others, 3)))
+    return found
+
+
+def _stages(changed: Sequence[NodeCounters], count: int) -> dict[str, float]:
+    names = sorted({stage for node in changed for stage in node.stages})
+    return {name: round(sum(node.stages.get(name, 0.0) for node in changed) / count * 1e6, 2) for name in names}
+
+
+async def run_real(options: RealOptions, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run both sides, one after the other; the document that `--json` prints."""
+    bursts = [burst for side in SIDES for burst in await _bursts(side, options, say)]
+    return real_document(options, bursts)
+
+
+def real_document(options: RealOptions, bursts: Sequence[RealBurst]) -> dict[str, Any]:
+    """What `--json` prints: slopes and lines as in virtual time, without a bound."""
+    slopes, lines, own = {}, {}, {}
+    for side in SIDES:
+        fits = [_lines_of(bursts, side, run) for run in range(options.runs)]
+        slopes[side] = interval([line.slope for line, _ in fits])
+        lines[side], own[side] = (
+            Line(fmean(f[at].constant for f in fits), fmean(f[at].slope for f in fits)) for at in (0, 1)
+        )
+    others = max(burst.other_cpu for burst in bursts)
+    steep = lines["unsharded"].slope
+    return {
+        "simulated": False,
+        "shards": options.shards,
+        "members": options.members,
+        "centres": CENTRES,
+        "audit": "next_round",
+        "round_ms": ROUND_MS,
+        "transactions": list(options.transactions),
+        "runs": options.runs,
+        "slope_ratio": round(lines["sharded"].slope / steep, 3) if steep > 0 else None,
+        "intervals_apart": slopes["sharded"].apart(slopes["unsharded"]),
+        "slope_us": {side: slopes[side].document(1_000) for side in SIDES},
+        "constant_ms": {side: round(lines[side].constant) for side in SIDES},
+        "crossing": {
+            "same_rule": _whole(crossing(lines["sharded"], lines["unsharded"])),
+            "unsharded_without_global_round": _whole(crossing(lines["sharded"], own["unsharded"])),
+        },
+        **{side: _rows(bursts, side) for side in SIDES},
+        "raw": [burst.document() for burst in bursts],
+        "other_cpu": others,
+        "decides": others <= OTHERS_MAY_USE,
+        "cores": cores(),
+        "cpu_model": cpu_model(),
+    }
+
+
+def _lines_of(bursts: Sequence[RealBurst], side: str, run: int) -> tuple[Line, Line]:
+    here = [burst for burst in bursts if (burst.side, burst.run) == (side, run)]
+    sizes = [burst.transactions for burst in here]
+    return fit(sizes, [burst.finality_ms for burst in here]), fit(sizes, [burst.own_ms for burst in here])
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _rows(bursts: Sequence[RealBurst], side: str) -> list[dict[str, Any]]:
+    rows = []
+    for count in sorted({burst.transactions for burst in bursts}):
+        here = [burst for burst in bursts if (burst.side, burst.transactions) == (side, count)]
+        times = [burst.finality_ms for burst in here]
+        stages = sorted({name for burst in here for name in burst.stage_us})
+        rows.append(
+            {
+                "transactions": count,
+                "finality_ms": {"median": median(times), "low": min(times), "high": max(times)},
+                "own_ms": median(burst.own_ms for burst in here),
+                "global_ms": median(burst.global_ms for burst in here),
+                "stage_us": {name: median(burst.stage_us.get(name, 0.0) for burst in here) for name in stages},
+            }
+        )
+    return rows
+
+
+def real_table(document: dict[str, Any]) -> list[str]:
+    """The document as lines for people."""
+    shards, members = document["shards"], document["members"]
+    lines = [f"{shards}x{members} against 1x{shards * members}, real processes, median of {document['runs']} runs, ms"]
+    lines.append("orders" + "".join(f"{side:>12}{'own':>8}{'global':>8}" for side in SIDES))
+    for pair in zip(*(document[side] for side in SIDES), strict=True):
+        cells = (f"{row['finality_ms']['median']:>12.0f}{row['own_ms']:>8.0f}{row['global_ms']:>8.0f}" for row in pair)
+        lines.append(f"{pair[0]['transactions']:>6}" + "".join(cells))
+    lines.append(f"slope ratio {document['slope_ratio']} on one machine of {document['cores']} cores; no bound")
+    if not document["decides"]:
+        lines.append(f"others used {document['other_cpu']:.2f} cores meanwhile: this run decides nothing")
+    return lines
