@@ -174,7 +174,7 @@ def test_options(options, nodes, start):
         DemoOptions(slots=97),
         DemoOptions(slots=2, first_slot=95),
         DemoOptions(slots=2, first_slot=-1),
-        DemoOptions(engine="dpos"),
+        DemoOptions(engine="dpos-paper"),
         DemoOptions(engine="solo", validators=2),
         DemoOptions(validators=0),
         DemoOptions(validators=200),
