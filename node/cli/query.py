@@ -212,7 +212,7 @@ def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     first = ("NODE", "CHAIN", "HEIGHT") if several else ("NODE", "HEIGHT")
     place = "FOLLOWS" if several else "STATE ROOT"
-    for column in (*first, "VIEW", "PEERS", "MEMPOOL", place, "BLOCK AGE", "STATE"):
+    for column in (*first, "VIEW", "LEADER", "PEERS", "MEMPOOL", place, "BLOCK AGE", "STATE"):
         table.add_column(column, justify="right" if column in ("HEIGHT", "VIEW", "PEERS", "MEMPOOL") else "left")
     for name, found in rows:
         if found is None:
@@ -227,6 +227,7 @@ def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
             *((found.name, found.chain) if several else (found.name,)),
             str(found.height),
             f"{found.epoch}/{found.view}",
+            found.leader,
             str(len(found.peers)),
             str(found.mempool),
             follows if several else found.state_root[:18],
