@@ -6,6 +6,7 @@ beyond any promise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -22,7 +23,9 @@ from consensus.messages import (
     Proposal,
     Status,
 )
+from consensus.scheme import complaint_bytes
 from consensus.simulator.application import replace_header
+from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.node import SimNode
 from ledger.certificates import Certificate, Vote, VoteKind
 from ledger.codec import encode
@@ -312,6 +315,50 @@ class IdForger(Adversary):
         return structs.replace(true, transaction_ids=forged, prefill=prefill, extra=extra)
 
 
+class ComplaintSpammer(Adversary):
+    """Calls every block that it hears of invalid, its own and those it has voted for too."""
+
+    def receive(self, sender: int, message: Message) -> None:
+        """See `SimNode`."""
+        if isinstance(message, Proposal):
+            header = decode_header(message.header)
+            committee = self.world.committee(header.epoch)
+            signer = committee.index_of(self.key)
+            about = (header.epoch, header.view, header_hash(message.header), ComplaintReason.INVALID)
+            if signer is not None and about not in self.said:
+                self.said.add(about)
+                data = complaint_bytes(self.world.chain_id, committee.hash, *about)
+                self.tell(Complaint(*about, signer, self.world.sign_raw(self.key, data)))
+        super().receive(sender, message)
+
+
+class LyingSyncPeer(Adversary):
+    """Hands whoever is behind blocks that no quorum made final: other bodies, other headers, forged proofs."""
+
+    def serve(self, height: int) -> list[CommittedBlock]:
+        """See `LedgerSide`."""
+        true = super().serve(height)
+        return [self._false(block) for block in true] if true and self.chance.chance(700_000) else true
+
+    def _false(self, true: CommittedBlock) -> CommittedBlock:
+        lie = self.chance.below(3)
+        if lie == 0 and true.finalization is not None:
+            final = true.finalization
+            forged = tuple(bytes(64) for _ in final.signers)
+            return replace(true, finalization=Certificate(*_place(final), final.signers, forged))
+        if lie == 1:
+            block = true.block
+            return replace(true, block=StoredBlock(block.hash, block.header_bytes, block.body_bytes + b"x"))
+        header = replace_header(true.header, sha256(true.hash), Hash(true.header.next_validators))
+        raw = encode(header)
+        false = StoredBlock(header_hash(raw), raw, true.block.body_bytes)
+        return replace(true, hash=false.hash, header=header, block=false)
+
+
+def _place(certificate: Certificate) -> tuple[VoteKind, int, int, bytes]:
+    return certificate.kind, certificate.epoch, certificate.view, certificate.block_hash
+
+
 class Twin(SimNode):
     """An honest program with somebody else's key. It does not care that others have heard its key say more."""
 
@@ -336,6 +383,8 @@ _KINDS: dict[str, type[Adversary]] = {
     "time-drifter": TimeDrifter,
     "forger": Forger,
     "id-forger": IdForger,
+    "complaint-spammer": ComplaintSpammer,
+    "lying-sync-peer": LyingSyncPeer,
 }
 
 

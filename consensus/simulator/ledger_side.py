@@ -27,9 +27,12 @@ from consensus.messages import Part, Proposal
 from consensus.simulator.application import NO_PARENT, ModelApplication, Overlay
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.electing import Ballot, Ready, Word, head_of, word_bytes
+from consensus.simulator.options import PUBLISHED
 from ledger.codec import decode, encode
 from ledger.crypto import Hash
-from ledger.objects import BODY_VERSION, Body, transaction_id
+from ledger.errors import DecodeError
+from ledger.merkle import merkle_root
+from ledger.objects import BODY_VERSION, Body, extra_root, header_hash, transaction_id
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
@@ -221,6 +224,8 @@ class LedgerSide(ABC):
             segment.append(block)
             if block.finalization is None:
                 continue
+            if not self.proved(segment):
+                return
             for part in segment:
                 if not self.take_synced(part):
                     return
@@ -228,6 +233,29 @@ class LedgerSide(ABC):
             self.tell_committed()
             if not self.alive:
                 return
+
+    def serve(self, height: int) -> list[CommittedBlock]:
+        """What this node hands to one that is behind: blocks from `height` on."""
+        return self.chain[height : height + 64]
+
+    def proved(self, segment: list[CommittedBlock]) -> bool:
+        """Whether a segment stands on the own head and its last block is final; who sent another is asked no more now.
+        An engine as published knows no proof of a quorum, and believes."""
+        if self.world.options.engine in PUBLISHED:
+            return True
+        parent = self.chain[-1].hash
+        for block in segment:
+            if block.header.parent != parent or header_hash(block.block.header_bytes) != block.hash:
+                return False
+            if encode(block.header) != block.block.header_bytes or not whole(block):
+                return False
+            parent = block.hash
+        final = segment[-1].finalization
+        last = segment[-1].closing[-1] if segment[-1].closing else segment[-1].block.header_bytes
+        if final is None or final.block_hash != header_hash(last):
+            return False
+        committee = self.world.committee(segment[-1].header.epoch)
+        return self.world.checker.verify_certificate(final, committee)
 
     def take_synced(self, part: CommittedBlock) -> bool:
         """Execute and store one block of a verified segment."""
@@ -241,3 +269,13 @@ class LedgerSide(ABC):
         self.application.commit(part.hash)
         self.store(part)
         return True
+
+
+def whole(block: CommittedBlock) -> bool:
+    """Whether a body is the one that its header names."""
+    try:
+        body = decode(Body, block.block.body_bytes)
+    except DecodeError:
+        return False
+    named = (block.header.transactions_root, block.header.extra_root, block.header.body_size)
+    return named == (merkle_root(body.transactions), extra_root(body.extra), len(block.block.body_bytes))

@@ -31,6 +31,8 @@ ADVERSARIES: Final = (
     "time-drifter",
     "forger",
     "id-forger",
+    "complaint-spammer",
+    "lying-sync-peer",
 )
 COUNCIL_ADVERSARIES: Final = ("wrong-route", "unready", "yes-man", "sleeper", "colluder")
 """Liars of engines that elect a council."""

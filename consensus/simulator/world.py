@@ -303,7 +303,7 @@ class World:
         """What a peer answers to a question for certified blocks from `height` on."""
         cut = {(other, asker), (asker, other)} & self.network.blocked
         node = self.nodes[other]
-        return [] if cut or not node.alive else node.chain[height : height + 64]
+        return [] if cut or not node.alive else node.serve(height)
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
