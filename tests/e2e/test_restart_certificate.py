@@ -17,7 +17,7 @@ import deploy
 from deploy.founding import make_network
 from deploy.network import NetworkPlan
 
-pytestmark = [pytest.mark.soak, pytest.mark.asyncio, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.soak, pytest.mark.asyncio, pytest.mark.timeout(600)]
 ROOT = Path(deploy.__file__).resolve().parents[1]
 
 
@@ -37,7 +37,7 @@ async def test_a_chain_with_two_lost_logs_goes_on_by_certificate_only(tmp_path: 
     try:
         await four.open(0, 1, 2, 3)
         await four.deposit(0, 20)
-        await four.until(lambda: all(four.committed(position) == 20 for position in range(4)))
+        await four.until(lambda: all(four.committed(position) == 20 for position in range(4)), 60)
         await four.until(lambda: len({four.node(position).chain.height for position in range(4)}) == 1)
         await asyncio.sleep(1)
         assert len({four.node(position).chain.head_hash for position in range(4)}) == 1
@@ -76,7 +76,7 @@ async def test_a_chain_with_two_lost_logs_goes_on_by_certificate_only(tmp_path: 
         await four.open(0, 1, 2, 3)
         four.nonce = 20  # what waited in memory went with the processes
         await four.deposit(1, 4)
-        await four.until(lambda: all(four.committed(position) == 24 for position in range(4)))
+        await four.until(lambda: all(four.committed(position) == 24 for position in range(4)), 60)
         assert not any(four.node(position).status().held for position in range(4))
         roots = {four.node(position).chain.header(four.node(0).chain.height - 1).state_root for position in range(4)}
         assert len(roots) == 1
