@@ -10,7 +10,7 @@ from bench.load import Load, Tally
 from bench.machine import CpuReading
 from bench.networks import ENGINES, BenchNetwork
 from bench.scrape import NodeCounters, parse_counters
-from bench.tps import Throughput
+from bench.tps import BenchFailed, Throughput, check_verifications
 from bench.tps_sharded import merged
 from deploy.founding import make_network
 from ledger.errors import ConfigError
@@ -69,3 +69,18 @@ def test_counters_of_one_chain_of_a_node() -> None:
     )
     assert parse_counters(text).verifications == 9
     assert parse_counters(text, "north").verifications == 7
+
+
+def test_signatures_are_checked_once_and_what_others_send_comes_on_top() -> None:
+    tally = Tally(Load((), (), frozenset()), 2)
+    tally.submitted = tally.finished = 100
+
+    def checked(*counts: int) -> list[NodeCounters]:
+        return [NodeCounters(float(count), 1.0, 100.0, 1.0, {}) for count in counts]
+
+    check_verifications(checked(100, 100), tally, "bft")
+    check_verifications(checked(103, 101), tally, "dpos")
+    check_verifications(checked(130, 128), tally, "sharded")
+    for engine, counts in (("bft", (101, 100)), ("bft", (99, 101)), ("dpos", (130, 128)), ("sharded", (90, 130))):
+        with pytest.raises(BenchFailed):
+            check_verifications(checked(*counts), tally, engine)
