@@ -6,6 +6,7 @@ Money in micro-units, energy in Wh, limits per kWh; members and centres by their
 """
 
 MAX_RAW = 90_000
+MAX_POST = 8_192
 MAX_PAGE = 256
 LATEST = 64
 
@@ -69,8 +70,9 @@ def submit(publication: bytes) -> None:
 
 @export
 def post(region: str, transaction: bytes) -> None:
-    """A signed transaction for a region's chain that the region may be ignoring: it enters the region's inbox."""
-    check(transaction)
+    """A signed transaction for a region's chain that the region may be ignoring: it enters the region's inbox. Smaller than
+    others: every node of the network keeps it until the region has answered."""
+    require(0 < len(transaction) <= MAX_POST, "BAD_SIZE", {"most": MAX_POST})
 
 
 @export

@@ -21,7 +21,8 @@ from ledger.objects import Block, header_hash
 from node.shards.region_state import ClosedRound, read_closed, read_section, with_items
 from node.siblings import SiblingChain, Siblings
 
-MAX_FINDINGS_BYTES: Final = 256 * 1024
+MAX_FINDINGS_BYTES: Final = 64 * 1024
+"""Of all findings of a block; a single one may be a little larger."""
 MOST_AHEAD: Final = 8
 """Records of one region in one block's findings at most."""
 

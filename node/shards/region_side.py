@@ -19,7 +19,7 @@ from consensus.engine import Verdict
 from consensus.region_chain import RegionPolicy
 from consensus.sharded.discipline import Audit
 from consensus.sharded.lottery import LotteryRules, LotteryState, epoch_begins, new_tickets, next_order, take_tickets
-from consensus.sharded.records import RegionSection
+from consensus.sharded.records import InboxItem, RegionSection
 from consensus.sharded.turns import Ticket
 from contracts.executor import BlockContext, Executor
 from ledger.codec import encode
@@ -35,6 +35,7 @@ from node.shards.border import Border
 from node.shards.inbox_log import Posted, inbox_items, inbox_length
 from node.shards.region_state import (
     MAX_BLOCK_ITEMS,
+    MAX_ITEMS_BYTES,
     ClosedRound,
     Progress,
     RegionExtra,
@@ -97,7 +98,7 @@ class RegionSide:
         progress = read_progress(parent)
         if self._closes(progress, header):
             return encode(self._closing(parent, progress, header, self._free_height(progress, 0)))
-        items = tuple(posted.item for posted in self._inbox(progress, MAX_BLOCK_ITEMS))
+        items = self._next_items(progress)
         lottery = self._lottery(parent, progress, header)
         tickets = new_tickets(self._lottery_rules(parent), lottery, self.tickets)
         if not items and not tickets:
@@ -295,6 +296,17 @@ class RegionSide:
         if self._global is None or limit == 0:
             return ()
         return inbox_items(self._global.state(), self.rules.region, progress.inbox_count, limit)
+
+    def _next_items(self, progress: Progress) -> tuple[InboxItem, ...]:
+        """What an own block consumes: as much as fits, at least one if there is one."""
+        items: list[InboxItem] = []
+        size = 0
+        for posted in self._inbox(progress, MAX_BLOCK_ITEMS):
+            size += len(encode(posted.item))
+            if size > MAX_ITEMS_BYTES and items:
+                break
+            items.append(posted.item)
+        return tuple(items)
 
     def _free_height(self, progress: Progress, consumed: int) -> int:
         """The highest known global block up to which no item is left once `consumed` more are."""

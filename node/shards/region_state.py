@@ -26,6 +26,8 @@ ROUNDS_KEPT: Final = 16_384
 """Closed rounds that stay in the state: with rounds of 5 s a busy region may be cut off for most of a day."""
 MAX_BLOCK_ITEMS: Final = 64
 """Inbox items of one block: a few tenths of a second of their contract's work, well within a view."""
+MAX_ITEMS_BYTES: Final = 96 * 1024
+"""Of all items of a block: any block may be that large, and any item fits."""
 
 
 class RegionExtra(Wire, frozen=True):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sharded_chains import DEPOSIT, MONEY, ROUND_MS, ShardedWorld, centre_key, network_genesis, user
 
 from consensus.engine import Verdict
+from consensus.sharded.admission import ENTRIES_A_REGION
 from consensus.sharded.global_chain import attestation_bytes
 from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import Attestation
@@ -343,3 +344,22 @@ def test_a_long_section_leaves_room_in_the_block() -> None:
     assert len(candidate.block.body.extra) > 100, "it closes a round"
     assert 900_000 < candidate.block.header.body_size <= hosted.genesis.limits.max_block_bytes
     assert world.members["ra"][1].chains["ra"].check(candidate).verdict is Verdict.VALID
+
+
+def test_many_large_items_come_home_block_by_block() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    for number in range(30):
+        world.send(GLOBAL, user(9), "shards", "post", "ra", bytes([number]) * 8_000)
+    refused = world.send(GLOBAL, user(9), "shards", "post", "ra", bytes(9_000))
+    world.step()
+    world.step()
+    assert world.receipt(refused).code == "BAD_SIZE"
+    hosted = world.head("ra")
+    assert inbox_length(hosted.siblings.chains[GLOBAL].state(), "ra") == 30, f"in two blocks, {ENTRIES_A_REGION} a block"
+    sizes = []
+    while read_progress(hosted.chain.state()).inbox_count < 30:
+        world.step()
+        sizes.append(hosted.chain.head.body_size)
+    assert 90_000 < max(sizes) < 110_000
+    assert hosted.query("crossing", "position")[1] == 30
