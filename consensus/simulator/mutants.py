@@ -200,7 +200,11 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "bringer-blamed": Mutant(
         "ids are not signed, so parts that do not fit them are nobody's fault",
-        (Patch("simplex.ancestry._doubt_ids", "peer == entry.source and ", ""),),
+        (
+            Patch(
+                "simplex.ancestry._doubt_ids", "peer == entry.source and _is_node_of(state, peer, entry.header)", "True"
+            ),
+        ),
         {"adversary": "id-forger", "byzantine": 1, "jitter_ms": 60},
     ),
     "views-admitted-without-end": Mutant(
