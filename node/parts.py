@@ -266,7 +266,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     release = withholding(withheld and commons.config.path(withheld), lambda message: driver.released(message))
     publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, release)
     ground.store.log_position = lambda: publisher.position
-    reporter = _reporter(ground, road)
+    reporter = _reporter(ground, road, following)
     driver = Driver(
         make_engine(
             genesis.engine,
@@ -308,7 +308,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     )
 
 
-def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
+def _reporter(ground: _Ground, road: _Road, following: Following) -> Reporter | None:
     """What this node says to its chain by itself; None if it has no vote, no account or nothing to say."""
     commons, key, genesis = ground.commons, ground.hosted.key, ground.hosted.genesis
     if key is None or commons.account is None or not takes_reports(genesis):
@@ -316,7 +316,12 @@ def _reporter(ground: _Ground, road: _Road) -> Reporter | None:
     voice = Voice(key.public, commons.account, genesis.chain_id, road.ingress.submit)
     if genesis.council is None:
         return CommitteeReporter(voice, road.state, lambda: road.commits.epoch, ground.log)
-    return CouncilReporter(voice, road.state, road.commits, commons.machine.clock, ground.log)
+    signer = ground.signer
+
+    def may_vote() -> bool:
+        return not (following.halted or signer.stopped or signer.held)
+
+    return CouncilReporter(voice, road.state, road.commits, commons.machine.clock, may_vote, ground.log)
 
 
 def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Ground:

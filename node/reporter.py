@@ -53,13 +53,22 @@ class Unheard:
 
 
 class CouncilReporter:
-    """See the module; for engine `dpos`. `state` is the head's."""
+    """See the module; for engine `dpos`. `state` is the head's; `may_vote`: whether this node could take a seat."""
 
-    def __init__(self, voice: Voice, state: StateReader, commits: Commits, clock: Clock, log: Logger) -> None:
+    def __init__(
+        self,
+        voice: Voice,
+        state: StateReader,
+        commits: Commits,
+        clock: Clock,
+        may_vote: Callable[[], bool],
+        log: Logger,
+    ) -> None:
         self._member = voice.member
         self._state = state
         self._commits = commits
         self._clock = clock
+        self._may_vote = may_vote
         self._speaker = Speaker(voice, state, self._queue, log)
         self._shown = (0, float("-inf"))
 
@@ -105,7 +114,7 @@ class CouncilReporter:
         start, now = self._commits.epoch, asyncio.get_running_loop().time()
         said, at = self._shown
         head = self._commits.head[0]
-        if head.height > 0 and self._clock.now() - head.time_ms > RECENT_MS:
+        if not self._may_vote() or (head.height > 0 and self._clock.now() - head.time_ms > RECENT_MS):
             return None
         if (said == start.epoch and now - at < AGAIN_S) or self._ready(start.epoch):
             return None

@@ -29,6 +29,7 @@ class Door:
     def __init__(self) -> None:
         self.taken: list[Transaction] = []
         self.answers: list[str] = []
+        self.may_vote = True
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         (raw,) = raws
@@ -52,7 +53,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> CouncilWorld:
 def reporter_of(world: CouncilWorld, number: int) -> tuple[CouncilReporter, Door, ManualClock]:
     door, clock = Door(), ManualClock(world.chain.head.time_ms)
     voice = Voice(voter(number).public, key_of(speaker(number)), world.genesis.chain_id, door.submit)
-    return CouncilReporter(voice, world.chain.state(), world.commits, clock, node_logger("test")), door, clock
+    state, log = world.chain.state(), node_logger("test")
+    return CouncilReporter(voice, state, world.commits, clock, lambda: door.may_vote, log), door, clock
 
 
 def run(reporter: CouncilReporter, *steps: Callable[[], None]) -> None:
@@ -86,6 +88,13 @@ def test_who_catches_up_says_nothing(world: CouncilWorld) -> None:
     world.block()
     reporter, door, clock = reporter_of(world, 5)
     clock.time_ms += RECENT_MS + 1
+    run(reporter)
+    assert door.said == []
+
+
+def test_who_may_not_vote_in_this_life_wants_no_seat(world: CouncilWorld) -> None:
+    reporter, door, _ = reporter_of(world, 5)
+    door.may_vote = False
     run(reporter)
     assert door.said == []
 
