@@ -17,6 +17,8 @@ GLOBAL: Final = "global"
 """The name of the centres' chain in a sharded network; no region has it."""
 MAX_NETWORK_NAME: Final = 64
 MAX_REGIONS: Final = 64
+LEAST_ASSIGNED_ROUNDS: Final = 2
+"""With one, an honest centre whose attestation comes a block late would be called silent."""
 LEAST_MEMBERS: Final = 4
 """Of a region or of the centres: with fewer, nobody may be faulty (F = 0)."""
 
@@ -130,6 +132,10 @@ def check_shards(
             raise _refused(f"{name} has too few or too many members", f"at least {LEAST_MEMBERS}", len(members))
     if shards.audit not in ("eager", "next_round", "assigned") or shards.lottery not in ("work", "hash"):
         raise _refused("audit or lottery is unknown", "eager, next_round, assigned; work, hash", shards.audit)
+    if shards.audit == "assigned" and shards.assigned_rounds < LEAST_ASSIGNED_ROUNDS:
+        raise _refused(
+            "assigned centres need time to speak", f"assigned_rounds >= {LEAST_ASSIGNED_ROUNDS}", shards.assigned_rounds
+        )
     if shards.takeover_rounds <= shards.stale_rounds:
         raise _refused("a region is stale before it is taken over", "takeover_rounds > stale_rounds", shards)
 

@@ -88,3 +88,26 @@ def test_a_chains_genesis_is_checked_as_far_as_it_can_be() -> None:
         check_chain_genesis(replace(region, validators=genesis.validators))
     with pytest.raises(GenesisError):
         check_chain_genesis(replace(region, shards=None))
+
+
+def test_rules_of_sharding_that_would_blame_the_honest_or_name_nobody_are_refused() -> None:
+    genesis = sharded_genesis()
+    assert genesis.shards is not None
+    good, regions = genesis.shards, genesis.shards.regions
+    check_shards("sharded", good, genesis.validators)
+    for wrong in (
+        replace(good, audit="assigned", assigned_rounds=1),
+        replace(good, audit="sometimes"),
+        replace(good, lottery="dice"),
+        replace(good, takeover_rounds=good.stale_rounds),
+        replace(good, regions=()),
+        replace(good, regions=(regions[0], regions[0])),
+        replace(good, regions=(replace(regions[0], validators=regions[0].validators[:3]), *regions[1:])),
+        replace(good, regions=(replace(regions[0], name="global"), *regions[1:])),
+    ):
+        with pytest.raises(GenesisError) as refused:
+            check_shards("sharded", wrong, genesis.validators)
+        assert refused.value.code == "GENESIS_ENGINE"
+    for engine, shards in (("bft", good), ("sharded", None)):
+        with pytest.raises(GenesisError):
+            check_shards(engine, shards, genesis.validators)
