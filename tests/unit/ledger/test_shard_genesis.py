@@ -94,7 +94,7 @@ def test_rules_of_sharding_that_would_blame_the_honest_or_name_nobody_are_refuse
     genesis = sharded_genesis()
     assert genesis.shards is not None
     good, regions = genesis.shards, genesis.shards.regions
-    check_shards("sharded", good, genesis.validators)
+    check_shards("sharded", genesis.name, good, genesis.validators)
     for wrong in (
         replace(good, audit="assigned", assigned_rounds=1),
         replace(good, audit="sometimes"),
@@ -106,8 +106,8 @@ def test_rules_of_sharding_that_would_blame_the_honest_or_name_nobody_are_refuse
         replace(good, regions=(replace(regions[0], name="global"), *regions[1:])),
     ):
         with pytest.raises(GenesisError) as refused:
-            check_shards("sharded", wrong, genesis.validators)
+            check_shards("sharded", genesis.name, wrong, genesis.validators)
         assert refused.value.code == "GENESIS_ENGINE"
     for engine, shards in (("bft", good), ("sharded", None)):
         with pytest.raises(GenesisError):
-            check_shards(engine, shards, genesis.validators)
+            check_shards(engine, genesis.name, shards, genesis.validators)
