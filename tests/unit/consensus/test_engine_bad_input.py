@@ -25,7 +25,6 @@ from consensus.sharded.lottery import (
     next_order,
     take_tickets,
 )
-from consensus.sharded.members import check_shards
 from consensus.sharded.records import RegionBlock, RegionSection
 from consensus.sharded.region import execute_record
 from consensus.sharded.turns import HIGHEST_TARGET, Ticket, search_ticket, valid_ticket
@@ -33,6 +32,7 @@ from consensus.simulator.scheme import MockScheme
 from ledger.certificates import Vote, VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, Hash
+from ledger.engine_settings import GenesisValidator, RegionSettings, ShardSettings, check_shards
 from ledger.errors import DecodeError, GenesisError
 from ledger.merkle import EMPTY_ROOT
 from ledger.objects import Header, header_hash
@@ -105,13 +105,18 @@ def test_dpos_a_report_of_strangers_bars_nobody() -> None:
 # --- sharded: members -------------------------------------------------------------------------------------------------
 
 
+def founders(name: str, count: int) -> tuple[GenesisValidator, ...]:
+    names = [f"{name}-{number}" for number in range(count)]
+    return tuple(GenesisValidator(one, key_of(one), 1, bytes(64)) for one in names)
+
+
 def test_sharded_a_region_of_one_is_no_region() -> None:
-    with pytest.raises(GenesisError) as refused:
-        check_shards([("r0", members("r0", 1))], members("centre"))
-    assert refused.value.code == "TOO_FEW_MEMBERS"
-    with pytest.raises(GenesisError) as refused:
-        check_shards([("r0", members("r0")), ("r1", members("r0"))], members("centre"))
-    assert refused.value.code == "BAD_REGIONS"
+    centres = founders("centre", 4)
+    for regions in ([("r0", founders("r0", 1))], [("r0", founders("r0", 4)), ("r1", founders("r0", 4))]):
+        shards = ShardSettings(tuple(RegionSettings(*region) for region in regions))
+        with pytest.raises(GenesisError) as refused:
+            check_shards("sharded", "dev-grid", shards, centres)
+        assert refused.value.code == "GENESIS_ENGINE"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from shard_world import key_of, members
+from shard_world import key_of
 
 from consensus.published_shards import proxy_of
 from consensus.sharded.auction import Quote, clear, cost
@@ -23,7 +23,6 @@ from consensus.sharded.discipline import (
     silence,
     split_pool,
 )
-from consensus.sharded.members import check_shards
 from consensus.sharded.turns import (
     HIGHEST_TARGET,
     LOWEST_TARGET,
@@ -208,19 +207,3 @@ def test_lag_has_to_be_made_up_wholly() -> None:
 def test_rules_that_no_network_may_have(wrong: dict[str, int]) -> None:
     with pytest.raises(GenesisError, match="out of range"):
         ShardRules(**wrong)  # type: ignore[arg-type]  # integers of integer fields
-
-
-def test_regions_that_no_network_may_have() -> None:
-    good = [("a", members("a")), ("b", members("b"))]
-    check_shards(good, members("c"))
-    for regions, code in (
-        ([], "BAD_REGIONS"),
-        ([("a", members("a")), ("a", members("b"))], "BAD_REGIONS"),
-        ([("a", members("a")), ("b", members("a"))], "BAD_REGIONS"),
-        ([("a", members("a")), ("b", members("b", 1))], "TOO_FEW_MEMBERS"),
-    ):
-        with pytest.raises(GenesisError) as refused:
-            check_shards(regions, members("c"))
-        assert refused.value.code == code
-    with pytest.raises(GenesisError, match="centres"):
-        check_shards(good, members("c", 3))
