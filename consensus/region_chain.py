@@ -1,6 +1,7 @@
 """The engine of a region's chain: Simplex whose epochs count views, so that every lottery serves equally many turns.
 
-Leaders take turns in the order of the epoch's committee, which is the order of the tickets (consensus B.2).
+Leaders take turns in the order of the tickets (consensus B.2), which the epoch's start names; the committee stays as it
+is.
 """
 
 from __future__ import annotations

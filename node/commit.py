@@ -10,17 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from consensus.bft import rotation
 from consensus.engine import Commit, Committed, EpochStart, Verdict
 from ledger.certificates import Certificate
 from ledger.chain import ChainStore, CommittedBlock
+from ledger.codec import decode
 from ledger.crypto import Hash
 from ledger.errors import GridchainError, InvariantBroken
 from ledger.objects import Header, Transaction
+from ledger.schema import state_engine
+from ledger.state import StateReader
+from ledger.validators import ValidatorSet
 from node.application import Application, Candidate, next_committee
 from node.metrics import Metrics
 from p2p.sync_check import SyncPosition
+
+STATE_TURNS: Final = state_engine("turns")
+"""Who leads in the epoch that the last boundary block began, where that is not the committee's own order: positions in
+it, each once."""
 
 
 class StateDivergence(GridchainError):
@@ -135,4 +144,17 @@ def epoch_after(header: Header, block_hash: Hash, chain: ChainStore, boundary: C
         validators = next_committee(boundary.overlay)
     if validators is None or validators.hash != header.next_validators:
         raise InvariantBroken(f"the committee that block {header.height} names is not known")
-    return EpochStart(header.epoch + 1, header, block_hash, validators, rotation(validators))
+    leaders = leaders_of(chain.state() if boundary is None else boundary.overlay, validators)
+    return EpochStart(header.epoch + 1, header, block_hash, validators, leaders)
+
+
+def leaders_of(state: StateReader, validators: ValidatorSet) -> tuple[int, ...]:
+    """The order of turns in an epoch, from a state of it or of its boundary block: the committee's own (`rotation`),
+    unless the engine wrote another."""
+    raw = state.get(STATE_TURNS)
+    if raw is None:
+        return rotation(validators)
+    turns = decode(tuple[int, ...], raw)
+    if sorted(turns) != list(range(len(validators))):
+        raise InvariantBroken("the state names turns that are not those of its committee")
+    return turns

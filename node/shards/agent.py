@@ -18,6 +18,7 @@ from ledger.chain_reader import ChainReader, ChainView
 from ledger.objects import header_hash
 from ledger.state import StateReader
 from node.application import next_committee
+from node.commit import leaders_of
 from node.shards.global_store import read_member, read_region, read_round
 from node.shards.region_side import RegionRules
 from node.shards.region_state import ClosedRound, read_closed, read_section
@@ -99,7 +100,8 @@ class Agent:
 
     def _delay_ms(self, own: StateReader, centres: StateReader) -> int | None:
         """How long this member leaves a record to others; None if it is no member."""
-        order = [member.public_key for member in next_committee(own).validators]
+        members = next_committee(own)
+        order = [members.validators[turn].public_key for turn in leaders_of(own, members)]
         round_ = read_round(centres)
         parts = {key: read_member(centres, key) for key in order}
         barred = [key for key, one in parts.items() if one.removed or (one.bar is not None and one.bar >= round_)]

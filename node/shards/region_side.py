@@ -28,8 +28,8 @@ from ledger.engine_settings import GLOBAL
 from ledger.errors import InvariantBroken
 from ledger.objects import Header, Receipt, Transaction
 from ledger.state import Overlay, StateBase, StateReader
-from ledger.validators import ValidatorSet
-from node.application import STATE_VALIDATORS, next_committee
+from node.application import next_committee
+from node.commit import STATE_TURNS
 from node.engine_side import BEHIND, VALID_SECTION, EngineBlock, SectionVerdict
 from node.shards.border import Border
 from node.shards.inbox_log import Posted, inbox_items, inbox_length
@@ -183,10 +183,9 @@ class RegionSide:
         if count:
             write_progress(view, replace(progress, n_tx=progress.n_tx + count, changed=True))
         if self._policy.is_boundary(block.header):
-            members = next_committee(view)
+            place = next_committee(view).index_of
             order = next_order(self._lottery_rules(view), progress.lottery)
-            by_key = {member.public_key: member for member in members.validators}
-            view.put(STATE_VALIDATORS, encode(ValidatorSet(tuple(by_key[key] for key in order)).validators))
+            view.put(STATE_TURNS, encode(tuple(map(place, order))))
         return []
 
     def next_due_ms(self, view: StateReader) -> int | None:

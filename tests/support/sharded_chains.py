@@ -14,6 +14,7 @@ from chain_world import START_MS, seeded_key
 from consensus.engine import Commit, HeaderTemplate, Verdict
 from consensus.sharded.global_state import GlobalState
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Asset, Publication
+from consensus.simplex.effects import leader_key
 from contracts.executor import ENGINE_ADDRESS, BlockContext
 from contracts.library_sources import library_source
 from contracts.values import Value, encode_value
@@ -229,7 +230,6 @@ class HostedChain:
     def template(self, time_ms: int) -> HeaderTemplate:
         over, epoch = self.chain.head, self.commits.epoch
         view = over.view + 1 if over.epoch == epoch.epoch else 1
-        leader = epoch.validators.validators[(view - 1) % len(epoch.validators)]
         return HeaderTemplate(
             chain_id=self.genesis.chain_id,
             epoch=epoch.epoch,
@@ -240,7 +240,7 @@ class HostedChain:
             parent_view=over.view if over.epoch == epoch.epoch else 0,
             closing=False,
             validators=epoch.validators.hash,
-            proposer=leader.public_key,
+            proposer=leader_key(epoch, view),
         )
 
     def check(self, candidate: Candidate) -> Judged:

@@ -16,6 +16,7 @@ from consensus.sharded.global_state import Attestation
 from consensus.sharded.lottery import LotteryRules, next_lottery, next_order
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Publication, RegionSection, publication_bytes
 from consensus.sharded.turns import search_ticket
+from consensus.simplex.effects import leader_key
 from ledger.codec import decode, encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
@@ -276,17 +277,26 @@ def test_tickets_order_the_next_epochs_leaders() -> None:
     state = read_progress(hosted[0].chain.state()).lottery
     members = tuple(member.public_key for member in hosted[0].commits.epoch.validators.validators)
     rules = LotteryRules(hosted[0].genesis.chain_id, "ra", members)
-    tickets = [search_ticket(next_lottery(rules, state), member, 0, 200) for member in members[:3]]
+    tickets = [search_ticket(next_lottery(rules, state), member, 0, 200) for member in members[1:]]
     sides[0].tickets = tuple(ticket for ticket in tickets if ticket is not None)
     assert len(sides[0].tickets) == 3
     while hosted[0].commits.epoch.epoch == 1:
         world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
         world.step()
     taken = read_progress(hosted[0].chain.state()).lottery
-    assert {ticket.member for ticket in taken.tickets} == set(members[:3])
-    order = tuple(member.public_key for member in hosted[1].commits.epoch.validators.validators)
+    assert {ticket.member for ticket in taken.tickets} == set(members[1:])
+    epoch = hosted[1].commits.epoch
+    order = tuple(leader_key(epoch, view) for view in range(1, 5))
     assert order == next_order(rules, taken)
-    assert order[3] == members[3], "who has no ticket leads last"
+    assert order[3] == members[0], "who has no ticket leads last"
+    assert order != members, "the committee stays as it is, only the turns change"
+    assert epoch.validators.hash == hosted[1].genesis.validator_set.hash
+    again = world.members["ra"][1].restarted().chains["ra"]
+    assert again.commits.epoch.leaders == epoch.leaders
+    seq = world.state.regions[0].position.seq
+    world.run(3_000)
+    assert world.state.regions[0].position.seq > seq, "certificates of later epochs are those of the region's members"
+    assert not world.state.convicted
 
 
 def test_the_pool_is_split_among_the_centres() -> None:
@@ -356,7 +366,9 @@ def test_many_large_items_come_home_block_by_block() -> None:
     world.step()
     assert world.receipt(refused).code == "BAD_SIZE"
     hosted = world.head("ra")
-    assert inbox_length(hosted.siblings.chains[GLOBAL].state(), "ra") == 30, f"in two blocks, {ENTRIES_A_REGION} a block"
+    assert inbox_length(hosted.siblings.chains[GLOBAL].state(), "ra") == 30, (
+        f"in two blocks, {ENTRIES_A_REGION} a block"
+    )
     sizes = []
     while read_progress(hosted.chain.state()).inbox_count < 30:
         world.step()
