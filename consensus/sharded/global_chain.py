@@ -313,6 +313,8 @@ def _remaining(work: Work, view: RegionView) -> ValidatorSet:
 
 def _open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str) -> None:
     """A record that waited under the old set is void with everything else that G had not confirmed."""
+    if not work.context.new_epochs:
+        return
     opened = RegionEpoch(view.name, view.epoch + 1, view.position.root, members.validators, reason)
     work.put(
         replace(

@@ -197,7 +197,8 @@ def credited(item: InboxItem, asset: Asset) -> int:
 @dataclass(frozen=True, slots=True)
 class GlobalContext:
     """What does not change: rules, the centres, how signatures are checked and records audited. `pool_blocks`: blocks
-    of an epoch of the pool."""
+    of an epoch of the pool. `new_epochs`: whether a region can begin anew; where it cannot, its set stays as it is, and
+    who is removed only loses its word and its deposit."""
 
     rules: ShardRules
     centres: ValidatorSet
@@ -205,6 +206,7 @@ class GlobalContext:
     verify: Verify
     auditor: RecordAuditor
     pool_blocks: int = 1024
+    new_epochs: bool = True
 
     def identity(self, view: RegionView) -> RegionIdentity:
         """Who speaks for a region now."""

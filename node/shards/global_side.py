@@ -15,7 +15,6 @@ from consensus.sharded.admission import ENTRIES_A_REGION, fault, region_of
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.global_chain import apply_global, assigned_centres
 from consensus.sharded.global_state import (
-    Conflict,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
@@ -52,8 +51,8 @@ from node.siblings import Siblings
 POOL_BLOCKS: Final = 64
 """Global blocks between two splits of the pool."""
 NO_NEW_EPOCHS: Final = "NO_NEW_EPOCHS"
-"""Refusal of what would open a regional epoch: a region's chain does not begin anew on nodes yet (ADR 0250), and a
-single liar's two records must not end it. The rules are applied in the simulator."""
+"""Refusal of a new set of members: a region's chain does not begin anew on nodes yet (ADR 0250). The rules for it are
+applied in the simulator."""
 _STAMP: Final = domain("global-stamp")
 
 
@@ -140,7 +139,13 @@ class GlobalSide:
         state, stamp = self._store.load(view)
         findings = FoundAuditor(read_findings(block.section) or ())
         context = GlobalContext(
-            self.rules.rules, self.rules.centres, Ed25519Scheme, verify_statement, findings, self.rules.pool_blocks
+            self.rules.rules,
+            self.rules.centres,
+            Ed25519Scheme,
+            verify_statement,
+            findings,
+            self.rules.pool_blocks,
+            new_epochs=False,
         )
         self._desk = _Desk(state, stamp, context, findings, self._turns(state))
         return []
@@ -150,7 +155,7 @@ class GlobalSide:
         desk, entry = self._desk, read_entry(transaction.body)
         if desk is None or entry is None:
             return "MALFORMED"
-        if isinstance(entry, Conflict | NewMembers):
+        if isinstance(entry, NewMembers):
             return NO_NEW_EPOCHS
         code = fault(desk.context, desk.state, entry)
         if code:

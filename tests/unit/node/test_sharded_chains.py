@@ -12,7 +12,7 @@ from consensus.engine import Verdict
 from consensus.sharded.admission import ENTRIES_A_REGION
 from consensus.sharded.global_chain import attestation_bytes
 from consensus.sharded.global_codec import encode_global
-from consensus.sharded.global_state import Attestation
+from consensus.sharded.global_state import Attestation, Conflict, NewMembers
 from consensus.sharded.lottery import LotteryRules, next_lottery, next_order
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Publication, RegionSection, publication_bytes
 from consensus.sharded.turns import search_ticket
@@ -82,6 +82,30 @@ def test_a_lying_agent_is_fined_and_the_next_publishes() -> None:
     assert record["region"] == "ra"
     assert record["seq"] == view.position.seq
     assert world.head(GLOBAL).query("shards", "member", liar)["barred"] >= 0
+
+
+def test_who_signs_two_records_loses_its_deposit_and_its_word_and_the_region_goes_on() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    while not (first := world.publications("ra", 0)):
+        world.now += 250
+        world.block_if_due("ra")
+    evidence = encode(Conflict(first[0], lie(world, first[0])))
+    sent = [world.send(GLOBAL, user(n), "shards", "conflict", evidence) for n in (1, 2)]
+    none = world.send(GLOBAL, user(3), "shards", "conflict", encode(Conflict(first[0], first[0])))
+    members = world.send(GLOBAL, user(4), "shards", "members", encode(NewMembers("ra", 1, (), (), ())))
+    world.block(GLOBAL)
+    codes = [world.receipt(one).code for one in (*sent, none, members)]
+    assert codes == ["", "", "NO_CONFLICT", "NO_NEW_EPOCHS"], "the same evidence twice is punished once"
+    state = world.state
+    assert state.deposits[first[0].agent] == 0
+    assert state.pool == DEPOSIT
+    assert state.removed == {first[0].agent}
+    world.run(4_000)
+    view = world.state.regions[0]
+    assert (view.epoch, view.position.seq) == (1, first[0].record.seq)
+    assert world.publications("ra", 0) == []
 
 
 def test_members_publish_in_turn_and_one_record_enters_once() -> None:
