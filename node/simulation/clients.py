@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -63,6 +64,7 @@ class Clients:
         self._nonces: dict[bytes, int] = {}
         self.submitted: list[Hash] = []
         self.loading = True
+        self.hurry = asyncio.Event()
 
     def waiting(self) -> int:
         """Transactions that are in no durable block."""
@@ -75,9 +77,18 @@ class Clients:
                 paid: list[Value] = [person.address, PAID_OUT, f"bank {number}"]
                 group.create_task(self._bring(self._signed(self._treasury, "deposit", paid)))
             while self.loading:
-                await asyncio.sleep((1 + self._chance.exponential(mean_ms())) / 1_000)
+                await self._pause((1 + self._chance.exponential(mean_ms())) / 1_000)
                 if self.loading:
                     group.create_task(self._bring(self._transfer()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond the moment in which the load changes."""
+        if self.hurry.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hurry.wait()
 
     def _transfer(self) -> bytes:
         sender, receiver = self._chance.choose(self._people), self._chance.choose(self._people)

@@ -65,7 +65,7 @@ SHELL_MUTANTS: Final[dict[str, Mutant]] = {
             ),
         ),
         _AWAY,
-        seed=7,
+        seed=23,
     ),
     "no-room-asked": Mutant(
         "no write on a full disk",

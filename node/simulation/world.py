@@ -201,6 +201,7 @@ class NodeWorld:
     def calm(self) -> None:
         """Faults end: everybody is back, the network holds, the disks have room and are quick."""
         self.quiet = True
+        self.clients.hurry.set()
         self.switch.calm_down()
         for member in self.members:
             member.disk.full, member.disk.sync_ms, member.disk.cut_in = False, self.options.fsync_ms, 0
