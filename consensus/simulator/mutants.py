@@ -286,7 +286,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
                 "False",
             ),
         ),
-        {**_SHARDS, "adversary": "region-partition"},
+        {**_SHARDS, "adversary": "withholding-agent"},
+        2,
     ),
     "guide-believed": Mutant(
         "sharded: members go along the centres' certificates only",
