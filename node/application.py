@@ -135,7 +135,7 @@ class Application:
         if view is None:
             return None
         header = _header(template)
-        section = self._rules.side.section(view, header)
+        section = self._rules.side.section(view, header, transactions)
         if section is None:
             return None
         budget = self._rules.max_gas if gas_budget is None else gas_budget

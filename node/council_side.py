@@ -131,7 +131,7 @@ class CouncilSide:
 
     # --- the section --------------------------------------------------------------------------------------------------
 
-    def section(self, parent: StateReader, header: Header) -> bytes | None:
+    def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`: the hash of path queue L of the parent's state."""
         return self._routes.section(parent, self._context(header))
 

@@ -56,8 +56,8 @@ class EngineSide(Protocol):
         """Names of contracts whose transactions are shown to `refusal` and `executed`."""
         ...
 
-    def section(self, parent: StateReader, header: Header) -> bytes | None:
-        """The section of an own block; None if there is to be no block now."""
+    def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
+        """The section of an own block; None if there is to be no block now. `offered`: what may come into it."""
         ...
 
     def judge(self, parent: StateReader, header: Header, section: bytes) -> SectionVerdict:
@@ -91,7 +91,7 @@ class PlainSide:
 
     watched: frozenset[str] = frozenset()
 
-    def section(self, parent: StateReader, header: Header) -> bytes | None:
+    def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`."""
         return b""
 

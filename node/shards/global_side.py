@@ -6,6 +6,7 @@ total order of their own. What no centre has executed yet, or whose turn has not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -100,12 +101,14 @@ class GlobalSide:
 
     # --- sections -----------------------------------------------------------------------------------------------------
 
-    def section(self, parent: StateReader, header: Header) -> bytes | None:
-        """See `EngineSide`; no block without a finding that the block before asks for."""
+    def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
+        """See `EngineSide`; findings of the records that wait, and of those that are offered: each is one more thing
+        for which a voter may have to wait. No block without one that the block before asks for."""
         state, _ = self._store.load(parent)
-        found = findings_for(self._copies, state)
-        known = {one.record for one in found}
-        if any(record not in known for _, record in waiting_records(state)):
+        waiting = {bytes(record) for _, record in waiting_records(state)}
+        asked = waiting | {bytes(record) for record in submitted_in(offered)}
+        found = tuple(one for one in findings_for(self._copies, state) if one.record in asked)
+        if waiting - {one.record for one in found}:
             return None
         return encode(GlobalSection(found)) if found else b""
 
@@ -251,6 +254,12 @@ class GlobalSide:
 def verify_statement(key: bytes, signed: bytes, signature: bytes) -> bool:
     """A `Verify`: what members and centres sign for the global chain, always under one domain."""
     return verify(key, DOMAIN_RECORD_SIGNATURE, signed, signature)
+
+
+def submitted_in(transactions: Sequence[Transaction]) -> list[Hash]:
+    """Ids of the records that transactions bring."""
+    entries = [read_entry(one.body) for one in transactions if one.body.contract == SHARDS]
+    return [one.publication.record.id for one in entries if isinstance(one, Submitted)]
 
 
 def _quiet(state: GlobalState, round_: int) -> GlobalState:

@@ -10,6 +10,7 @@ heartbeat's block closes one as a sign of life. A region that owes nothing (an e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,7 +94,7 @@ class RegionSide:
 
     # --- sections -----------------------------------------------------------------------------------------------------
 
-    def section(self, parent: StateReader, header: Header) -> bytes | None:
+    def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`."""
         progress = read_progress(parent)
         if self._closes(progress, header):
