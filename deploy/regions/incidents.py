@@ -25,6 +25,9 @@ SEVERED: Final = "severed"
 POLL_S: Final = 0.5
 HEAL_S: Final = 90.0
 DAY_S: Final = 3_600.0
+WITHHOLD_AT: Final = 45
+CUT_AT: Final = 70
+"""When things go wrong, in percent of the windows that open."""
 
 
 def write_switches(home: Path, lie_about: int) -> None:
@@ -58,9 +61,9 @@ class Incidents:
             say(line)
 
         names = list(self._homes)
-        await self._until(first + slots // 4)
+        await self._until(first, slots, WITHHOLD_AT)
         await self._withhold(names[1 % len(names)], tell)
-        await self._until(first + slots // 2)
+        await self._until(first, slots, CUT_AT)
         await self._cut(names[-1], tell)
 
     async def guard(self) -> None:
@@ -77,12 +80,14 @@ class Incidents:
                     )
             await asyncio.sleep(POLL_S)
 
-    async def _until(self, slot: int) -> None:
-        """Until every region has a slot next for delivery."""
-        regions = self._board.regions.values()
+    async def _until(self, first: int, slots: int, share: int) -> None:
+        """Until that share (percent) of the windows has opened in every region, or all is settled."""
+        lines = [line.progress for line in self._board.regions.values()]
+        slot = first + (slots + 1) * share // 100
 
         def reached() -> bool:
-            return all(line.progress.opened is not None and line.progress.market_slot >= slot for line in regions)
+            opened = all(line.opened is not None and line.opened >= slot for line in lines)
+            return opened or all(line.settled >= slots for line in lines)
 
         await self._board.until(reached, DAY_S)
 
