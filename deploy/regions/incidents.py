@@ -61,9 +61,9 @@ class Incidents:
             say(line)
 
         names = list(self._homes)
-        await self._until(first, slots, WITHHOLD_AT)
+        await self.until(first, slots, WITHHOLD_AT)
         await self._withhold(names[1 % len(names)], tell)
-        await self._until(first, slots, CUT_AT)
+        await self.until(first, slots, CUT_AT)
         await self._cut(names[-1], tell)
 
     async def guard(self) -> None:
@@ -80,7 +80,7 @@ class Incidents:
                     )
             await asyncio.sleep(POLL_S)
 
-    async def _until(self, first: int, slots: int, share: int) -> None:
+    async def until(self, first: int, slots: int, share: int) -> None:
         """Until that share (percent) of the windows has opened in every region, or all is settled."""
         lines = [line.progress for line in self._board.regions.values()]
         slot = first + (slots + 1) * share // 100

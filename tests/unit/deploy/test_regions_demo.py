@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
 from contracts.library_sources import AuctionMode
 from deploy.card import Energy, Money, NodeRow, Orders, Result, Run
+from deploy.cluster import Cluster
 from deploy.demo_options import DemoOptions
 from deploy.market.roster import market_of
 from deploy.neighbourhood import DataError, Neighbourhood, Side, load
@@ -21,7 +22,7 @@ from deploy.regions.audit import GlobalPart
 from deploy.regions.board import Board, RegionLine, line_of, page
 from deploy.regions.card import Across, RegionsResult, regions_json, render_regions
 from deploy.regions.demo import HOUR_MS, checked_options, found_regions
-from deploy.regions.incidents import SEVERED
+from deploy.regions.incidents import SEVERED, Incidents
 from deploy.regions.street import HOURS, hourly, parted
 from deploy.screen import NodeLine, Progress
 from node.client import EventSeen
@@ -164,10 +165,32 @@ def test_the_board_counts_what_crosses_and_what_is_confirmed() -> None:
 def test_who_waits_for_the_board_is_told() -> None:
     async def waits() -> tuple[bool, bool]:
         one = board()
-        asyncio.get_running_loop().call_later(0.01, lambda: (one.notes.append("x"), one.moved.set()))
+        one.notes.append("x")
+        asyncio.get_running_loop().call_later(0.01, one.moved.set)
         return await one.until(lambda: len(one.notes) == 1, 5), await one.until(lambda: len(one.notes) == 2, 0.01)
 
     assert asyncio.run(waits()) == (True, False)
+
+
+@pytest.mark.parametrize(("opened", "settled", "waits"), [(15, 0, False), (14, 0, True), (None, 4, False)])
+def test_incidents_wait_for_a_share_of_the_windows_and_never_for_one_that_does_not_open(
+    opened: int | None, settled: int, waits: bool
+) -> None:
+    """Of 8 hours from 9 on the windows of 9 to 18 open, and with the last of them there is nothing to wait for."""
+
+    async def waiting() -> bool:
+        one = board()
+        for line in one.regions.values():
+            line.progress.opened, line.progress.settled = opened, settled
+        incidents = Incidents(cast(Cluster, None), [], {}, one, 9.0)
+        try:
+            async with asyncio.timeout(0.05):
+                await incidents.until(9, 8 if settled == 0 else settled, 77)
+        except TimeoutError:
+            return True
+        return False
+
+    assert asyncio.run(waiting()) is waits
 
 
 # --- card -------------------------------------------------------------------------------------------------------------
