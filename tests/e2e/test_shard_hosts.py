@@ -70,8 +70,8 @@ async def test_all_chains_become_final_and_whoever_was_away_comes_back_on_both(l
         await world.open("north3")
         await settled(world)
 
-        links = [host.network.peers() for host in world.hosts.values() if host.network is not None]
-        assert all(len(peers) == 11 for peers in links), "one connection for every pair"
+        links = [host.network for host in world.hosts.values() if host.network is not None]
+        await world.until(lambda: all(len(network.peers()) == 11 for network in links))  # one for every pair
         assert len(world.hosts["north1"].chains["north"].status().peers) == 7, "the region and the centres"
         await shows_its_chains(world)
         await follows_without_a_key(world)
