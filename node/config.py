@@ -154,7 +154,7 @@ class DevSection(Section):
     severed: str = ""
     """A file in the node's home: while it is there, the organisations that it names are out of reach."""
     lie_about_record: Annotated[int, Field(ge=0)] = 0
-    """As a region's agent, publish a false record of this number, at once and under the own signature; 0: never."""
+    """As a region's agent, publish false records from this number on, at once, until it is punished; 0: never."""
 
 
 class NodeConfig(BaseSettings):

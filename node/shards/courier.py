@@ -46,7 +46,7 @@ AGAIN_S: Final = 2.0
 class Posts:
     """Where the courier reads, signs and sends. `own`: the region's chain; `centres`: the global chain's state as
     committed here; `on_ledger`: run on the ledger thread; `voice`: the member's account on the global chain;
-    `lie_about`: this member lies about one record, the first from this seq on, for demonstrations; 0 for none."""
+    `lie_about`: this member lies from this seq on until it is punished, for demonstrations; 0 for never."""
 
     own: ChainStore
     centres: StateReader
@@ -108,10 +108,12 @@ class Courier:
         posts = self._posts
         with posts.own.view() as own:
             drafts = self._agent.due(own, posts.centres, now_ms)
+        if self._agent.hasty and self._caught():
+            self._agent.hasty = 0
         for draft in drafts:
             lies = 0 < self._agent.hasty <= draft.record.seq
             if lies:
-                draft, self._agent.hasty = _lie(draft), 0
+                draft = _lie(draft)
             try:
                 signature = await posts.sign(draft.record, draft.statement)
             except GuardRefused as refused:
@@ -119,10 +121,10 @@ class Courier:
                 return
             record, raw = draft.record, encode(draft.signed(signature))
             posts.log.info("regional record published", region=record.region, seq=record.seq, id=record.id.hex())
-            self._speaker.say(Word(SHARDS, "submit", (raw,), self._caught if lies else self._known(record)))
+            self._speaker.say(Word(SHARDS, "submit", (raw,), self._known(record)))
 
     def _caught(self) -> bool:
-        """Whether the global chain has punished this member: a lie is said until it is, entered record or not."""
+        """Whether the global chain has punished this member."""
         return read_member(self._posts.centres, self._posts.voice.member).bar is not None
 
     def _known(self, record: RegionRecord) -> Callable[[], bool]:

