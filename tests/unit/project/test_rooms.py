@@ -93,7 +93,8 @@ def test_modules_have_meaningful_names_that_no_standard_module_has() -> None:
 
 
 def test_nothing_is_swallowed_outside_the_call_into_a_contract() -> None:
-    """A catch-all may clean up and raise; only the call into contract code turns whatever came into an outcome."""
+    """A catch-all may clean up and raise; only the call into contract code turns whatever came into an outcome. The
+    simulator of whole nodes stands in for threads and tasks: it hands on whatever they would have ended with."""
     found = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -103,7 +104,8 @@ def test_nothing_is_swallowed_outside_the_call_into_a_contract() -> None:
                 and not isinstance(node.body[-1], ast.Raise)
             ):
                 found.append(str(path.relative_to(ROOT)))
-    assert set(found) <= {"contracts/executor.py", "contracts/frames.py", "contracts/calls.py"}
+    allowed = {"contracts/executor.py", "contracts/frames.py", "contracts/calls.py"}
+    assert set(found) <= allowed | {"node/simulation/loop.py", "node/simulation/network.py"}
 
 
 def test_every_runtime_dependency_is_the_agreed_list() -> None:
