@@ -53,8 +53,10 @@ from node.wal_format import (
 from p2p.frames import Channel, FrameDecoder, encode_frame
 from p2p.gossip import TransactionGossip, batches
 from p2p.hello import Ping, decode_control, encode_control
+from p2p.snapshot_messages import SectorRequest, SnapshotRequest, StatesRequest, TopRequest
+from p2p.snapshot_server import SnapshotServer
 from p2p.sync_check import check_range
-from p2p.sync_messages import BodiesRequest, RangeRequest, Tip, decode_sync, encode_sync
+from p2p.sync_messages import BodiesRequest, RangeRequest, SyncRequest, Tip, decode_sync, encode_sync
 from p2p.sync_server import SyncServer
 
 SIZES = [10_000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(7_200)])]
@@ -153,13 +155,33 @@ def served(request) -> bytes:
     return sent[0]
 
 
+class States:
+    """One state of one sector, at height 7."""
+
+    def boundary(self, epoch: int) -> None:
+        return None
+
+    def states(self) -> tuple[int, ...]:
+        return (7,)
+
+    def top(self, height: int) -> bytes | None:
+        return bytes(512) if height == 7 else None
+
+    def sector(
+        self, height: int, sector: int, skip: int, most_bytes: int
+    ) -> tuple[list[tuple[bytes, bytes]], bool] | None:
+        return ([(b"key", b"value")][skip:], False) if (height, sector) == (7, 0) else None
+
+
 def sync(payload: bytes) -> None:
     """What a peer asks and answers: served, or checked against the chain."""
     message = decode_sync(payload)
     if type(message).__name__ == "RangeResponse":
         check_range(message, CHAIN.position(0), CHAIN_ID)
-    elif type(message).__name__.endswith("Request"):
+    elif isinstance(message, SyncRequest):
         SyncServer(CHAIN, lambda peer, sent: True).on_request(PEER, message)
+    elif isinstance(message, SnapshotRequest):
+        encode_sync(SnapshotServer(States()).answer(message))
 
 
 def gossip(payload: bytes) -> None:
@@ -189,6 +211,9 @@ DECODERS = {
             served(BodiesRequest(1, 1, 3)),
             encode_sync(RangeRequest(1, 2, 3)),
             encode_sync(Tip(9)),
+            encode_sync(StatesRequest(1)),
+            encode_sync(TopRequest(1, 7)),
+            encode_sync(SectorRequest(1, 7, 0, 0)),
         ],
     ),
     "gossip": (gossip, batches([(b"", bytes([number]) * 30) for number in range(3)])),

@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 import deploy
+from bench import networks
 from bench.tps import BenchFailed
-from deploy import commands_bench
 from deploy.layout import NetworkLayout
 from deploy.main import COMMANDS, app
 from ledger.genesis import load_genesis
@@ -375,7 +375,7 @@ def test_a_bench_has_as_many_nodes_as_its_engine_usually_has(cli, monkeypatch, e
         asked.append((options.engine, options.validators, len(layout.nodes)))
         raise BenchFailed("that is all", expected="a run", found="none", fix="nothing")
 
-    monkeypatch.setattr(commands_bench, "run_tps", run)
+    monkeypatch.setattr(networks, "run_tps", run)
     status, out, _ = cli("bench", "tps", "--engine", engine, "--json")
     assert (status, json.loads(out)["error"]["code"]) == (1, "BENCH")
     assert asked == [(engine, nodes, nodes)]
