@@ -27,9 +27,7 @@ class Severed:
 
     def __init__(self, genesis: Genesis, file: Path) -> None:
         self._file = file
-        self._nodes = {
-            PeerId(member.node_id): member.organisation for member in genesis.members if member.node_key
-        }
+        self._nodes = {PeerId(member.node_id): member.organisation for member in genesis.members if member.node_key}
         self._away: frozenset[str] = frozenset()
 
     def out_of_reach(self, peer: PeerId) -> bool:
