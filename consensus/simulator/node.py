@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from consensus.compact import make_proposal
+from consensus.council_reports import InvalidReport
 from consensus.engine import (
     Accuse,
     Arm,
@@ -44,7 +45,7 @@ from consensus.messages import Complaint, Message, Proposal
 from consensus.scheme import complaint_bytes
 from consensus.simplex.engine import SimplexEngine
 from consensus.simulator.disk import Entry, Floor, Log
-from consensus.simulator.electing import EvidenceReport, InvalidReport
+from consensus.simulator.electing import EvidenceReport
 from consensus.simulator.ledger_side import LedgerSide
 from ledger.certificates import Vote, VoteKind
 from ledger.crypto import Hash
