@@ -50,7 +50,10 @@ async def run_campaign(directory: Path, kills: int, seed: int, environment: dict
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("environment", [RECORDING, LOSING], ids=["killed", "killed-and-unsynced-lost"])
+@pytest.mark.parametrize(
+    "environment",
+    [pytest.param(RECORDING, id="killed", marks=pytest.mark.soak), pytest.param(LOSING, id="killed-and-unsynced-lost")],
+)
 async def test_a_killed_validator_comes_back_and_nothing_is_lost(tmp_path: Path, environment: dict[str, str]) -> None:
     seed = int(os.environ.get("GRIDCHAIN_TEST_SEED", "20261121"))
     await run_campaign(tmp_path, 10, seed, environment)
