@@ -70,6 +70,11 @@ class ModelApplication:
             at = at.parent
         return found
 
+    def fresh(self, parent: Overlay, pool: Sequence[tuple[Hash, bytes]]) -> list[tuple[Hash, bytes]]:
+        """What of the pool is applied neither up to the head nor in the blocks from there to `parent`."""
+        taken = self.pending(parent)
+        return [(name, raw) for name, raw in pool if name not in self.applied and name not in taken]
+
     def build(
         self, template: HeaderTemplate, pool: Sequence[tuple[Hash, bytes]], limit: int
     ) -> tuple[StoredBlock, Header, Overlay] | None:
@@ -77,9 +82,7 @@ class ModelApplication:
         parent = self.overlay(template.parent)
         if parent is None:
             return None
-        taken = self.pending(parent)
-        chosen = [(i, raw) for i, raw in pool if i not in self.applied and i not in taken][:limit]
-        return self.sealed(template, parent, chosen, self.section(parent))
+        return self.sealed(template, parent, self.fresh(parent, pool)[:limit], self.section(parent))
 
     def sealed(
         self, template: HeaderTemplate, parent: Overlay, chosen: Sequence[tuple[Hash, bytes]], extra: bytes

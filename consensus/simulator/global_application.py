@@ -83,9 +83,7 @@ class GlobalApplication(ModelApplication):
         parent = self.overlay(template.parent)
         if parent is None:
             return None
-        taken = self.pending(parent)
-        fresh = [(name, raw) for name, raw in pool if name not in self.applied and name not in taken]
-        read = [((name, raw), read_entry(raw)) for name, raw in fresh]
+        read = [((name, raw), read_entry(raw)) for name, raw in self.fresh(parent, pool)]
         known = [(key, entry) for key, entry in read if entry is not None]
         chosen = choose(self.context, global_head(parent).state, known)
         return self.sealed(template, parent, chosen[:limit], self.section(parent))

@@ -109,8 +109,7 @@ class RegionApplication(ModelApplication):
         parent = self.overlay(template.parent)
         if parent is None:
             return None
-        taken = self.pending(parent)
-        chosen = [(i, raw) for i, raw in pool if i not in self.applied and i not in taken][:limit]
+        chosen = self.fresh(parent, pool)[:limit]
         head = self._opened(parent, template.epoch)
         known = max(head.inbox_height, self.height or 0)
         if _closes(parent, template.time_ms):

@@ -1,4 +1,4 @@
-"""Transactions of the contract `shards` as entries of the global chain (`consensus.sharded.global_state`), and back."""
+"""Transactions of the contract `shards` as entries of the global chain (`consensus.sharded.global_state`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Final
 
 from consensus.sharded.global_state import Attestation, Conflict, GlobalEntry, NewMembers, Posted, Submitted
 from consensus.sharded.records import Publication
-from contracts.values import Value, decode_value
-from ledger.codec import decode, encode
+from contracts.values import decode_value
+from ledger.codec import decode
 from ledger.errors import DecodeError
 from ledger.objects import TransactionBody
 
@@ -34,18 +34,3 @@ def read_entry(body: TransactionBody) -> GlobalEntry | None:
                 return None
     except DecodeError:
         return None
-
-
-def call_of(entry: GlobalEntry) -> tuple[str, list[Value]]:
-    """Entry and arguments of the transaction that brings an entry."""
-    match entry:
-        case Submitted(publication, _):
-            return "submit", [encode(publication)]
-        case Posted(region, transaction):
-            return "post", [region, transaction]
-        case Conflict():
-            return "conflict", [encode(entry)]
-        case Attestation():
-            return "attest", [encode(entry)]
-        case NewMembers():
-            return "members", [encode(entry)]
