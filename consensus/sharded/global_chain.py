@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consensus.sharded.clearing import clear_locks, expire_locks, open_residuals
-from consensus.sharded.discipline import Audit, Offence, Standing, lag, lagging, sentence, split_pool
+from consensus.sharded.discipline import Audit, Offence, lag, lagging, split_pool
+from consensus.sharded.evidence import convict, punish
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
-    Fined,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
@@ -26,8 +26,8 @@ from consensus.sharded.global_state import (
     RegionView,
     Submitted,
 )
-from consensus.sharded.members import new_members_agreed
-from consensus.sharded.records import Correction, Forced, InboxItem, RegionEpoch, next_chain_id
+from consensus.sharded.records import Correction, Forced, InboxItem
+from consensus.sharded.regional_epochs import new_members, open_epoch, remaining
 from consensus.sharded.turns import hash_order
 from consensus.sharded.verdicts import (
     Basis,
@@ -35,14 +35,13 @@ from consensus.sharded.verdicts import (
     Refused,
     certificate_signers,
     judge,
-    two_records,
 )
 from consensus.sharded.work import Work
 from ledger.codec import encode
 from ledger.crypto import Hash, domain
 from ledger.errors import InvariantBroken
 from ledger.objects import transaction_id
-from ledger.validators import ValidatorSet, fault_bound
+from ledger.validators import fault_bound
 
 DOMAIN_ATTESTATION = domain("record-attestation")
 
@@ -84,11 +83,11 @@ def _enter(work: Work, entry: GlobalEntry) -> str:
         case Posted(region, transaction):
             return _post(work, region, transaction)
         case Conflict():
-            return _convict(work, entry)
+            return convict(work, entry)
         case Attestation():
             return _attest(work, entry)
         case NewMembers():
-            return _new_members(work, entry)
+            return new_members(work, entry)
         case Submitted():
             return _submit(work, entry)
 
@@ -109,7 +108,7 @@ def _submit(work: Work, entry: Submitted) -> str:
     if isinstance(judgement, Refused):
         return judgement.code
     if isinstance(judgement, Lying):
-        return _punish(work, publication.agent, view, record.seq, Offence.LYING)
+        return punish(work, publication.agent, view, record.seq, Offence.LYING)
     if record.seq < view.next_seq or (view.pending is not None and record.seq == view.next_seq):
         return "ENTERED_BEFORE"
     if record.seq > view.next_seq:
@@ -169,53 +168,11 @@ def _correct(work: Work, view: RegionView, pending: Pending, correction: Correct
     work.corrections.append(correction)
     signers = certificate_signers(pending.publication.certificate, view.validators)
     for member in sorted(signers):
-        _punish(work, member, view, pending.publication.record.seq, Offence.CERTIFIED_INVALID)
-    _open_epoch(work, work.view(view.name), _remaining(work, view), f"corrected {correction.kind}")
+        punish(work, member, view, pending.publication.record.seq, Offence.CERTIFIED_INVALID)
+    open_epoch(work, work.view(view.name), remaining(work, view), f"corrected {correction.kind}")
 
 
-def _punish(work: Work, member: bytes, view: RegionView, seq: int, offence: Offence) -> str:
-    """Once for each (member, region, epoch, seq, offence): the same evidence again is none."""
-    state = work.state
-    case = (member, view.name, view.epoch, seq, offence.value)
-    if case in state.convicted:
-        return "PUNISHED_BEFORE"
-    deposit = state.deposits.get(member, 0)
-    found = sentence(work.context.rules, offence, deposit, state.accuracy_of(member), state.round)
-    work.state = replace(
-        state,
-        deposits={**state.deposits, member: deposit - found.fine},
-        bars={**state.bars, member: max(found.barred_until, state.bars.get(member, 0))},
-        removed=state.removed | {member} if found.removed else state.removed,
-        convicted=state.convicted | {case},
-        pool=state.pool + found.fine,
-    )
-    work.judged(member, right=False)
-    work.fined.append(Fined(member, view.name, seq, offence.value, found.fine))
-    return ""
-
-
-# --- evidence, audits by assignment -----------------------------------------------------------------------------------
-
-
-def _convict(work: Work, entry: Conflict) -> str:
-    """W4: who signed both loses deposit and seat; the region goes on without them."""
-    record = entry.first.record
-    view = work.state.region(record.region)
-    if view is None:
-        return "NO_REGION"
-    identity = work.context.identity(view)
-    if record.epoch == view.epoch - 1 and view.before is not None:
-        identity = replace(identity, epoch=record.epoch, chain_id=view.before[0], validators=view.before[1])
-    guilty = two_records(identity, entry.first, entry.second)
-    if not guilty:
-        return "NO_CONFLICT"
-    there = replace(view, epoch=record.epoch)
-    new = [member for member in guilty if member not in work.state.removed]
-    for member in new:
-        _punish(work, member, there, record.seq, Offence.TWO_RECORDS)
-    if any(view.validators.index_of(member) is not None for member in new):
-        _open_epoch(work, work.view(view.name), _remaining(work, view), "two records")
-    return "" if new else "PUNISHED_BEFORE"
+# --- audits by assignment -----------------------------------------------------------------------------------
 
 
 def assigned_centres(context: GlobalContext, record: Hash) -> tuple[bytes, ...]:
@@ -284,50 +241,6 @@ def _post(work: Work, region: str, transaction: bytes) -> str:
         return "POSTED_BEFORE"
     work.send(region, item)
     return ""
-
-
-def _new_members(work: Work, entry: NewMembers) -> str:
-    view = work.state.region(entry.region)
-    if view is None:
-        return "NO_REGION"
-    if entry.epoch != view.epoch:
-        return "OTHER_EPOCH"
-    if not entry.members:
-        if view.standing(work.context.rules, work.state.round) is not Standing.SUSPENDED:
-            return "NOT_SUSPENDED"
-        if view.validators.hash == work.context.centres.hash:
-            return "TAKEN_OVER"
-        _open_epoch(work, view, work.context.centres, "takeover")
-        return ""
-    code = new_members_agreed(work.context, entry)
-    if not code:
-        _open_epoch(work, view, ValidatorSet(entry.members), "members")
-    return code
-
-
-def _remaining(work: Work, view: RegionView) -> ValidatorSet:
-    """A region's set without the removed; the centres where not even two are left."""
-    kept = tuple(one for one in view.validators.validators if one.public_key not in work.state.removed)
-    return ValidatorSet(kept) if len(kept) > 1 else work.context.centres
-
-
-def _open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str) -> None:
-    """A record that waited under the old set is void with everything else that G had not confirmed."""
-    if not work.context.new_epochs:
-        return
-    opened = RegionEpoch(view.name, view.epoch + 1, view.position.root, members.validators, reason)
-    work.put(
-        replace(
-            view,
-            epoch=opened.epoch,
-            chain_id=next_chain_id(view.chain_id, opened),
-            validators=members,
-            before=(view.chain_id, view.validators),
-            pending=None,
-            last_round=work.state.round,
-        )
-    )
-    work.epochs.append(opened)
 
 
 def _serve(work: Work, proposer: bytes) -> None:

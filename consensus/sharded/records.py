@@ -237,10 +237,15 @@ class Correction(Wire, frozen=True):
 
 class RegionEpoch(Wire, frozen=True):
     """A region begins anew from `base_root` with the set that the global chain decided: after a correction, a takeover
-    or a change of members. Regional blocks after the last confirmed record are void. `epoch`: the one that begins."""
+    or a change of members. Regional blocks after the last confirmed record are void. `epoch`: the one that begins.
+
+    `base_seq`, `base_record`: the last confirmed record, after which the region goes on; 0 and zeros if there is none.
+    """
 
     region: ShortText
     epoch: Uint
+    base_seq: Uint
+    base_record: Bytes32
     base_root: Bytes32
     members: tuple[Validator, ...]
     reason: ShortText

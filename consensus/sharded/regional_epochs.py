@@ -1,0 +1,58 @@
+"""A region begins anew: after a correction or evidence, by a takeover, or with members that the centres agreed on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from consensus.sharded.discipline import Standing
+from consensus.sharded.global_state import NewMembers, RegionView
+from consensus.sharded.members import new_members_agreed
+from consensus.sharded.records import RegionEpoch, next_chain_id
+from consensus.sharded.work import Work
+from ledger.validators import ValidatorSet
+
+
+def new_members(work: Work, entry: NewMembers) -> str:
+    """Takeover of a suspended region, or a set that a quorum of the centres signed; the code of why not."""
+    view = work.state.region(entry.region)
+    if view is None:
+        return "NO_REGION"
+    if entry.epoch != view.epoch:
+        return "OTHER_EPOCH"
+    if not entry.members:
+        if view.standing(work.context.rules, work.state.round) is not Standing.SUSPENDED:
+            return "NOT_SUSPENDED"
+        if view.validators.hash == work.context.centres.hash:
+            return "TAKEN_OVER"
+        open_epoch(work, view, work.context.centres, "takeover")
+        return ""
+    code = new_members_agreed(work.context, entry)
+    if not code:
+        open_epoch(work, view, ValidatorSet(entry.members), "members")
+    return code
+
+
+def remaining(work: Work, view: RegionView) -> ValidatorSet:
+    """A region's set without the removed; the centres where not even two are left."""
+    kept = tuple(one for one in view.validators.validators if one.public_key not in work.state.removed)
+    return ValidatorSet(kept) if len(kept) > 1 else work.context.centres
+
+
+def open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str) -> None:
+    """A record that waited under the old set is void with everything else that G had not confirmed."""
+    if not work.context.new_epochs:
+        return
+    base = view.position
+    opened = RegionEpoch(view.name, view.epoch + 1, base.seq, view.record_id, base.root, members.validators, reason)
+    work.put(
+        replace(
+            view,
+            epoch=opened.epoch,
+            chain_id=next_chain_id(view.chain_id, opened),
+            validators=members,
+            before=(view.chain_id, view.validators),
+            pending=None,
+            last_round=work.state.round,
+        )
+    )
+    work.epochs.append(opened)
