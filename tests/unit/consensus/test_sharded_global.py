@@ -205,6 +205,7 @@ def test_a_region_that_is_gone_is_taken_over_by_the_centres() -> None:
     outcome = world.block(takeover)
     (epoch,) = outcome.epochs
     assert (epoch.base_root, epoch.members) == (world.view(0).position.root, world.centres.validators)
+    assert (epoch.base_seq, epoch.base_record) == (world.view(0).position.seq, world.view(0).record_id)
     assert world.block(takeover).refused == ("OTHER_EPOCH",)
     assert world.block(world.submit(0, [pay(one, 0, seller, 5)])).corrections == ()
     assert world.ledger(0).amount(seller, Asset.MONEY) == 5

@@ -52,6 +52,7 @@ def certified_lie(world: ShardWorld, outcome: GlobalOutcome, kind: str, entry: S
     assert all(world.state.deposits[member] == 900_000 and world.state.barred(member) for member in signers)
     (opened,) = outcome.epochs
     assert opened.base_root == correction.corrected_root == world.view(0).position.root
+    assert (opened.base_seq, opened.base_record) == (record.seq, record.id)
     assert (opened.epoch, world.view(0).epoch) == (2, 2)
     before = ShardWorld().ledger(0).lines
     claimed = with_lines(before, body_of(entry).changed)
