@@ -3,13 +3,16 @@
 Genesis says it for a voter: a region's member hosts its region's chain and follows the centres', a centre votes on the
 centres' and follows every region's. Who does not vote hosts what `[node] chains` names, by default all. The first is
 the node's home chain, the one that its API serves where no chain is named. In a sharded network each chain has
-directories of its own below those of `[node] data` and `wal`.
+directories of its own below those of `[node] data` and `wal`. What a region that began anew adds to this is known from
+the global chain alone: `node.regional_epochs`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.crypto import SigningKey
 from ledger.errors import ConfigError
@@ -18,18 +21,44 @@ from ledger.shard_genesis import ONLY, chains_of, chains_of_voter, home_chain, h
 from node.config import NodeConfig
 
 
+class Place(NamedTuple):
+    """A chain of the network: a name in `chains_of(genesis)`, and which of a region's chains it is, from 1 on."""
+
+    chain: str
+    epoch: int = 1
+
+    @property
+    def directory(self) -> str:
+        """Its name below the node's directories."""
+        return self.chain if self.epoch == 1 else f"{self.chain}.{self.epoch}"
+
+
+class Phase(Enum):
+    """Where one of a region's chains stands among them, on this node."""
+
+    RUNS = "runs"
+    """The newest; every chain that is no region's."""
+    LEFT = "left"
+    """The region has begun anew, after a record that this copy has yet to reach."""
+    OVER = "over"
+    """The chain of a later epoch is here: this one is kept for those who are behind, and to be looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostedChain:
     """One chain of a node. `genesis`: of this chain; `network_id`: the full name of the network. `key`: votes on it;
-    None on a chain that is only followed."""
+    None on a chain that is only followed. `reason`: why its regional epoch was opened, "" of the first."""
 
     name: str
+    place: Place
     genesis: Genesis
     network_id: str
     key: SigningKey | None
     data: Path
     wal: Path
     record: Path
+    phase: Phase = Phase.RUNS
+    reason: str = ""
 
 
 def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) -> tuple[HostedChain, ...]:
@@ -40,6 +69,7 @@ def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) 
     return tuple(
         HostedChain(
             name,
+            Place(name),
             hosted_genesis(genesis, name),
             genesis.chain_id,
             key if name == home else None,

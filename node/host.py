@@ -114,7 +114,7 @@ class Host:
             if any(chain.held for chain in host.chains.values()):
                 everybody = max(len(genesis.members), settings.links.max_links)  # q others must be heard themselves
                 settings = replace(settings, links=LinkPolicy(min_links=everybody, max_links=everybody))
-            handlers = {name: chain.peers for name, chain in host.chains.items()}
+            handlers = {chain.place: chain.peers for chain in host.chains.values()}
             multiplexer = Multiplexer(genesis, handlers, None if key is None else key.public)
             severed = Severed(genesis, config.path(Path(config.dev.severed))) if config.dev.severed else None
             handler = multiplexer if severed is None else SeveredHandler(multiplexer, severed)

@@ -1,12 +1,14 @@
 """One connection per pair of nodes, several chains over it: whose frame goes to which chain's `Peers`.
 
-In a sharded network every payload begins with one byte: the chain's place in `chains_of(genesis)`. Where a network has
-one chain there is no such byte. The channel stays what it is, so votes of any chain go before blocks of all chains,
-blocks before transactions, in every queue of the p2p room: a flood on one chain holds up no vote of another.
+In a sharded network every payload begins with the chain's place: one byte, its number in `chains_of(genesis)`; of a
+chain on which a region began anew `SUCCESSOR`, the number, and the regional epoch in two bytes. Where a network has one
+chain there is no place. The channel stays what it is, so votes of any chain go before blocks of all chains, blocks
+before transactions, in every queue of the p2p room: a flood on one chain holds up no vote of another.
 
 A chain's `Peers` sees the nodes that host that chain only. Of voters genesis says what they host. Who hosts anything
 else says it: a payload of `HOSTING` and the places of its chains, again every `REPEAT_S` because a frame may be lost on
-a connection that is just being replaced. A frame on a chain says it too.
+a connection that is just being replaced. A frame on a chain says it too. A frame of a chain that this node does not
+host, or not yet, is nobody's fault.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Final, Protocol
 from ledger.errors import PeerFault
 from ledger.genesis import GenesisHead
 from ledger.shard_genesis import chains_of, chains_of_voter
+from node.chains import Place
 from node.peers import Links
 from p2p.frames import Channel, PeerId
 from p2p.peer import PeerInfo
@@ -25,6 +28,7 @@ from p2p.refusals import Refusal
 from p2p.settings import PeerHandler
 
 HOSTING: Final = 255
+SUCCESSOR: Final = 254
 REPEAT_S: Final = 2.0
 
 
@@ -86,26 +90,26 @@ class ChainLinks:
 class Multiplexer:
     """The network's handler (`p2p.settings.PeerHandler`) in front of the chains of this node. `own_key`: that votes."""
 
-    def __init__(self, genesis: GenesisHead, handlers: Mapping[str, ChainHandler], own_key: bytes | None) -> None:
+    def __init__(self, genesis: GenesisHead, handlers: Mapping[Place, ChainHandler], own_key: bytes | None) -> None:
         self._names = chains_of(genesis)
         self._handlers = handlers
         self._voters = {
-            member.node_id: chains_of_voter(genesis, member.validator_key)
+            member.node_id: _places(chains_of_voter(genesis, member.validator_key))
             for member in genesis.members
             if member.node_key and member.validator_key
         }
-        self._links = {name: ChainLinks(self._prefix(name)) for name in handlers}
+        self._links = {place: ChainLinks(self._prefix(place)) for place in handlers}
         self._infos: dict[PeerId, PeerInfo] = {}
         self._network: Links | None = None
-        known = () if own_key is None else chains_of_voter(genesis, own_key)
+        known = () if own_key is None else _places(chains_of_voter(genesis, own_key))
         self._speaks = set(known) != set(handlers)
 
     def connect(self, network: Links) -> None:
         """The network is open: give every chain its part of it."""
         self._network = network
-        for name, handler in self._handlers.items():
-            self._links[name].network = network
-            handler.connect(self._links[name])
+        for place, handler in self._handlers.items():
+            self._links[place].network = network
+            handler.connect(self._links[place])
         for peer in self._infos:
             self._announce(peer)
 
@@ -122,28 +126,28 @@ class Multiplexer:
         """See `PeerHandler`."""
         self._infos[peer] = info
         self._announce(peer)
-        self._hosts(peer, self._names if self._alone else self._voters.get(peer, ()))
+        self._hosts(peer, _places(self._names) if self._alone else self._voters.get(peer, ()))
 
     def on_peer_down(self, peer: PeerId, reason: str) -> None:
         """See `PeerHandler`."""
         self._infos.pop(peer, None)
-        for name, links in self._links.items():
+        for place, links in self._links.items():
             if peer in links.hosts:
                 links.hosts.discard(peer)
-                self._handlers[name].on_peer_down(peer, reason)
+                self._handlers[place].on_peer_down(peer, reason)
 
     def on_frame(self, peer: PeerId, channel: Channel, payload: bytes) -> None:
         """See `PeerHandler`."""
         if self._alone:
-            self._handlers[self._names[0]].on_frame(peer, channel, payload)
+            self._handlers[Place(self._names[0])].on_frame(peer, channel, payload)
         elif payload and payload[0] != HOSTING:
-            name = self._name(payload[0])
-            handler = self._handlers.get(name)
-            if handler is not None:  # else this node has not said yet that it hosts less than genesis says
-                self._hosts(peer, (name,))
-                handler.on_frame(peer, channel, payload[1:])
+            place, begin = self._place(payload, 0)
+            handler = self._handlers.get(place)
+            if handler is not None:  # else it does not know yet what this node hosts, or which epoch it is in
+                self._hosts(peer, (place,))
+                handler.on_frame(peer, channel, payload[begin:])
         else:
-            self._hosts_only(peer, [self._name(place) for place in payload[1:]])
+            self._hosts_only(peer, self._announced(payload))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -152,34 +156,58 @@ class Multiplexer:
         """Whether the network has one chain: every node hosts it and no frame says so."""
         return len(self._names) == 1
 
-    def _prefix(self, name: str) -> bytes:
-        return b"" if self._alone else bytes([self._names.index(name)])
+    def _prefix(self, place: Place) -> bytes:
+        if self._alone:
+            return b""
+        number = bytes([self._names.index(place.chain)])
+        return number if place.epoch == 1 else bytes([SUCCESSOR]) + number + place.epoch.to_bytes(2, "big")
 
-    def _name(self, place: int) -> str:
-        if place >= len(self._names):
-            raise _fault(f"one of {len(self._names)} chains", f"chain {place}")
-        return self._names[place]
+    def _place(self, payload: bytes, offset: int) -> tuple[Place, int]:
+        """The place at `offset` of a payload, and where it ends."""
+        number, epoch, end = payload[offset], 1, offset + 1
+        if number == SUCCESSOR and len(payload) >= offset + 4:
+            number, epoch, end = (
+                payload[offset + 1],
+                int.from_bytes(payload[offset + 2 : offset + 4], "big"),
+                offset + 4,
+            )
+        if number >= len(self._names):
+            raise _fault(f"one of {len(self._names)} chains", f"chain {number}")
+        return Place(self._names[number], epoch), end
+
+    def _announced(self, payload: bytes) -> list[Place]:
+        places: list[Place] = []
+        offset = 1
+        while offset < len(payload):
+            place, offset = self._place(payload, offset)
+            places.append(place)
+        return places
 
     def _announce(self, peer: PeerId) -> None:
         if self._network is not None and self._speaks and not self._alone:
-            places = b"".join(self._prefix(name) for name in self._handlers)
+            places = b"".join(self._prefix(place) for place in self._handlers)
             self._network.send(peer, Channel.VOTES, bytes([HOSTING]) + places)
 
-    def _hosts_only(self, peer: PeerId, names: Sequence[str]) -> None:
+    def _hosts_only(self, peer: PeerId, places: Sequence[Place]) -> None:
         """A peer says which chains it hosts, whatever genesis says."""
-        for name, links in self._links.items():
-            if name not in names and peer in links.hosts:
+        for place, links in self._links.items():
+            if place not in places and peer in links.hosts:
                 links.hosts.discard(peer)
-                self._handlers[name].on_peer_down(peer, "it does not host this chain")
-        self._hosts(peer, names)
+                self._handlers[place].on_peer_down(peer, "it does not host this chain")
+        self._hosts(peer, places)
 
-    def _hosts(self, peer: PeerId, names: Sequence[str]) -> None:
+    def _hosts(self, peer: PeerId, places: Sequence[Place]) -> None:
         """A peer hosts these chains, beside those known already."""
-        for name in names:
-            links = self._links.get(name)
+        for place in places:
+            links = self._links.get(place)
             if links is not None and peer not in links.hosts and peer in self._infos:
                 links.hosts.add(peer)
-                self._handlers[name].on_peer_up(peer, self._infos[peer])
+                self._handlers[place].on_peer_up(peer, self._infos[peer])
+
+
+def _places(names: Sequence[str]) -> tuple[Place, ...]:
+    """The chains that genesis founds."""
+    return tuple(Place(name) for name in names)
 
 
 def _fault(expected: str, found: str) -> PeerFault:

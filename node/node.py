@@ -20,7 +20,7 @@ from ledger.crypto import Hash, SigningKey, address_of
 from ledger.errors import GridchainError
 from ledger.state_proof import StateProof
 from node.blocks import Surfaces
-from node.chains import HostedChain
+from node.chains import HostedChain, Place
 from node.commit import Outcome
 from node.config import NodeConfig
 from node.feed import CommitFeed, CommittedSummary, Feeds
@@ -111,6 +111,11 @@ class Node:
     def peers(self) -> Peers:
         """What the network hands this chain's frames to."""
         return self._parts.peers
+
+    @property
+    def place(self) -> Place:
+        """Which chain of the network this is."""
+        return self._hosted.place
 
     @property
     def siblings(self) -> Siblings:

@@ -8,7 +8,8 @@ from shard_genesis_world import sharded_genesis
 
 from ledger.crypto import sha256
 from ledger.errors import PeerFault
-from node.multiplexer import HOSTING, Multiplexer
+from node.chains import Place
+from node.multiplexer import HOSTING, SUCCESSOR, Multiplexer
 from node.peers import Links
 from p2p.frames import Channel, PeerId
 from p2p.peer import PeerInfo
@@ -81,7 +82,9 @@ class World:
     def __init__(self, hosted: tuple[str, ...], own: bytes | None) -> None:
         self.wire = Wire()
         self.chains = {name: Chain() for name in hosted}
-        self.plexer = Multiplexer(sharded_genesis(), self.chains, own)
+        epochs = {name: name.partition(".") for name in hosted}
+        places = {name: Place(region, int(epoch or 1)) for name, (region, _, epoch) in epochs.items()}
+        self.plexer = Multiplexer(sharded_genesis(), {places[name]: one for name, one in self.chains.items()}, own)
         self.plexer.connect(self.wire)
 
     def up(self, peer: PeerId) -> None:
@@ -148,7 +151,30 @@ def test_a_voter_that_says_it_hosts_less_is_believed_and_frames_of_other_chains_
     assert len(member.heard("global")) == 1
 
 
-@pytest.mark.parametrize("payload", [b"\x03x", bytes([HOSTING, 9])])
+def test_chains_of_later_epochs_have_places_of_their_own_and_reach_nobody_who_is_in_another() -> None:
+    ahead = World(("north.3", "north.2", "north", "global"), NORTH)
+    ahead.up(node(CENTRE))
+    announced = bytes([HOSTING, SUCCESSOR, 1, 0, 3, SUCCESSOR, 1, 0, 2, 1, 0])
+    assert ahead.wire.sent == [(node(CENTRE), Channel.VOTES, announced)], "genesis does not say so"
+    links = ahead.chains["north.3"].links
+    assert links is not None
+    links.broadcast(Channel.VOTES, b"vote")
+    assert len(ahead.wire.sent) == 1, "nobody has said that it hosts that chain"
+    ahead.plexer.on_frame(node(CENTRE), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"mine")
+    assert ahead.heard("north.3") == [("up", node(CENTRE)), (node(CENTRE), Channel.VOTES, b"mine")]
+    links.broadcast(Channel.VOTES, b"vote")
+    assert ahead.wire.sent[-1] == (node(CENTRE), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"vote")
+
+    behind = World(("north", "global"), bytes([11]) * 32)
+    behind.up(node(NORTH))
+    behind.plexer.on_frame(node(NORTH), Channel.VOTES, announced)
+    behind.plexer.on_frame(node(NORTH), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"of an epoch to come")
+    assert behind.heard("north") == [("up", node(NORTH))]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\x03x", bytes([HOSTING, 9]), bytes([SUCCESSOR, 3, 0, 2]), bytes([HOSTING, 0, SUCCESSOR, 1, 0])]
+)
 def test_a_frame_of_a_chain_that_the_network_has_not_is_a_fault(payload: bytes) -> None:
     member = World(("north", "global"), NORTH)
     member.up(node(CENTRE))
@@ -160,7 +186,7 @@ def test_a_frame_of_a_chain_that_the_network_has_not_is_a_fault(payload: bytes) 
 def test_in_a_network_of_one_chain_frames_are_as_they_always_were() -> None:
     wire, chain = Wire(), Chain()
     genesis = msgspec.structs.replace(sharded_genesis(), engine="bft", shards=None)
-    plexer = Multiplexer(genesis, {"main": chain}, None)
+    plexer = Multiplexer(genesis, {Place("main"): chain}, None)
     plexer.connect(wire)
     plexer.on_peer_up(STRANGER, info(STRANGER))
     plexer.on_frame(STRANGER, Channel.VOTES, bytes([HOSTING, 1]))
