@@ -13,17 +13,14 @@ stops voting.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from consensus.engine import HeaderTemplate, StoredBlock, Verdict
-from consensus.simplex.policy import Policy
-from contracts.executor import BlockContext, Executor
-from ledger.accounts import admits_nonce
+from contracts.executor import Executor
 from ledger.codec import decode, encode
 from ledger.crypto import ZERO_HASH, Hash
 from ledger.errors import InvariantBroken
@@ -42,7 +39,8 @@ from ledger.objects import (
 from ledger.schema import state_engine
 from ledger.state import Overlay, StateBase, StateReader
 from ledger.validators import Validator, ValidatorSet
-from node.engine_side import LATER, VALID_SECTION, EngineBlock, EngineSide, PlainSide
+from node.block_execution import BlockExecution, BlockRefused, BlockRules, Executed
+from node.engine_side import VALID_SECTION
 from node.metrics import Metrics
 
 STATE_VALIDATORS: Final = state_engine("validators")
@@ -51,23 +49,6 @@ ROOM_OF_SECTION: Final = 32
 """Bytes of a section that fit into every block whatever the mempool gives (`node.founding.BODY_ROOM`)."""
 BODY_FRAME: Final = 32
 TRANSACTION_FRAME: Final = 5
-MOST_DEFERRALS: Final = 256
-"""Own blocks that a transaction may be left out of because its turn has not come; then it is taken, and refused."""
-_DEFERRED_KEPT: Final = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRules:
-    """What genesis fixes for blocks. `policy`: the engine's, which says where epochs end. `side`: what the engine adds
-    to a block."""
-
-    chain_id: str
-    max_transactions: int
-    max_bytes: int
-    max_per_sender: int
-    max_gas: int
-    policy: Policy
-    side: EngineSide = field(default_factory=PlainSide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +77,6 @@ class Judged:
     candidate: Candidate | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Executed:
-    transactions: list[Transaction]
-    receipts: list[Receipt]
-    overlay: Overlay
-
-
-class _Refused(Exception):
-    """The block is invalid: a return path of `_run`, not an error that anybody sees."""
-
-
 class Application:
     """Executes blocks over the committed state `base`. See the module."""
 
@@ -116,10 +86,10 @@ class Application:
         self._base = base
         self._executor = executor
         self._rules = rules
+        self._execution = BlockExecution(executor, rules, metrics)
         self._head_hash = head_hash
         self._metrics = metrics
         self._candidates: dict[Hash, Candidate] = {}
-        self._deferred: dict[Hash, int] = {}
 
     # --- build and check ----------------------------------------------------------------------------------------------
 
@@ -139,7 +109,7 @@ class Application:
         if section is None:
             return None
         budget = self._rules.max_gas if gas_budget is None else gas_budget
-        done = self._run(header, view, self._fitting(transactions, section), section, budget)
+        done = self._execution.run(header, view, self._fitting(transactions, section), section, budget)
         return self._keep(header, Body(BODY_VERSION, tuple(t.raw for t in done.transactions), section), done)
 
     def check(
@@ -167,8 +137,8 @@ class Application:
         if section.verdict is not Verdict.VALID:
             return Judged(section.verdict, section.reason)
         try:
-            done = self._run(header, view, transactions, extra)
-        except _Refused as refused:
+            done = self._execution.run(header, view, transactions, extra)
+        except BlockRefused as refused:
             return Judged(Verdict.INVALID, str(refused))
         candidate = self._sealed(header, body, done)
         if candidate.block.hash != block_hash:
@@ -218,55 +188,6 @@ class Application:
         candidate = self._candidates.get(parent)
         return None if candidate is None else candidate.overlay
 
-    def _run(
-        self,
-        header: Header,
-        parent: Overlay | StateBase,
-        transactions: Sequence[Transaction],
-        section: bytes,
-        gas_budget: int | None = None,
-    ) -> _Executed:
-        """Execute due calls and transactions on a fresh overlay. What may not be applied is skipped if there is a
-        `gas_budget` (an own block), else it refuses the block."""
-        begun = time.thread_time()
-        view = Overlay(parent)
-        context = BlockContext(
-            header.chain_id, header.height, header.time_ms, self._executor.clock.market_time(header.time_ms)
-        )
-        done: list[Transaction] = []
-        side, block = self._rules.side, EngineBlock(header, section, context, parent.root, done)
-        receipts = side.begin(view, block)
-        receipts += self._executor.run_due(view, context)
-        called: list[Receipt] = []
-        gas = 0
-        left = None if gas_budget is None else gas_budget - sum([receipt.gas for receipt in receipts])
-        of_sender: Counter[bytes] = Counter()
-        for transaction in transactions:
-            if left is not None and gas >= left and done:
-                break
-            fault = self._fault(view, transaction, gas, of_sender)
-            if fault and left is None:
-                raise _Refused(fault)
-            if fault:
-                continue
-            if transaction.body.contract in side.watched:
-                code = side.refusal(view, transaction, block)
-                if code == LATER and left is not None and self._defers(transaction):
-                    continue
-                receipt = self._watched(view, transaction, block, code)
-            else:
-                receipt = self._executor.execute(view, transaction, context)
-            gas += receipt.gas
-            called.append(receipt)
-            done.append(transaction)
-        receipts += side.finish(view, block)
-        receipts += called
-        self._metrics.spent("execute", time.thread_time() - begun, len(done))
-        begun = time.thread_time()
-        view.seal()
-        self._metrics.spent("tree", time.thread_time() - begun, len(done))
-        return _Executed(done, receipts, view)
-
     def _fitting(self, transactions: Sequence[Transaction], section: bytes) -> Sequence[Transaction]:
         """Those that fit beside a section. The mempool leaves room for a short one."""
         if len(section) <= ROOM_OF_SECTION:
@@ -279,34 +200,6 @@ class Application:
                 break
             fitting.append(transaction)
         return fitting
-
-    def _defers(self, transaction: Transaction) -> bool:
-        """Whether a transaction whose turn has not come is left in the mempool once more. Not for ever: one whose turn
-        never comes would have an idle chain make one empty block after the other."""
-        times = self._deferred.get(transaction.id, 0) + 1
-        self._deferred[transaction.id] = times
-        while len(self._deferred) > _DEFERRED_KEPT:
-            del self._deferred[next(iter(self._deferred))]
-        return times <= MOST_DEFERRALS
-
-    def _watched(self, view: Overlay, transaction: Transaction, block: EngineBlock, code: str) -> Receipt:
-        """A transaction that the engine has a word in: it refuses it with a code, or follows what it did."""
-        if code:
-            return self._executor.refuse(view, transaction, code)
-        receipt = self._executor.execute(view, transaction, block.context)
-        if receipt.ok:
-            self._rules.side.executed(view, transaction, block)
-        return receipt
-
-    def _fault(self, view: Overlay, transaction: Transaction, gas: int, of_sender: Counter[bytes]) -> str:
-        """Why a transaction may not be applied next; "" if it may."""
-        if gas >= self._rules.max_gas:
-            return "BLOCK_GAS"
-        if self._rules.max_per_sender < self._rules.max_transactions:
-            of_sender[transaction.sender] += 1
-            if of_sender[transaction.sender] > self._rules.max_per_sender:
-                return "TOO_MANY_OF_ONE_SENDER"
-        return "" if admits_nonce(view, transaction.sender, transaction.body.nonce) else "NONCE"
 
     # --- headers ------------------------------------------------------------------------------------------------------
 
@@ -323,12 +216,12 @@ class Application:
             return "TRANSACTIONS_ROOT"
         return "" if header.extra_root == extra_root(body.extra) else "EXTRA_ROOT"
 
-    def _keep(self, header: Header, body: Body, done: _Executed) -> Candidate:
+    def _keep(self, header: Header, body: Body, done: Executed) -> Candidate:
         candidate = self._sealed(header, body, done)
         self._candidates[candidate.block.hash] = candidate
         return candidate
 
-    def _sealed(self, header: Header, body: Body, done: _Executed) -> Candidate:
+    def _sealed(self, header: Header, body: Body, done: Executed) -> Candidate:
         """Fill in what the application decides: roots, size, the next committee."""
         begun = time.thread_time()
         receipt_bytes = tuple([encode(receipt) for receipt in done.receipts])

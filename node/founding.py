@@ -24,7 +24,8 @@ from ledger.objects import header_hash
 from ledger.shard_genesis import REGION_ENGINE
 from ledger.state import Overlay, StateBase
 from ledger.store import Store
-from node.application import STATE_VALIDATORS, BlockRules
+from node.application import STATE_VALIDATORS
+from node.block_execution import BlockRules
 from node.commit import epoch_after
 from node.committee_side import CommitteeSide
 from node.config import ConsensusSection

@@ -341,7 +341,7 @@ def test_the_pool_is_split_among_the_centres() -> None:
 
 
 def test_a_transaction_whose_turn_never_comes_is_refused_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.application.MOST_DEFERRALS", 5)
+    monkeypatch.setattr("node.block_execution.MOST_DEFERRALS", 5)
     world = ShardedWorld(network_genesis(1))
     world.step()
     trade_home = world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
