@@ -47,6 +47,7 @@ from ledger.genesis import (
 from ledger.possession import prove_possession
 from ledger.shard_genesis import ONLY, home_chain, hosted_genesis
 from node.chains import chain_directory
+from node.first_logs import begin_list
 from node.founding import found_log
 from node.keys import new_key, save_key
 from node.self_test import remember
@@ -383,6 +384,8 @@ def _write_home(
     _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
     chain = home_chain(genesis, founder.validator.public) or ONLY
     found_log(chain_directory(home / "wal", genesis, chain), hosted_genesis(genesis, chain), founder.validator.public)
+    if genesis.shards is not None:
+        begin_list(home / "wal")  # a region that begins anew has a new log
     remember(home)  # the nodes need not test this host again, if they run on it
 
 
