@@ -28,7 +28,7 @@ from ledger.chain_reader import (
     read_head,
 )
 from ledger.chain_snapshot import BoundaryStates
-from ledger.codec import decode, encode
+from ledger.codec import encode
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken, StoreError
 from ledger.genesis import Genesis, GenesisSummary
@@ -39,6 +39,7 @@ from ledger.schema import (
     DB_EPOCH,
     DB_FINAL_BY,
     DB_FINALITY,
+    DB_FIRST_STATE,
     DB_HEADER,
     DB_HEIGHT_OF,
     DB_TRANSACTION,
@@ -52,6 +53,7 @@ from ledger.schema import (
 )
 from ledger.state import StateBase, StateDelta
 from ledger.store import Batch, Store
+from ledger.succession import decode_summary, succession_of
 from ledger.validators import ValidatorSet
 
 __all__ = ["ChainReader", "ChainStore", "ChainView", "CommittedBlock", "Counts", "Finality", "PastState", "StateView"]
@@ -101,17 +103,24 @@ class ChainStore(ChainReader):
     def create(
         cls, store: Store, genesis: Genesis, block: Block, receipts: Sequence[bytes], delta: StateDelta
     ) -> ChainStore:
-        """Write the block of height 0 and the state that genesis installs, in one synced batch."""
+        """Write the first block and the state that genesis installs, in one synced batch. The height is 0, but where a
+        chain continues another (`ledger.succession`): then the state is kept a second time, as it is at first."""
         if not cls.is_empty(store):
             raise StoreError("there is a chain already", code="CHAIN_EXISTS", fix="use another directory")
-        if block.header.height != 0 or delta.root != block.header.state_root or block.header.parent != genesis.hash:
+        height, continues = block.header.height, succession_of(genesis) is not None
+        fits = delta.root == block.header.state_root and block.header.parent == genesis.hash
+        if not fits or (height and not continues):
             raise InvariantBroken("the first block does not fit its genesis")
         batch = Batch()
         batch.put(db_meta("format"), u64(FORMAT_VERSION))
+        if height:
+            batch.put(db_meta("first"), u64(height))
+        if continues:
+            batch.extend((DB_FIRST_STATE + key, value) for key, value in delta.writes.items())
         batch.put(db_meta("genesis"), encode(genesis.summary))
         validators = genesis.validator_set
         batch.put(DB_VALIDATORS + validators.hash, encode(validators.validators))
-        _put_block(batch, CommittedBlock(block, (), receipts, delta), 0)
+        _put_block(batch, CommittedBlock(block, (), receipts, delta), height, undo=False)
         _put_head(batch, block)
         store.write(batch, sync=True)
         return cls(store, genesis.summary)
@@ -131,7 +140,7 @@ class ChainStore(ChainReader):
                 found=version,
                 fix="remove it and sync again",
             )
-        summary = decode(GenesisSummary, raw)
+        summary = decode_summary(raw)
         if genesis is not None and genesis.hash != summary.hash:
             raise StoreError(
                 "the database belongs to another network",
@@ -259,7 +268,7 @@ def _put_epochs(batch: Batch, head: Header, blocks: Sequence[CommittedBlock]) ->
         before = header
 
 
-def _put_block(batch: Batch, committed: CommittedBlock, final_by: int) -> None:
+def _put_block(batch: Batch, committed: CommittedBlock, final_by: int, *, undo: bool = True) -> None:
     """All rows of one block. The cost is that of the rows: about three a transaction and three a state key."""
     block, receipts, put = committed.block, committed.receipts, batch.put
     number = block.header.height
@@ -279,7 +288,7 @@ def _put_block(batch: Batch, committed: CommittedBlock, final_by: int) -> None:
     for sender, places in by_sender.items():
         put(DB_ACCOUNT + sender + height, b"".join(places))
     batch.extend(committed.delta.rows())
-    if number:
+    if undo:
         put(DB_UNDO + height, committed.delta.undo())
     if number > UNDO_BLOCKS:
         batch.delete(db_height(DB_UNDO, number - UNDO_BLOCKS))

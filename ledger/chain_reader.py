@@ -18,6 +18,7 @@ from ledger.schema import (
     DB_EPOCH,
     DB_FINAL_BY,
     DB_FINALITY,
+    DB_FIRST_STATE,
     DB_HEADER,
     DB_HEIGHT_OF,
     DB_RECEIPTS,
@@ -67,11 +68,15 @@ class PastState:
 
     def prove(self, key: bytes) -> StateProof:
         """Proof of `key` under `root`. The first one rebuilds that height's tree: about 10 us a key changed since."""
+        return self.sealed().prove(key)
+
+    def sealed(self) -> Overlay:
+        """The same with its tree, to execute on. Raise `StoreError` (STORE_CORRUPT)."""
         if self._overlay.seal() != self.root:
             raise StoreError(
                 "the undo rows do not lead back to the header's state root", code="STORE_CORRUPT", fix=REPAIR
             )
-        return self._overlay.prove(key)
+        return self._overlay
 
 
 StateView = StateBase | PastState
@@ -137,10 +142,22 @@ class ChainReader:
         return chunk[index % RECEIPT_CHUNK] if index % RECEIPT_CHUNK < len(chunk) else None
 
     @property
+    def first(self) -> int:
+        """Height of the first block: 0, but where a chain continues another."""
+        return int.from_bytes(self.rows.get(db_meta("first")) or b"", "big")
+
+    @property
     def began(self) -> int:
-        """Height of the state that this chain began with: 0, or that of a boundary block whose state was fetched. Below
-        it there are block 0 and boundary headers only."""
-        return int.from_bytes(self.rows.get(db_meta("snapshot")) or b"", "big")
+        """Height of the state that this chain began with: the first block's, or that of a boundary block whose state
+        was fetched. Below it there are the first block and boundary headers only."""
+        fetched = self.rows.get(db_meta("snapshot"))
+        return self.first if fetched is None else int.from_bytes(fetched, "big")
+
+    def first_state(self, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        """At most `limit` entries after a key of the state that a chain which continues another began with, ascending;
+        no other chain keeps its first state."""
+        start = None if after is None else DB_FIRST_STATE + after
+        return [(key[1:], value) for key, value in self.rows.scan(DB_FIRST_STATE, start, limit)]
 
     # -- indexes
 
@@ -178,7 +195,9 @@ class ChainReader:
 
     def boundary_of(self, epoch: int) -> int | None:
         """Height of the block that `epoch` begins on; genesis for 0 and 1, None if no block of it is committed."""
-        raw = self.rows.get(DB_EPOCH + u64(epoch)) if epoch else bytes(8)
+        if epoch == 0:
+            return self.first
+        raw = self.rows.get(DB_EPOCH + u64(epoch))
         return None if raw is None else int.from_bytes(raw, "big")
 
     def counts(self, height: int) -> Counts | None:

@@ -183,6 +183,12 @@ class GenesisSummary(GenesisHead, frozen=True):
         """The network's full name."""
         return f"{self.name}-{self.hash.hex()[:32]}"
 
+    @property
+    def transaction_chain_id(self) -> str:
+        """What transactions are signed for: the chain's name, but on a chain that continues another the name of the
+        first (`ledger.succession`)."""
+        return self.chain_id
+
 
 class Genesis(GenesisHead, frozen=True):
     """The document. Make it with `make_genesis` or `load_genesis`, which check it."""
@@ -208,6 +214,11 @@ class Genesis(GenesisHead, frozen=True):
     def chain_id(self) -> str:
         """The network's full name. Computed on each use."""
         return self.summary.chain_id
+
+    @property
+    def transaction_chain_id(self) -> str:
+        """What transactions are signed for (`GenesisSummary.transaction_chain_id`). Computed on each use."""
+        return self.summary.transaction_chain_id
 
     def to_json(self) -> str:
         """The document as people read it; `load_genesis` reads it back."""

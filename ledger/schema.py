@@ -20,6 +20,7 @@ counters, so that byte order is numeric order):
 | G | height 8 | height 8 whose finalization proves this block (`final_by`), number of transactions 4, of receipts 4 |
 | E | epoch 8 | height 8 of the boundary block that the epoch begins on |
 | V | validators hash 32 | the validator set |
+| I | state key | value in the first state of a chain that continues another (`ledger.succession`) |
 
 State keys (what contracts and engines write; their places in the tree are hashes, their order here is for scans):
 
@@ -100,6 +101,7 @@ DB_FINALITY = b"F"
 DB_FINAL_BY = b"G"
 DB_EPOCH = b"E"
 DB_VALIDATORS = b"V"
+DB_FIRST_STATE = b"I"
 
 
 def u64(number: int) -> bytes:

@@ -29,9 +29,10 @@ _DEFERRED_KEPT: Final = 4_096
 @dataclass(frozen=True, slots=True)
 class BlockRules:
     """What genesis fixes for blocks. `policy`: the engine's, which says where epochs end. `side`: what the engine adds
-    to a block."""
+    to a block. `transaction_chain_id`: the chain's name as users sign it and contracts see it."""
 
     chain_id: str
+    transaction_chain_id: str
     max_transactions: int
     max_bytes: int
     max_per_sender: int
@@ -75,9 +76,8 @@ class BlockExecution:
         `gas_budget` (an own block), else it refuses the block."""
         begun = time.thread_time()
         view = Overlay(parent)
-        context = BlockContext(
-            header.chain_id, header.height, header.time_ms, self._executor.clock.market_time(header.time_ms)
-        )
+        market_ms = self._executor.clock.market_time(header.time_ms)
+        context = BlockContext(self._rules.transaction_chain_id, header.height, header.time_ms, market_ms)
         done: list[Transaction] = []
         side, block = self._side, EngineBlock(header, section, context, parent.root, done)
         receipts = side.begin(view, block)

@@ -64,6 +64,7 @@ def block_rules(genesis: Genesis, side: EngineSide = _PLAIN) -> BlockRules:
     limits = genesis.limits
     return BlockRules(
         chain_id=genesis.chain_id,
+        transaction_chain_id=genesis.transaction_chain_id,
         max_transactions=limits.max_block_txs,
         max_bytes=limits.max_block_bytes,
         max_per_sender=limits.sender_block_txs,
@@ -86,7 +87,7 @@ def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor, networ
     """What the engine of a chain adds to its blocks. `siblings`: the other chains of this process; `executor`: the
     ledger thread's; `network`: the whole genesis of a sharded network."""
     if genesis.shards is not None and network is not None:
-        return shard_side(network, genesis.name.removeprefix(f"{network.name}-"), siblings, executor)
+        return shard_side(network, genesis, siblings, executor)
     if genesis.council is None:
         changes = any(contract.name == COMMITTEE for contract in genesis.contracts)
         return CommitteeSide(genesis, executor) if changes else PlainSide()
@@ -173,7 +174,7 @@ def current_epoch(chain: ChainStore, policy: Policy) -> EpochStart:
     """The epoch that the block after the head belongs to, from its boundary block: the newest that ends one."""
     height = chain.height
     header = chain.header(height)
-    while header is not None and height > 0 and not policy.is_boundary(header):
+    while header is not None and height > chain.first and not policy.is_boundary(header):
         height -= 1
         header = chain.header(height)
     raw = chain.header_bytes(height)

@@ -1,7 +1,8 @@
 """The global chain's state (`GlobalState`) in the state tree: a key each for head, region, lock, member and conviction.
 
 A block writes what it changed, not the whole: a full inbox and thousands of locks are megabytes. Inboxes are logs of
-their own (`node.shards.inbox_log`); a region's part names how much of its log it has consumed.
+their own (`node.shards.inbox_log`); a region's part names how much of its log it has consumed. So are the regional
+epochs (`node.shards.openings_log`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ledger.crypto import ZERO_HASH, sha256
 from ledger.schema import state_engine
 from ledger.state import NO_LIMIT, Overlay, StateReader
 from node.shards.inbox_log import append_items, inbox_items
+from node.shards.openings_log import append_openings
 
 _HEAD: Final = state_engine("shards")
 _LOCKS: Final = state_engine("shards-locks")
@@ -125,6 +127,8 @@ class GlobalStore:
             view.put(_CONVICTED + sha256(part), part)
         for region in after.regions:
             append_items(view, region.name, after.height, items_for(outcome.items, region.name))
+        chains = {region.name: region.chain_id for region in before.regions}
+        append_openings(view, after.height, chains, outcome.epochs)
         self._remember(stamp, after)
 
     def _remember(self, stamp: bytes, state: GlobalState) -> None:

@@ -54,16 +54,20 @@ from node.siblings import SiblingChain, Siblings
 @dataclass(frozen=True, slots=True)
 class RegionRules:
     """What genesis fixes for a region's chain. Rounds are `round_ms` of block time since `genesis_ms`; `views` of an
-    epoch; `work`: whether tickets order the leaders; `audit`: of the centres. `region_epoch`: by the global chain."""
+    epoch; `work`: whether tickets order the leaders; `audit`: of the centres. `region_epoch`: by the global chain;
+    `base_seq`, `base_record`: the last record before it. `transaction_chain_id`: what the region's users sign for."""
 
     region: str
     chain_id: str
+    transaction_chain_id: str
     genesis_ms: int
     round_ms: int
     views: int
     work: bool
     audit: Audit = Audit.EAGER
     region_epoch: int = 1
+    base_seq: int = 0
+    base_record: Hash = ZERO_HASH
 
     def round_of(self, time_ms: int) -> int:
         """The market round of a block time."""
@@ -86,7 +90,7 @@ class RegionSide:
         self.rules: Final = rules
         self._executor = executor
         self._siblings = siblings
-        self._border = Border(executor, rules.chain_id)
+        self._border = Border(executor, rules.transaction_chain_id)
         self._policy = RegionPolicy(rules.views)
         self._reached = 0
         self.tickets: tuple[Ticket, ...] = ()
@@ -250,18 +254,20 @@ class RegionSide:
             raise InvariantBroken("a section is made over the state of a block")
         trial = Overlay(parent)
         market_ms = self._executor.clock.market_time(header.time_ms)
-        context = BlockContext(header.chain_id, header.height, header.time_ms, market_ms)
+        context = BlockContext(self.rules.transaction_chain_id, header.height, header.time_ms, market_ms)
         outbox = self._border.close(trial, context, progress.seq + 1, height)
         return self._stated(parent.root, progress, header, height, bytes(outbox.root))
 
     def _stated(
         self, parent_root: Hash, progress: Progress, header: Header, height: int, outbox_root: bytes
     ) -> RegionSection:
-        before = progress.closing
+        before, rules = progress.closing, self.rules
+        continued = progress.seq == rules.base_seq  # that record is of another chain, or there is none
+        record = rules.base_record if continued else last_record(progress, header, rules.region_epoch)
         return RegionSection(
-            region=self.rules.region,
+            region=rules.region,
             seq=progress.seq + 1,
-            prev_record=last_record(progress, header, self.rules.region_epoch),
+            prev_record=record,
             body_root=header.parent,
             n_tx=progress.n_tx,
             pre_root=ZERO_HASH if before is None else before.post_root,

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from consensus.sharded.discipline import Audit, ShardRules
 from consensus.sharded.global_state import GlobalState, RegionView
 from consensus.sharded.records import RegionPosition
 from contracts.executor import Executor
-from ledger.crypto import ZERO_HASH
+from contracts.library_crossing import CROSSING
+from ledger.crypto import ZERO_HASH, Hash
 from ledger.engine_settings import GLOBAL, ShardSettings
 from ledger.errors import InvariantBroken
-from ledger.genesis import Genesis
-from ledger.shard_genesis import hosted_genesis
+from ledger.genesis import Genesis, GenesisHead, GenesisSummary
+from ledger.shard_genesis import GLOBAL_ENGINE, hosted_genesis
+from ledger.succession import succession_of
 from node.engine_side import EngineSide
 from node.shards.global_side import GlobalRules, GlobalSide
 from node.shards.region_side import RegionRules, RegionSide
 from node.siblings import Siblings
 
 
-def shard_side(network: Genesis, chain: str, siblings: Siblings, executor: Executor) -> EngineSide:
-    """The side of one chain of a sharded network. `network`: its whole genesis; `executor`: the ledger thread's."""
-    if chain == GLOBAL:
+def shard_side(network: Genesis, genesis: Genesis, siblings: Siblings, executor: Executor) -> EngineSide:
+    """The side of one chain of a sharded network. `network`: its whole genesis, `genesis`: the chain's; `executor`: the
+    ledger thread's."""
+    if genesis.engine == GLOBAL_ENGINE:
         return GlobalSide(global_rules(network), executor, siblings)
-    return RegionSide(region_rules(network, chain), executor, siblings)
+    return RegionSide(region_rules(genesis, genesis.name.removeprefix(f"{network.name}-")), executor, siblings)
 
 
-def region_rules(network: Genesis, region: str) -> RegionRules:
-    """What genesis fixes for a region's chain."""
-    shards = _settings(network)
-    return RegionRules(
+def region_rules(genesis: Genesis | GenesisSummary, region: str) -> RegionRules:
+    """What genesis fixes for a region's chain. `genesis`: of that chain."""
+    shards, succession = _settings(genesis), succession_of(genesis)
+    first = RegionRules(
         region=region,
-        chain_id=hosted_genesis(network, region).chain_id,
-        genesis_ms=network.time_ms,
+        chain_id=genesis.chain_id,
+        transaction_chain_id=genesis.transaction_chain_id,
+        genesis_ms=genesis.time_ms,
         round_ms=shards.round_ms,
         views=shards.region_views,
         work=shards.lottery == "work",
         audit=Audit(shards.audit),
+    )
+    if succession is None:
+        return first
+    return replace(
+        first,
+        region_epoch=succession.epoch,
+        base_seq=succession.base_seq,
+        base_record=Hash(succession.base_record),
     )
 
 
@@ -49,7 +63,14 @@ def global_rules(network: Genesis) -> GlobalRules:
         rules=shard_rules(shards),
         genesis_ms=network.time_ms,
         round_ms=shards.round_ms,
+        chain_id=hosted_genesis(network, GLOBAL).chain_id,
+        payees=frozenset(region.name for region in shards.regions if _takes_money(network, region.name)),
     )
+
+
+def _takes_money(network: Genesis, region: str) -> bool:
+    """Whether a region has the contract by which money comes in."""
+    return any(contract.name == CROSSING for contract in hosted_genesis(network, region).contracts)
 
 
 def shard_rules(shards: ShardSettings) -> ShardRules:
@@ -74,7 +95,7 @@ def _region(network: Genesis, name: str) -> RegionView:
     return RegionView(name=name, chain_id=genesis.chain_id, validators=genesis.validator_set, position=nothing)
 
 
-def _settings(network: Genesis) -> ShardSettings:
-    if network.shards is None:
+def _settings(genesis: GenesisHead) -> ShardSettings:
+    if genesis.shards is None:
         raise InvariantBroken("a network without regions has no shards")
-    return network.shards
+    return genesis.shards

@@ -118,6 +118,10 @@ def consume(
     consumed.set(consumed.get() + 1)
     if kind == 3:
         return
+    if kind == 4:
+        balances[owner] = balances[owner] + money
+        circulating.set(circulating.get() + money)
+        return
     number = numbers.get(lock)
     require(number is not None, "NO_LOCK")
     one = locks[number]
@@ -217,7 +221,7 @@ class HostedChain:
         self.siblings = Siblings()
         self.wanted = False
         self.siblings.propose = self._propose
-        self.side = shard_side(network, name, self.siblings, self.executor)
+        self.side = shard_side(network, self.genesis, self.siblings, self.executor)
         rules = block_rules(self.genesis, self.side)
         metrics = Metrics("test")
         self.application = Application(self.chain.state(), self.executor, rules, self.chain.head_hash, metrics)
@@ -300,7 +304,7 @@ class ShardedWorld:
         self.receipts: dict[bytes, Receipt] = {}
         self.synced: dict[str, list[SyncedBlocks]] = {}
         self.agents = {
-            (name, n): Agent(region_rules(self.network, name), member_key(index, n).public)
+            (name, n): Agent(region_rules(hosted_genesis(self.network, name), name), member_key(index, n).public)
             for index, name in enumerate(self.regions)
             for n in range(4)
         }

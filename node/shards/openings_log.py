@@ -1,0 +1,47 @@
+"""The epochs of each region in the global chain's state: a log of openings that only grows.
+
+A region's first chain is that of genesis and stands in no log. Opening number n (from 0) makes the chain of regional
+epoch n + 2. Who missed any number of them finds all that it needs to begin the last one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consensus.sharded.records import RegionEpoch, next_chain_id
+from ledger.codec import ShortText, Uint, Wire, decode, encode
+from ledger.schema import state_engine
+from ledger.state import Overlay, StateReader
+
+
+class Opening(Wire, frozen=True):
+    """A regional epoch that has begun. `before`: the chain that ended, `chain_id`: the one that continues it; `height`:
+    the global block that decided it."""
+
+    opened: RegionEpoch
+    before: ShortText
+    chain_id: ShortText
+    height: Uint
+
+
+def openings(centres: StateReader, region: str) -> tuple[Opening, ...]:
+    """All openings of a region, oldest first. `centres`: a state of the global chain."""
+    return tuple(decode(Opening, raw) for _, raw in centres.scan(_prefix(region)))
+
+
+def opening_key(region: str, epoch: int) -> bytes:
+    """Where the opening of a regional epoch is in the global chain's state."""
+    return _prefix(region) + epoch.to_bytes(8, "big")
+
+
+def append_openings(view: Overlay, height: int, chains: dict[str, str], opened: Sequence[RegionEpoch]) -> None:
+    """Note what a block has opened, in its order. `chains`: name of each region's chain before the block."""
+    running = dict(chains)
+    for one in opened:
+        before = running[one.region]
+        running[one.region] = next_chain_id(before, one)
+        view.put(opening_key(one.region, one.epoch), encode(Opening(one, before, running[one.region], height)))
+
+
+def _prefix(region: str) -> bytes:
+    return state_engine(f"shards-openings-{region}")
