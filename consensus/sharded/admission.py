@@ -8,13 +8,14 @@ and a bounded part of a block (polkadot#6862, #6412, nearcore#10954).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, TypeVar
 
-from consensus.sharded.discipline import Audit, Standing
+from consensus.sharded.discipline import Audit
+from consensus.sharded.evidence import guilty_of_records, guilty_of_votes
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
+    DoubleVote,
     GlobalContext,
     GlobalEntry,
     GlobalState,
@@ -22,9 +23,12 @@ from consensus.sharded.global_state import (
     Posted,
     RegionView,
     Submitted,
+    Withdrawal,
 )
 from consensus.sharded.records import Forced
-from consensus.sharded.verdicts import Refused, judge, two_records
+from consensus.sharded.regional_epochs import new_members_fault
+from consensus.sharded.verdicts import Refused, judge
+from consensus.sharded.withdrawals import withdrawal_fault
 from ledger.crypto import Hash
 
 ENTRIES_A_REGION: Final = 24
@@ -42,7 +46,7 @@ def region_of(state: GlobalState, entry: GlobalEntry) -> str:
             return region
         case Conflict(first, _):
             return first.record.region
-        case NewMembers():
+        case NewMembers() | DoubleVote() | Withdrawal():
             return entry.region
         case Attestation():
             waiting = (view for view in state.regions if view.pending is not None)
@@ -52,7 +56,7 @@ def region_of(state: GlobalState, entry: GlobalEntry) -> str:
 
 def fault(context: GlobalContext, state: GlobalState, entry: GlobalEntry) -> str:
     """Why an entry would do nothing in the next block, as far as that is seen without executing a record: "" if it may
-    do something. At most two certificates and a signature are verified."""
+    do something. At most two certificates, or a quorum of the centres' signatures, are verified."""
     view = state.region(region_of(state, entry))
     if view is None:
         return NO_REGION
@@ -63,19 +67,16 @@ def fault(context: GlobalContext, state: GlobalState, entry: GlobalEntry) -> str
             if len(view.inbox) >= context.rules.inbox_limit:
                 return "INBOX_FULL"
             return "POSTED_BEFORE" if any(item == Forced(transaction) for _, item in view.inbox) else ""
-        case Conflict(first, second):
-            identity = context.identity(view)
-            if first.record.epoch == view.epoch - 1 and view.before is not None:
-                identity = replace(
-                    identity, epoch=first.record.epoch, chain_id=view.before[0], validators=view.before[1]
-                )
-            guilty = two_records(identity, first, second)
-            return "" if any(member not in state.removed for member in guilty) else "NO_CONFLICT"
+        case Conflict():
+            guilty = guilty_of_records(context, state, entry)
+            return guilty if isinstance(guilty, str) else ""
+        case DoubleVote():
+            guilty = guilty_of_votes(context, state, entry)
+            return guilty if isinstance(guilty, str) else ""
         case NewMembers():
-            if entry.epoch != view.epoch:
-                return "OTHER_EPOCH"
-            suspended = view.standing(context.rules, state.round) is Standing.SUSPENDED
-            return "" if entry.members or suspended else "NOT_SUSPENDED"
+            return new_members_fault(context, state, entry)
+        case Withdrawal():
+            return withdrawal_fault(context, state, entry)
         case Attestation():
             return ""
 

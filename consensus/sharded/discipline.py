@@ -28,6 +28,8 @@ class ShardRules:
     `stale_rounds`, `takeover_rounds`: D and D2. `penalty_rounds`: how long a bar lasts. `lying_ppm`, `signer_ppm`: of
     the deposit. `fee_ppm`: of the money of each global trade, from the seller. `inbox_limit`: unconsumed items from
     which on a region gets no new trades. `assigned_rounds`: T, how long an assigned centre may be silent.
+    `evidence_rounds`: for so long evidence of a regional epoch is heard when the next one has begun, and who left with
+    it leaves its deposit.
     """
 
     stale_rounds: int = 3
@@ -38,10 +40,12 @@ class ShardRules:
     fee_ppm: int = 1_000
     inbox_limit: int = 10_000
     assigned_rounds: int = 2
+    evidence_rounds: int = 1_024
     audit: Audit = Audit.EAGER
 
     def __post_init__(self) -> None:
-        counts = (self.stale_rounds, self.penalty_rounds, self.inbox_limit, self.assigned_rounds)
+        limits = (self.inbox_limit, self.assigned_rounds, self.evidence_rounds)
+        counts = (self.stale_rounds, self.penalty_rounds, *limits)
         shares = (self.lying_ppm, self.signer_ppm, self.fee_ppm)
         if min(counts) < 1 or self.takeover_rounds <= self.stale_rounds or not 0 <= min(shares) <= max(shares) <= ONE:
             raise GenesisError(
@@ -57,6 +61,7 @@ class Offence(Enum):
     LYING = "lying"
     CERTIFIED_INVALID = "certified-invalid"
     TWO_RECORDS = "two-records"
+    DOUBLE_VOTE = "double-vote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,8 @@ class Sentence:
 
 def sentence(rules: ShardRules, offence: Offence, deposit: int, accuracy: int, round_: int) -> Sentence:
     """The punishment table. A fine is floor(deposit * ppm * (2 * ONE - A) / ONE^2): once the share for a member that
-    was always right, twice for one that never was. Two records cost the whole deposit and the seat."""
-    if offence is Offence.TWO_RECORDS:
+    was always right, twice for one that never was. Two records or two votes cost the whole deposit and the seat."""
+    if offence in (Offence.TWO_RECORDS, Offence.DOUBLE_VOTE):
         return Sentence(deposit, round_ + rules.penalty_rounds, True)
     ppm = rules.lying_ppm if offence is Offence.LYING else rules.signer_ppm
     fine = min(deposit, deposit * ppm * (2 * ONE - accuracy) // (ONE * ONE))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from consensus.evidence import ReportRefused, culprit_of
 from consensus.sharded.discipline import Offence, sentence
-from consensus.sharded.global_state import Conflict, Fined, RegionView
+from consensus.sharded.global_state import Conflict, DoubleVote, Fined, GlobalContext, GlobalState, RegionView
 from consensus.sharded.regional_epochs import open_epoch, remaining
-from consensus.sharded.verdicts import two_records
+from consensus.sharded.verdicts import RegionIdentity, two_records
 from consensus.sharded.work import Work
 
 
@@ -32,22 +33,68 @@ def punish(work: Work, member: bytes, view: RegionView, seq: int, offence: Offen
     return ""
 
 
-def convict(work: Work, entry: Conflict) -> str:
-    """W4: who signed both loses deposit and seat; the region goes on without them."""
-    record = entry.first.record
-    view = work.state.region(record.region)
+def hears(context: GlobalContext, state: GlobalState, view: RegionView, epoch: int) -> bool:
+    """Whether evidence of a regional epoch is heard: of the one that runs, and for a while of the one before it."""
+    if epoch == view.epoch:
+        return True
+    late = state.round - view.opened_round
+    return view.before is not None and epoch == view.epoch - 1 and late <= context.rules.evidence_rounds
+
+
+def identity_in(context: GlobalContext, state: GlobalState, view: RegionView, epoch: int) -> RegionIdentity | None:
+    """Who spoke for a region in an epoch; None if nobody hears evidence of it."""
+    if not hears(context, state, view, epoch):
+        return None
+    if epoch == view.epoch or view.before is None:
+        return context.identity(view)
+    chain_id, validators = view.before
+    return RegionIdentity(view.name, chain_id, epoch, validators, context.scheme_of(chain_id), context.verify)
+
+
+def guilty_of_records(context: GlobalContext, state: GlobalState, entry: Conflict) -> tuple[bytes, ...] | str:
+    """W4: who signed both and is not removed yet, in key order, at least one; else a code."""
+    view = state.region(entry.first.record.region)
     if view is None:
         return "NO_REGION"
-    identity = work.context.identity(view)
-    if record.epoch == view.epoch - 1 and view.before is not None:
-        identity = replace(identity, epoch=record.epoch, chain_id=view.before[0], validators=view.before[1])
+    identity = identity_in(context, state, view, entry.first.record.epoch)
+    if identity is None:
+        return "EVIDENCE_EPOCH"
     guilty = two_records(identity, entry.first, entry.second)
-    if not guilty:
-        return "NO_CONFLICT"
-    there = replace(view, epoch=record.epoch)
-    new = [member for member in guilty if member not in work.state.removed]
-    for member in new:
-        punish(work, member, there, record.seq, Offence.TWO_RECORDS)
-    if any(view.validators.index_of(member) is not None for member in new):
-        open_epoch(work, work.view(view.name), remaining(work, view), "two records")
-    return "" if new else "PUNISHED_BEFORE"
+    new = tuple(member for member in guilty if member not in state.removed)
+    return new or ("PUNISHED_BEFORE" if guilty else "NO_CONFLICT")
+
+
+def guilty_of_votes(context: GlobalContext, state: GlobalState, entry: DoubleVote) -> tuple[bytes, ...] | str:
+    """The member whose two votes exclude each other; else a code. Two signatures are verified."""
+    view = state.region(entry.region)
+    if view is None:
+        return "NO_REGION"
+    identity = identity_in(context, state, view, entry.epoch)
+    if identity is None:
+        return "EVIDENCE_EPOCH"
+    try:
+        member = culprit_of(lambda _: identity.validators, identity.scheme, entry.first, entry.second)
+    except ReportRefused as refused:
+        return refused.code
+    return "PUNISHED_BEFORE" if member in state.removed else (member,)
+
+
+def convict(work: Work, entry: Conflict | DoubleVote) -> str:
+    """Who signed both loses deposit and seat, once; the region goes on without them."""
+    if isinstance(entry, Conflict):
+        record = entry.first.record
+        place, offence = (record.region, record.epoch, record.seq), Offence.TWO_RECORDS
+        guilty = guilty_of_records(work.context, work.state, entry)
+    else:
+        place, offence = (entry.region, entry.epoch, 0), Offence.DOUBLE_VOTE
+        guilty = guilty_of_votes(work.context, work.state, entry)
+    if isinstance(guilty, str):
+        return guilty
+    region, epoch, seq = place
+    view = work.view(region)
+    for member in guilty:
+        punish(work, member, replace(view, epoch=epoch), seq, offence)
+    if any(view.validators.index_of(member) is not None for member in guilty):
+        reason = "two records" if offence is Offence.TWO_RECORDS else "two votes"
+        open_epoch(work, work.view(region), remaining(work, view), reason)
+    return ""

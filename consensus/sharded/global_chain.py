@@ -1,8 +1,9 @@
 """One block of the global chain: records are entered and judged, trades across regions decided, wrongs corrected.
 
 Order inside a block, whatever the order of its entries: records that wait are settled; users' posts, evidence,
-attestations, new members; publications by (region, seq, record id, agent); then expiry, clearing, the pool. Both legs
-of a trade are decided here at once and travel as inbox items, so there is nothing to commit twice or to unlock early.
+attestations, new members; publications by (region, seq, record id, agent); withdrawals; then expiry, clearing, the
+pool. Both legs of a trade are decided here at once and travel as inbox items, so there is nothing to commit twice or
+to unlock early.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from consensus.sharded.evidence import convict, punish
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
+    DoubleVote,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
@@ -25,6 +27,7 @@ from consensus.sharded.global_state import (
     Posted,
     RegionView,
     Submitted,
+    Withdrawal,
 )
 from consensus.sharded.records import Correction, Forced, InboxItem
 from consensus.sharded.regional_epochs import new_members, open_epoch, remaining
@@ -36,6 +39,7 @@ from consensus.sharded.verdicts import (
     certificate_signers,
     judge,
 )
+from consensus.sharded.withdrawals import withdraw
 from consensus.sharded.work import Work
 from ledger.codec import encode
 from ledger.crypto import Hash, domain
@@ -66,7 +70,7 @@ def _rank(entry: GlobalEntry) -> tuple[int, bytes, int, bytes]:
     match entry:
         case Posted(region, transaction):
             return 0, region.encode(), 0, bytes(transaction_id(transaction))
-        case Conflict():
+        case Conflict() | DoubleVote():
             return 1, b"", 0, encode(entry)
         case Attestation():
             return 2, b"", 0, encode(entry)
@@ -75,6 +79,8 @@ def _rank(entry: GlobalEntry) -> tuple[int, bytes, int, bytes]:
         case Submitted(publication, _):
             record = publication.record
             return 4, record.region.encode(), record.seq, bytes(record.id) + encode(entry)
+        case Withdrawal(member, number):
+            return 5, member, number, encode(entry)
 
 
 def _enter(work: Work, entry: GlobalEntry) -> str:
@@ -82,7 +88,7 @@ def _enter(work: Work, entry: GlobalEntry) -> str:
     match entry:
         case Posted(region, transaction):
             return _post(work, region, transaction)
-        case Conflict():
+        case Conflict() | DoubleVote():
             return convict(work, entry)
         case Attestation():
             return _attest(work, entry)
@@ -90,6 +96,8 @@ def _enter(work: Work, entry: GlobalEntry) -> str:
             return new_members(work, entry)
         case Submitted():
             return _submit(work, entry)
+        case Withdrawal():
+            return withdraw(work, entry)
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class RegionPart(Wire, frozen=True):
     confirmed: Annotated[tuple[Uint, ...], msgspec.Meta(max_length=2)]
     lagging: bool
     pending: PendingPart | None
+    opened_round: Uint
 
 
 class ConvictedPart(Wire, frozen=True):
@@ -78,6 +79,7 @@ class GlobalPart(Wire, frozen=True):
     pool: Uint
     rewards: tuple[tuple[Bytes32, Uint], ...]
     served: tuple[tuple[Bytes32, Uint], ...]
+    withdrawals: tuple[tuple[Bytes32, Uint], ...]
 
 
 def encode_global(state: GlobalState) -> bytes:
@@ -95,6 +97,7 @@ def encode_global(state: GlobalState) -> bytes:
         pool=state.pool,
         rewards=tuple(sorted(state.rewards.items())),
         served=tuple(sorted(state.served.items())),
+        withdrawals=tuple(sorted(state.withdrawals.items())),
     )
     return encode(part)
 
@@ -115,6 +118,7 @@ def decode_global(raw: bytes) -> GlobalState:
         pool=part.pool,
         rewards=dict(part.rewards),
         served=dict(part.served),
+        withdrawals=dict(part.withdrawals),
     )
     if encode_global(state) != raw:
         raise NotCanonical(
@@ -151,6 +155,7 @@ def _region_part(view: RegionView) -> RegionPart:
         confirmed=view.confirmed,
         lagging=view.lagging,
         pending=waiting,
+        opened_round=view.opened_round,
     )
 
 
@@ -172,6 +177,7 @@ def _region_view(part: RegionPart) -> RegionView:
         confirmed=part.confirmed,
         lagging=part.lagging,
         pending=waiting,
+        opened_round=part.opened_round,
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from enum import IntEnum
+from typing import TypeAlias, assert_never
 
 from consensus.scheme import Scheme
 from consensus.sharded.discipline import ONE, ShardRules, Standing, silence
@@ -15,7 +16,9 @@ from consensus.sharded.records import (
     Asset,
     Correction,
     Filled,
+    Forced,
     InboxItem,
+    Paid,
     Publication,
     RegionEpoch,
     RegionPosition,
@@ -24,6 +27,7 @@ from consensus.sharded.records import (
     Side,
 )
 from consensus.sharded.verdicts import RecordAuditor, RegionIdentity, Verify
+from ledger.certificates import Vote
 from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire
 from ledger.crypto import ZERO_HASH, Hash
 from ledger.validators import Validator, ValidatorSet
@@ -71,7 +75,42 @@ class NewMembers(Wire, frozen=True, tag=5):
     signatures: tuple[Bytes64, ...]
 
 
-GlobalEntry: TypeAlias = Submitted | Posted | Conflict | Attestation | NewMembers
+class DoubleVote(Wire, frozen=True, tag=6):
+    """Two votes of one member on its region's chain that exclude each other. `epoch`: the regional one, whose chain and
+    set the votes are of."""
+
+    region: ShortText
+    epoch: Uint
+    first: Vote
+    second: Vote
+
+
+class Source(IntEnum):
+    """What a withdrawal takes."""
+
+    REWARD = 1
+    DEPOSIT = 2
+
+    @property
+    def label(self) -> str:
+        """As people and reports call it."""
+        return self.name.lower()
+
+
+class Withdrawal(Wire, frozen=True, tag=7):
+    """All that a member or centre has earned, or the deposit of who is neither any more, goes to a region's account.
+    `number`: withdrawals of this key so far, so that each signature counts once. Signed by `member`, its voting key
+    (`consensus.sharded.withdrawals`)."""
+
+    member: Bytes32
+    number: Uint
+    source: Source
+    region: ShortText
+    account: Bytes32
+    signature: Bytes64
+
+
+GlobalEntry: TypeAlias = Submitted | Posted | Conflict | Attestation | NewMembers | DoubleVote | Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +141,7 @@ class RegionView:
 
     `chain_id`: of the regional epoch that runs. `position`: after the last confirmed record. `inbox`: what that
     record had not consumed, with the heights that posted it. `confirmed`: heights at which the last two records were
-    confirmed. `before`: chain and set of the epoch before, for evidence.
+    confirmed. `before`: chain and set of the epoch before, for evidence. `opened_round`: in which the epoch began.
     """
 
     name: str
@@ -117,6 +156,7 @@ class RegionView:
     confirmed: tuple[int, ...] = ()
     lagging: bool = False
     pending: Pending | None = None
+    opened_round: int = 0
 
     def standing(self, rules: ShardRules, round_: int) -> Standing:
         """By silence or lag."""
@@ -144,7 +184,8 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class GlobalState:
-    """State after a global block. `served`: blocks finalised by each centre in the running epoch of the pool."""
+    """State after a global block. `served`: blocks finalised by each centre in the running epoch of the pool.
+    `withdrawals`: how often each key has taken money out."""
 
     regions: tuple[RegionView, ...]
     height: int = 0
@@ -158,6 +199,7 @@ class GlobalState:
     pool: int = 0
     rewards: Mapping[bytes, int] = field(default_factory=dict)
     served: Mapping[bytes, int] = field(default_factory=dict)
+    withdrawals: Mapping[bytes, int] = field(default_factory=dict)
 
     def region(self, name: str) -> RegionView | None:
         """A region by name."""
@@ -189,16 +231,23 @@ class GlobalState:
 
 def credited(item: InboxItem, asset: Asset) -> int:
     """What consuming an item adds to a region."""
-    if isinstance(item, Filled | Released):
-        return item.money if asset is Asset.MONEY else item.wh
-    return 0
+    match item:
+        case Filled() | Released():
+            return item.money if asset is Asset.MONEY else item.wh
+        case Paid(_, money):
+            return money if asset is Asset.MONEY else 0
+        case Forced():
+            return 0
+        case _:
+            assert_never(item)
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalContext:
     """What does not change: rules, the centres, how signatures are checked and records audited. `pool_blocks`: blocks
     of an epoch of the pool. `new_epochs`: whether a region can begin anew; where it cannot, its set stays as it is, and
-    who is removed only loses its word and its deposit."""
+    who is removed only loses its word and its deposit. `chain_id`: of the global chain, which names the network in what
+    is signed for it. `payees`: regions whose ledger takes payments, None for all."""
 
     rules: ShardRules
     centres: ValidatorSet
@@ -207,6 +256,8 @@ class GlobalContext:
     auditor: RecordAuditor
     pool_blocks: int = 1024
     new_epochs: bool = True
+    chain_id: str = ""
+    payees: frozenset[str] | None = None
 
     def identity(self, view: RegionView) -> RegionIdentity:
         """Who speaks for a region now."""
@@ -226,6 +277,18 @@ class Fined:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A member or centre took money out of what the global chain keeps for it."""
+
+    member: bytes
+    number: int
+    source: Source
+    region: str
+    account: bytes
+    money: int
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalOutcome:
     """A block's results. `entered`, `confirmed`: record ids. `refused`: codes of entries that did nothing."""
 
@@ -238,3 +301,4 @@ class GlobalOutcome:
     refused: tuple[str, ...] = ()
     items: tuple[tuple[str, InboxItem], ...] = ()
     opened: tuple[Lock, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from consensus.sharded.global_state import GlobalContext, NewMembers
+from consensus.sharded.global_state import GlobalContext, GlobalState, NewMembers
 from ledger.codec import encode
 from ledger.crypto import domain, valid_public_key
 from ledger.engine_settings import LEAST_MEMBERS
@@ -13,26 +13,43 @@ from ledger.validators import MAX_VALIDATORS, Validator
 DOMAIN_MEMBERS: Final = domain("region-members")
 
 
-def members_bytes(region: str, epoch: int, members: tuple[Validator, ...]) -> bytes:
-    """What a centre signs."""
-    return DOMAIN_MEMBERS + encode((region, epoch, members))
+def members_bytes(chain_id: str, region: str, epoch: int, members: tuple[Validator, ...]) -> bytes:
+    """What a centre signs. `chain_id`: of the regional epoch that ends, so of one network and no other."""
+    return DOMAIN_MEMBERS + encode((chain_id, region, epoch, members))
 
 
-def new_members_agreed(context: GlobalContext, entry: NewMembers) -> str:
-    """ "" if the set is one and a quorum of the centres signed it, else a code. Too few, duplicate, unusable or
-    weightless keys are refused here and never reach a committee."""
-    keys = [member.public_key for member in entry.members]
+def members_fault(members: tuple[Validator, ...]) -> str:
+    """BAD_MEMBERS for what can run no region: too few or many, duplicate, unusable or weightless keys; else ""."""
+    keys = [member.public_key for member in members]
     sound = len(set(keys)) == len(keys) and LEAST_MEMBERS <= len(keys) <= MAX_VALIDATORS
-    if not sound or any(member.weight < 1 or not valid_public_key(member.public_key) for member in entry.members):
+    if not sound or any(member.weight < 1 or not valid_public_key(member.public_key) for member in members):
         return "BAD_MEMBERS"
+    return ""
+
+
+def new_members_agreed(context: GlobalContext, state: GlobalState, entry: NewMembers) -> str:
+    """ "" if the set is one, its keys are free, and a quorum of the centres signed it, else a code. What is none never
+    reaches a committee. A key that was removed never comes back; its organisation may, with another one."""
+    view = state.region(entry.region)
+    if view is None:
+        return "NO_REGION"
+    fault = members_fault(entry.members)
+    if fault:
+        return fault
+    keys = [member.public_key for member in entry.members]
+    if any(key in state.removed for key in keys):
+        return "REMOVED_MEMBER"
     centres = context.centres
+    others = (centres, *(one.validators for one in state.regions if one.name != entry.region))
+    if any(one.index_of(key) is not None for one in others for key in keys):
+        return "KEY_TAKEN"
     if len(entry.signers) != len(entry.signatures) or list(entry.signers) != sorted(set(entry.signers)):
         return "BAD_SIGNERS"
     if not entry.signers or entry.signers[-1] >= len(centres):
         return "BAD_SIGNERS"
     if centres.weight_of(list(entry.signers)) < centres.quorum:
         return "NO_QUORUM"
-    signed = members_bytes(entry.region, entry.epoch, entry.members)
+    signed = members_bytes(view.chain_id, entry.region, entry.epoch, entry.members)
     for signer, signature in zip(entry.signers, entry.signatures, strict=True):
         if not context.verify(centres.validators[signer].public_key, signed, signature):
             return "BAD_SIGNATURE"

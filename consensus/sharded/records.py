@@ -86,7 +86,15 @@ class Forced(Wire, frozen=True, tag=3):
     transaction: bytes
 
 
-InboxItem: TypeAlias = Filled | Released | Forced
+class Paid(Wire, frozen=True, tag=4):
+    """Money that a member or centre took out of what the global chain keeps for it. `reason`: reward or deposit."""
+
+    account: Bytes32
+    money: Uint
+    reason: ShortText
+
+
+InboxItem: TypeAlias = Filled | Released | Forced | Paid
 
 
 class TransactionReceipt(Wire, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from consensus.sharded.accounts import (
     OpenOrder,
@@ -25,12 +26,15 @@ from consensus.sharded.accounts import (
 from consensus.sharded.auction import Match, Quote, clear, cost
 from consensus.sharded.records import (
     Asset,
+    Filled,
     Forced,
     InboxItem,
     LocalFill,
+    Paid,
     RegionBlock,
     RegionBody,
     RegionSection,
+    Released,
     Residual,
     Side,
     TransactionReceipt,
@@ -105,11 +109,16 @@ class _Desk:
 
     def consume(self, item: InboxItem) -> None:
         """One item of the inbox."""
-        if isinstance(item, Forced):
-            self.run(item.transaction, forced=True)
-            return
-        self.add((item.owner, Asset.MONEY), item.money)
-        self.add((item.owner, Asset.ENERGY), item.wh)
+        match item:
+            case Forced(transaction):
+                self.run(transaction, forced=True)
+            case Paid(account, money):
+                self.add((account, Asset.MONEY), money)
+            case Filled() | Released():
+                self.add((item.owner, Asset.MONEY), item.money)
+                self.add((item.owner, Asset.ENERGY), item.wh)
+            case _:
+                assert_never(item)
 
     def run(self, raw: bytes, forced: bool) -> None:
         """One transaction. Of a forced one nobody in the region is to blame."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consensus.sharded.discipline import Standing
-from consensus.sharded.global_state import NewMembers, RegionView
+from consensus.sharded.global_state import GlobalContext, GlobalState, NewMembers, RegionView
 from consensus.sharded.members import new_members_agreed
 from consensus.sharded.records import RegionEpoch, next_chain_id
 from consensus.sharded.work import Work
@@ -14,22 +14,28 @@ from ledger.validators import ValidatorSet
 
 def new_members(work: Work, entry: NewMembers) -> str:
     """Takeover of a suspended region, or a set that a quorum of the centres signed; the code of why not."""
-    view = work.state.region(entry.region)
+    code = new_members_fault(work.context, work.state, entry)
+    if code:
+        return code
+    if entry.members:
+        open_epoch(work, work.view(entry.region), ValidatorSet(entry.members), "members")
+    else:
+        open_epoch(work, work.view(entry.region), work.context.centres, "takeover")
+    return ""
+
+
+def new_members_fault(context: GlobalContext, state: GlobalState, entry: NewMembers) -> str:
+    """Why a region keeps its members, "" if it does not."""
+    view = state.region(entry.region)
     if view is None:
         return "NO_REGION"
     if entry.epoch != view.epoch:
         return "OTHER_EPOCH"
-    if not entry.members:
-        if view.standing(work.context.rules, work.state.round) is not Standing.SUSPENDED:
-            return "NOT_SUSPENDED"
-        if view.validators.hash == work.context.centres.hash:
-            return "TAKEN_OVER"
-        open_epoch(work, view, work.context.centres, "takeover")
-        return ""
-    code = new_members_agreed(work.context, entry)
-    if not code:
-        open_epoch(work, view, ValidatorSet(entry.members), "members")
-    return code
+    if entry.members:
+        return new_members_agreed(context, state, entry)
+    if view.standing(context.rules, state.round) is not Standing.SUSPENDED:
+        return "NOT_SUSPENDED"
+    return "TAKEN_OVER" if view.validators.hash == context.centres.hash else ""
 
 
 def remaining(work: Work, view: RegionView) -> ValidatorSet:
@@ -53,6 +59,7 @@ def open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str)
             before=(view.chain_id, view.validators),
             pending=None,
             last_round=work.state.round,
+            opened_round=work.state.round,
         )
     )
     work.epochs.append(opened)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consensus.sharded.discipline import accuracy_after
-from consensus.sharded.global_state import Fined, GlobalContext, GlobalOutcome, GlobalState, Lock, RegionView
+from consensus.sharded.global_state import (
+    Fined,
+    GlobalContext,
+    GlobalOutcome,
+    GlobalState,
+    Lock,
+    RegionView,
+    Withdrawn,
+)
 from consensus.sharded.records import Correction, InboxItem, RegionEpoch
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
@@ -25,6 +33,7 @@ class Work:
         self.refused: list[str] = []
         self.items: list[tuple[str, InboxItem]] = []
         self.opened: list[Lock] = []
+        self.withdrawn: list[Withdrawn] = []
 
     def view(self, region: str) -> RegionView:
         """A region that exists."""
@@ -66,4 +75,5 @@ class Work:
             tuple(self.refused),
             tuple(self.items),
             tuple(self.opened),
+            tuple(self.withdrawn),
         )

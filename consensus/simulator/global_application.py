@@ -13,6 +13,7 @@ from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
+    DoubleVote,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
@@ -21,6 +22,7 @@ from consensus.sharded.global_state import (
     NewMembers,
     Posted,
     Submitted,
+    Withdrawal,
 )
 from consensus.simulator.application import ModelApplication, Overlay
 from ledger.codec import decode, encode
@@ -34,6 +36,8 @@ _KINDS: Final[dict[bytes, type[GlobalEntry]]] = {
     b"c": Conflict,
     b"a": Attestation,
     b"m": NewMembers,
+    b"v": DoubleVote,
+    b"w": Withdrawal,
 }
 _TAG_OF: Final = {kind: tag for tag, kind in _KINDS.items()}
 

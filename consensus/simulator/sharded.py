@@ -141,7 +141,7 @@ class ShardedWorld:
         view = self.finals[-1].state.regions[0]
         keys = keys_of(self.regions[0].options, f"{view.name} anew")
         members = tuple(Validator(f"v{key.hex()[:8]}", key) for key in keys)
-        said = members_bytes(view.name, view.epoch, members)
+        said = members_bytes(view.chain_id, view.name, view.epoch, members)
         signers = tuple(range(self.centres.committee(1).quorum))
         signatures = tuple(mock_sign(self.centres.committee(1).validators[at].public_key, said) for at in signers)
         self.tell_centres(entry_bytes(NewMembers(view.name, view.epoch, members, signers, signatures)))

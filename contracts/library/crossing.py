@@ -17,6 +17,7 @@ SELL = 2
 FILLED = 1
 RELEASED = 2
 FORCED = 3
+PAID = 4
 MAX_CLOSE = 512
 LOCKS_PER_CALL = 128
 MAX_PAGE = 256
@@ -61,6 +62,7 @@ Returned = event(
     "Returned", indexed=("slot", "meter"), slot=u64, lock=bytes, meter=Address, account=Address, side=str, wh=u64,
     money=u256, reason=str,
 )
+PaidOut = event("PaidOut", indexed=("account",), account=Address, money=u256, reason=str)
 BondReleased = event("BondReleased", indexed=("slot",), slot=u64, lock=bytes, account=Address, amount=u256)
 
 
@@ -216,10 +218,15 @@ def consume(
     kind: int, lock: bytes, owner: bytes, money: int, wh: int, ended: bool, reason: str, traded: int, price: int
 ) -> None:
     """The next item of the global chain: 1 a fill of `traded` Wh at `price`, 2 the release of what is left, 3 a forced transaction,
-    which is only counted. `money` and `wh` are what the lock's owner gets; `ended`: nothing is left of the lock."""
+    which is only counted, 4 `money` for account `owner` that a member of a region or a centre took out. `money` and `wh` are
+    what the lock's owner gets; `ended`: nothing is left of the lock."""
     require(ctx.sender == engine_cell.get(), "NOT_ALLOWED")
     consumed.set(consumed.get() + 1)
     if kind == FORCED:
+        return
+    if kind == PAID:
+        call("token", "arrive", owner, money)
+        emit(PaidOut, account=owner, money=money, reason=reason)
         return
     require(kind == FILLED or kind == RELEASED, "BAD_KIND")
     number = numbers.get(lock)

@@ -20,7 +20,9 @@ Lock = record(
 Item = record(
     "Item", height=u64, kind=str, lock=bytes, owner=bytes, money=u256, wh=u64, ended=bool, reason=str, traded=u64, price=u64,
 )
-Member = record("Member", deposit=u256, barred=int, removed=bool, accuracy=u64, reward=u256, served=u64)
+Member = record(
+    "Member", deposit=u256, barred=int, removed=bool, accuracy=u64, reward=u256, served=u64, withdrawals=u64, fined=u256,
+)
 Head = record("Head", height=u64, round=u64, pool=u256)
 Fix = record("Fix", region=str, seq=u64, record=bytes, kind=str, root=bytes)
 
@@ -32,11 +34,16 @@ items_map = Map((str, u64), Item)
 members_map = Map(bytes, Member)
 fixes = Map(u64, Fix)
 fix_count = Var(u64, default=0)
+fined_map = Map(str, u256, default=0)
 
 Entered = event("Entered", indexed=("region",), region=str, seq=u64, record=bytes)
 Confirmed = event("Confirmed", indexed=("region",), region=str, seq=u64, record=bytes)
 Corrected = event("Corrected", indexed=("region",), region=str, seq=u64, record=bytes, kind=str, root=bytes)
 Fined = event("Fined", indexed=("member", "region"), member=bytes, region=str, seq=u64, offence=str, fine=u256)
+Withdrawn = event(
+    "Withdrawn", indexed=("member", "region"), member=bytes, region=str, account=bytes, source=str, money=u256
+)
+Paid = event("Paid", indexed=("region",), region=str, account=bytes, money=u256, reason=str)
 EpochOpened = event("EpochOpened", indexed=("region",), region=str, epoch=u64, reason=str)
 Filled = event(
     "Filled", indexed=("region", "lock"), region=str, lock=bytes, owner=bytes, traded=u64, price=u64, money=u256, wh=u64,
@@ -93,6 +100,18 @@ def members(change: bytes) -> None:
     check(change)
 
 
+@export
+def double_vote(evidence: bytes) -> None:
+    """Two votes of one member on its region's chain that exclude each other."""
+    check(evidence)
+
+
+@export
+def withdraw(order: bytes) -> None:
+    """A member or centre, by its voting key, takes out what it has earned, or its deposit when it has no seat any more."""
+    check(order)
+
+
 # What the engine tells
 
 
@@ -123,8 +142,10 @@ def publish(head: list, regions: list, locks: list, items: list, people: list, n
         )
         tell_item(row)
     for row in people:
+        known = members_map.get(row[0])
         members_map[row[0]] = Member(
             deposit=row[1], barred=row[2], removed=row[3], accuracy=row[4], reward=row[5], served=row[6],
+            withdrawals=row[7], fined=0 if known is None else known.fined,
         )
     for row in news:
         tell(row)
@@ -138,6 +159,8 @@ def tell_item(row: list) -> None:
         )
     elif row[3] == "released":
         emit(Released, region=row[0], lock=row[4], owner=row[5], money=row[6], wh=row[7], reason=row[9])
+    elif row[3] == "paid":
+        emit(Paid, region=row[0], account=row[5], money=row[6], reason=row[9])
 
 
 def tell(row: list) -> None:
@@ -151,7 +174,12 @@ def tell(row: list) -> None:
         fix_count.set(count + 1)
         emit(Corrected, region=row[1], seq=row[2], record=row[3], kind=row[4], root=row[5])
     elif row[0] == "fined":
+        known = members_map[row[1]]
+        members_map[row[1]] = known.replace(fined=known.fined + row[5])
+        fined_map[row[2]] = fined_map[row[2]] + row[5]
         emit(Fined, member=row[1], region=row[2], seq=row[3], offence=row[4], fine=row[5])
+    elif row[0] == "withdrawn":
+        emit(Withdrawn, member=row[1], region=row[2], account=row[3], source=row[4], money=row[5])
     elif row[0] == "epoch":
         emit(EpochOpened, region=row[1], epoch=row[2], reason=row[3])
     else:
@@ -171,7 +199,8 @@ def head() -> dict:
 @view
 def regions() -> list:
     """Every region as last confirmed. `inbox`: items ever sent, `consumed`: how many of them the region has taken;
-    `pending`: seq of a record that is entered and not confirmed, 0 if none; `confirmed`: height of the last that was."""
+    `pending`: seq of a record that is entered and not confirmed, 0 if none; `confirmed`: height of the last that was;
+    `fined`: money that its members have lost."""
     return [region(name) for name in regions_map.keys(limit=MAX_PAGE)]
 
 
@@ -184,6 +213,7 @@ def region(name: str) -> dict | None:
         "region": name, "chain": found.chain, "epoch": found.epoch, "seq": found.seq, "record": found.record,
         "root": found.root, "standing": found.standing, "lagging": found.lagging, "money": found.money, "wh": found.wh,
         "inbox": found.inbox, "consumed": found.consumed, "pending": found.pending, "confirmed": found.confirmed,
+        "fined": fined_map[name],
     }
 
 
@@ -231,7 +261,8 @@ def inbox(region: str, first: u64, limit: u64) -> list:
 @view
 def people(after: bytes, limit: u64) -> list:
     """Members of regions and centres by their voting keys: deposit, the last round of a bar (-1 for none), whether removed for
-    good, accuracy, rewards so far, and blocks finalised in the running epoch of the pool."""
+    good, accuracy, reward that it has not taken out yet, blocks finalised in the running epoch of the pool, how often it took
+    money out, and what it was fined in all."""
     return [member(key) for key in members_map.keys(after=after, limit=min(limit, MAX_PAGE))]
 
 
@@ -242,7 +273,7 @@ def member(key: bytes) -> dict | None:
         return None
     return {
         "key": key, "deposit": found.deposit, "barred": found.barred, "removed": found.removed, "accuracy": found.accuracy,
-        "reward": found.reward, "served": found.served,
+        "reward": found.reward, "served": found.served, "withdrawals": found.withdrawals, "fined": found.fined,
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from consensus.sharded.discipline import ShardRules
 from consensus.sharded.global_state import GlobalOutcome, GlobalState, Lock, RegionView
-from consensus.sharded.records import Filled, InboxItem, Released
+from consensus.sharded.records import Filled, Forced, InboxItem, Paid, Released
 from contracts.executor import BlockContext, EngineCall, Executor
 from contracts.library_sources import SHARDS
 from contracts.values import Value
@@ -107,14 +107,19 @@ def _item(item: InboxItem) -> Row:
             return ["filled", lock, owner, money, wh, ended, "", traded, price]
         case Released(lock, owner, money, wh, reason):
             return ["released", lock, owner, money, wh, True, reason, 0, 0]
-        case _:
+        case Paid(account, money, reason):
+            return ["paid", b"", account, money, 0, True, reason, 0, 0]
+        case Forced():
             return ["forced", b"", b"", 0, 0, True, "", 0, 0]
+        case _:
+            assert_never(item)
 
 
 def _member(state: GlobalState, key: bytes) -> Row:
     part = member_part(state, key)
     bar = -1 if part.bar is None else part.bar
-    return [key, part.deposit, bar, part.removed, state.accuracy_of(key), part.reward, part.served]
+    account = [part.deposit, bar, part.removed, state.accuracy_of(key), part.reward, part.served, part.withdrawals]
+    return [key, *account]
 
 
 def _news(outcome: GlobalOutcome, places: Places) -> list[Row]:
@@ -126,5 +131,7 @@ def _news(outcome: GlobalOutcome, places: Places) -> list[Row]:
         told.append(["corrected", *places[one.record], one.record, one.kind, one.corrected_root])
     told += [["fined", one.member, one.region, one.seq, one.offence, one.fine] for one in outcome.fined]
     told += [["epoch", one.region, one.epoch, one.reason] for one in outcome.epochs]
+    for taken in outcome.withdrawn:
+        told.append(["withdrawn", taken.member, taken.region, taken.account, taken.source.label, taken.money])
     told += [["refused", code] for code in outcome.refused]
     return told

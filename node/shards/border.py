@@ -3,7 +3,8 @@
 Entries that only the engine may call (`contracts.executor.ENGINE_ADDRESS`):
 
 - `consume(kind, lock, owner, money, wh, ended, reason, traded, price)`: an item of the inbox; kind 1 a leg of a trade,
-  2 a lock that comes home, 3 a forced transaction, which runs after it and is only counted there.
+  2 a lock that comes home, 3 a forced transaction, which runs after it and is only counted there, 4 money that a member
+  took out of its reward or deposit, for account `owner`.
 - `close(seq, height) -> list`: residuals `[lock, side, owner, wh, limit, locked, expiry, slot]` since the last close;
   `height` is the newest global block that the region has consumed.
 
@@ -14,12 +15,12 @@ sold across the border. A region without the contract trades with nobody: it has
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from consensus.sharded.records import Filled, Forced, InboxItem, Released, Residual, outbox_root
+from consensus.sharded.records import Filled, Forced, InboxItem, Paid, Released, Residual, outbox_root
 from contracts.executor import BlockContext, EngineCall, Executor, QueryFailed
 from contracts.library_crossing import CROSSING
 from contracts.values import Value, decode_value
@@ -34,6 +35,7 @@ CLOSE_GAS: Final = 200_000_000
 _FILLED: Final = 1
 _RELEASED: Final = 2
 _FORCED: Final = 3
+_PAID: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,12 @@ class Border:
                 arguments: list[Value] = [_FILLED, lock, owner, money, wh, ended, "", traded, price]
             case Released(lock, owner, money, wh, reason):
                 arguments = [_RELEASED, lock, owner, money, wh, True, reason, 0, 0]
-            case _:
+            case Paid(account, money, reason):
+                arguments = [_PAID, b"", account, money, 0, True, reason, 0, 0]
+            case Forced():
                 arguments = [_FORCED, b"", bytes(32), 0, 0, True, "", 0, 0]
+            case _:
+                assert_never(item)
         call = EngineCall(CROSSING, "consume", number)
         receipts = [self._executor.engine_call(view, context, call, arguments, ITEM_GAS)]
         if isinstance(item, Forced):

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from consensus.sharded.global_state import Attestation, Conflict, GlobalEntry, NewMembers, Posted, Submitted
+from consensus.sharded.global_state import (
+    Attestation,
+    Conflict,
+    DoubleVote,
+    GlobalEntry,
+    NewMembers,
+    Posted,
+    Submitted,
+    Withdrawal,
+)
 from consensus.sharded.records import Publication
 from contracts.values import decode_value
 from ledger.codec import decode
 from ledger.errors import DecodeError
 from ledger.objects import TransactionBody
 
-ENTRIES: Final = ("submit", "post", "conflict", "attest", "members")
-_DECODED: Final[dict[str, type[Conflict | Attestation | NewMembers]]] = {
+ENTRIES: Final = ("submit", "post", "conflict", "attest", "members", "double_vote", "withdraw")
+_DECODED: Final[dict[str, type[Conflict | Attestation | NewMembers | DoubleVote | Withdrawal]]] = {
     "conflict": Conflict,
     "attest": Attestation,
     "members": NewMembers,
+    "double_vote": DoubleVote,
+    "withdraw": Withdrawal,
 }
 
 
@@ -28,7 +39,7 @@ def read_entry(body: TransactionBody) -> GlobalEntry | None:
                 return Submitted(decode(Publication, raw))
             case "post", [str(region), bytes(raw)]:
                 return Posted(region, raw)
-            case ("conflict" | "attest" | "members") as name, [bytes(raw)]:
+            case ("conflict" | "attest" | "members" | "double_vote" | "withdraw") as name, [bytes(raw)]:
                 return decode(_DECODED[name], raw)
             case _:
                 return None

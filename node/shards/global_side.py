@@ -60,7 +60,7 @@ _STAMP: Final = domain("global-stamp")
 @dataclass(frozen=True, slots=True)
 class GlobalRules:
     """What genesis fixes for the global chain. `first`: the state before its first block. `pool_blocks`: between two
-    splits of the pool."""
+    splits of the pool. `payees`: regions whose ledger takes money from here."""
 
     centres: ValidatorSet
     first: GlobalState
@@ -68,6 +68,8 @@ class GlobalRules:
     genesis_ms: int
     round_ms: int
     pool_blocks: int = POOL_BLOCKS
+    chain_id: str = ""
+    payees: frozenset[str] | None = None
 
     def round_of(self, time_ms: int) -> int:
         """The market round of a block time."""
@@ -141,17 +143,22 @@ class GlobalSide:
         """See `EngineSide`."""
         state, stamp = self._store.load(view)
         findings = FoundAuditor(read_findings(block.section) or ())
-        context = GlobalContext(
-            self.rules.rules,
-            self.rules.centres,
+        self._desk = _Desk(state, stamp, self._context(findings), findings, self._turns(state))
+        return []
+
+    def _context(self, findings: FoundAuditor) -> GlobalContext:
+        rules = self.rules
+        return GlobalContext(
+            rules.rules,
+            rules.centres,
             Ed25519Scheme,
             verify_statement,
             findings,
-            self.rules.pool_blocks,
+            rules.pool_blocks,
             new_epochs=False,
+            chain_id=rules.chain_id,
+            payees=rules.payees,
         )
-        self._desk = _Desk(state, stamp, context, findings, self._turns(state))
-        return []
 
     def refusal(self, view: Overlay, transaction: Transaction, block: EngineBlock) -> str:
         """See `EngineSide`: what the entry would be refused with, as far as that is known before the block's end."""
@@ -226,8 +233,7 @@ class GlobalSide:
         return found
 
     def _assigned(self, record: Hash) -> tuple[bytes, ...]:
-        context = GlobalContext(self.rules.rules, self.rules.centres, Ed25519Scheme, verify_statement, FoundAuditor(()))
-        return assigned_centres(context, record)
+        return assigned_centres(self._context(FoundAuditor(())), record)
 
     # --- turns --------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ class MemberPart(Wire, frozen=True):
     accuracy: Uint | None
     reward: Uint
     served: Uint
+    withdrawals: Uint
 
 
 def member_part(state: GlobalState, key: bytes) -> MemberPart:
@@ -65,12 +66,13 @@ def member_part(state: GlobalState, key: bytes) -> MemberPart:
         state.accuracy.get(key),
         state.rewards.get(key, 0),
         state.served.get(key, 0),
+        state.withdrawals.get(key, 0),
     )
 
 
 def changed_members(before: GlobalState, after: GlobalState) -> list[bytes]:
     """Keys of whom a block changed something, ascending."""
-    maps = [(s.deposits, s.bars, s.accuracy, s.rewards, s.served) for s in (before, after)]
+    maps = [(s.deposits, s.bars, s.accuracy, s.rewards, s.served, s.withdrawals) for s in (before, after)]
     pairs = [(old, new) for old, new in zip(*maps, strict=True) if old is not new]
     keys = {key for old, new in pairs for key in {**old, **new} if old.get(key) != new.get(key)}
     return sorted(keys | (before.removed ^ after.removed))
@@ -153,6 +155,7 @@ class GlobalStore:
             pool=head.pool,
             rewards={key: part.reward for key, part in members.items() if part.reward},
             served={key: part.served for key, part in members.items() if part.served},
+            withdrawals={key: part.withdrawals for key, part in members.items() if part.withdrawals},
         )
 
 
@@ -165,7 +168,7 @@ def read_region(state: StateReader, name: str) -> RegionView | None:
 def read_member(state: StateReader, key: bytes) -> MemberPart:
     """A member or centre."""
     raw = state.get(_MEMBERS + key)
-    return MemberPart(0, None, False, None, 0, 0) if raw is None else decode(MemberPart, raw)
+    return MemberPart(0, None, False, None, 0, 0, 0) if raw is None else decode(MemberPart, raw)
 
 
 def read_round(state: StateReader) -> int:

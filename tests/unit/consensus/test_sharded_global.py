@@ -213,7 +213,7 @@ def test_a_region_that_is_gone_is_taken_over_by_the_centres() -> None:
 
 def new_members(world: ShardWorld, chosen: ValidatorSet, signers: tuple[int, ...], epoch: int = 1) -> NewMembers:
     """Signed by these centres."""
-    said = members_bytes("r0", epoch, chosen.validators)
+    said = members_bytes(world.view(0).chain_id, "r0", epoch, chosen.validators)
     keys = [world.centres.validators[at].public_key for at in signers]
     return NewMembers("r0", epoch, chosen.validators, signers, tuple(mock_sign(key, said) for key in keys))
 
