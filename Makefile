@@ -8,6 +8,9 @@ SOAK_SEEDS ?= 20000
 FROM ?= 1000
 TO ?= 101000
 
+# Hundreds of processes are started by the tests, four by the demo: none should compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check fmt sim model oracle soak bench prices clean
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from contracts.constants import constant_value, weight
 from contracts.limits import Limits
 from contracts.rules import SourceRejected, reject
 from contracts.shapes import ANY_SHAPE, Shape, parse_shape
 
-MISSING: Any = object()
+
+class _Default(Enum):
+    """One object in a process, whatever was copied or read back."""
+
+    MISSING = "no default"
+
+
+MISSING: Final[Any] = _Default.MISSING
 
 
 @dataclass(frozen=True, slots=True)

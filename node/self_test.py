@@ -23,7 +23,7 @@ def self_test_once(home: Path) -> bool:
     """Make sure that this host may join, by a remembered pass or by running the self-test; True if it ran.
     Raise `ConfigError` (PYTHON_OPTIMIZED, PYTHON_IMPLEMENTATION, SELF_TEST, SELF_TEST_VECTOR)."""
     check_interpreter()
-    fingerprint = _fingerprint()
+    fingerprint = code_fingerprint()
     if _remembered(home) == fingerprint:
         return False
     self_test()
@@ -36,7 +36,7 @@ def remember(home: Path, fingerprint: str = "") -> None:
     place = home / PASS_FILE
     part = place.with_suffix(".part")
     try:
-        part.write_text((fingerprint or _fingerprint()) + "\n", encoding="ascii")
+        part.write_text((fingerprint or code_fingerprint()) + "\n", encoding="ascii")
         part.replace(place)
     except OSError:
         return
@@ -49,8 +49,9 @@ def _remembered(home: Path) -> str:
         return ""
 
 
-def _fingerprint() -> str:
-    """What a pass is good for: vector, sources of the rooms that it runs through, interpreter."""
+def code_fingerprint() -> str:
+    """What a pass is good for (and a compiled contract): vector, sources of the rooms that both run through,
+    interpreter."""
     digest = hashlib.sha256(vector_bytes())
     for room in (contracts, ledger):
         for place in sorted(Path(room.__file__ or "").parent.glob("*.py")):

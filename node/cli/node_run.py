@@ -17,6 +17,7 @@ from node.config import NodeConfig, load_config
 from node.host import Host
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
+from node.program_shelf import shelve_library
 
 app = command_app("Run a node.")
 app.add_typer(restart.app, name="restart-certificate")
@@ -41,6 +42,7 @@ def run(
         die_with(die_with_pid)
     config = load_config(home, {"log": {"format": "json"}} if as_json else None)
     configure_logging(config.log.format, config.log.level)
+    shelve_library()
     halted: list[str] = []
     run_until_stopped(serve(config, halted.append), uvloop.new_event_loop if config.node.uvloop else None)
     if any(halted):
