@@ -112,6 +112,17 @@ class BlockExecution:
         self._metrics.spent("tree", time.thread_time() - begun, len(done))
         return Executed(done, receipts, view)
 
+    def begin(self, header: Header, parent: Overlay | StateBase, section: bytes) -> Overlay:
+        """The state after what the engine does at the beginning of a block, and nothing else of it; sealed."""
+        view = Overlay(parent)
+        self._side.begin(view, EngineBlock(header, section, self._context(header), parent.root))
+        view.seal()
+        return view
+
+    def _context(self, header: Header) -> BlockContext:
+        market_ms = self._executor.clock.market_time(header.time_ms)
+        return BlockContext(header.chain_id, header.height, header.time_ms, market_ms)
+
     def _defers(self, transaction: Transaction) -> bool:
         """Whether a transaction whose turn has not come is left in the mempool once more. Not for ever: one whose turn
         never comes would have an idle chain make one empty block after the other."""

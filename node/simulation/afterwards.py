@@ -10,12 +10,12 @@ from contracts.values import Value
 from ledger.chain import ChainStore
 from ledger.errors import GridchainError, InvariantBroken
 from ledger.genesis import Genesis
-from ledger.objects import decode_transaction
 from ledger.store import MemoryStore
 from node.application import Application
-from node.commit import Commits, SyncedBlock, SyncedBlocks
+from node.commit import Commits
 from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
 from node.metrics import Metrics
+from node.shards.past_state import stored_segment
 from node.simulation.auditor import NodeAuditor, describe
 
 
@@ -41,29 +41,13 @@ def _execute_again(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) ->
     commits = Commits(fresh, application, metrics, current_epoch(fresh, engine_policy(genesis)))
     try:
         while fresh.height < chain.height:
-            commits.commit_synced(_segment(chain, fresh.height + 1))
+            commits.commit_synced(stored_segment(chain, fresh.height + 1))
     except (GridchainError, InvariantBroken) as error:
         auditor.violation("I8", -1, f"height {fresh.height + 1} does not execute again: {describe(error)}")
         return
     if fresh.head_hash != chain.head_hash or fresh.state().root != chain.head.state_root:
         auditor.violation("I8", -1, f"from genesis height {chain.height} is another")
     _count(genesis, fresh, auditor)
-
-
-def _segment(chain: ChainStore, first: int) -> SyncedBlocks:
-    """The blocks that one finalization of the chain proves, from a height on."""
-    last = chain.final_by(first)
-    finality = None if last is None else chain.finality(last)
-    if last is None or finality is None:
-        raise InvariantBroken(f"nothing proves height {first}")
-    blocks: list[SyncedBlock] = []
-    for height in range(first, last + 1):
-        block = chain.block(height)
-        if block is None:
-            raise InvariantBroken(f"block {height} is missing")
-        transactions = tuple(decode_transaction(raw) for raw in block.body.transactions)
-        blocks.append(SyncedBlock(block.header, block.hash, transactions, block.body.extra))
-    return SyncedBlocks(tuple(blocks), finality.certificate, finality.closing)
 
 
 def _count(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) -> None:

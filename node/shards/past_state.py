@@ -1,0 +1,102 @@
+"""State of a region's chain after any of its blocks, to execute on: near the head by undo rows, else from the start.
+
+Stores keep the old values of 256 blocks. Whoever needs more (a member that was away while its region was corrected)
+executes the chain again into a store in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.executor import Executor
+from ledger.chain import ChainStore
+from ledger.chain_reader import ChainView, Finality, PastState, StateView
+from ledger.errors import InvariantBroken, StoreError
+from ledger.objects import Block, decode_transaction
+from ledger.state import Overlay, StateBase
+from node.application import Application
+from node.block_execution import BlockExecution, BlockRules
+from node.commit import Commits, SyncedBlock, SyncedBlocks, epoch_after
+from node.metrics import Metrics
+
+
+class Copy(Protocol):
+    """A region's chain as far as it is committed here: a `ChainStore`, or a `node.siblings.SiblingChain`."""
+
+    @property
+    def height(self) -> int:
+        """Of the last committed block."""
+
+    def block(self, height: int) -> Block | None:
+        """Header and body of a committed block."""
+
+    def final_by(self, height: int) -> int | None:
+        """Height of the certified block whose finalization proves this one."""
+
+    def finality(self, height: int) -> Finality | None:
+        """The finalization kept at a height that is some block's `final_by`."""
+
+    def view(self, height: int | None = None) -> AbstractContextManager[ChainView]:
+        """Chain and state at one of the last 256 heights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How blocks of one regional chain are executed again. `rules`: with a side and an executor of its own, on one
+    thread; `found`: the chain with its first state alone, in a store of its own."""
+
+    executor: Executor
+    rules: BlockRules
+    metrics: Metrics
+    found: Callable[[], ChainStore]
+
+    @property
+    def execution(self) -> BlockExecution:
+        """Of single blocks."""
+        return BlockExecution(self.executor, self.rules, self.metrics)
+
+
+@contextmanager
+def state_after(copy: Copy, height: int, replay: Replay) -> Iterator[Overlay | StateBase]:
+    """State after block `height` of a copy, which has it, for as long as the scope lasts."""
+    with ExitStack() as scope:
+        try:
+            view = scope.enter_context(copy.view(height))
+        except StoreError as error:
+            if error.code != "STATE_PRUNED":
+                raise
+            view = scope.enter_context(_executed(copy, height, replay).view(height))
+        yield _to_build_on(view.state)
+
+
+def stored_segment(copy: Copy, first: int) -> SyncedBlocks:
+    """The blocks from a height on that one finalization of a chain proves, as catching up brings them."""
+    last = copy.final_by(first)
+    finality = None if last is None else copy.finality(last)
+    if last is None or finality is None:
+        raise InvariantBroken(f"nothing proves height {first}")
+    blocks: list[SyncedBlock] = []
+    for height in range(first, last + 1):
+        block = copy.block(height)
+        if block is None:
+            raise InvariantBroken(f"block {height} is missing")
+        transactions = tuple(decode_transaction(raw) for raw in block.body.transactions)
+        blocks.append(SyncedBlock(block.header, block.hash, transactions, block.body.extra))
+    return SyncedBlocks(tuple(blocks), finality.certificate, finality.closing)
+
+
+def _executed(copy: Copy, height: int, replay: Replay) -> ChainStore:
+    """The chain again from its first block, to `height` or a little above."""
+    fresh = replay.found()
+    application = Application(fresh.state(), replay.executor, replay.rules, fresh.head_hash, replay.metrics)
+    commits = Commits(fresh, application, replay.metrics, epoch_after(fresh.head, fresh.head_hash, fresh))
+    while fresh.height < height:
+        commits.commit_synced(stored_segment(copy, fresh.height + 1))
+    return fresh
+
+
+def _to_build_on(state: StateView) -> Overlay | StateBase:
+    return state.sealed() if isinstance(state, PastState) else state
