@@ -96,18 +96,51 @@ def require_blocks(state: State) -> None:
 def require(state: State, block_hash: Hash, certificate: Certificate | None = None) -> None:
     """Do the next thing that brings this block, or the first of its ancestors that is not VALID, to a verdict."""
     entry = state.entry(block_hash)
+    child: Header | None = None
     while entry.verdict is None:
         header = entry.header
         if header is None:
-            fetch(state, entry, (), peers_of(state, certificate.signers) if certificate is not None else ())
-            return
+            if child is None or child.height <= state.head.height + _most_waiting(state):
+                fetch(state, entry, (), peers_of(state, certificate.signers) if certificate is not None else ())
+            return  # else catching up brings it
         if header.height <= state.head.height and not header.closing:
             return
         parent = state.entry(Hash(header.parent))
         if parent.verdict is Verdict.VALID:
             judge(state, entry, certificate)
             return
-        entry = parent
+        entry, child = parent, header
+
+
+def forget_far(state: State) -> None:
+    """Of the blocks below the final one that wait for an ancestor, keep those next to the head.
+
+    A node whose questions are not answered still hears proposals, and would hold them all; when it is heard again, what
+    is missing above these comes by catching up.
+    """
+    waiting = sorted(
+        (entry.header.view, block_hash)
+        for block_hash, entry in state.blocks.items()
+        if entry.header is not None
+        and entry.header.epoch == state.epoch.epoch
+        and entry.header.view < state.final_view
+        and entry.verdict is None
+        and not entry.checking
+    )
+    if len(waiting) <= _most_waiting(state):
+        return
+    for _, block_hash in waiting[_most_waiting(state) :]:
+        del state.blocks[block_hash]
+    headers = [entry.header for entry in state.blocks.values() if entry.header is not None]
+    named = {Hash(header.parent) for header in headers} | {state.final_hash}
+    named.update(Hash(certificate.block_hash) for certificate in state.notarizations.values())
+    for block_hash in [name for name, entry in state.blocks.items() if entry.header is None and name not in named]:
+        del state.blocks[block_hash]
+    state.fetches = {name: asked for name, asked in state.fetches.items() if name in state.blocks}
+
+
+def _most_waiting(state: State) -> int:
+    return 2 * state.parameters.keep_blocks
 
 
 def judge(state: State, entry: BlockEntry, certificate: Certificate | None = None) -> None:

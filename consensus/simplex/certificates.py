@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consensus.engine import LogCertificate, PeerId
+from consensus.simplex.ancestry import forget_far
 from consensus.simplex.effects import accuse_peer, broadcast, publish
 from consensus.simplex.state import State
 from consensus.simplex.tally import conflicting_certificates, quorum_votes
@@ -83,6 +84,7 @@ def _accept_finalization(state: State, certificate: Certificate) -> None:
     state.finalization = certificate
     state.nullified //= 2
     prune_views(state)
+    forget_far(state)
 
 
 def prune_views(state: State) -> None:

@@ -222,6 +222,23 @@ def test_three_hundred_nullified_views_are_caught_up_by_requests() -> None:
     assert sorted(late.state.nullifications) == list(range(1, 301))
 
 
+def test_a_node_whose_questions_nobody_answers_does_not_hold_all_that_it_hears() -> None:
+    """Every block above the missing one waits for it; what catching up will bring is not kept meanwhile."""
+    probe = connected()
+    chain = [probe.proposal(1)]
+    for view in range(2, 201):
+        before = probe.certificate(FINALIZE, view - 1, block_of(chain[-1]))
+        chain.append(probe.proposal(view, chain[-1], (before,), time_ms=probe.now + view))
+        probe.hear(chain[-1], peer=0)
+        probe.hear(probe.certificate(FINALIZE, view, block_of(chain[-1])))
+        keep = probe.state.parameters.keep_blocks
+        assert len(probe.state.blocks) <= 3 * keep + 4, f"view {view}"
+        assert len(probe.state.fetches) <= 2, "one for the missed block, one for what is final"
+    last = probe.certificate(FINALIZE, 199, block_of(chain[198]))
+    probe.give(Committed(decode_header(chain[198].header), block_of(chain[198]), last, None, None))
+    assert [check.hash for check in probe.effects(Check)] == [block_of(chain[199])], "it goes on by itself"
+
+
 def test_a_bad_certificate_costs_the_peer() -> None:
     probe = connected()
     good = probe.certificate(NULLIFY, 1)
