@@ -48,6 +48,7 @@ from consensus.simplex.policy import Policy
 from consensus.simplex.proposals import consider, on_proposal, read_header
 from consensus.simplex.recovery import start
 from consensus.simplex.relay import look_at_links
+from consensus.simplex.rest import is_still, rest
 from consensus.simplex.state import State
 from consensus.simplex.tally import add_vote, on_evidence
 from consensus.simplex.timing import build_at, clock_set_back, refresh
@@ -93,11 +94,15 @@ class SimplexEngine:
             return []
         if now < state.now:
             clock_set_back(state, state.now - now)
+            state.rest_until = 0
         state.now = now
         state.out = []
+        version = state.certificate_version
         _dispatch(state, event)
-        _settle(state)
-        refresh(state)
+        if not is_still(state, event, version):
+            built = _settle(state)
+            refresh(state)
+            rest(state, built)
         return state.out
 
     def _start(self, event: Started, now: Millis) -> list[Effect]:
@@ -131,8 +136,8 @@ def _is_old_vote(state: State, event: Event) -> bool:
     return slot is not None and slot.verified and slot.vote == vote
 
 
-def _settle(state: State) -> None:
-    """Apply the rules until none has anything left to do in this turn."""
+def _settle(state: State) -> bool:
+    """Apply the rules until none has anything left to do in this turn; True if a block was begun after that."""
     moved = True
     while moved:
         before = state.certificate_version
@@ -146,8 +151,10 @@ def _settle(state: State) -> None:
         moved |= try_lift(state)
         moved |= state.certificate_version != before  # a justification brought some: its blocks may be needed
     at = build_at(state)
-    if at is not None and at <= state.now:
-        build(state)
+    if at is None or at > state.now:
+        return False
+    build(state)
+    return True
 
 
 def _dispatch(state: State, event: Event) -> None:

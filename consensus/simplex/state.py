@@ -220,6 +220,7 @@ class State:
     resends: int = 0
     status_at: int = 0
     armed: dict[TimerKind, tuple[Timer, int]] = field(default_factory=dict)
+    rest_until: int = 0
 
     @property
     def final_view(self) -> int:

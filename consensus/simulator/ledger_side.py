@@ -147,6 +147,7 @@ class LedgerSide(ABC):
     def store(self, committed: CommittedBlock) -> None:
         """Append to the chain."""
         self.chain.append(committed)
+        self.world.stored += 1
         self.world.auditor.committed(self, committed)
         if self.world.elections is not None:
             self.world.elections.committed(committed, self.application.head)

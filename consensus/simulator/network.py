@@ -18,6 +18,8 @@ class Network:
         self.chance = world.chance.fork()
         self.blocked: set[tuple[int, int]] = set()
         self.calm = False
+        self._written: Message | None = None
+        self._read: Message
 
     def send(self, sender: int, receiver: int, message: Message) -> None:
         """Put a message on its way."""
@@ -36,8 +38,14 @@ class Network:
 
     def _deliver_in(self, delay: int, sender: int, receiver: int, message: Message) -> None:
         if self.world.options.wire:
-            message = decode_message(encode_message(message))
+            message = self._wired(message)
         self.world.at(delay, self._deliver, sender, receiver, message)
+
+    def _wired(self, message: Message) -> Message:
+        """The message as its bytes have it; written and read once for all receivers of a broadcast."""
+        if self._written is not message:
+            self._written, self._read = message, decode_message(encode_message(message))
+        return self._read
 
     def _deliver(self, sender: int, receiver: int, message: Message) -> None:
         node = self.world.nodes[receiver]

@@ -184,11 +184,13 @@ def _quiet_phase(world: World) -> tuple[str, int]:
     delta = max([node.core.state.delta() for node in people if node.core is not None], default=world.options.delta_ms)
     end = world.now + 10 * (world.parameters.min_block_interval_ms + 3 * delta)
     world.loading = True
-    gained = 0
+    gained, stored = 0, world.stored
     while gained < NEW_BLOCKS:
         if not world.step(end):
             return f"stall: {gained} new blocks in the quiet phase", gained
-        gained = min(_height(node) - height for node, height in zip(people, before, strict=True))
+        if world.stored != stored:
+            stored = world.stored
+            gained = min(_height(node) - height for node, height in zip(people, before, strict=True))
     world.loading = False
     while world.waiting:
         if not world.step(end):

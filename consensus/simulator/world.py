@@ -12,7 +12,7 @@ from consensus.dpos import DposEngine
 from consensus.engine import Engine, EpochStart, StoredBlock
 from consensus.messages import Message
 from consensus.published_dpos import PublishedDposEngine
-from consensus.scheme import DOMAIN_COMPLAINT, Ed25519Scheme, Scheme
+from consensus.scheme import DOMAIN_COMPLAINT
 from consensus.simplex.policy import Policy
 from consensus.simulator.adversaries import Twin, adversary_of
 from consensus.simulator.application import ModelApplication, Overlay
@@ -26,7 +26,7 @@ from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.network import Network
 from consensus.simulator.node import SimNode
 from consensus.simulator.options import PUBLISHED, SeedOptions
-from consensus.simulator.scheme import MockScheme, mock_sign
+from consensus.simulator.scheme import mock_sign, scheme_of
 from consensus.solo import SoloEngine
 from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.codec import encode
@@ -61,8 +61,7 @@ class World:
         self.parameters = options.parameters()
         self._keys = self.own_keys()
         self._committees: dict[int, ValidatorSet] = {}
-        scheme: Scheme = Ed25519Scheme(chain_id) if options.real_crypto else MockScheme(chain_id)
-        self.scheme = self.checker = scheme
+        self.scheme = self.checker = scheme_of(chain_id, len(self._keys), options.real_crypto)
         self.policy: Policy = BftPolicy(self.parameters.epoch_blocks)
         self.elections = Elections(self, list(self._keys)) if options.elects else None
         self.genesis = self._genesis()
@@ -72,6 +71,8 @@ class World:
         self.waiting: dict[Hash, bytes] = {}
         self.loading = True
         self.nodes: list[SimNode] = []
+        self.stored = 0
+        """Blocks that any node has added to its chain: heights are as before while this is."""
         self._people()
 
     # --- who there is -------------------------------------------------------------------------------------------------
