@@ -76,8 +76,7 @@ class BlockExecution:
         `gas_budget` (an own block), else it refuses the block."""
         begun = time.thread_time()
         view = Overlay(parent)
-        market_ms = self._executor.clock.market_time(header.time_ms)
-        context = BlockContext(self._rules.transaction_chain_id, header.height, header.time_ms, market_ms)
+        context = self._context(header)
         done: list[Transaction] = []
         side, block = self._side, EngineBlock(header, section, context, parent.root, done)
         receipts = side.begin(view, block)
@@ -121,7 +120,7 @@ class BlockExecution:
 
     def _context(self, header: Header) -> BlockContext:
         market_ms = self._executor.clock.market_time(header.time_ms)
-        return BlockContext(header.chain_id, header.height, header.time_ms, market_ms)
+        return BlockContext(self._rules.transaction_chain_id, header.height, header.time_ms, market_ms)
 
     def _defers(self, transaction: Transaction) -> bool:
         """Whether a transaction whose turn has not come is left in the mempool once more. Not for ever: one whose turn

@@ -18,12 +18,13 @@ from contracts.lifecycle import unknown_language
 from contracts.limits import LANGUAGE
 from ledger.chain import ChainStore
 from ledger.codec import encode
-from ledger.errors import GenesisError, StoreError
+from ledger.errors import GenesisError, InvariantBroken, StoreError
 from ledger.genesis import Genesis, GenesisHead, genesis_block
 from ledger.objects import header_hash
 from ledger.shard_genesis import REGION_ENGINE
 from ledger.state import Overlay, StateBase
-from ledger.store import Store
+from ledger.store import MemoryStore, Store
+from ledger.succession import succession_of
 from node.application import STATE_VALIDATORS
 from node.block_execution import BlockRules
 from node.commit import epoch_after
@@ -32,12 +33,16 @@ from node.config import ConsensusSection
 from node.council_side import CouncilSide, install_council
 from node.engine_side import EngineSide, PlainSide
 from node.mempool import BlockLimits
-from node.shards.wiring import shard_side
+from node.metrics import Metrics
+from node.shards.past_state import Copy, Replay
+from node.shards.region_side import RegionSide
+from node.shards.wiring import region_rules, shard_side
 from node.siblings import Siblings
 from node.wal import Wal
 from node.wal_format import WalIdentity
 
 _PLAIN: Final = PlainSide()
+_PAGE: Final = 4_096
 BODY_ROOM: Final = 64
 """Bytes of a block's body besides its transactions."""
 
@@ -87,12 +92,24 @@ def engine_side(genesis: Genesis, siblings: Siblings, executor: Executor, networ
     """What the engine of a chain adds to its blocks. `siblings`: the other chains of this process; `executor`: the
     ledger thread's; `network`: the whole genesis of a sharded network."""
     if genesis.shards is not None and network is not None:
-        return shard_side(network, genesis, siblings, executor)
+        return shard_side(network, genesis, siblings, executor, region_replay)
     if genesis.council is None:
         changes = any(contract.name == COMMITTEE for contract in genesis.contracts)
         return CommitteeSide(genesis, executor) if changes else PlainSide()
     questions = Executor(executor.clock, replace(executor.limits, query_gas=genesis.limits.transaction_gas))
     return CouncilSide(genesis, executor, questions)
+
+
+def region_replay(region: str, genesis: Genesis) -> Replay:
+    """How blocks of a region's chain are executed again, by an executor of the caller's own. `genesis`: the chain's."""
+    executor = make_executor(genesis)
+    side = RegionSide(region_rules(genesis, region), executor, Siblings())
+    rules = block_rules(genesis, side)
+
+    def found(copy: Copy) -> ChainStore:
+        return open_again(copy, genesis, executor)
+
+    return Replay(executor, rules, Metrics(f"{region} again"), side.rules.base_seq, found)
 
 
 def _epoch_views(genesis: Genesis) -> int:
@@ -136,6 +153,14 @@ def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore
         chain = ChainStore.open(store, genesis)
         _check_languages(StateBase(store))
         return chain
+    if succession_of(genesis) is not None:
+        raise StoreError(
+            "a chain that continues another has no state of its own",
+            code="CHAIN_EMPTY",
+            expected="the state that the chain before was left with",
+            found="an empty database",
+            fix="remove the chain's directory and start the node; it founds the chain from its copy of the one before",
+        )
     view = Overlay(StateBase(store))
     view.put(STATE_VALIDATORS, encode(genesis.validator_set.validators))
     market_ms = executor.clock.market_time(genesis.time_ms)
@@ -156,6 +181,26 @@ def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore
         install_council(view, genesis)
     block = genesis_block(genesis, view.seal(), tuple(receipts))
     return ChainStore.create(store, genesis, block, receipts, view.delta())
+
+
+def open_again(copy: Copy, genesis: Genesis, executor: Executor) -> ChainStore:
+    """A chain with its first state alone, in memory. `copy`: of that chain, which keeps that state if it continues
+    another."""
+    store = MemoryStore()
+    if succession_of(genesis) is None:
+        return open_chain(store, genesis, executor)
+    view = Overlay(StateBase(store))
+    after: bytes | None = None
+    with copy.view() as head:
+        while page := head.chain.first_state(after, _PAGE):
+            for key, value in page:
+                view.put(key, value)
+            after = page[-1][0]
+        block = head.chain.block(head.chain.first)
+    view.seal()
+    if block is None:
+        raise InvariantBroken("a chain without its first block")
+    return ChainStore.create(store, genesis, block, (), view.delta())
 
 
 def _check_languages(state: StateBase) -> None:

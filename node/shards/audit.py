@@ -3,21 +3,35 @@
 A centre's copy has executed every block of the region; what came of a round lies in its state (`ClosedRound`). The
 leader of a global block puts its findings into the block's section (`Finding`); a centre votes for the block only if
 they are its own, and waits while its copy is behind. So the block runs alike on nodes that follow no region at all.
+
+Where a quorum of the region certified what its blocks do not give, the centre executes the record again
+(`node.shards.recomputed`), and its finding says what is wrong and how it is corrected (ADR 0290).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from consensus.sharded.global_state import GlobalState, RegionView
-from consensus.sharded.records import RegionPosition, RegionRecord, Residual, record_of
+from consensus.sharded.records import (
+    Correction,
+    RegionPosition,
+    RegionRecord,
+    RegionSection,
+    Residual,
+    Wrong,
+    record_of,
+)
 from consensus.sharded.verdicts import Audited, Basis
 from ledger.codec import Bytes32, ShortText, Uint, Wire, decode, encode
-from ledger.crypto import Hash
+from ledger.crypto import ZERO_HASH, Hash, domain, hash_of
 from ledger.errors import DecodeError, InvariantBroken
-from ledger.objects import Block, header_hash
+from ledger.genesis import Genesis
+from ledger.objects import header_hash
+from node.shards.past_state import Replay
+from node.shards.recomputed import Mail, recompute
 from node.shards.region_state import ClosedRound, read_closed, read_section, with_items
 from node.siblings import SiblingChain, Siblings
 
@@ -25,16 +39,29 @@ MAX_FINDINGS_BYTES: Final = 64 * 1024
 """Of all findings of a block; a single one may be a little larger."""
 MOST_AHEAD: Final = 8
 """Records of one region in one block's findings at most."""
+_CASE: Final = domain("region-corrected-finding")
+_CASES_KEPT: Final = 16
+
+Replays: TypeAlias = Callable[[str, Genesis], Replay]
+"""By region and genesis of its chain: how its blocks are executed again, on the ledger thread."""
 
 
 class Finding(Wire, frozen=True):
-    """What a centre's copy has at the end of a record: all that the global chain needs to know of it."""
+    """What a centre's copy has at the end of a record: all that the global chain needs to know of it. `correction`:
+    None for a record that says the same; else position and residuals are those of the centres' own execution."""
 
     region: ShortText
     seq: Uint
     record: Bytes32
     position: RegionPosition
     residuals: tuple[Residual, ...]
+    correction: Correction | None = None
+
+    @property
+    def wrong(self) -> Wrong | None:
+        """How the record is wrong, if it is."""
+        kind = None if self.correction is None else self.correction.kind
+        return next((one for one in Wrong if one.label == kind), None)
 
 
 class GlobalSection(Wire, frozen=True):
@@ -52,7 +79,8 @@ def read_findings(section: bytes) -> tuple[Finding, ...] | None:
     except DecodeError:
         return None
     places = [(one.region, one.seq) for one in found]
-    return found if found and places == sorted(set(places)) else None
+    whole = all(one.correction is None or (one.correction.record == one.record and one.wrong) for one in found)
+    return found if found and whole and places == sorted(set(places)) else None
 
 
 class FoundAuditor:
@@ -73,7 +101,7 @@ class FoundAuditor:
         found = self._findings.get(record.id)
         if found is None:
             raise InvariantBroken(f"record {record.seq} of {region} is settled without a finding")
-        return Audited(found.position, found.residuals, None, None)
+        return Audited(found.position, found.residuals, found.wrong, found.correction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,82 +110,114 @@ class Behind:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsound:
-    """The region certified what its blocks do not give: no centre ever finds this record right."""
-
-    code: str
+class NoRecord:
+    """The block that closes the round states none of this place: nobody can publish one."""
 
 
 class Copies:
     """The regions' chains that this process follows, as auditors read them. On the ledger thread."""
 
-    def __init__(self, siblings: Siblings) -> None:
+    def __init__(self, siblings: Siblings, replays: Replays) -> None:
         self._siblings = siblings
+        self._replays = replays
+        self._corrected: dict[bytes, Finding] = {}
+        self._replayed: dict[str, Replay] = {}
 
     def follows(self, region: str) -> bool:
         """Whether this process has a copy of a region's chain."""
         return self._siblings.get(region) is not None
 
-    def finding(self, view: RegionView, seq: int) -> Finding | Behind | Unsound:
-        """What the copy has for record `seq` of a region, which the global chain has sent `view.inbox` so far."""
+    def record(self, view: RegionView, seq: int) -> RegionRecord | Behind | NoRecord:
+        """The record that the region's certified chain makes of round `seq`, be it true or not."""
         chain = self._siblings.get(view.name)
-        if chain is None:
-            return Behind()
+        if chain is None or chain.genesis.chain_id != view.chain_id:
+            return Behind()  # of another regional epoch
         closed = read_closed(chain.state(), seq)
-        if closed is None:
-            return Behind()
-        block = chain.block(closed.height)
+        block = None if closed is None else chain.block(closed.height)
         if block is None:
-            return Behind()  # this node began with a state above it
-        record = _record(block, closed, view.epoch)
-        if record is None:
-            return Unsound("SECTION")
-        fault = _inbox_fault(chain, view, closed)
-        if fault is not None:
-            return fault
-        section = closed.section
-        position = RegionPosition(
-            seq, section.post_root, section.inbox_count, section.inbox_height, closed.money, closed.wh
-        )
+            return Behind()  # or this node began with a state above it
+        stated = read_section(block.body.extra)
+        if stated is None or (stated.region, stated.seq) != (view.name, seq):
+            return NoRecord()
+        return record_of(block.header, header_hash(block.header_bytes), stated, view.epoch)
+
+    def finding(self, view: RegionView, seq: int, known: int) -> Finding | Behind | NoRecord:
+        """What the copy has for record `seq` of a region, which the global chain has sent `view.inbox` so far. `known`:
+        height of the global block over whose state this is said."""
+        record, chain = self.record(view, seq), self._siblings.get(view.name)
+        if not isinstance(record, RegionRecord):
+            return record
+        closed = None if chain is None else read_closed(chain.state(), seq)
+        if chain is None or closed is None:
+            return Behind()
+        before = read_closed(chain.state(), seq - 1)
+        begin = 0 if before is None else before.section.inbox_count
+        mail = Mail(view.inbox[max(0, begin - view.position.inbox_count) :], known)
+        if not _sound(record, before, closed, mail):
+            return self._corrected_finding(chain, record, mail)
+        own = closed.section
+        position = RegionPosition(seq, own.post_root, own.inbox_count, own.inbox_height, closed.money, closed.wh)
         return Finding(view.name, seq, record.id, position, closed.residuals)
 
+    def _corrected_finding(self, chain: SiblingChain, record: RegionRecord, mail: Mail) -> Finding:
+        """Executed again, once for all blocks that speak of it."""
+        key = hash_of(_CASE, encode((record.id, mail.known, [item for _, item in mail.items])))
+        found = self._corrected.get(key)
+        if found is None:
+            with recompute(chain, self._replay(chain), record.seq, mail) as again:
+                correction = again.correction(record.id)
+                if correction is None:
+                    raise InvariantBroken(f"record {record.seq} of {record.region} is wrong and nothing is wrong in it")
+                found = Finding(record.region, record.seq, record.id, again.position, again.residuals, correction)
+            self._corrected[key] = found
+            while len(self._corrected) > _CASES_KEPT:
+                del self._corrected[next(iter(self._corrected))]
+        return found
 
-def _record(block: Block, closed: ClosedRound, region_epoch: int) -> RegionRecord | None:
-    """The record of a closed round; None if its block states another than the copy finds."""
-    stated = read_section(block.body.extra)
-    if stated is None or stated != closed.section:
-        return None
-    return record_of(block.header, header_hash(block.header_bytes), stated, region_epoch)
+    def _replay(self, chain: SiblingChain) -> Replay:
+        known = self._replayed.get(chain.name)
+        if known is None or known.rules.chain_id != chain.genesis.chain_id:
+            known = self._replayed[chain.name] = self._replays(chain.name, chain.genesis)
+        return known
 
 
-def _inbox_fault(chain: SiblingChain, view: RegionView, closed: ClosedRound) -> Behind | Unsound | None:
-    """Whether the items that the region consumed are those that it was sent: compared by their digest, from the last
-    confirmed record on. None if they are."""
-    before = read_closed(chain.state(), view.position.seq)
-    digest = bytes(32) if view.position.seq == 0 else None if before is None else before.consumed
-    count = closed.section.inbox_count - view.position.inbox_count
-    if digest is None or count < 0:
-        return Unsound("INBOX")
-    if count > len(view.inbox):
-        return Behind()  # it knows more of the global chain than the block that is judged
-    sent = with_items(digest, tuple(item for _, item in view.inbox[:count]))
-    return None if sent == closed.consumed else Unsound("INBOX")
+def _sound(record: RegionRecord, before: ClosedRound | None, closed: ClosedRound, mail: Mail) -> bool:
+    """Whether a record says what the copy has found, and the region consumed what it was sent, in its order, up to the
+    height that it names. The items are compared by their digest, from the record before on."""
+    own = closed.section
+    count = own.inbox_count - (0 if before is None else before.section.inbox_count)
+    if any(getattr(record, name) != getattr(own, name) for name in RegionSection.__struct_fields__):
+        return False
+    if count > len(mail.items) or own.inbox_height > mail.known:
+        return False
+    if mail.items[count:] and mail.items[count][0] <= own.inbox_height:
+        return False
+    digest = bytes(ZERO_HASH) if before is None else before.consumed
+    return with_items(digest, tuple(item for _, item in mail.items[:count])) == closed.consumed
 
 
-def findings_for(copies: Copies, state: GlobalState) -> tuple[Finding, ...]:
-    """What a leader can say now: of each region the record that waits and those that may come next."""
+def findings_for(copies: Copies, state: GlobalState, asked: Set[bytes]) -> tuple[Finding, ...]:
+    """What a leader can say now of the records that are `asked` for: of each region the one that waits and those that
+    come next, up to the first that is wrong, since all behind it are void."""
     found: list[Finding] = []
     size = 0
     for view in sorted(state.regions, key=lambda one: one.name):
         for seq in range(view.next_seq, view.next_seq + MOST_AHEAD):
-            one = copies.finding(view, seq)
+            record = copies.record(view, seq)
+            one = copies.finding(view, seq, state.height) if _named(record) in asked else Behind()
             if not isinstance(one, Finding):
                 break
             size += len(encode(one))
             if size > MAX_FINDINGS_BYTES and found:
                 return tuple(found)
             found.append(one)
+            if one.correction is not None:
+                break
     return tuple(found)
+
+
+def _named(record: RegionRecord | Behind | NoRecord) -> bytes:
+    return bytes(record.id) if isinstance(record, RegionRecord) else b""
 
 
 def waiting_records(state: GlobalState) -> list[tuple[RegionView, Hash]]:

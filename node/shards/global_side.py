@@ -21,7 +21,6 @@ from consensus.sharded.global_state import (
     GlobalEntry,
     GlobalState,
     NewMembers,
-    RegionView,
     Submitted,
 )
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
@@ -47,7 +46,6 @@ from node.shards.audit import (
 from node.shards.book import Book
 from node.shards.entries import read_entry
 from node.shards.global_store import GlobalStore
-from node.siblings import Siblings
 
 POOL_BLOCKS: Final = 64
 """Global blocks between two splits of the pool."""
@@ -94,11 +92,11 @@ class GlobalSide:
 
     watched: frozenset[str] = frozenset((SHARDS,))
 
-    def __init__(self, rules: GlobalRules, executor: Executor, siblings: Siblings) -> None:
+    def __init__(self, rules: GlobalRules, executor: Executor, copies: Copies) -> None:
         self.rules = rules
         self._store = GlobalStore(rules.first)
         self._book = Book(executor, rules.rules)
-        self._copies = Copies(siblings)
+        self._copies = copies
         self._desk: _Desk | None = None
 
     # --- sections -----------------------------------------------------------------------------------------------------
@@ -109,7 +107,7 @@ class GlobalSide:
         state, _ = self._store.load(parent)
         waiting = {bytes(record) for _, record in waiting_records(state)}
         asked = waiting | {bytes(record) for record in submitted_in(offered)}
-        found = tuple(one for one in findings_for(self._copies, state) if one.record in asked)
+        found = findings_for(self._copies, state, asked)
         if waiting - {one.record for one in found}:
             return None
         return encode(GlobalSection(found)) if found else b""
@@ -123,16 +121,17 @@ class GlobalSide:
         known = {one.record for one in found}
         if any(record not in known for _, record in waiting_records(state)):
             return SectionVerdict(Verdict.INVALID, "NO_FINDING")
-        verdicts = [self._judge(state.region(one.region), one) for one in found]
+        verdicts = [self._judge(state, one) for one in found]
         invalid = next((one for one in verdicts if one.verdict is Verdict.INVALID), None)
         return invalid or next((one for one in verdicts if one.verdict is Verdict.MISSING), VALID_SECTION)
 
-    def _judge(self, view: RegionView | None, claimed: Finding) -> SectionVerdict:
+    def _judge(self, state: GlobalState, claimed: Finding) -> SectionVerdict:
+        view = state.region(claimed.region)
         if view is None or claimed.seq < view.next_seq:
             return SectionVerdict(Verdict.INVALID, "SECTION")
         if not self._copies.follows(view.name):
             return VALID_SECTION  # only who follows every region votes here
-        own = self._copies.finding(view, claimed.seq)
+        own = self._copies.finding(view, claimed.seq, state.height)
         if isinstance(own, Behind):
             return SectionVerdict(Verdict.MISSING, BEHIND)
         return VALID_SECTION if own == claimed else SectionVerdict(Verdict.INVALID, "FINDING")
@@ -227,7 +226,7 @@ class GlobalSide:
         found: list[tuple[Hash, Hash]] = []
         for view, record in waiting_records(state):
             spoken = {one for one, _ in view.pending.attested} if view.pending is not None else set()
-            own = self._copies.finding(view, view.next_seq)
+            own = self._copies.finding(view, view.next_seq, state.height)
             if centre in self._assigned(record) and centre not in spoken and isinstance(own, Finding):
                 found.append((record, Hash(own.position.root)))
         return found

@@ -46,12 +46,14 @@ class Copy(Protocol):
 @dataclass(frozen=True, slots=True)
 class Replay:
     """How blocks of one regional chain are executed again. `rules`: with a side and an executor of its own, on one
-    thread; `found`: the chain with its first state alone, in a store of its own."""
+    thread; `base_seq`: the last record before this chain; `found`: the same chain as a copy with
+    its first state alone, in a store of its own."""
 
     executor: Executor
     rules: BlockRules
     metrics: Metrics
-    found: Callable[[], ChainStore]
+    base_seq: int
+    found: Callable[[Copy], ChainStore]
 
     @property
     def execution(self) -> BlockExecution:
@@ -90,7 +92,7 @@ def stored_segment(copy: Copy, first: int) -> SyncedBlocks:
 
 def _executed(copy: Copy, height: int, replay: Replay) -> ChainStore:
     """The chain again from its first block, to `height` or a little above."""
-    fresh = replay.found()
+    fresh = replay.found(copy)
     application = Application(fresh.state(), replay.executor, replay.rules, fresh.head_hash, replay.metrics)
     commits = Commits(fresh, application, replay.metrics, epoch_after(fresh.head, fresh.head_hash, fresh))
     while fresh.height < height:

@@ -79,7 +79,7 @@ class Recomputed:
 @contextmanager
 def recompute(copy: Copy, replay: Replay, seq: int, mail: Mail) -> Iterator[Recomputed]:
     """Record `seq` again, from a copy that has closed it. Raise `InvariantBroken` if it has not, `StoreError`."""
-    span = _span(copy, seq)
+    span = _span(copy, replay.base_seq, seq)
     with state_after(copy, span.first - 1, replay) as base:
         honest, post = _Course(base, replay.execution), _Post(mail)
         sections = [post.section(block, span.begins(block)) for block in span.blocks]
@@ -92,7 +92,7 @@ def recompute(copy: Copy, replay: Replay, seq: int, mail: Mail) -> Iterator[Reco
             claimed = _Course(base, replay.execution)
             for block in span.blocks:
                 claimed.run(block, block.body.extra)
-            entries = _entries(claimed, honest, replay.executor, span.blocks[-1].header)
+            entries = _entries(claimed, honest, replay.executor, span.closing.header)
         yield Recomputed(position, closed.residuals, after, wrong, offending, entries)
 
 
@@ -113,7 +113,7 @@ def item_id(item: InboxItem) -> bytes:
 @dataclass(frozen=True, slots=True)
 class _Span:
     """The blocks of a record, the one that closes it, and what that one states. `first`: height of the first of them;
-    it closes the record before, unless that is the one with which its chain began."""
+    it closes the record before (`opens`), unless that is the one with which its chain began."""
 
     seq: int
     first: int
@@ -127,15 +127,17 @@ class _Span:
         return self.opens and block.header.height == self.first
 
 
-def _span(copy: Copy, seq: int) -> _Span:
+def _span(copy: Copy, base_seq: int, seq: int) -> _Span:
     with copy.view() as head:
         before, closed = read_closed(head.state, seq - 1), read_closed(head.state, seq)
-    if closed is None:
-        raise InvariantBroken(f"record {seq} is not closed in this copy")
-    first = max(1, 0 if before is None else before.height)
+        first = head.chain.first + 1
+    if closed is None or seq <= base_seq or (before is None and seq > base_seq + 1):
+        raise InvariantBroken(f"record {seq} is not in this copy")
+    opens = before is not None and seq > base_seq + 1
+    if before is not None and opens:
+        first = before.height
     blocks = tuple(_block(copy, height) for height in range(first, closed.height))
     closing = _block(copy, closed.height)
-    opens = before is not None and before.height == first
     return _Span(seq, first, blocks, closing, read_section(closing.body.extra), opens)
 
 

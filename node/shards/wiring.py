@@ -16,16 +16,19 @@ from ledger.genesis import Genesis, GenesisHead, GenesisSummary
 from ledger.shard_genesis import GLOBAL_ENGINE, hosted_genesis
 from ledger.succession import succession_of
 from node.engine_side import EngineSide
+from node.shards.audit import Copies, Replays
 from node.shards.global_side import GlobalRules, GlobalSide
 from node.shards.region_side import RegionRules, RegionSide
 from node.siblings import Siblings
 
 
-def shard_side(network: Genesis, genesis: Genesis, siblings: Siblings, executor: Executor) -> EngineSide:
+def shard_side(
+    network: Genesis, genesis: Genesis, siblings: Siblings, executor: Executor, replay: Replays
+) -> EngineSide:
     """The side of one chain of a sharded network. `network`: its whole genesis, `genesis`: the chain's; `executor`: the
-    ledger thread's."""
+    ledger thread's; `replay`: how blocks of a region are executed again."""
     if genesis.engine == GLOBAL_ENGINE:
-        return GlobalSide(global_rules(network), executor, siblings)
+        return GlobalSide(global_rules(network), executor, Copies(siblings, replay))
     return RegionSide(region_rules(genesis, genesis.name.removeprefix(f"{network.name}-")), executor, siblings)
 
 

@@ -37,7 +37,7 @@ from ledger.shard_genesis import hosted_genesis
 from ledger.store import MemoryStore
 from node.application import Application, Candidate, Judged
 from node.commit import Commits, SyncedBlock, SyncedBlocks
-from node.founding import block_rules, current_epoch, make_executor, open_chain
+from node.founding import block_rules, current_epoch, make_executor, open_chain, region_replay
 from node.metrics import Metrics
 from node.shards.agent import Agent
 from node.shards.global_side import GlobalSide
@@ -210,18 +210,18 @@ def network_genesis(regions: int = 3, **settings: object) -> Genesis:
 
 
 class HostedChain:
-    """One chain of one process."""
+    """One chain of one process. `genesis`: of a chain that continues another, whose store is founded."""
 
-    def __init__(self, network: Genesis, name: str, store: MemoryStore) -> None:
+    def __init__(self, network: Genesis, name: str, store: MemoryStore, genesis: Genesis | None = None) -> None:
         self.name = name
-        self.genesis = hosted_genesis(network, name)
+        self.genesis = genesis or hosted_genesis(network, name)
         self.store = store
         self.executor = make_executor(self.genesis)
         self.chain = open_chain(store, self.genesis, self.executor)
         self.siblings = Siblings()
         self.wanted = False
         self.siblings.propose = self._propose
-        self.side = shard_side(network, self.genesis, self.siblings, self.executor)
+        self.side = shard_side(network, self.genesis, self.siblings, self.executor, region_replay)
         rules = block_rules(self.genesis, self.side)
         metrics = Metrics("test")
         self.application = Application(self.chain.state(), self.executor, rules, self.chain.head_hash, metrics)
