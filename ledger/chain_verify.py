@@ -25,6 +25,7 @@ from ledger.schema import (
     DB_BUCKET,
     DB_FINAL_BY,
     DB_FINALITY,
+    DB_FIRST_STATE,
     DB_HEADER,
     DB_HEIGHT_OF,
     DB_RECEIPTS,
@@ -37,6 +38,7 @@ from ledger.state import StateBase
 from ledger.state_base import read_top
 from ledger.state_tree import EMPTY_TOP, build, place, top_root, value_digest
 from ledger.store import Store, StoreReader
+from ledger.succession import succession_of
 
 _PAGE = 1024
 
@@ -73,9 +75,11 @@ def _walk(rows: StoreReader, genesis: GenesisSummary, report: ChainReport) -> No
     report.height, head_hash = read_head(rows)
     parent: Header | None = None
     parent_hash = genesis.hash
-    if chain.began:
+    first = chain.first
+    if chain.began > first:
         parent, parent_hash = _check_beginning(chain, genesis, report)
-    for height in range(chain.began + 1 if chain.began else 0, report.height + 1):
+        first = chain.began + 1
+    for height in range(first, report.height + 1):
         header = _check_block(chain, genesis, height, report)
         _check_link(genesis, parent, parent_hash, header)
         if parent is not None and header.epoch != parent.epoch:
@@ -88,13 +92,16 @@ def _walk(rows: StoreReader, genesis: GenesisSummary, report: ChainReport) -> No
     if parent is not None:
         _check_state(rows, parent, report)
         _check_undo(chain, rows, report)
+    if succession_of(genesis) is not None:
+        _check_first_state(chain, rows)
 
 
 def _check_beginning(chain: ChainReader, genesis: GenesisSummary, report: ChainReport) -> tuple[Header, Hash]:
-    """Of a chain that began with a fetched state: block 0, and each boundary under the committee of the one before."""
-    header = _check_block(chain, genesis, 0, report)
+    """Of a chain that began with a fetched state: the first block, and each boundary under the committee of the one
+    before."""
+    height, epoch = chain.first, 0
+    header, block_hash = _check_block(chain, genesis, height, report), chain_hash(chain, height)
     _check_link(genesis, None, genesis.hash, header)
-    height, block_hash, epoch = 0, chain_hash(chain, 0), 0
     voters = chain.validators(header.next_validators) or genesis.validator_set
     report.blocks += 1
     while height < chain.began:
@@ -180,7 +187,8 @@ def _check_link(genesis: GenesisSummary, parent: Header | None, parent_hash: byt
     _same("closing flag", False, header.closing, height)
     if parent is None:
         _same("committee", genesis.validator_set.hash, header.validators, height)
-        _same("time", genesis.time_ms, header.time_ms, height)
+        if succession_of(genesis) is None:
+            _same("time", genesis.time_ms, header.time_ms, height)
         return
     if header.time_ms <= parent.time_ms:
         raise StoreError(
@@ -202,8 +210,8 @@ def _check_finality(chain: ChainReader, header: Header, report: ChainReport) -> 
     """The block at a `final_by` has a certificate; every other one names a later such block of its epoch."""
     height = header.height
     final_by = chain.final_by(height)
-    if height == 0:
-        _same("finality height", 0, final_by, height)
+    if height == chain.first:
+        _same("finality height", height, final_by, height)
         return
     final = None if final_by is None else chain.header(final_by)
     if final_by is None or final is None or final_by < height:
@@ -241,13 +249,28 @@ def _check_counts(rows: StoreReader, report: ChainReport) -> None:
             raise StoreError("receipts above the head", code="CHAIN_FAULT", found=key.hex())
 
 
-def _check_state(rows: StoreReader, head: Header, report: ChainReport) -> None:
-    """Build the whole tree from the values and compare with the stored buckets and the head's root."""
+def _check_first_state(chain: ChainReader, rows: StoreReader) -> None:
+    """What a chain that continues another has kept to be executed again from."""
+    records, _ = _records(rows, DB_FIRST_STATE)
+    digests = [build(f"{number:02x}", b"".join(sorted(sector)), {})[0] for number, sector in enumerate(records)]
+    header = chain.header(chain.first)
+    _same("first state", None if header is None else header.state_root, top_root(b"".join(digests)), chain.first)
+
+
+def _records(rows: StoreReader, prefix: bytes) -> tuple[list[list[bytes]], int]:
+    """Leaves of the state tree by sector, and how many there are."""
     records: list[list[bytes]] = [[] for _ in range(256)]
-    for key, value in _all(rows, DB_STATE):
+    count = 0
+    for key, value in _all(rows, prefix):
         where = place(key[1:])
         records[where[0]].append(where + value_digest(value))
-        report.state_keys += 1
+        count += 1
+    return records, count
+
+
+def _check_state(rows: StoreReader, head: Header, report: ChainReport) -> None:
+    """Build the whole tree from the values and compare with the stored buckets and the head's root."""
+    records, report.state_keys = _records(rows, DB_STATE)
     top = bytearray(EMPTY_TOP)
     for number, sector in enumerate(records):
         nodes: dict[str, bytes | None] = {}

@@ -253,7 +253,7 @@ class HostedChain:
 
     def query(self, contract: str, entry: str, *arguments: Value) -> Any:
         header = self.chain.head
-        context = BlockContext(header.chain_id, header.height, header.time_ms, 0)
+        context = BlockContext(self.genesis.transaction_chain_id, header.height, header.time_ms, 0)
         return self.executor.query(self.chain.state(), contract, entry, list(arguments), context)
 
 
@@ -337,7 +337,7 @@ class ShardedWorld:
         """Into the chain's pool."""
         nonce = self.nonces.get((chain, key.public), 0)
         self.nonces[(chain, key.public)] = nonce + 1
-        chain_id = self.head(chain).genesis.chain_id
+        chain_id = self.head(chain).genesis.transaction_chain_id
         raw = encode_value(list(arguments))
         body = TransactionBody(1, chain_id, key.public, nonce, contract, entry, raw, 10_000_000)
         transaction = decode_transaction(sign_transaction(body, key))

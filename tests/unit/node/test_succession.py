@@ -1,0 +1,154 @@
+"""A region begins anew: what the chain that continues another starts with, on copies of different length."""
+
+from __future__ import annotations
+
+from sharded_chains import HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
+
+from consensus.sharded.records import RegionEpoch, next_chain_id, record_of
+from ledger.chain import ChainStore
+from ledger.chain_verify import verify_chain
+from ledger.crypto import address_of
+from ledger.engine_settings import GLOBAL
+from ledger.objects import transaction_id
+from ledger.store import MemoryStore
+from ledger.succession import SuccessorGenesis
+from ledger.validators import Validator
+from node.application import next_committee
+from node.commit import leaders_of
+from node.shards.openings_log import Opening
+from node.shards.region_state import read_progress, read_section
+from node.shards.succession import found_successor, successor_genesis, void_transactions
+
+REGION = "ra"
+
+
+def opened(world: ShardedWorld, reason: str = "takeover", members: tuple[Validator, ...] = ()) -> Opening:
+    """What the global chain would decide now."""
+    view = world.state.regions[0]
+    base = view.position
+    voters = members or world.network.validator_set.validators
+    epoch = RegionEpoch(REGION, view.epoch + 1, base.seq, view.record_id, base.root, voters, reason)
+    return Opening(epoch, view.chain_id, next_chain_id(view.chain_id, epoch), world.state.height)
+
+
+def founded(world: ShardedWorld, process: Process, opening: Opening) -> tuple[MemoryStore, SuccessorGenesis]:
+    genesis = successor_genesis(world.network, REGION, [opening])
+    store = MemoryStore()
+    centres = process.chains[GLOBAL].chain.state()
+    assert found_successor(store, genesis, process.chains[REGION].chain, opening, centres)
+    return store, genesis
+
+
+def busy_world() -> ShardedWorld:
+    """A region with confirmed records, then some seconds of which the global chain hears nothing."""
+    world = ShardedWorld(network_genesis(1))
+    for _ in range(12):
+        world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1_000)
+        world.step(500)
+    world.run(3_000)
+    world.send(REGION, user(0, 1), "crossing", "order", 1, 2_000, 500_000, 100)
+    world.run(2_500)
+    assert world.state.locks, "the chain is left with energy and money in the global chain's hands"
+    assert world.state.regions[0].position.seq >= 3
+    return world
+
+
+def go_on(world: ShardedWorld, blocks: int) -> list[bytes]:
+    """Blocks of the region that no record is published of; the ids of what they hold."""
+    sent = []
+    for _ in range(blocks):
+        world.now += 300
+        sent.append(world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 7).id)
+        world.block(REGION)
+    return [bytes(one) for one in sent]
+
+
+def test_copies_of_different_length_found_the_same_state() -> None:
+    world = busy_world()
+    opening = opened(world)
+    world.deaf = {id(world.centres[1])}
+    void = go_on(world, 12)
+    short, long = world.centres[1], world.members[REGION][0]
+    assert short.chains[REGION].chain.height < long.chains[REGION].chain.height
+    (one, genesis), (other, _) = (founded(world, process, opening) for process in (short, long))
+    assert one.rows == other.rows
+    chain = ChainStore.open(one, genesis)
+    assert (chain.genesis.chain_id, chain.genesis.transaction_chain_id) == (opening.chain_id, opening.before)
+    assert chain.head.chain_id == opening.chain_id
+    closing = long.chains[REGION].chain.header(chain.height)
+    assert closing is not None
+    assert closing.time_ms == chain.head.time_ms, "heights and times go on where the chain was left"
+    progress = read_progress(chain.state())
+    assert progress.closing is not None
+    assert (progress.seq, progress.closing.post_root) == (opening.opened.base_seq, opening.opened.base_root)
+    centres = world.network.validator_set
+    assert next_committee(chain.state()) == centres
+    assert leaders_of(chain.state(), centres) == (0, 1, 2, 3)
+    assert progress.lottery.epoch == 0
+    assert verify_chain(one, chain.genesis).fault is None
+    raws = void_transactions(long.chains[REGION].chain, opening)
+    assert [bytes(transaction_id(raw)) for raw in raws] == void
+
+
+class Successor(HostedChain):
+    """The chain that continues another, in a process that hosts it in its place."""
+
+    def __init__(self, world: ShardedWorld, process: Process, line: list[Opening], store: MemoryStore) -> None:
+        super().__init__(world.network, REGION, store, successor_genesis(world.network, REGION, line))
+        self.siblings.chains[GLOBAL] = process.chains[GLOBAL].sibling
+
+
+def take_over(world: ShardedWorld, line: list[Opening]) -> None:
+    """All processes that host the region go on with its next chain; the centres vote on it."""
+    processes = [*world.centres, *world.members[REGION]]
+    for process in processes:
+        genesis, store = successor_genesis(world.network, REGION, line), MemoryStore()
+        centres = process.chains[GLOBAL].chain.state()
+        assert found_successor(store, genesis, process.chains[REGION].chain, line[-1], centres)
+        process.stores[REGION], process.chains[REGION] = store, Successor(world, process, line, store)
+    world.members[REGION] = processes
+    world.keys |= {centre_key(n).public: centre_key(n) for n in range(4)}
+    world.synced.pop(REGION, None)
+
+
+def money(world: ShardedWorld) -> list[int]:
+    """Of the two households, and what the region says that it has in all."""
+    users = [address_of(user(0, n).public) for n in range(2)]
+    head = world.head(REGION)
+    return [*(head.query("crossing", "balance", one) for one in users), *head.query("crossing", "totals")]
+
+
+def test_the_next_chain_goes_on_with_money_nonces_and_records() -> None:
+    world = busy_world()
+    before, view = money(world), world.state.regions[0]
+    opening = opened(world)
+    nonce = world.nonces[(REGION, user(0).public)]
+    (void,) = go_on(world, 1)
+    last = world.state.regions[0].position
+    take_over(world, [opening])
+    assert money(world) == before, "what was confirmed is there, and what was not is not"
+    assert money(world)[2:] == [last.money, last.wh], "with the escrow in the global chain's hands left out"
+    old = world.members[REGION][0]
+    world.nonces[(REGION, user(0).public)] = nonce
+    again = world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 7)
+    assert bytes(again.id) == void, "signed for the region's first chain; the nonce is free again"
+    world.now += 1_000
+    closing = world.block(REGION)
+    section = read_section(closing.block.body.extra)
+    assert section is not None
+    assert (section.seq, section.prev_record) == (view.position.seq + 1, view.record_id)
+    assert section.pre_root == view.position.root
+    assert closing.block.header.height == old.chains[REGION].chain.first + 1
+    assert world.receipt(again).ok
+    assert money(world)[:2] == [before[0] - 7, before[1] + 7]
+    world.now += 1_000
+    following = world.block(REGION)
+    later = read_section(following.block.body.extra)
+    assert later is not None
+    record = record_of(closing.block.header, closing.block.hash, section, 2)
+    assert (later.seq, later.prev_record, later.pre_root) == (section.seq + 1, record.id, section.post_root)
+    assert all(
+        process.chains[REGION].chain.height == following.block.header.height for process in world.members[REGION]
+    )
+    store = world.members[REGION][0].stores[REGION]
+    assert verify_chain(store, ChainStore.open(store).genesis).fault is None
