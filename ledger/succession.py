@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ledger.codec import Bytes32, ShortText, Uint, Wire, decode
+from ledger.codec import MAX_OBJECT_BYTES, Bytes32, ShortText, Uint, Wire, decode
 from ledger.genesis import Genesis, GenesisHead, GenesisSummary, genesis_block
 from ledger.objects import BODY_VERSION, Block, Body, make_block
 
@@ -73,10 +73,10 @@ def succession_of(genesis: GenesisHead) -> Succession | None:
     return genesis.succession if isinstance(genesis, SuccessorGenesis | SuccessorSummary) else None
 
 
-def decode_summary(raw: bytes) -> GenesisSummary:
-    """A summary as stores keep it. Raise `DecodeError`."""
+def decode_summary(raw: bytes, *, limit: int = MAX_OBJECT_BYTES) -> GenesisSummary:
+    """A summary as stores and exports keep it. Raise `DecodeError`."""
     successor = raw[:1] == bytes((0x90 | len(SuccessorSummary.__struct_fields__),))  # a MessagePack array's length
-    return decode(SuccessorSummary if successor else GenesisSummary, raw)
+    return decode(SuccessorSummary if successor else GenesisSummary, raw, limit=limit)
 
 
 def successor_block(genesis: SuccessorGenesis, height: int, time_ms: int, state_root: bytes) -> Block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -104,12 +105,8 @@ def region_replay(region: str, genesis: Genesis) -> Replay:
     """How blocks of a region's chain are executed again, by an executor of the caller's own. `genesis`: the chain's."""
     executor = make_executor(genesis)
     side = RegionSide(region_rules(genesis, region), executor, Siblings())
-    rules = block_rules(genesis, side)
-
-    def found(copy: Copy) -> ChainStore:
-        return open_again(copy, genesis, executor)
-
-    return Replay(executor, rules, Metrics(f"{region} again"), side.rules.base_seq, found)
+    again = partial(first_state_alone, genesis=genesis, executor=executor)
+    return Replay(executor, block_rules(genesis, side), Metrics(f"{region} again"), side.rules.base_seq, again)
 
 
 def _epoch_views(genesis: Genesis) -> int:
@@ -183,12 +180,13 @@ def open_chain(store: Store, genesis: Genesis, executor: Executor) -> ChainStore
     return ChainStore.create(store, genesis, block, receipts, view.delta())
 
 
-def open_again(copy: Copy, genesis: Genesis, executor: Executor) -> ChainStore:
-    """A chain with its first state alone, in memory. `copy`: of that chain, which keeps that state if it continues
-    another."""
+def first_state_alone(copy: Copy, genesis: Genesis, executor: Executor) -> MemoryStore:
+    """A chain without what came after its first block, in memory. `copy`: of that chain, which keeps its first state if
+    it continues another."""
     store = MemoryStore()
     if succession_of(genesis) is None:
-        return open_chain(store, genesis, executor)
+        open_chain(store, genesis, executor)
+        return store
     view = Overlay(StateBase(store))
     after: bytes | None = None
     with copy.view() as head:
@@ -200,7 +198,8 @@ def open_again(copy: Copy, genesis: Genesis, executor: Executor) -> ChainStore:
     view.seal()
     if block is None:
         raise InvariantBroken("a chain without its first block")
-    return ChainStore.create(store, genesis, block, (), view.delta())
+    ChainStore.create(store, genesis, block, (), view.delta())
+    return store
 
 
 def _check_languages(state: StateBase) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgpack
 
 from ledger.chain import ChainStore
-from ledger.codec import decode, encode
+from ledger.codec import encode
 from ledger.crypto import Hash
 from ledger.errors import ConfigError, DecodeError
 from ledger.genesis import GenesisSummary
@@ -24,6 +24,7 @@ from ledger.objects import Header, decode_header, header_hash
 from ledger.schema import DB_STATE
 from ledger.state import Overlay, StateBase
 from ledger.store import MemoryStore
+from ledger.succession import decode_summary
 
 MARK: Final = ["gridchain-state", 1]
 _PAGE: Final = 1_024
@@ -93,7 +94,7 @@ def _read(parts: Any) -> ExportedState:
     if mark != MARK:
         raise _bad(f"{MARK} first", repr(mark)[:80])
     summary, header_bytes = _bytes(parts.unpack()), _bytes(parts.unpack())
-    genesis, header = decode(GenesisSummary, summary, limit=_LONGEST), decode_header(header_bytes)
+    genesis, header = decode_summary(summary, limit=_LONGEST), decode_header(header_bytes)
     if header.chain_id != genesis.chain_id:
         raise _bad(f"chain {genesis.chain_id}", header.chain_id)
     rows: dict[bytes, bytes] = {}

@@ -18,7 +18,7 @@ def exported_ground(path: Path) -> Ground:
     return Ground(
         found.store(),
         lambda: make_executor(found.genesis),
-        header.chain_id,
+        found.genesis.transaction_chain_id,
         header.height,
         header.time_ms,
         tuple(names),

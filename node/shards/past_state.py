@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.executor import Executor
-from ledger.chain import ChainStore
-from ledger.chain_reader import ChainView, Finality, PastState, StateView
+from ledger.chain_reader import ChainReader, ChainView, Finality, PastState, StateView
 from ledger.errors import InvariantBroken, StoreError
 from ledger.objects import Block, decode_transaction
 from ledger.state import Overlay, StateBase
-from node.application import Application
+from ledger.store import Batch, MemoryStore
 from node.block_execution import BlockExecution, BlockRules
-from node.commit import Commits, SyncedBlock, SyncedBlocks, epoch_after
+from node.commit import StateDivergence, SyncedBlock, SyncedBlocks
 from node.metrics import Metrics
 
 
@@ -43,6 +42,10 @@ class Copy(Protocol):
         """Chain and state at one of the last 256 heights."""
 
 
+def _untold(height: int, last: int) -> None:
+    """Nobody waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """How blocks of one regional chain are executed again. `rules`: with a side and an executor of its own, on one
@@ -53,7 +56,8 @@ class Replay:
     rules: BlockRules
     metrics: Metrics
     base_seq: int
-    found: Callable[[Copy], ChainStore]
+    found: Callable[[Copy], MemoryStore]
+    tell: Callable[[int, int], None] = _untold
 
     @property
     def execution(self) -> BlockExecution:
@@ -70,7 +74,8 @@ def state_after(copy: Copy, height: int, replay: Replay) -> Iterator[Overlay | S
         except StoreError as error:
             if error.code != "STATE_PRUNED":
                 raise
-            view = scope.enter_context(_executed(copy, height, replay).view(height))
+            yield _executed(copy, height, replay)
+            return
         yield _to_build_on(view.state)
 
 
@@ -90,14 +95,29 @@ def stored_segment(copy: Copy, first: int) -> SyncedBlocks:
     return SyncedBlocks(tuple(blocks), finality.certificate, finality.closing)
 
 
-def _executed(copy: Copy, height: int, replay: Replay) -> ChainStore:
-    """The chain again from its first block, to `height` or a little above."""
-    fresh = replay.found(copy)
-    application = Application(fresh.state(), replay.executor, replay.rules, fresh.head_hash, replay.metrics)
-    commits = Commits(fresh, application, replay.metrics, epoch_after(fresh.head, fresh.head_hash, fresh))
-    while fresh.height < height:
-        commits.commit_synced(stored_segment(copy, fresh.height + 1))
-    return fresh
+def _executed(copy: Copy, height: int, replay: Replay) -> StateBase:
+    """The chain again from its first block to `height`: its state alone, block by block."""
+    store = replay.found(copy)
+    base, execution = StateBase(store), replay.execution
+    for number in range(ChainReader(store).first + 1, height + 1):
+        block = copy.block(number)
+        if block is None:
+            raise InvariantBroken(f"block {number} is missing")
+        transactions = [decode_transaction(raw) for raw in block.body.transactions]
+        delta = execution.run(block.header, base, transactions, block.body.extra).overlay.delta()
+        if delta.root != block.header.state_root:
+            raise StateDivergence(
+                f"block {number} gives another state when it is executed again",
+                expected=block.header.state_root.hex(),
+                found=delta.root.hex(),
+                fix="compare the node's version with the others'; restore a backup or sync from genesis",
+            )
+        batch = Batch()
+        batch.extend(delta.rows())
+        store.write(batch, sync=False)
+        base.absorb(delta)
+        replay.tell(number, height)
+    return base
 
 
 def _to_build_on(state: StateView) -> Overlay | StateBase:

@@ -11,6 +11,8 @@ found the same, however far their copies are, or say that theirs is not far enou
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ from ledger.validators import Validator
 from node.application import STATE_VALIDATORS
 from node.commit import STATE_TURNS, StateDivergence
 from node.founding import region_replay
+from node.log import Logger
 from node.shards.inbox_log import inbox_items
 from node.shards.openings_log import Opening, openings
 from node.shards.past_state import Replay, state_after
@@ -44,6 +47,7 @@ __all__ = ["Opening", "found_successor", "openings", "successor_genesis", "void_
 
 CORRECTED: Final = "corrected "
 """How the reason of an opening begins that a wrong record has led to."""
+TELL_S: Final = 2.0
 _PAGE: Final = 4_096
 
 
@@ -68,9 +72,11 @@ def found_successor(
     predecessor: ChainStore,
     opening: Opening,
     centres: StateReader,
+    log: Logger | None = None,
 ) -> bool:
     """Write the first state of a chain into an empty store, from a copy of the chain before; False if that copy does
     not reach the base yet. `centres`: any state of the global chain that has the opening, for a correction.
+    More than 256 blocks above the base the old chain is executed again, which may take minutes; `log` hears of it.
 
     Raise `StateDivergence` if the copy is of another history than the global chain has confirmed, `StoreError`.
     """
@@ -78,6 +84,8 @@ def found_successor(
     if base is None:
         return False
     replay = region_replay(opening.opened.region, _genesis_before(genesis, predecessor))
+    if log is not None:
+        replay = dataclasses.replace(replay, tell=_Pace(log, opening.opened.region))
     with _closed_state(predecessor, opening, base, replay, centres) as state:
         view = Overlay(state)
         _begin_anew(view, genesis, base)
@@ -210,7 +218,21 @@ def _voter(network: Genesis, member: Validator) -> GenesisValidator:
     return GenesisValidator(member.name, member.public_key, member.weight, possession)
 
 
-# --- a chain again ----------------------------------------------------------------------------------------------------
+# --- the old chain again ----------------------------------------------------------------------------------------------
+
+
+class _Pace:
+    """Tells people every two seconds how far the execution is."""
+
+    def __init__(self, log: Logger, region: str) -> None:
+        self._log, self._region = log, region
+        self._told = time.monotonic()
+
+    def __call__(self, height: int, last: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= TELL_S:
+            self._told = now
+            self._log.info("a region's old chain is executed again", region=self._region, height=height, last=last)
 
 
 def _genesis_before(genesis: SuccessorGenesis, predecessor: ChainStore) -> Genesis:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from sharded_chains import HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
+import pytest
+from msgspec.structs import replace
+from sharded_chains import ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
 
+from consensus.sharded.global_state import GlobalOutcome
 from consensus.sharded.records import RegionEpoch, next_chain_id, record_of
 from ledger.chain import ChainStore
 from ledger.chain_verify import verify_chain
+from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from ledger.errors import InvariantBroken, StoreError
 from ledger.objects import transaction_id
+from ledger.shard_genesis import hosted_genesis
+from ledger.state import Overlay
 from ledger.store import MemoryStore
 from ledger.succession import SuccessorGenesis
 from ledger.validators import Validator
-from node.application import next_committee
-from node.commit import leaders_of
-from node.shards.openings_log import Opening
-from node.shards.region_state import read_progress, read_section
+from node.application import STATE_VALIDATORS, next_committee
+from node.commit import StateDivergence, leaders_of
+from node.founding import make_executor, open_chain
+from node.shards.global_store import GlobalStore
+from node.shards.openings_log import Opening, opening_key, openings
+from node.shards.region_state import STATE_PROGRESS, read_closed, read_progress, read_section
 from node.shards.succession import found_successor, successor_genesis, void_transactions
 
 REGION = "ra"
@@ -152,3 +161,112 @@ def test_the_next_chain_goes_on_with_money_nonces_and_records() -> None:
     )
     store = world.members[REGION][0].stores[REGION]
     assert verify_chain(store, ChainStore.open(store).genesis).fault is None
+
+
+def test_a_copy_that_is_behind_says_so_and_one_of_another_history_is_refused() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1_000)
+    behind = ChainStore.open(MemoryStore(world.members[REGION][0].stores[REGION].rows))
+    world.run(3_000)
+    opening, genesis = opened(world), successor_genesis(world.network, REGION, [opened(world)])
+    assert opening.opened.base_seq > 0
+    centres = world.head(GLOBAL).chain.state()
+    store = MemoryStore()
+    assert not found_successor(store, genesis, behind, opening, centres)
+    assert (store.rows, void_transactions(behind, opening)) == ({}, [])
+    copy = world.head(REGION).chain
+    for field in ("base_record", "base_root"):
+        other = replace(opening, opened=replace(opening.opened, **{field: b"\x07" * 32}))
+        with pytest.raises(StateDivergence):
+            found_successor(store, genesis, copy, other, centres)
+    assert store.rows == {}
+    with pytest.raises(InvariantBroken):
+        found_successor(store, genesis, copy, replace(opening, before="another"), centres)
+    with pytest.raises(StoreError, match="has no state of its own"):
+        open_chain(store, genesis, make_executor(genesis))
+
+
+def test_without_a_confirmed_record_a_region_goes_on_from_its_first_state() -> None:
+    world = ShardedWorld(network_genesis(1))
+    first = dict(world.head(REGION).chain.state().scan(b""))
+    void = go_on(world, 3)
+    opening = opened(world)
+    (store, genesis) = founded(world, world.members[REGION][0], opening)
+    chain = ChainStore.open(store, genesis)
+    assert (opening.opened.base_seq, chain.height, chain.head.time_ms) == (0, 0, genesis.time_ms)
+    found = dict(chain.state().scan(b""))
+    assert {key for key in first.keys() | found.keys() if first.get(key) != found.get(key)} == {
+        STATE_VALIDATORS,
+        STATE_PROGRESS,
+    }
+    raws = void_transactions(world.head(REGION).chain, opening)
+    assert [bytes(transaction_id(raw)) for raw in raws] == void
+    assert verify_chain(store, chain.genesis).fault is None
+
+
+def test_a_line_of_chains_is_founded_the_same_from_old_values_and_from_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the third chain both kinds: after a record that the second one closed, and after none."""
+    world = busy_world()
+    line = [opened(world)]
+    take_over(world, line)
+    for _ in range(4):
+        world.now += ROUND_MS
+        go_on(world, 2)
+    chain = world.head(REGION).chain
+    progress = read_progress(chain.state())
+    same = RegionEpoch(REGION, 3, *base_of(line[0]), world.network.validator_set.validators, "two records")
+    closed = read_closed(chain.state(), progress.seq - 1)
+    assert closed is not None
+    assert closed.section.seq > line[0].opened.base_seq
+    block = chain.block(closed.height)
+    assert block is not None
+    record = record_of(block.header, block.hash, closed.section, 2)
+    base = (record.seq, bytes(record.id), record.post_root)
+    later = RegionEpoch(REGION, 3, *base, world.network.validator_set.validators, "members")
+    for epoch in (same, later):
+        last = Opening(epoch, line[0].chain_id, next_chain_id(line[0].chain_id, epoch), 99)
+        genesis = successor_genesis(world.network, REGION, [*line, last])
+        centres = world.head(GLOBAL).chain.state()
+        stores = [MemoryStore(), MemoryStore()]
+        assert found_successor(stores[0], genesis, chain, last, centres)
+        with monkeypatch.context() as patched:
+            patched.setattr("ledger.chain_reader.UNDO_BLOCKS", 1)
+            with pytest.raises(StoreError, match="old state is not kept"), chain.view(chain.height - 2):
+                pass
+            assert found_successor(stores[1], genesis, chain, last, centres)
+        assert stores[0].rows == stores[1].rows
+        found = ChainStore.open(stores[0], genesis)
+        assert read_progress(found.state()).seq == epoch.base_seq
+        assert verify_chain(stores[0], found.genesis).fault is None
+
+
+def base_of(opening: Opening) -> tuple[int, bytes, bytes]:
+    return opening.opened.base_seq, opening.opened.base_record, opening.opened.base_root
+
+
+def test_the_log_of_openings_grows_and_names_old_and_new_chains() -> None:
+    world = ShardedWorld(network_genesis(2))
+    world.step()
+    chain = world.head(GLOBAL).chain
+    before, voters = world.state, world.network.validator_set.validators
+    epochs = [RegionEpoch(REGION, n, 0, bytes(32), bytes(32), voters, "members") for n in (2, 3)]
+    outcomes = [GlobalOutcome(before, epochs=tuple(epochs)), GlobalOutcome(before)]
+    view = Overlay(chain.state())
+    for outcome in outcomes:
+        GlobalStore(before).save(view, bytes(32), before, outcome)
+    first = hosted_genesis(world.network, REGION).chain_id
+    second = next_chain_id(first, epochs[0])
+    assert openings(view, REGION) == (
+        Opening(epochs[0], first, second, before.height),
+        Opening(epochs[1], second, next_chain_id(second, epochs[1]), before.height),
+    )
+    assert openings(view, "rb") == ()
+    assert view.get(opening_key(REGION, 3)) == encode(openings(view, REGION)[1])
+    line = openings(view, REGION)
+    assert successor_genesis(world.network, REGION, line).transaction_chain_id == first
+    for wrong in ((), line[1:], line[::-1]):
+        with pytest.raises(InvariantBroken):
+            successor_genesis(world.network, REGION, wrong)
