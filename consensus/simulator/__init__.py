@@ -10,6 +10,7 @@
     auditor.py       sees everything, believes nobody
     world.py         the event loop, the load, the faults
     simulation.py    one seed, many seeds, the report
+    twins.py         one member twice, in numbered scenarios of leaders and partitions
 
 Same options and seed, same trace hash. A seed that failed once stays in `tests/simulation/regressions.txt`.
 """

@@ -26,6 +26,7 @@ from node.cli.simulate_market import market, one_of
 from node.cli.simulate_mutants import mutants
 from node.cli.simulate_nodes import LAYERS, replay_nodes
 from node.cli.simulate_replay import replay_run
+from node.cli.simulate_twins import twins
 from node.simulation import simulate_nodes
 
 _Run: TypeAlias = Callable[[SimulationOptions, Callable[[SeedReport], None]], SimulationReport]
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("market")(market)
 app.command("malicious")(malicious)
 app.command("mutants")(mutants)
+app.command("twins")(twins)
 
 
 @app.callback()

@@ -78,3 +78,25 @@ def test_a_rule_that_nobody_misses_ends_with_one(monkeypatch: pytest.MonkeyPatch
 def spared():
     """A mutant on a seed that does not show it."""
     return hunt("no-fetch", (0,), {})
+
+
+def test_twins_in_one_document() -> None:
+    done = run("twins", "--rounds", "2", "--spread", "3", "--sampled", "2", "--first-seed", "5", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.output)
+    assert (document["scenarios"], document["run"], document["good"]) == (510, 5, True)
+    assert document == {
+        **json.loads(
+            run("twins", "--rounds", "2", "--spread", "3", "--sampled", "2", "--first-seed", "5", "--json").output
+        ),
+        "wall_s": document["wall_s"],
+    }
+
+
+def test_a_twins_scenario_that_finds_a_removed_rule_ends_with_one() -> None:
+    done = run("twins", "--scenario", "8370", "--mutant", "quorum", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.output)["violations"][0].startswith("scenario 8370 (")
+    assert run("twins", "--scenario", "8370").exit_code == 0
+    assert "no such scenario" in str(run("twins", "--scenario", "25740").exception)
+    assert "no such mutant" in str(run("twins", "--mutant", "none").exception)
