@@ -64,6 +64,16 @@ def guilty_of_records(context: GlobalContext, state: GlobalState, entry: Conflic
     return new or ("PUNISHED_BEFORE" if guilty else "NO_CONFLICT")
 
 
+def accused_in(view: RegionView, entry: DoubleVote) -> bytes | None:
+    """Whom two votes accuse, by the set of their epoch; None if that epoch is forgotten or has no such member."""
+    known = {view.epoch: view.validators}
+    if view.before is not None:
+        known[view.epoch - 1] = view.before[1]
+    members = known.get(entry.epoch)
+    here = members is not None and entry.first.signer < len(members)
+    return members.validators[entry.first.signer].public_key if members is not None and here else None
+
+
 def guilty_of_votes(context: GlobalContext, state: GlobalState, entry: DoubleVote) -> tuple[bytes, ...] | str:
     """The member whose two votes exclude each other; else a code. Two signatures are verified."""
     view = state.region(entry.region)

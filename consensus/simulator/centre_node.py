@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 from consensus.sharded.admission import NO_REGION, fault, region_of
 from consensus.sharded.discipline import Audit, Standing
+from consensus.sharded.evidence import accused_in
 from consensus.sharded.following import Segment
 from consensus.sharded.global_chain import assigned_centres, attestation_bytes
-from consensus.sharded.global_state import Attestation, Conflict, GlobalEntry, GlobalState, NewMembers, Submitted
+from consensus.sharded.global_state import (
+    Attestation,
+    Conflict,
+    DoubleVote,
+    GlobalEntry,
+    GlobalState,
+    NewMembers,
+    Submitted,
+    Withdrawal,
+)
 from consensus.sharded.records import Publication
 from consensus.sharded.verdicts import Basis
 from consensus.simulator.disk import CommittedBlock
@@ -166,4 +176,10 @@ def _over(state: GlobalState, entry: GlobalEntry | None) -> bool:
     if isinstance(entry, NewMembers):
         view = state.region(entry.region)
         return view is None or entry.epoch < view.epoch
+    if isinstance(entry, DoubleVote):
+        view = state.region(entry.region)
+        accused = None if view is None else accused_in(view, entry)
+        return accused is None or accused in state.removed
+    if isinstance(entry, Withdrawal):
+        return entry.number < state.withdrawals.get(entry.member, 0)
     return entry is None

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consensus.engine import Build, Check
+from consensus.engine import Accuse, Build, Check, Effect
 from consensus.sharded.following import Followed, Segment, follow
-from consensus.sharded.global_state import GlobalState, RegionView, Submitted
+from consensus.sharded.global_state import DoubleVote, GlobalState, RegionView, Submitted
 from consensus.sharded.lottery import next_lottery
 from consensus.sharded.records import Publication, RegionRecord, RegionSection, publication_bytes, record_of
 from consensus.sharded.turns import Ticket, publish_delay_ms, publish_order, search_ticket
 from consensus.simulator.application import ModelApplication
 from consensus.simulator.disk import CommittedBlock
+from consensus.simulator.global_application import entry_bytes
 from consensus.simulator.node import SimNode
 from consensus.simulator.region_application import RegionApplication, region_head
 from consensus.simulator.scheme import mock_sign
@@ -37,7 +38,7 @@ TRIES: Final = 4
 class RegionNode(SimNode):
     """`closings`: final heights that closed rounds, by record. `opened`: this member knows that the region's epoch has
     begun; `retired`: that it has ended; `lost`: its machine is gone for good. `refused`: codes of what guides told it
-    wrongly."""
+    wrongly. `evidence`: of double votes on this chain, by member, with the time when it was brought to the centres."""
 
     world: RegionWorld
 
@@ -50,6 +51,7 @@ class RegionNode(SimNode):
         self.heard: dict[tuple[int, bytes], Ticket] = {}
         self.searched: tuple[int, int] = (0, 0)
         self.refused: list[str] = []
+        self.evidence: dict[bytes, tuple[DoubleVote, int]] = {}
         self.opened = world.start.epoch == 1
         self.retired = False
         self.lost = False
@@ -156,6 +158,25 @@ class RegionNode(SimNode):
         self.heard = {place: one for place, one in self.heard.items() if place[0] >= current}
         if current <= ticket.epoch <= current + 2:
             self.heard.setdefault((ticket.epoch, bytes(ticket.member)), ticket)
+
+    # --- evidence -----------------------------------------------------------------------------------------------------
+
+    def perform(self, effect: Effect) -> None:
+        """See `SimNode`; who signed twice is for the centres."""
+        if isinstance(effect, Accuse) and effect.first is not None and effect.second is not None:
+            first, second = effect.first, effect.second
+            member = self.world.committee(first.epoch).validators[first.signer].public_key
+            entry = DoubleVote(self.world.name, self.world.start.epoch, first, second)
+            self.evidence.setdefault(member, (entry, -AGAIN_MS))
+        super().perform(effect)
+
+    def bring_evidence(self) -> None:
+        """Tell the centres, again and again, until the global chain is known to have it."""
+        removed = self.region_view()[0].removed
+        for member, (entry, said) in self.evidence.items():
+            if self.alive and member not in removed and self.world.now - said >= AGAIN_MS:
+                self.evidence[member] = (entry, self.world.now)
+                self.world.hub.tell_centres(entry_bytes(entry), self.world.name)
 
     # --- publishing ---------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from consensus.sharded.accounts import with_lines
 from consensus.sharded.global_state import GlobalOutcome, RegionView
-from consensus.sharded.records import Asset, Entry, Filled, Forced, InboxItem, RegionBody, RegionRecord, Released
+from consensus.sharded.records import Asset, Entry, Filled, Forced, InboxItem, Paid, RegionBody, RegionRecord, Released
 from consensus.sharded.region import execute_record
 from consensus.sharded.verdicts import apply_entries
 from consensus.simulator.shard_worlds import verify
@@ -41,6 +41,7 @@ class ShardAuditor:
         self.totals = {asset: first.conserved(asset) for asset in Asset}
         self.open: set[bytes] = set()
         self.ended: set[bytes] = set()
+        self.withdrawn: set[tuple[bytes, int]] = set()
 
     def closed(self, record: RegionRecord, body: RegionBody) -> None:
         """A region has certified the block that makes a record."""
@@ -56,6 +57,7 @@ class ShardAuditor:
             if view.position.seq > old.position.seq:
                 self._confirmed(old, view, outcome)
         self._punished(outcome)
+        self._withdrawn(outcome)
 
     def _conserved(self, outcome: GlobalOutcome) -> None:
         for asset in Asset:
@@ -113,6 +115,17 @@ class ShardAuditor:
         for fined in outcome.fined:
             if self.hub.is_honest(fined.member):
                 self.hub.violation("I9", f"an honest member of {fined.region} fined for {fined.offence}")
+
+    def _withdrawn(self, outcome: GlobalOutcome) -> None:
+        """Each withdrawal counts once, and what it took is what an inbox got."""
+        for one in outcome.withdrawn:
+            if (one.member, one.number) in self.withdrawn:
+                self.hub.violation("I15", f"withdrawal {one.number} of a member counted twice")
+            self.withdrawn.add((one.member, one.number))
+        taken = sorted((one.region, one.account, one.money) for one in outcome.withdrawn)
+        paid = sorted((name, item.account, item.money) for name, item in outcome.items if isinstance(item, Paid))
+        if taken != paid or any(one.money == 0 for one in outcome.withdrawn):
+            self.hub.violation("I15", "what was withdrawn is not what was paid")
 
     def balances(self) -> None:
         """At the end: run every confirmed record from genesis on, by what its blocks and the global chain say alone."""

@@ -27,7 +27,8 @@ def quiet_phase(hub: ShardedWorld) -> tuple[str, int]:
     chains = (hub.centres, *hub.regions)
     deltas = [node.core.state.delta() for world in chains for node in world.faultless() if node.core]
     slow = max([*deltas, hub.options.delta_ms])
-    rounds = ROUNDS_ANEW if hub.past or hub.colludes(hub.regions[0].name) else ROUNDS
+    anew = bool(hub.past or hub.options.byzantine or hub.options.twins or hub.colludes(hub.regions[0].name))
+    rounds = ROUNDS_ANEW if anew else ROUNDS
     end = hub.now + 10 * (hub.centres.parameters.min_block_interval_ms + 3 * slow) + rounds * hub.centres.round_ms
     missing = "everything"
     while missing:

@@ -11,6 +11,8 @@ from consensus.simulator.options import SHARD_ADVERSARIES, SeedOptions
 SHORT_INBOX: Final = 12
 ASSIGNED_ROUNDS: Final = 2
 """One round may be over at once: it counts from the round in which a record enters."""
+EVIDENCE_ROUNDS: Final = 6
+"""So short that who left a region takes its deposit home within a run."""
 LOTTERY_BLOCKS: Final = 12
 """Views of a region's epoch: one lottery each."""
 MANY_BLOCKS: Final = 1_000_000
@@ -27,8 +29,14 @@ def rules_of(options: SeedOptions) -> ShardRules:
         audit=audit_of(options),
         assigned_rounds=ASSIGNED_ROUNDS,
         takeover_rounds=5 if options.adversary == "region-loss" else 10,
+        evidence_rounds=EVIDENCE_ROUNDS,
         inbox_limit=SHORT_INBOX if options.adversary == "inbox-flooder" else 10_000,
     )
+
+
+def later_options(first: SeedOptions) -> SeedOptions:
+    """The run of a region's next chain: who signed twice on the one before has no seat, or has had its warning."""
+    return replace(first, adversary="", byzantine=0, twins=0)
 
 
 def chain_options(options: SeedOptions, place: int, members: int, epoch_blocks: int) -> SeedOptions:

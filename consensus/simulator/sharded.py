@@ -29,8 +29,9 @@ from consensus.simulator.region_node import NOWHERE, RegionNode
 from consensus.simulator.scheme import MockScheme, mock_sign
 from consensus.simulator.shard_audit import ShardAuditor
 from consensus.simulator.shard_liveness import quiet_phase
-from consensus.simulator.shard_options import LOTTERY_BLOCKS, MANY_BLOCKS, chain_options, rules_of
+from consensus.simulator.shard_options import LOTTERY_BLOCKS, MANY_BLOCKS, chain_options, later_options, rules_of
 from consensus.simulator.shard_worlds import ChainWorld, GlobalWorld, RegionStart, RegionWorld
+from consensus.simulator.withdrawers import Withdrawers
 from consensus.simulator.world import keys_of
 from ledger.crypto import ZERO_HASH, Hash, SigningKey
 from ledger.objects import transaction_id
@@ -63,6 +64,7 @@ class ShardedWorld:
         self.state_roots = [Hash(self.centres.genesis.header.state_root)]
         self.trust = Centres("global", self.centres.committee(1), MockScheme("global"))
         self.checks = ShardAuditor(self)
+        self.withdrawers = Withdrawers(self)
         self.resubmitted = 0
 
     def _chain(self, place: int, members: int) -> SeedOptions:
@@ -179,6 +181,7 @@ class ShardedWorld:
         if not self.lost(region.name):
             region.at(2 * self.delay(), self._answer, node, centre)
         node.publish_due()
+        node.bring_evidence()
 
     def _answer(self, node: RegionNode, centre: LedgerSide) -> None:
         if centre.alive:
@@ -238,11 +241,12 @@ class ShardedWorld:
         ledger = self.centres.audits.ledgers[Hash(view.position.root)]
         at = (view.record_id, view.position.inbox_height, self.centres.now)
         start = RegionStart(view.chain_id, view.epoch, keys, ledger, *at)
-        new = self.region_kind(self, self._chain(place + 1 + 8 * view.epoch, len(keys)), place, start)
+        options = later_options(self._chain(place + 1 + 8 * view.epoch, len(keys)))
+        new = self.region_kind(self, options, place, start)
         for node in new.nodes:
             before = next((one for one in old.nodes if one.key == node.key), None)
             if isinstance(node, RegionNode) and isinstance(before, RegionNode):
-                node.followed, node.lost = before.followed, before.lost
+                node.followed, node.lost, node.evidence = before.followed, before.lost, before.evidence
         self.regions[place] = new
         self.past.append(old)
         done = self.checks.answered[view.name]
@@ -323,6 +327,7 @@ class ShardedWorld:
         self.state_roots.append(Hash(block.header.state_root))
         self.checks.global_block(self.finals[-2], outcome)
         self._open_epochs(outcome.state)
+        self.withdrawers.after(outcome.state)
 
     def quiet_phase(self) -> tuple[str, int]:
         """See `shard_liveness`; then balances are looked at once more."""

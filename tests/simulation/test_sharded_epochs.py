@@ -9,10 +9,12 @@ from functools import cache
 import pytest
 
 from consensus.sharded.discipline import Offence, Standing
+from consensus.sharded.global_state import Source
 from consensus.sharded.records import Forced, Released
 from consensus.simulator import SeedOptions
 from consensus.simulator.centre_node import CentreNode
 from consensus.simulator.region_node import RegionNode
+from consensus.simulator.shard_worlds import DEPOSIT
 from consensus.simulator.sharded import ShardedWorld
 from ledger.codec import decode
 from ledger.objects import Body, transaction_id
@@ -117,6 +119,10 @@ def test_a_region_that_is_gone_is_taken_over_and_given_new_members() -> None:
     assert state.regions[0].position.seq > 3
     assert world.resubmitted > 0
     assert sum(one.fine for outcome in world.finals for one in outcome.fined) == 0
+    taken = [one for outcome in world.finals for one in outcome.withdrawn if one.source is Source.DEPOSIT]
+    left = {node.key for node in world.past[0].nodes}
+    assert {one.member for one in taken} == left, "no evidence of them can come any more"
+    assert [one.money for one in taken] == [DEPOSIT] * len(left)
 
 
 def test_a_region_cut_off_gets_its_residuals_back_until_it_has_caught_up() -> None:

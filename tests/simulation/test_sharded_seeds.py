@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from consensus.sharded.discipline import Offence
@@ -13,9 +15,10 @@ from ledger.errors import ConfigError
 SECONDS = 5
 
 
-def played(adversary: str, seed: int = 1, seconds: int = SECONDS) -> ShardedWorld:
-    """A network after some seconds without other faults, and the quiet phase."""
-    world = ShardedWorld(SeedOptions(seed, engine="sharded", nodes=16, seconds_ms=seconds * 1_000, adversary=adversary))
+def played(adversary: str, seed: int = 1, seconds: int = SECONDS, byzantine: int = 0) -> ShardedWorld:
+    """A network after some seconds without other faults, and the quiet phase. `byzantine`: liars within each chain."""
+    kind = SeedOptions(seed, engine="sharded", nodes=16, seconds_ms=seconds * 1_000, adversary=adversary)
+    world = ShardedWorld(replace(kind, byzantine=byzantine))
     world.begin()
     while world.step(seconds * 1_000):
         pass
@@ -61,7 +64,8 @@ def test_regions_trade_with_each_other() -> None:
     assert len(world.checks.ended) > 10
     assert offences(world) == set()
     paid = world.finals[-1].state
-    assert paid.pool + sum(paid.rewards.values()) > 0
+    taken = [one for outcome in world.finals for one in outcome.withdrawn]
+    assert paid.pool + sum(paid.rewards.values()) + sum(one.money for one in taken) > 0
     for region in world.regions:
         assert len(world.checks.inboxes[region.name]) > 3
     assert any(view.position.inbox_count > 0 for view in paid.regions)
@@ -73,6 +77,36 @@ def test_an_agent_that_lies_is_fined_alone_and_others_publish(adversary: str) ->
     liars = {region.order[0] for region in world.regions}
     assert offences(world) == {(liar, Offence.LYING.value) for liar in liars}
     assert all(view.position.seq >= 5 for view in world.finals[-1].state.regions)
+
+
+def test_who_votes_twice_in_a_region_loses_deposit_and_seat_and_centres_take_their_part_home() -> None:
+    """Whoever holds the evidence brings it; the others go on without the guilty, on a chain of their own."""
+    world = played("equivocator", seconds=8, byzantine=1)
+    liars = {node.key for region in world.past for node in region.nodes if not node.honest}
+    state = world.finals[-1].state
+    assert len(liars) == len(world.regions)
+    assert offences(world) == {(liar, Offence.DOUBLE_VOTE.value) for liar in liars}
+    assert state.removed == liars
+    assert {state.deposits[liar] for liar in liars} == {0}
+    assert {one.reason for outcome in world.finals for one in outcome.epochs} == {"two votes"}
+    assert [len(region.nodes) for region in world.regions] == [3] * len(world.regions)
+    taken = [one for outcome in world.finals for one in outcome.withdrawn]
+    assert taken
+    assert {one.member for one in taken} <= {node.key for node in world.centres.nodes}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(7_000, 7_040))
+def test_whatever_else_happens_who_votes_twice_in_a_region_is_convicted(seed: int) -> None:
+    print("seed", seed)
+    world = ShardedWorld(draw(SimulationOptions(engine="sharded", nodes=16, seconds=10, adversary="equivocator"), seed))
+    world.begin()
+    while world.step(10_000):
+        pass
+    assert (world.quiet_phase()[0], world.violations()) == ("", ())
+    liars = {node.key for region in (*world.past, *world.regions) for node in region.nodes if not node.honest}
+    assert world.finals[-1].state.removed == liars
+    assert {member for member, _ in offences(world)} == liars
 
 
 @pytest.mark.parametrize("adversary", ["withholding-agent", "two-publishers", "inbox-replayer"])
