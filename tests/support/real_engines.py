@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.applications import application_digest
 from contracts.library_sources import Calendar, Tariffs
 from deploy.cluster import Cluster
 from deploy.founding import make_network
@@ -36,6 +37,7 @@ SLOT_MS: Final = 900_000
 FIRST_SLOT_AT: Final = 12
 """Slots between genesis and slot 0; members join meanwhile."""
 GAS: Final = 20_000_000
+PATIENCE_S: Final = 90.0
 FUNDS: Final = 10**12
 DESKS: Final = {"bureau": "energy_bureau", "grid": "grid_company", "center": "trading_center"}
 Call = tuple[str, str, list[Any]]
@@ -167,7 +169,7 @@ class RealEngine:
         client = nodes[key.public[0] % len(nodes)]
         account = self._accounts.setdefault((chain, key.public), client.account(key))
         contract, entry, arguments = call
-        outcome = await account.call(contract, entry, arguments, gas_limit=GAS)
+        outcome = await account.call(contract, entry, arguments, gas_limit=GAS, timeout_s=PATIENCE_S)
         receipt = await client.receipt(outcome.id)
         assert receipt is not None
         assert receipt.ok, (self.shape.engine, chain, entry, arguments, receipt.code, receipt.line)
@@ -182,12 +184,21 @@ class RealEngine:
         """Register, approve and fund a member with a meter of its own key."""
         role, device = ("prosumer", "pv") if name.startswith("sun") else ("consumer", "load")
         owner, home = bytes(sha256(name.encode())), self.home(name)
-        applied = [address(f"meter of {name}"), owner, [role], [device], [20_000], "bus-1", "west", ["name"], [owner]]
+        applied: list[Any] = [
+            address(f"meter of {name}"),
+            owner,
+            [role],
+            [device],
+            [20_000],
+            "bus-1",
+            "west",
+            ["name"],
+            [owner],
+        ]
         await self.call(name, home, ("registry", "apply", applied))
-        member = await self.clients[home][0].view("registry", "member", address(name))
-        assert isinstance(member, dict)
+        digest = application_digest(address(name), applied)
         for desk, what in (("bureau", ["licence"]), ("grid", ["meter", "connection"])):
-            await self.call(desk, home, ("registry", "attest", [address(name), member["digest"], what]))
+            await self.call(desk, home, ("registry", "attest", [address(name), digest, what]))
         await self.call("center", home, ("token", "deposit", [address(name), FUNDS, f"bank {name}"]))
 
     # --- time
@@ -208,7 +219,7 @@ class RealEngine:
     async def filled(self, name: str, slot: int) -> None:
         """Return when a member's order of a slot has been matched in another region."""
         client = self.clients[self.home(name)][0]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not await client.view("crossing", "trades_of", slot, address(f"meter of {name}")):
                 await asyncio.sleep(0.2)
 
@@ -259,7 +270,7 @@ class RealEngine:
         """All nodes of a chain have the same state at a height that all have reached."""
         for clients in (*self.clients.values(), *([self.centres] if self.centres else [])):
             height = max([(await client.status()).height for client in clients])
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while min([(await client.status()).height for client in clients]) < height:
                     await asyncio.sleep(0.05)
             roots = {(await client.block(height)).header["state_root"] for client in clients}
