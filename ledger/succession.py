@@ -1,4 +1,4 @@
-"""The genesis of a chain that continues another: a region that begins anew (ADR 0270).
+"""The genesis of a chain that continues another: a region that begins anew (ADR 0285).
 
 It is that of the region's first chain with another committee and a `Succession`: no field of the network's document
 changes, so every other chain keeps its hash. The chain's name is given to it (`Succession.chain_id`, a hash of all that

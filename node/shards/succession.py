@@ -1,4 +1,4 @@
-"""How a region begins anew: the genesis and the first state of the chain that continues another (ADR 0290).
+"""How a region begins anew: the genesis and the first state of the chain that continues another (ADR 0285).
 
 A chain goes on after the last record that the global chain has confirmed. Its first state is the one before the block
 that closed that record, with the closing itself, because the global chain has opened the locks of that closing already.
