@@ -115,12 +115,13 @@ class NoRecord:
 
 
 class Copies:
-    """The regions' chains that this process follows, as auditors read them. On the ledger thread."""
+    """The regions' chains that this process follows, as auditors read them. On the ledger thread. `corrected`: the last
+    findings that correct a record, by what they were made from."""
 
     def __init__(self, siblings: Siblings, replays: Replays) -> None:
         self._siblings = siblings
         self._replays = replays
-        self._corrected: dict[bytes, Finding] = {}
+        self.corrected: dict[bytes, Finding] = {}
         self._replayed: dict[str, Replay] = {}
 
     def follows(self, region: str) -> bool:
@@ -162,16 +163,16 @@ class Copies:
     def _corrected_finding(self, chain: SiblingChain, record: RegionRecord, mail: Mail) -> Finding:
         """Executed again, once for all blocks that speak of it."""
         key = hash_of(_CASE, encode((record.id, mail.known, [item for _, item in mail.items])))
-        found = self._corrected.get(key)
+        found = self.corrected.get(key)
         if found is None:
             with recompute(chain, self._replay(chain), record.seq, mail) as again:
                 correction = again.correction(record.id)
                 if correction is None:
                     raise InvariantBroken(f"record {record.seq} of {record.region} is wrong and nothing is wrong in it")
                 found = Finding(record.region, record.seq, record.id, again.position, again.residuals, correction)
-            self._corrected[key] = found
-            while len(self._corrected) > _CASES_KEPT:
-                del self._corrected[next(iter(self._corrected))]
+            self.corrected[key] = found
+            while len(self.corrected) > _CASES_KEPT:
+                del self.corrected[next(iter(self.corrected))]
         return found
 
     def _replay(self, chain: SiblingChain) -> Replay:

@@ -65,7 +65,8 @@ class Courier:
     def __init__(self, posts: Posts) -> None:
         rules = posts.side.rules
         self._posts = posts
-        self._agent = Agent(rules, posts.voice.member, posts.lie_about)
+        colludes = posts.side.collusion is not None
+        self._agent = Agent(rules, posts.voice.member, posts.lie_about, colludes=colludes)
         self._speaker = Speaker(posts.voice, posts.centres, lambda: (posts.voice.member,), posts.log)
         self._moved = asyncio.Event()
 

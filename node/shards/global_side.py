@@ -96,7 +96,7 @@ class GlobalSide:
         self.rules = rules
         self._store = GlobalStore(rules.first)
         self._book = Book(executor, rules.rules)
-        self._copies = copies
+        self.copies = copies
         self._desk: _Desk | None = None
 
     # --- sections -----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class GlobalSide:
         state, _ = self._store.load(parent)
         waiting = {bytes(record) for _, record in waiting_records(state)}
         asked = waiting | {bytes(record) for record in submitted_in(offered)}
-        found = findings_for(self._copies, state, asked)
+        found = findings_for(self.copies, state, asked)
         if waiting - {one.record for one in found}:
             return None
         return encode(GlobalSection(found)) if found else b""
@@ -129,9 +129,9 @@ class GlobalSide:
         view = state.region(claimed.region)
         if view is None or claimed.seq < view.next_seq:
             return SectionVerdict(Verdict.INVALID, "SECTION")
-        if not self._copies.follows(view.name):
+        if not self.copies.follows(view.name):
             return VALID_SECTION  # only who follows every region votes here
-        own = self._copies.finding(view, claimed.seq, state.height)
+        own = self.copies.finding(view, claimed.seq, state.height)
         if isinstance(own, Behind):
             return SectionVerdict(Verdict.MISSING, BEHIND)
         return VALID_SECTION if own == claimed else SectionVerdict(Verdict.INVALID, "FINDING")
@@ -226,7 +226,7 @@ class GlobalSide:
         found: list[tuple[Hash, Hash]] = []
         for view, record in waiting_records(state):
             spoken = {one for one, _ in view.pending.attested} if view.pending is not None else set()
-            own = self._copies.finding(view, view.next_seq, state.height)
+            own = self.copies.finding(view, view.next_seq, state.height)
             if centre in self._assigned(record) and centre not in spoken and isinstance(own, Finding):
                 found.append((record, Hash(own.position.root)))
         return found

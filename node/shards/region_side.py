@@ -33,6 +33,7 @@ from node.application import next_committee
 from node.commit import STATE_TURNS
 from node.engine_side import BEHIND, VALID_SECTION, EngineBlock, SectionVerdict
 from node.shards.border import Border
+from node.shards.collusion import Collusion
 from node.shards.inbox_log import Posted, inbox_items, inbox_length
 from node.shards.region_state import (
     MAX_BLOCK_ITEMS,
@@ -82,7 +83,8 @@ _BEHIND: Final = SectionVerdict(Verdict.MISSING, BEHIND)
 
 
 class RegionSide:
-    """An `EngineSide`; see the module. `tickets`: what the own search has found, for blocks that this node leads."""
+    """An `EngineSide`; see the module. `tickets`: what the own search has found, for blocks that this node leads;
+    `collusion`: how this member lies, in tests and demonstrations."""
 
     watched: frozenset[str] = frozenset()
 
@@ -94,6 +96,7 @@ class RegionSide:
         self._policy = RegionPolicy(rules.views)
         self._reached = 0
         self.tickets: tuple[Ticket, ...] = ()
+        self.collusion: Collusion | None = None
         siblings.on_commit(self._heard)
 
     # --- sections -----------------------------------------------------------------------------------------------------
@@ -101,6 +104,12 @@ class RegionSide:
     def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`."""
         progress = read_progress(parent)
+        made = self._section(parent, progress, header)
+        if self.collusion is None:
+            return made
+        return self.collusion.section(made, progress.seq + 1, progress.inbox_height)
+
+    def _section(self, parent: StateReader, progress: Progress, header: Header) -> bytes:
         if self._closes(progress, header):
             return encode(self._closing(parent, progress, header, self._free_height(progress, 0)))
         items = self._next_items(progress)
@@ -113,6 +122,10 @@ class RegionSide:
     def judge(self, parent: StateReader, header: Header, section: bytes) -> SectionVerdict:
         """See `EngineSide`. A global height that this node has not committed is not known yet, never invalid."""
         progress = read_progress(parent)
+        found = self._judge(parent, progress, header, section)
+        return found if self.collusion is None else self.collusion.judge(found, progress.seq + 1)
+
+    def _judge(self, parent: StateReader, progress: Progress, header: Header, section: bytes) -> SectionVerdict:
         if self._closes(progress, header):
             return self._judge_closing(parent, progress, header, section)
         if not section:

@@ -157,6 +157,14 @@ def position() -> list:
 """
 
 
+TOKEN = """
+@view
+def account(address: Address) -> dict:
+    return {"balance": view_call("crossing", "balance", address), "escrow": 0, "debt": 0}
+"""
+"""What every region's money is asked by, whoever keeps it."""
+
+
 def user(region: int, number: int = 0) -> SigningKey:
     """A household of a region."""
     return seeded_key(5_000 + 100 * region + number)
@@ -206,6 +214,7 @@ def network_genesis(regions: int = 3, **settings: object) -> Genesis:
         accounts = [address_of(user(index, n).public) for n in range(2)]
         arguments = encode_value([ENGINE_ADDRESS, accounts, MONEY])
         contracts.append(GenesisContract("crossing", CROSSING, arguments, chain=name))
+        contracts.append(GenesisContract("token", TOKEN, encode_value([]), ("crossing",), chain=name))
     return make_genesis(head, contracts)
 
 

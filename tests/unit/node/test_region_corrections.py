@@ -1,0 +1,261 @@
+"""A region of which a quorum lies: what the centres find, whom it costs what, where the region goes on (ADR 0290)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from colluding_region import LIARS, REGION, CollusionWorld, money_of
+from msgspec.structs import replace
+from sharded_chains import DEPOSIT, ROUND_MS, member_key, user
+
+from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionSection, Released
+from ledger.codec import encode
+from ledger.crypto import address_of
+from ledger.engine_settings import GLOBAL
+from node.shards.collusion import Collusion, Lie
+from node.shards.inbox_log import inbox_length
+from node.shards.region_state import RegionExtra, read_closed, read_extra, read_progress, read_section
+
+STOLEN = 5_000_000
+HONEST = address_of(user(0).public)
+ACCOMPLICE = address_of(user(0, 1).public)
+
+
+def ready(monkeypatch: pytest.MonkeyPatch, **settings: object) -> CollusionWorld:
+    """Two regions at work, with a first record confirmed."""
+    world = CollusionWorld(monkeypatch, **settings)
+    world.step()
+    world.send("ra", user(0), "crossing", "order", 1, 2_000, 500_000, 100)
+    world.send("rb", user(1), "crossing", "order", 2, 2_000, 300_000, 100)
+    world.run(4_000)
+    assert world.view.position.seq > 0
+    return world
+
+
+def test_money_that_was_never_sent_is_taken_back_and_who_certified_it_is_fined(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    before = world.view
+    world.collude(Collusion(before.position.seq + 2, Lie.MONEY, ACCOMPLICE, STOLEN))
+    correction = world.until_corrected()
+    assert correction.kind == "W1"
+    (entry,) = correction.entries
+    assert (entry.account, entry.asset) == (ACCOMPLICE, Asset.MONEY)
+    assert entry.difference < 0
+    assert entry.difference % STOLEN == 0
+    liars = [member_key(0, n).public for n in range(LIARS)]
+    assert all(world.state.deposits[key] == DEPOSIT - DEPOSIT // 10 for key in liars)
+    assert world.state.deposits[member_key(0, LIARS).public] == DEPOSIT
+    assert all(world.state.barred(key) for key in liars)
+    assert not world.state.removed
+    view = world.view
+    assert (view.epoch, view.position.root) == (2, correction.corrected_root)
+    assert view.chain_id != before.chain_id
+    assert view.validators == before.validators, "barred from publishing, not from voting"
+    news = world.head(GLOBAL).query("shards", "region", "ra")
+    assert news["epoch"] == 2
+
+    claimed = world.head(REGION).query("crossing", "balance", ACCOMPLICE)
+    world.begin_anew()
+    owned = world.head(REGION).query("crossing", "balance", ACCOMPLICE)
+    assert claimed - owned >= -entry.difference
+    assert sum(world.balances()) == view.position.money
+    world.send(REGION, user(0), "crossing", "pay", ACCOMPLICE, 1)
+    seq = view.position.seq
+    world.run(12_000)
+    assert world.view.position.seq > seq, "the honest member publishes while the others are barred"
+    assert world.view.epoch == 2
+    assert world.honest.chains[REGION].chain.head_hash == world.head(REGION).chain.head_hash
+
+
+def test_a_root_that_nobody_can_open_is_corrected_without_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    world.collude(Collusion(world.view.position.seq + 2, Lie.ROOT, ACCOMPLICE))
+    correction = world.until_corrected()
+    assert (correction.kind, correction.offending, correction.entries) == ("W1", (), ())
+    seq = world.view.position.seq
+    copy = world.centres[0].chains[REGION].chain
+    closed = read_closed(copy.state(), seq)
+    assert closed is not None
+    block = copy.block(closed.height)
+    assert block is not None
+    stated = read_section(block.body.extra)
+    assert stated is not None
+    assert stated.post_root != closed.section.post_root == correction.corrected_root
+    balances = world.balances()
+    world.begin_anew()
+    assert sum(world.balances()) == sum(balances), "the blocks themselves were true"
+
+
+def test_money_that_was_spent_in_the_same_record_was_never_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    world.collude(Collusion(world.view.position.seq + 1, Lie.MONEY, ACCOMPLICE, STOLEN))
+    while not paid(world):
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.block(REGION)
+    had = world.balances()[1]
+    spent = world.send("ra", user(0, 1), "crossing", "pay", HONEST, had)
+    world.now += 1
+    world.block(REGION)
+    assert world.receipt(spent).ok
+    correction = world.until_corrected()
+    entries = money_of(correction.entries)
+    assert entries[HONEST] == -had, "what it was paid with was not there, so it was not paid"
+    assert sum(entries.values()) < 0
+    assert sum(entries.values()) % STOLEN == 0, "money was made, and that much is taken back"
+    claimed = world.balances()
+    world.begin_anew()
+    assert world.balances()[0] < claimed[0] - had + STOLEN
+    assert sum(world.balances()) == world.view.position.money
+
+
+def paid(world: CollusionWorld) -> bool:
+    """Whether a forged item has been consumed."""
+    return read_progress(world.head(REGION).chain.state()).inbox_count > inbox_length(
+        world.head(GLOBAL).chain.state(), REGION
+    )
+
+
+def test_of_two_records_on_their_way_the_second_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    first = world.view.position.seq + 1
+    world.collude(Collusion(first, Lie.ROOT, ACCOMPLICE))
+    world.cut = {REGION}
+    while read_closed(world.head(REGION).chain.state(), first + 1) is None:
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.step()
+    world.cut = set()
+    world.follow(REGION)
+    found = world.publications(REGION, 0)
+    assert [one.record.seq for one in found][:2] == [first, first + 1]
+    sent = [world.submit(one) for one in found[:2]]
+    world.block(GLOBAL)
+    world.check_conserved()
+    assert world.receipt(sent[0]).ok
+    assert sent[1].id not in world.receipts, "its turn has not come"
+    assert (world.view.epoch, world.view.position.seq) == (2, first)
+    world.block(GLOBAL)
+    assert world.receipt(sent[1]).code == "BARRED"
+    assert (world.view.epoch, world.view.position.seq) == (2, first)
+    assert world.own_correction().record == found[0].record.id
+
+
+@dataclass(frozen=True, slots=True)
+class Censor(Collusion):
+    """Counts what users have posted as consumed, and does not run it."""
+
+    def section(self, made: bytes | None, seq: int, height: int) -> bytes | None:
+        extra = None if made is None or seq < self.since else read_extra(made)
+        if extra is None or not any(isinstance(item, Forced) for item in extra.items):
+            return made
+        items = [Paid(self.account, 0, "reward") if isinstance(item, Forced) else item for item in extra.items]
+        return encode(replace(extra, items=tuple(items)))
+
+
+def test_a_transaction_that_the_region_passed_over_is_run_by_the_centres(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    world.collude(Censor(world.view.position.seq + 1, Lie.MONEY, ACCOMPLICE))
+    forced = world.send("ra", user(0, 1), "crossing", "pay", HONEST, 123_456)
+    world.pools["ra"].clear()
+    world.send(GLOBAL, user(1, 5), "shards", "post", "ra", forced.raw)
+    before = world.balances()
+    correction = world.until_corrected()
+    assert (correction.kind, correction.offending) == ("W3", (bytes(forced.id),))
+    assert money_of(correction.entries) == {HONEST: 123_456, ACCOMPLICE: -123_456}
+    claimed = world.balances()
+    assert sum(before) == sum(claimed)
+    world.begin_anew()
+    assert world.balances()[1] < claimed[1] + 123_456
+    receipts = world.head(REGION).query("crossing", "position")
+    assert receipts[1] == world.view.position.inbox_count
+
+
+@dataclass(frozen=True, slots=True)
+class Forger(Collusion):
+    """Changes anything of a section, by a seed."""
+
+    dice: random.Random = field(default_factory=random.Random)
+    seen: list[InboxItem] = field(default_factory=list)
+
+    def section(self, made: bytes | None, seq: int, height: int) -> bytes | None:
+        if made is None or seq < self.since or self.dice.random() < 0.3:
+            return made
+        closing = read_section(made)
+        return encode(self._extra(made, height) if closing is None else self._closing(closing))
+
+    def _closing(self, closing: RegionSection) -> RegionSection:
+        match self.dice.randrange(5):
+            case 0:
+                return replace(closing, post_root=self.dice.randbytes(32))
+            case 1:
+                return replace(closing, inbox_height=closing.inbox_height + self.dice.choice((1, 3, 10**6)))
+            case 2:
+                return replace(closing, inbox_count=closing.inbox_count + self.dice.choice((-1, 1, 50)) % 100)
+            case 3:
+                return replace(closing, outbox_root=self.dice.randbytes(32), n_tx=closing.n_tx + 1)
+            case _:
+                return closing
+
+    def _extra(self, made: bytes, height: int) -> RegionExtra:
+        extra = read_extra(made) or RegionExtra(height, (), ())
+        items = list(extra.items)
+        self.seen.extend(items)
+        for _ in range(self.dice.randrange(1, 4)):
+            at = self.dice.randrange(len(items) + 1)
+            match self.dice.randrange(4):
+                case 0 if items:
+                    del items[self.dice.randrange(len(items))]
+                case 1 if self.seen:
+                    items.insert(at, self.dice.choice(self.seen))
+                case 2 if self.seen:
+                    items.insert(at, self._changed(self.dice.choice(self.seen)))
+                case _:
+                    items.insert(at, Paid(ACCOMPLICE, self.dice.randrange(10**7), "reward"))
+        self.dice.shuffle(items)
+        told = extra.inbox_height + self.dice.choice((0, 0, 1, 5))
+        return replace(extra, items=tuple(items), inbox_height=told)
+
+    def _changed(self, item: InboxItem) -> InboxItem:
+        match item:
+            case Filled() | Released():
+                return replace(item, money=self.dice.randrange(10**7), wh=self.dice.randrange(4_000))
+            case Forced():
+                return Forced(self.dice.randbytes(40))
+            case _:
+                return item
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_is_made_or_lost_whatever_a_region_forges(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    print("seed", seed)  # of every random test
+    corrected(seed, monkeypatch)
+
+
+@pytest.mark.soak
+def test_nothing_is_made_or_lost_in_many_regions_that_forge(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(4, 64):
+        print("seed", seed)  # of every random test
+        corrected(seed, monkeypatch)
+
+
+def corrected(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region forges what it likes; conserved after every global block, corrected, and whole again afterwards."""
+    dice = random.Random(seed)
+    world = ready(monkeypatch, audit=dice.choice(("eager", "eager", "next_round")))
+    world.collude(Forger(world.view.position.seq + 1, Lie.MONEY, ACCOMPLICE, dice=dice))
+    until = world.now + 40_000
+    while world.view.epoch == 1 and world.now < until:
+        if dice.random() < 0.3:
+            world.send("ra", user(0), "crossing", "order", 1, dice.randrange(1, 3_000), 500_000, 100)
+            world.send("rb", user(1), "crossing", "order", 2, dice.randrange(1, 3_000), 300_000, 100)
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, dice.randrange(1_000))
+        world.step()
+    assert world.view.epoch == 2, "a lie was certified, and nobody has corrected it"
+    world.begin_anew()
+    seq, position = world.view.position.seq, world.view.position
+    assert world.head(REGION).query("crossing", "totals") == [position.money, position.wh]
+    world.send("ra", user(0), "crossing", "order", 1, 1_000, 500_000, 100)
+    world.run(14 * ROUND_MS)
+    assert world.view.position.seq > seq
+    assert world.view.epoch == 2
