@@ -20,7 +20,6 @@ from consensus.sharded.records import (
     InboxItem,
     Paid,
     Publication,
-    RegionEpoch,
     RegionPosition,
     Released,
     Residual,
@@ -30,6 +29,7 @@ from consensus.sharded.verdicts import RecordAuditor, RegionIdentity, Verify
 from ledger.certificates import Vote
 from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire
 from ledger.crypto import ZERO_HASH, Hash
+from ledger.succession import RegionEpoch
 from ledger.validators import Validator, ValidatorSet
 
 

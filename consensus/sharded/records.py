@@ -15,14 +15,12 @@ from ledger.certificates import Certificate
 from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire, encode
 from ledger.crypto import ZERO_HASH, Hash, domain, hash_of
 from ledger.objects import Header
-from ledger.validators import Validator
 
 DOMAIN_RECORD: Final = domain("region-record")
 DOMAIN_RECORD_SIGNATURE: Final = domain("region-record-signature")
 DOMAIN_REGION_BODY: Final = domain("region-body")
 DOMAIN_OUTBOX: Final = domain("region-outbox")
 DOMAIN_LOCK: Final = domain("region-lock")
-DOMAIN_REGION_CHAIN: Final = domain("region-chain")
 MAX_PROOF_HEADERS: Final = 64
 
 
@@ -241,30 +239,6 @@ class Correction(Wire, frozen=True):
     offending: tuple[Bytes32, ...]
     corrected_root: Bytes32
     entries: tuple[Entry, ...]
-
-
-class RegionEpoch(Wire, frozen=True):
-    """A region begins anew from `base_root` with the set that the global chain decided: after a correction, a takeover
-    or a change of members. Regional blocks after the last confirmed record are void. `epoch`: the one that begins.
-
-    `base_seq`, `base_record`: the last confirmed record, after which the region goes on; 0 and zeros if there is none.
-    """
-
-    region: ShortText
-    epoch: Uint
-    base_seq: Uint
-    base_record: Bytes32
-    base_root: Bytes32
-    members: tuple[Validator, ...]
-    reason: ShortText
-
-
-def next_chain_id(chain_id: str, opened: RegionEpoch) -> str:
-    """Name of the chain on which a region begins anew: the old one's without its hash, and a hash of all that the new
-    one begins from. So no vote of one epoch of a region is a vote of another, even where the members are the same."""
-    name, _, old = chain_id.rpartition("-")
-    bare = name if len(old) == 32 and set(old) <= set("0123456789abcdef") else chain_id
-    return f"{bare}-{hash_of(DOMAIN_REGION_CHAIN, encode((chain_id, opened))).hex()[:32]}"
 
 
 def publication_bytes(record: RegionRecord, headers: tuple[bytes, ...], section: bytes, proof: Certificate) -> bytes:

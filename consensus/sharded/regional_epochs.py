@@ -7,8 +7,8 @@ from dataclasses import replace
 from consensus.sharded.discipline import Standing
 from consensus.sharded.global_state import GlobalContext, GlobalState, NewMembers, RegionView
 from consensus.sharded.members import new_members_agreed
-from consensus.sharded.records import RegionEpoch, next_chain_id
 from consensus.sharded.work import Work
+from ledger.succession import RegionEpoch, next_chain_id
 from ledger.validators import ValidatorSet
 
 

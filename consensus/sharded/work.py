@@ -14,9 +14,10 @@ from consensus.sharded.global_state import (
     RegionView,
     Withdrawn,
 )
-from consensus.sharded.records import Correction, InboxItem, RegionEpoch
+from consensus.sharded.records import Correction, InboxItem
 from ledger.crypto import Hash
 from ledger.errors import InvariantBroken
+from ledger.succession import RegionEpoch
 
 
 class Work:

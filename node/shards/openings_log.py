@@ -8,30 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consensus.sharded.records import RegionEpoch, next_chain_id
-from ledger.codec import ShortText, Uint, Wire, decode, encode
-from ledger.schema import state_engine
+from ledger.codec import decode, encode
 from ledger.state import Overlay, StateReader
+from ledger.succession import Opening, RegionEpoch, next_chain_id, opening_key, openings_prefix
 
-
-class Opening(Wire, frozen=True):
-    """A regional epoch that has begun. `before`: the chain that ended, `chain_id`: the one that continues it; `height`:
-    the global block that decided it."""
-
-    opened: RegionEpoch
-    before: ShortText
-    chain_id: ShortText
-    height: Uint
+__all__ = ["Opening", "append_openings", "openings"]
 
 
 def openings(centres: StateReader, region: str) -> tuple[Opening, ...]:
     """All openings of a region, oldest first. `centres`: a state of the global chain."""
-    return tuple(decode(Opening, raw) for _, raw in centres.scan(_prefix(region)))
-
-
-def opening_key(region: str, epoch: int) -> bytes:
-    """Where the opening of a regional epoch is in the global chain's state."""
-    return _prefix(region) + epoch.to_bytes(8, "big")
+    return tuple(decode(Opening, raw) for _, raw in centres.scan(openings_prefix(region)))
 
 
 def append_openings(view: Overlay, height: int, chains: dict[str, str], opened: Sequence[RegionEpoch]) -> None:
@@ -41,7 +27,3 @@ def append_openings(view: Overlay, height: int, chains: dict[str, str], opened: 
         before = running[one.region]
         running[one.region] = next_chain_id(before, one)
         view.put(opening_key(one.region, one.epoch), encode(Opening(one, before, running[one.region], height)))
-
-
-def _prefix(region: str) -> bytes:
-    return state_engine(f"shards-openings-{region}")

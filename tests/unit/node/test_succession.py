@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sharded_chains import ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
 
 from consensus.sharded.global_state import GlobalOutcome
-from consensus.sharded.records import RegionEpoch, next_chain_id, record_of
+from consensus.sharded.records import record_of
 from ledger.chain import ChainStore
 from ledger.chain_verify import verify_chain
 from ledger.codec import encode
@@ -18,13 +18,13 @@ from ledger.objects import transaction_id
 from ledger.shard_genesis import hosted_genesis
 from ledger.state import Overlay
 from ledger.store import MemoryStore
-from ledger.succession import SuccessorGenesis
+from ledger.succession import Opening, RegionEpoch, SuccessorGenesis, next_chain_id, opening_key
 from ledger.validators import Validator
 from node.application import STATE_VALIDATORS, next_committee
 from node.commit import StateDivergence, leaders_of
 from node.founding import make_executor, open_chain
 from node.shards.global_store import GlobalStore
-from node.shards.openings_log import Opening, opening_key, openings
+from node.shards.openings_log import openings
 from node.shards.region_state import STATE_PROGRESS, read_closed, read_progress, read_section
 from node.shards.succession import found_successor, successor_genesis, void_transactions
 
