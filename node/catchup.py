@@ -25,13 +25,22 @@ LOOK_S: Final = 0.5
 
 
 class Catchup:
-    """Follows the peers' chain while this node is behind. `position` is where the own chain stands."""
+    """Follows the peers' chain while this node is behind. `position` is where the own chain stands. `lead`: how far
+    behind it waits for the engine; 0 on a chain that no engine continues."""
 
-    def __init__(self, client: SyncClient, blocks: Blocks, position: Callable[[], SyncPosition], log: Logger) -> None:
+    def __init__(
+        self,
+        client: SyncClient,
+        blocks: Blocks,
+        position: Callable[[], SyncPosition],
+        log: Logger,
+        lead: int = LEAD,
+    ) -> None:
         self._client = client
         self._blocks = blocks
         self._position = position
         self._log = log
+        self._lead = lead
         self._wake = asyncio.Event()
         self.running = False
 
@@ -46,7 +55,7 @@ class Catchup:
             woken = self._wake.is_set()
             self._wake.clear()
             behind = self._client.target() - self._position().height
-            if behind > (0 if woken else LEAD):
+            if behind > (0 if woken else self._lead):
                 self._log.info("catching up", height=self._position().height, target=self._client.target())
                 self.running = True
                 await self._follow()

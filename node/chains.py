@@ -47,13 +47,15 @@ class Phase(Enum):
 @dataclass(frozen=True, slots=True)
 class HostedChain:
     """One chain of a node. `genesis`: of this chain; `network_id`: the full name of the network. `key`: votes on it;
-    None on a chain that is only followed. `reason`: why its regional epoch was opened, "" of the first."""
+    None on a chain that is only followed. `seat`: the voting key that its log is of, b"" for a node that never had a
+    seat there. `reason`: why its regional epoch was opened, "" of the first."""
 
     name: str
     place: Place
     genesis: Genesis
     network_id: str
     key: SigningKey | None
+    seat: bytes
     data: Path
     wal: Path
     record: Path
@@ -62,23 +64,26 @@ class HostedChain:
 
 
 def hosted_chains(config: NodeConfig, genesis: Genesis, key: SigningKey | None) -> tuple[HostedChain, ...]:
-    """The chains of a node, its home chain first. Raise `ConfigError` (CHAINS)."""
+    """The chains that genesis gives a node, its home chain first. Raise `ConfigError` (CHAINS)."""
     names = names_of_chains(config, genesis, None if key is None else key.public)
     alone = genesis.shards is None  # its committee may take in a key that genesis does not know
     home = None if key is None else ONLY if alone else home_chain(genesis, key.public)
     return tuple(
-        HostedChain(
-            name,
-            Place(name),
-            hosted_genesis(genesis, name),
-            genesis.chain_id,
-            key if name == home else None,
-            chain_directory(config.path(config.node.data), genesis, name),
-            chain_directory(config.path(config.node.wal), genesis, name),
-            chain_directory(config.path(Path("record")), genesis, name),
-        )
+        hosted_chain(config, genesis, Place(name), hosted_genesis(genesis, name), key if name == home else None)
         for name in names
     )
+
+
+def hosted_chain(
+    config: NodeConfig, network: Genesis, place: Place, genesis: Genesis, key: SigningKey | None
+) -> HostedChain:
+    """A chain of a node, with its directories. `genesis`: of the chain."""
+    data, wal, record = (
+        chain_directory(config.path(path), network, place.directory)
+        for path in (config.node.data, config.node.wal, Path("record"))
+    )
+    seat = b"" if key is None else key.public
+    return HostedChain(place.chain, place, genesis, network.chain_id, key, seat, data, wal, record)
 
 
 def names_of_chains(config: NodeConfig, genesis: GenesisHead, voting_key: bytes | None) -> tuple[str, ...]:

@@ -6,6 +6,9 @@
 Order: keys and identity, threads, every chain's store, log and parts, the network. A network of one chain goes the same
 road with one chain. A crash in any part ends the scope with its exception. Ready means: stores and logs are open and
 identity is checked; no quorum is waited for.
+
+Where a region begins anew, `finished` returns: the same process opens a host again, which finds the new chain and takes
+over what waited in the mempools (`carried`). The road is that of any restart.
 """
 
 from __future__ import annotations
@@ -18,26 +21,29 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from ledger.crypto import SigningKey
 from ledger.engine_settings import GLOBAL
 from ledger.genesis import Genesis
 from node.address_file import load_addresses, save_addresses
 from node.beginning import begin_with_state
-from node.chains import hosted_chains
+from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.config import NodeConfig
+from node.log import node_logger
 from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
 from node.multiplexer import Multiplexer
 from node.node import Node
 from node.own_keys import load_account_key, load_identity, load_validator_key
-from node.parts import network_settings, open_commons, open_parts
+from node.parts import Parts, network_settings, open_commons, open_parts
 from node.peers import Links, Members
+from node.regional_epochs import Epochs, Grounds, name_of, with_epochs
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
 from node.shards.attester import Attester
 from node.shards.courier import Courier
+from node.shards.succession import void_transactions
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
 from p2p.topology import LinkPolicy
@@ -46,26 +52,43 @@ SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter lock while another wants it (ADR 0040)."""
 ADDRESS_FILE: Final = Path("addresses")
 ADDRESSES_S: Final = 5.0
+FAREWELL_S: Final = 0.3
+"""What the peers lack of the block that ends this life still leaves."""
+AGAIN_S: Final = 5.0
+"""A process that was opened again for a region's next chain leaves its copy so long before it tries again."""
+AT_ONCE: Final = 256
+Carried: TypeAlias = dict[str, list[bytes]]
+"""Transactions by the name of their chain."""
 
 
 class Host:
     """A running process of the network. `chains`: what it hosts, by name; `home`: the first of them."""
 
     def __init__(
-        self, config: NodeConfig, genesis: Genesis, key: SigningKey | None, account: SigningKey | None
+        self,
+        config: NodeConfig,
+        genesis: Genesis,
+        key: SigningKey | None,
+        account: SigningKey | None,
+        carried: Carried,
     ) -> None:
         self.config = config
         self.genesis = genesis
         self.network: Links | None = None
         self._key = key
         self._account = account
+        self._carried = carried
         self._chains: dict[str, Node] = {}
+        self._epochs: Epochs | None = None
+        self._outgrown = asyncio.Event()
+        self._patience = 0.0
         self._speakers: list[Courier | Attester] = []
         self._address_file = config.path(ADDRESS_FILE)
 
     @property
     def chains(self) -> Mapping[str, Node]:
-        """The chains of this process, the home chain first."""
+        """The chains of this process, the home chain first; of a region the newest under its name, and each that is
+        over as `NAME.EPOCH`."""
         return self._chains
 
     @property
@@ -77,10 +100,10 @@ class Host:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: NodeConfig, genesis: Genesis) -> AsyncIterator[Host]:
+    async def open(cls, config: NodeConfig, genesis: Genesis, carried: Carried | None = None) -> AsyncIterator[Host]:
         """Open a process for as long as the scope lasts. Raise `GridchainError` with code and fix if it cannot start.
 
-        `genesis`: the network's.
+        `genesis`: the network's. `carried`: what waited in a host that this process closed before.
         """
         config.check_chain(genesis.name)
         self_test_once(config.path(config.node.data).parent)
@@ -90,7 +113,7 @@ class Host:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         dev = config.dev
         machine = SystemMachine(identity, clock_offset_ms=dev.clock_offset_ms, lose_unsynced=dev.lose_unsynced)
-        async with cls.open_on(machine, config, genesis, key, account) as host:
+        async with cls.open_on(machine, config, genesis, key, account, carried) as host:
             tame_collector()
             yield host
 
@@ -103,11 +126,12 @@ class Host:
         genesis: Genesis,
         key: SigningKey | None,
         account: SigningKey | None = None,
+        carried: Carried | None = None,
     ) -> AsyncIterator[Host]:
         """Open a process on a machine, by the keys in hand. `account`: what a validator of `dpos` speaks by."""
         await begin_with_state(machine, config, genesis)
         with ExitStack() as files, ExitStack() as threads:
-            host = cls(config, genesis, key, account)
+            host = cls(config, genesis, key, account, carried or {})
             host._open_chains(machine, (files, threads))
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
@@ -134,26 +158,43 @@ class Host:
 
     def _open_chains(self, machine: Machine, stacks: tuple[ExitStack, ExitStack]) -> None:
         hosted = hosted_chains(self.config, self.genesis, self._key)
-        metrics = [Metrics(self.config.node.name) for _ in hosted]
-        commons = open_commons(machine, self.config, self.genesis, self._account, stacks, metrics[0])
-        for chain, counted in zip(hosted, metrics, strict=True):
-            parts = open_parts(commons, chain, counted)
-            self._chains[chain.name] = Node(self.config, chain, parts, machine, self._metrics_text)
-        join_siblings({name: (node.as_sibling(), node.siblings) for name, node in self._chains.items()})
+        metrics = {hosted[0].name: Metrics(self.config.node.name)}
+        commons = open_commons(machine, self.config, self.genesis, self._account, stacks, metrics[hosted[0].name])
+        opened: dict[str, Parts] = {}
+
+        def parts_of(chain: HostedChain) -> Parts:
+            counted = metrics.setdefault(chain.name, Metrics(self.config.node.name))
+            return opened.get(chain.name) or opened.setdefault(chain.name, open_parts(commons, chain, counted))
+
+        centres = next((chain for chain in hosted if chain.name == GLOBAL), None)
+        if centres is not None:  # it says what has become of the regions
+            state = parts_of(centres).chain.state()
+            self._epochs = Epochs.read(state, self.genesis, [chain.name for chain in hosted], self._key)
+            log = node_logger(self.config.node.name)
+            grounds = Grounds(machine, self.config, self.genesis, self._key, state, log)
+            hosted = with_epochs(grounds, hosted, self._epochs)
+        for chain in hosted:
+            self._chains[chain.name] = Node(self.config, chain, parts_of(chain), machine, self._metrics_text)
+        join_siblings({node.name: (node.as_sibling(), node.siblings) for node in self._running()})
 
     def _start(self, tasks: Tasks) -> None:
         for chain in self._chains.values():
             chain.start(tasks)
-        for chain in self._chains.values():
+        for chain in self._running():
             self._committed(chain, tasks)  # what the siblings have committed in former lives
         centres = self._chains.get(GLOBAL)
-        courier = None if centres is None else self.home.courier_to(centres, self._account)
-        for speaker in (courier, self.home.attester(self._account)):
+        couriers = () if centres is None else [one.courier_to(centres, self._account) for one in self._running()]
+        for speaker in (*couriers, self.home.attester(self._account)):
             if speaker is not None:
                 self._speakers.append(speaker)
                 speaker.start(tasks)
         tasks.spawn(self._keep_addresses(), name="addresses")
+        self._patience = asyncio.get_running_loop().time() + AGAIN_S
+        tasks.spawn(self._hand_over(), name="hand-over")
         self._set_ready(True)
+
+    def _running(self) -> list[Node]:
+        return [node for node in self._chains.values() if node.phase is not Phase.OVER]
 
     def _set_ready(self, ready: bool) -> None:
         for chain in self._chains.values():
@@ -162,8 +203,14 @@ class Host:
     # --- at work ------------------------------------------------------------------------------------------------------
 
     async def finished(self) -> None:
-        """Return never: wait until the scope is cancelled, or a part crashes and ends it."""
-        await asyncio.get_running_loop().create_future()
+        """Return when this process has to be opened again, because a region that it hosts begins anew; else wait until
+        the scope is cancelled, or a part crashes and ends it."""
+        await self._outgrown.wait()
+        await asyncio.sleep(FAREWELL_S)
+
+    def waiting(self) -> Carried:
+        """The transactions that wait in this host, by chain: what the next one is to be opened with."""
+        return {node.name: node.waiting() for node in self._running()}
 
     @property
     def halted(self) -> str:
@@ -176,11 +223,37 @@ class Host:
         return self.home.metrics.text() if self.genesis.shards is None else text_of_chains(measured)
 
     def _committed(self, chain: Node, tasks: Tasks) -> None:
-        for other in self._chains.values():
+        for other in self._running():
             if other is not chain:
                 other.sibling_committed(chain.as_sibling(), tasks)
         for speaker in self._speakers:
             speaker.wake()
+        self._look(chain)
+
+    def _look(self, chain: Node) -> None:
+        """Whether a region has begun anew, or a copy is as far as its next chain needs."""
+        if self._epochs is None or self._outgrown.is_set():
+            return
+        if chain.name == GLOBAL:
+            region = self._epochs.outgrown(chain.head_state)
+        else:
+            left = chain.phase is Phase.LEFT and asyncio.get_running_loop().time() > self._patience
+            region = chain.name if left and self._epochs.reached(chain.place, chain.head_state) else ""
+        if region:
+            self.home.log.info("a region begins anew: this node opens its chains again", region=region)
+            self._outgrown.set()
+
+    async def _hand_over(self) -> None:
+        """Give the chains what waited for them before this life, and what void blocks of a former epoch held."""
+        for node in self._running():
+            raws = self._carried.get(node.name, [])
+            before = self._chains.get(name_of(Place(node.place.chain, node.place.epoch - 1)))
+            opening = None if self._epochs is None or before is None else self._epochs.began(node.place)
+            if before is not None and opening is not None and not node.moved:
+                raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
+            for first in range(0, len(raws), AT_ONCE):
+                await node.submit(raws[first : first + AT_ONCE])
+        self._carried = {}
 
     async def _keep_addresses(self) -> None:
         """Write the address book down whenever it has changed."""
@@ -197,7 +270,8 @@ class Host:
 
 
 def tame_collector() -> None:
-    """What exists now lives for ever; collect young objects rarely."""
+    """What exists now lives for ever; collect young objects rarely. What a host before this one left goes."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -9,7 +9,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
 from consensus.sharded.discipline import Audit
@@ -18,9 +17,11 @@ from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
 from ledger.crypto import Hash, SigningKey, address_of
 from ledger.errors import GridchainError
+from ledger.shard_genesis import REGION_ENGINE
+from ledger.state import StateReader
 from ledger.state_proof import StateProof
 from node.blocks import Surfaces
-from node.chains import HostedChain, Place
+from node.chains import HostedChain, Phase, Place
 from node.commit import Outcome
 from node.config import NodeConfig
 from node.feed import CommitFeed, CommittedSummary, Feeds
@@ -28,49 +29,23 @@ from node.ingress import Submitted
 from node.log import Logger
 from node.machine import Machine
 from node.metrics import Metrics
+from node.multiplexer import ChainHandler
 from node.parts import Parts
-from node.peers import Peers
+from node.resting import Resting
 from node.shards.attester import Attester, Bench
 from node.shards.courier import Courier, Posts
 from node.shards.global_side import GlobalSide
 from node.shards.region_side import RegionSide
 from node.siblings import SiblingChain, Siblings, StoredSibling
 from node.speaker import Voice
+from node.status import NodeStatus, RegionEpochStatus
 from node.tasks import Tasks
-from p2p.peer import PeerInfo
-from p2p.refusals import Refusal as PeerRefusal
 
 TREE_SLICE_S: Final = 0.002
 REGOSSIP_S: Final = 1.0
 REGOSSIP_AT_ONCE: Final = 512
 """Transactions offered again per second at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """Where the node stands on one chain. `network_id`: the full name of the network. `votes`: it has a key for this
-    chain. `stopped_reason`: why it does not vote or commit, "" if it does. `refusals`: the last
-    peers that it refused or that refused it, newest last."""
-
-    name: str
-    chain: str
-    chain_id: str
-    network_id: str
-    votes: bool
-    genesis_hash: Hash
-    engine: str
-    height: int
-    head_hash: Hash
-    state_root: bytes
-    epoch: int
-    view: int
-    leader: str
-    peers: list[PeerInfo]
-    mempool: int
-    held: bool
-    stopped_reason: str
-    ready: bool
-    refusals: list[PeerRefusal]
+_SEND_TO: Final = "send it to the region's newest chain: leave the number out of the chain's name"
 
 
 class Node:
@@ -90,7 +65,7 @@ class Node:
         self._machine = machine
         self._exposition = exposition
         self._parts = parts
-        self._chain_id = hosted.genesis.chain_id
+        self._chain_id = hosted.genesis.transaction_chain_id
         self._genesis_hash = hosted.genesis.hash
         self._names = {validator.public_key: validator.name for validator in hosted.genesis.all_validators}
         self._speakers = frozenset(
@@ -108,14 +83,41 @@ class Node:
         return self._parts.log
 
     @property
-    def peers(self) -> Peers:
+    def peers(self) -> ChainHandler:
         """What the network hands this chain's frames to."""
-        return self._parts.peers
+        parts = self._parts
+        return Resting(parts.peers, parts.sync) if self.phase is Phase.OVER else parts.peers
 
     @property
     def place(self) -> Place:
         """Which chain of the network this is."""
         return self._hosted.place
+
+    @property
+    def phase(self) -> Phase:
+        """Where this chain stands among those of its region."""
+        return self._hosted.phase
+
+    @property
+    def region_epoch(self) -> RegionEpochStatus | None:
+        """Which of a region's chains this is; None of any other chain."""
+        if self.genesis.engine != REGION_ENGINE:
+            return None
+        return RegionEpochStatus(self.place.epoch, self._hosted.reason, self.chain.first, self.phase)
+
+    @property
+    def moved(self) -> bool:
+        """Whether a block has been committed since the chain began."""
+        return self.chain.height > self.chain.first
+
+    @property
+    def head_state(self) -> StateReader:
+        """Committed state, safe on the loop."""
+        return self._parts.state
+
+    def waiting(self) -> list[bytes]:
+        """All transactions that wait for a block, oldest first."""
+        return [one.raw for one in self._parts.mempool.oldest(len(self._parts.mempool))]
 
     @property
     def siblings(self) -> Siblings:
@@ -182,8 +184,11 @@ class Node:
             tasks.spawn(_finish(parts.ledger_thread.run(parts.siblings.heard, sibling)), name="sibling")
 
     def start(self, tasks: Tasks) -> None:
-        """Set the chain going; the network is open."""
+        """Set the chain going; the network is open. A chain that is over is only served."""
         parts = self._parts
+        if self.phase is Phase.OVER:
+            parts.log.info("a chain that is over is kept", height=self.chain.height, chain=self.name)
+            return
         tasks.spawn(parts.publisher.run(), name="publisher")
         tasks.spawn(parts.blocks.run(), name="commits")
         tasks.spawn(parts.ingress.run(tasks), name="ingress")
@@ -204,6 +209,10 @@ class Node:
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Verify and admit transactions; one answer each, in order, when each is admitted or refused."""
+        if self.phase is Phase.OVER:
+            return [Submitted(None, False, "CHAIN_OVER", f"the chain {self.place.chain}", self.name, _SEND_TO)] * len(
+                raws
+            )
         return await self._parts.ingress.submit(raws)
 
     def status(self) -> NodeStatus:

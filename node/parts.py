@@ -24,8 +24,8 @@ from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
 from node.boundary_source import BoundarySource
-from node.catchup import Catchup
-from node.chains import HostedChain
+from node.catchup import LEAD, Catchup
+from node.chains import HostedChain, Phase
 from node.clock import Clock
 from node.commit import Commits
 from node.config import NodeConfig
@@ -260,7 +260,8 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     siblings = Siblings()
     road = _build_road(ground, peers, wishes, siblings)
     client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
-    catchup = Catchup(client, road.blocks, lambda: road.commits.position, log)
+    lead = 0 if hosted.phase is Phase.LEFT else LEAD
+    catchup = Catchup(client, road.blocks, lambda: road.commits.position, log, lead)
     following = Following(catchup, log)
     withheld = commons.config.dev.withhold
     release = withholding(withheld and commons.config.path(withheld), lambda message: driver.released(message))
@@ -332,8 +333,8 @@ def _open_ground(commons: Commons, hosted: HostedChain, metrics: Metrics) -> _Gr
     commons.files.callback(chain.boundaries.close)
     if chain.height and engine_policy(genesis).is_boundary(chain.head):
         chain.keep_boundary()
-    identity = WalIdentity(genesis.chain_id, b"" if key is None else key.public)
-    if key is None and not hosted.wal.exists():
+    identity = WalIdentity(genesis.chain_id, hosted.seat)
+    if not hosted.seat and not hosted.wal.exists():
         Wal.found(hosted.wal, identity, machine.disk)  # who never signs has nothing to forget
     wal = commons.files.enter_context(
         Wal.open(
@@ -373,7 +374,7 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         wishes.transactions,
     )
     ingress = Ingress(
-        IngressSettings(genesis.chain_id, verify.group_ms, verify.chunk, verify.cache),
+        IngressSettings(genesis.transaction_chain_id, verify.group_ms, verify.chunk, verify.cache),
         mempool,
         commons.signatures,
         ground.metrics,

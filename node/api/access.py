@@ -113,8 +113,12 @@ class ApiNode(Protocol):
     async def submit(self, raws: Sequence[bytes]) -> Sequence[Admission]:
         """Verify and admit transactions; one answer each, in order."""
 
+    @property
+    def region_epoch(self) -> Any:
+        """`node.status.RegionEpochStatus` of a region's chain, None of any other."""
+
     def status(self) -> Any:
-        """`node.node.NodeStatus`."""
+        """`node.status.NodeStatus`."""
 
     def query(
         self, contract: str, entry: str, arguments: list[Value], height: int | None = None, *, as_json: bool = False

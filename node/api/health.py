@@ -12,7 +12,7 @@ from pydantic import RootModel
 from contracts.limits import GAS_VERSION, LANGUAGE
 from node.api.access import CONTEXT, ApiNode
 from node.api.limits import is_loopback
-from node.api.models import ChainView, Health, MarketClockView, PeerView, RefusalView, StatusView
+from node.api.models import ChainView, Health, MarketClockView, PeerView, RefusalView, RegionEpochView, StatusView
 from node.api.parameters import NoQuery
 from node.api.problems import Refused
 
@@ -41,9 +41,18 @@ def chain_views(hosted: Iterable[ApiNode]) -> list[ChainView]:
                 head_time_ms=header.time_ms if header is not None else 0,
                 votes=now.votes,
                 stopped_reason=now.stopped_reason,
+                region_epoch=region_epoch_view(node),
             )
         )
     return views
+
+
+def region_epoch_view(node: ApiNode) -> RegionEpochView | None:
+    """Which of a region's chains a node serves here."""
+    found = node.region_epoch
+    if found is None:
+        return None
+    return RegionEpochView(number=found.number, reason=found.reason, began=found.began, standing=found.phase.value)
 
 
 def status_view(node: ApiNode, hosted: Iterable[ApiNode]) -> StatusView:
@@ -99,6 +108,7 @@ def status_view(node: ApiNode, hosted: Iterable[ApiNode]) -> StatusView:
             )
             for one in now.refusals
         ],
+        region_epoch=region_epoch_view(node),
     )
 
 

@@ -164,8 +164,21 @@ class MarketClockView(Model):
     speed: int
 
 
+class RegionEpochView(Model):
+    """Which of a region's chains this is: 1 is that of genesis. `reason`: why the global chain opened it ("takeover",
+    "members", "corrected ..."), empty for the first. `began`: height of its first block; what clients were told of that
+    height and above on the chain before is void. `standing`: `runs`; `left`, if a later one has begun and this node has
+    yet to get there; `over`, if it is kept only to be looked at."""
+
+    number: int
+    reason: str
+    began: int
+    standing: Literal["runs", "left", "over"]
+
+
 class ChainView(Model):
-    """A chain that a node hosts. `votes`: the node has a key for it, else it follows."""
+    """A chain that a node hosts. `votes`: the node has a key for it, else it follows. `region_epoch`: None where it is
+    no region's."""
 
     name: str
     chain_id: str
@@ -175,11 +188,13 @@ class ChainView(Model):
     head_time_ms: int
     votes: bool
     stopped_reason: str
+    region_epoch: RegionEpochView | None = None
 
 
 class StatusView(Model):
-    """Where a node stands. `language`, `gas_version`: what its release runs contracts by. `network_id`: the full name
-    of the network, which is not that of a chain of a sharded network. `chain`: the name of this chain, `chains`: all
+    """Where a node stands. `language`, `gas_version`: what its release runs contracts by. `chain_id`: what transactions
+    are signed for, also after a region has begun anew. `network_id`: the full name of the network, which is not that of
+    a chain of a sharded network. `chain`: the name of this chain, `chains`: all
     that the node hosts, its home chain first. `refusals`: the last 64."""
 
     name: str
@@ -207,6 +222,7 @@ class StatusView(Model):
     market_clock: MarketClockView
     chains: list[ChainView]
     refusals: list[RefusalView] = []
+    region_epoch: RegionEpochView | None = None
 
 
 class Health(Model):

@@ -14,7 +14,7 @@ from node.api.server import ApiServer
 from node.cli import restart
 from node.cli.output import ExitCode, command_app, run_until_stopped
 from node.config import NodeConfig, load_config
-from node.host import Host
+from node.host import Carried, Host
 from node.lifeline import die_with
 from node.log import configure_logging, node_logger
 from node.program_shelf import shelve_library
@@ -50,15 +50,22 @@ def run(
 
 
 async def serve(config: NodeConfig, ending: Callable[[str], None]) -> None:
-    """Open node and API, and serve until the node is finished or this task is cancelled; `ending` hears whether the
-    node had stopped committing for good, and why."""
+    """Open node and API, and serve until a part crashes or this task is cancelled; `ending` hears whether the node had
+    stopped committing for good, and why. Where a region begins anew, both are opened again."""
     genesis = load_genesis(config.path(config.node.genesis))
     config.check_chain(genesis.name)
     log = node_logger(config.node.name)
-    async with Host.open(config, genesis) as host, ApiServer.open(host.chains, config.api) as api:
-        log.info("ready", url=f"http://{config.api.host}:{api.port}", chain=host.home.status().chain_id)
-        try:
-            await host.finished()
-        finally:
-            log.info("stopping", stopped_reason=host.halted)
-            ending(host.halted)
+    settings, carried = config.api, Carried()
+    while True:
+        async with Host.open(config, genesis, carried) as host, ApiServer.open(host.chains, settings) as api:
+            log.info("ready", url=f"http://{settings.host}:{api.port}", chain=host.home.status().chain_id)
+            outgrown = False
+            try:
+                await host.finished()
+                outgrown = True
+            finally:
+                log.info("opening again" if outgrown else "stopping", stopped_reason=host.halted)
+                if not outgrown:
+                    ending(host.halted)
+            settings = settings.model_copy(update={"port": api.port})  # whoever follows comes back to the same
+            carried = host.waiting()

@@ -1,4 +1,5 @@
-"""Hosts of a sharded network over real TLS and LevelDB in one process, closed and opened again by name."""
+"""Hosts of a sharded network over real TLS and LevelDB in one process, closed and opened again by name. A host that a
+region's new chain outgrows opens again by itself, as in `gridchain node run`."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from contextlib import AsyncExitStack
 from contracts.values import Value, encode_value
 from deploy.layout import NetworkLayout
 from ledger.crypto import SigningKey
+from ledger.errors import GridchainError
 from ledger.genesis import load_genesis
 from ledger.objects import TransactionBody, sign_transaction
-from node.config import load_config
-from node.host import Host
+from node.config import NodeConfig, load_config
+from node.host import Carried, Host
 from node.keys import load_key
+from node.tasks import task_scope
 
 
 class ShardHosts:
@@ -22,22 +25,47 @@ class ShardHosts:
     def __init__(self, layout: NetworkLayout) -> None:
         self.layout = layout
         self.hosts: dict[str, Host] = {}
+        self.lives: dict[str, int] = {}
         self._scopes: dict[str, AsyncExitStack] = {}
         self._nonces: dict[str, int] = {}
 
     async def open(self, *names: str, **node: object) -> None:
-        """Open hosts; `node` overrides keys of [node]."""
+        """Open hosts; `node` overrides keys of [node]. Raise what keeps one from opening."""
         for name in names:
             home = self.layout.nodes[self.layout.node(name)].home
             config = load_config(home, {"log": {"level": "error"}, "node": node}, {})
-            scope = AsyncExitStack()
+            opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            scope = self._scopes[name] = AsyncExitStack()
+            tasks = await scope.enter_async_context(task_scope())
+            tasks.spawn(self._live(name, config, opened), name=f"host {name}")
+            try:
+                await opened
+            except GridchainError:
+                del self._scopes[name]
+                await scope.aclose()
+                raise
+
+    async def _live(self, name: str, config: NodeConfig, opened: asyncio.Future[None]) -> None:
+        carried = Carried()
+        try:
             genesis = load_genesis(config.path(config.node.genesis))
-            self.hosts[name] = await scope.enter_async_context(Host.open(config, genesis))
-            self._scopes[name] = scope
+            while True:
+                async with Host.open(config, genesis, carried) as host:
+                    self.hosts[name] = host
+                    self.lives[name] = self.lives.get(name, 0) + 1
+                    if not opened.done():
+                        opened.set_result(None)
+                    await host.finished()
+                    carried = host.waiting()
+        except GridchainError as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)
+        finally:
+            self.hosts.pop(name, None)
 
     async def close(self, *names: str) -> None:
         for name in names or tuple(self._scopes):
-            del self.hosts[name]
             await self._scopes.pop(name).aclose()
 
     async def call(self, name: str, chain: str, key: SigningKey, call: tuple[str, str, list[Value]]) -> None:
@@ -46,7 +74,7 @@ class ShardHosts:
         nonce = self._nonces.get(chain, 0)
         self._nonces[chain] = nonce + 1
         contract, entry, arguments = call
-        chain_id = node.genesis.chain_id
+        chain_id = node.genesis.transaction_chain_id
         body = TransactionBody(1, chain_id, key.public, nonce, contract, entry, encode_value(arguments), 1_000_000)
         (answer,) = await node.submit([sign_transaction(body, key)])
         assert answer.accepted, answer
