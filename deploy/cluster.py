@@ -25,6 +25,7 @@ from typing import Final
 
 import aiohttp
 
+from deploy.held import Held
 from deploy.layout import NetworkLayout, NodeLayout
 from deploy.ports import PortClaims
 from ledger.errors import GridchainError
@@ -81,7 +82,14 @@ class ClusterNode:
 class Cluster:
     """The processes of one local network. Made by `open`, which ends them."""
 
-    def __init__(self, layout: NetworkLayout, environment: Mapping[str, str], ready_timeout_s: float) -> None:
+    def __init__(
+        self,
+        layout: NetworkLayout,
+        environment: Mapping[str, str],
+        ready_timeout_s: float,
+        held: Held | None = None,
+    ) -> None:
+        self._held = held
         self.layout = layout
         self.nodes = [ClusterNode(node) for node in layout.nodes]
         self._environment = environment
@@ -96,8 +104,10 @@ class Cluster:
         environment: Mapping[str, str] | None = None,
         ready_timeout_s: float | None = None,
         start: bool = True,
+        held: Held | None = None,
     ) -> AsyncIterator[Cluster]:
-        """Start all nodes (unless `start` is false), wait until each is ready, end them on exit.
+        """Start all nodes (unless `start` is false), wait until each is ready, end them on exit. `held`: processes
+        that have loaded already.
 
         Busy ports are stepped over first. Raise `ClusterError` if a node of this network runs already, or dies early.
         """
@@ -105,7 +115,7 @@ class Cluster:
         claims = PortClaims()
         layout = layout.with_free_ports(claims)
         layout.save()
-        cluster = cls(layout, environment or {}, ready_timeout_s or ready_within(layout.nodes))
+        cluster = cls(layout, environment or {}, ready_timeout_s or ready_within(layout.nodes), held)
         try:
             if start:
                 await cluster.start_all()
@@ -159,7 +169,13 @@ class Cluster:
         return [node for node in self.nodes if node.lives and not node.running]
 
     def _launch(self, node: ClusterNode) -> None:
-        node.process = launch(self.layout, node.layout, self._environment, attached=True)
+        settings = node_settings(self.layout, node.layout, self._environment)
+        held = None if self._held is None else self._held.begin(node.layout.home, settings)
+        if held is None:
+            node.process = launch(self.layout, node.layout, self._environment, attached=True)
+        else:
+            node.layout.pid_file.write_text(f"{held.pid}\n")
+            node.process = held
         node.lives += 1
 
     async def _end(self, nodes: Sequence[ClusterNode], signal_number: signal.Signals) -> None:
@@ -194,16 +210,7 @@ def launch(
     command = [sys.executable, "-m", "deploy.main", "node", "run", str(node.home)]
     if attached:
         command += ["--die-with", str(os.getpid())]
-    seeds = ",".join(f'"{address}"' for address in network.seeds_of(node.name))
-    merged = {
-        **child_environment(),
-        "GRIDCHAIN_API__HOST": node.host,
-        "GRIDCHAIN_API__PORT": str(node.api_port),
-        "GRIDCHAIN_P2P__HOST": node.host,
-        "GRIDCHAIN_P2P__PORT": str(node.p2p_port),
-        "GRIDCHAIN_P2P__SEEDS": f"[{seeds}]",
-        **environment,
-    }
+    merged = {**child_environment(), **node_settings(network, node, environment)}
     with node.log_file.open("ab") as log:
         # Its own session: a Ctrl-C at the terminal reaches the parent only, which then ends the nodes in good order.
         process = subprocess.Popen(
@@ -211,6 +218,19 @@ def launch(
         )
     node.pid_file.write_text(f"{process.pid}\n")
     return process
+
+
+def node_settings(network: NetworkLayout, node: NodeLayout, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of a node of a local network: where it listens, whom it dials, and `environment`."""
+    seeds = ",".join(f'"{address}"' for address in network.seeds_of(node.name))
+    return {
+        "GRIDCHAIN_API__HOST": node.host,
+        "GRIDCHAIN_API__PORT": str(node.api_port),
+        "GRIDCHAIN_P2P__HOST": node.host,
+        "GRIDCHAIN_P2P__PORT": str(node.p2p_port),
+        "GRIDCHAIN_P2P__SEEDS": f"[{seeds}]",
+        **environment,
+    }
 
 
 async def wait_ready(chain_id: str, nodes: Sequence[ClusterNode], timeout_s: float) -> None:

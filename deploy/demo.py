@@ -12,21 +12,30 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.library_sources import Calendar
+from contracts.library_sources import (
+    COMMITTEE,
+    COUNCIL,
+    Calendar,
+    Institutions,
+    LibraryParameters,
+    library_contracts,
+)
 from contracts.library_sources import Tariffs as GenesisTariffs
+from contracts.self_test import self_test
 from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, proofs_hold, state_matches, state_roots
 from deploy.books import Tariffs
 from deploy.card import Orders, Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
 from deploy.day import DayRunner, Played
 from deploy.demo_options import DemoOptions, check_options
-from deploy.founding import make_network
+from deploy.founding import check_vacant, make_network
 from deploy.gateway import Household, Signer
+from deploy.held import Held, Loaded
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
 from deploy.market.interface import Desk, Market, MarketDay
@@ -39,7 +48,6 @@ from deploy.pace import (
     SLOT_MS,
     Pace,
     lead_for,
-    measure_start,
     pace_for,
     quickest_slot_ms,
     slowness_of,
@@ -52,9 +60,6 @@ from ledger.objects import decode_transaction
 from node.client import Client
 from node.keys import load_key
 
-UNUSUAL_SLOWNESS = 150
-TOO_SLOW_TO_HURRY_MS = 10_000
-"""Nodes that need so long miss the first windows: shorter slots would only make every order late too."""
 LEVEL_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 8.0
 
@@ -109,9 +114,9 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     market = market_of(options.market)
     street = market.residents(load(options.data))
     plan = market.plan(street, options.day)
-    screen.say("measuring how long nodes take to start here")
-    pace = await pace_of(options, market, street, plan)
-    with directory_of(options, screen) as directory:
+    with directory_of(options, screen) as directory, _processes(options, market, directory) as held:
+        screen.say(f"{options.nodes} processes load a node; then their network is founded")
+        pace = pace_of(options, market, street, plan, await held.loaded())
         stage = found(options, street, pace, directory)
         layout = stage.layout
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
@@ -121,7 +126,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
         )
         started = time.monotonic()
         elects = options.engine == "dpos"
-        opened = Cluster.open(layout, environment=ENVIRONMENT if elects else None)
+        opened = Cluster.open(layout, environment=ENVIRONMENT if elects else None, held=held)
         async with opened as cluster, connect(cluster) as clients:
             screen.say(f"all nodes ready after {time.monotonic() - started:.1f} s; {clients[0].url}")
             incident = _incident(stage, cluster, clients)
@@ -151,23 +156,35 @@ def directory_of(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-async def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, plan: Plan) -> Pace:
+def _processes(options: DemoOptions, market: Market, directory: Path) -> AbstractContextManager[Held]:
+    """The nodes' processes, loading. Raise `ConfigError` where a network is already."""
+    check_vacant(directory)
+    self_test()  # founding makes it once in a process: the network's clock must not wait for it
+    return Held.open(directory, default_names(options.nodes), contracts_of(options, market))
+
+
+def contracts_of(options: DemoOptions, market: Market) -> tuple[str, ...]:
+    """The contracts of the library that genesis will install."""
+    sealed, numbers = not options.published, range(options.start, options.start + options.slots)
+    calendar = market.calendar(SLOT_MS, midnight_ms(options.day), numbers, sealed=sealed)
+    anybody = Institutions(*(bytes([number]) * 32 for number in range(5)))
+    mode = market.mode(sealed=sealed, slots=options.slots)
+    electing = {"bft": (COMMITTEE,), "dpos": (COUNCIL,)}.get(options.engine, ())
+    installed = library_contracts(LibraryParameters(anybody, calendar, mode))
+    return ("governance", *electing, *(installation.name for installation in installed))
+
+
+def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, plan: Plan, loaded: Sequence[Loaded]) -> Pace:
     """How fast this run goes; `--speed` decides if it is given."""
-    start_ms, members = await measure_start(options.nodes), len(street.members)
-    cores = os.cpu_count() or 1
-    if slowness_of(start_ms, options.nodes, cores) > UNUSUAL_SLOWNESS:
-        # The first start after an installation compiles every module; the nodes will not.
-        start_ms = min(start_ms, await measure_start(options.nodes))
-    slowness = slowness_of(start_ms, options.nodes, cores)
-    patient = start_ms > TOO_SLOW_TO_HURRY_MS
-    lead_ms = lead_for(3 * start_ms // 2 if patient else start_ms, members, slowness)
-    lead_ms += market.spare_ms * slowness // 100
+    cores, members = os.cpu_count() or 1, len(street.members)
+    slowness = slowness_of(loaded, cores)
+    lead_ms = lead_for(options.nodes, cores, members, slowness) + market.spare_ms * slowness // 100
     if options.speed is not None:
         return Pace(lead_ms, options.speed)
     numbers = range(options.start, options.start + options.slots)
     calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
     first = market.first_trade(street, plan, numbers, calendar)
-    return pace_for(lead_ms, None if patient else first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
+    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:

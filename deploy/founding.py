@@ -26,7 +26,7 @@ from contracts.library_sources import (
 from contracts.limits import ExecutionLimits
 from contracts.self_test import self_test
 from deploy.founding_shards import check_regions, contracts_of_chains, crossing_of, shard_settings
-from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
+from deploy.layout import MANIFEST, AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
 from ledger.crypto import SigningKey
@@ -95,15 +95,20 @@ def make_network(plan: NetworkPlan) -> NetworkLayout:
     return layout
 
 
-def _check(plan: NetworkPlan) -> None:
-    if (plan.directory / "network.json").exists():
+def check_vacant(directory: Path) -> None:
+    """Raise `ConfigError` NETWORK_EXISTS if a network is there already."""
+    if (directory / MANIFEST).exists():
         raise ConfigError(
             "there is a network in this directory",
             code="NETWORK_EXISTS",
             expected="an empty directory",
-            found=plan.directory,
+            found=directory,
             fix="choose another directory, or delete this one",
         )
+
+
+def _check(plan: NetworkPlan) -> None:
+    check_vacant(plan.directory)
     _check_names(plan)
     _check_figures(plan)
 

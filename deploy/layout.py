@@ -16,6 +16,7 @@ from ledger.errors import ConfigError
 MANIFEST: Final = "network.json"
 MANIFEST_VERSION: Final = 1
 SEEDS: Final = 8
+NODE_LOG: Final = "node.log"
 
 
 class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class NodeLayout:
     @property
     def log_file(self) -> Path:
         """Where `cluster` sends the node's output."""
-        return self.home / "node.log"
+        return self.home / NODE_LOG
 
     @property
     def pid_file(self) -> Path:

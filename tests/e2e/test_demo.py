@@ -198,8 +198,17 @@ def test_bad_options_are_refused_before_anything_starts(arguments, code):
     assert document["error"]["found"]
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_no_process(tmp_path, signal_number):
+def homes_with(directory: Path, file: str) -> int:
+    """Node homes of a demo under a directory that have this file."""
+    return len(list(directory.glob(f"gridchain-demo-*/*/{file}")))
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "once_all_have"),
+    [(signal.SIGINT, "node.pid"), (signal.SIGTERM, "node.pid"), (signal.SIGTERM, "node.log")],
+)
+def test_an_interrupted_demo_leaves_no_process(tmp_path, signal_number, once_all_have):
+    """A home has a log when its process loads, and a pid when it runs a node."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "deploy.main", "demo", "--headless", "--slots", "40"]
     # What a shell starts in the background inherits that SIGINT is ignored; at a terminal it is not.
@@ -210,10 +219,10 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path, signal_number):
         signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 40
-        while len(left_over(str(tmp_path))) < 4 and time.monotonic() < deadline:
+        while homes_with(tmp_path, once_all_have) < 4 and time.monotonic() < deadline:
             time.sleep(0.1)
+        time.sleep(0.7)
         assert len(left_over(str(tmp_path))) == 4
-        time.sleep(2)
         running.send_signal(signal_number)
         said, _ = running.communicate(timeout=30)
     finally:
@@ -255,15 +264,20 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from deploy import demo as demo_module
     from deploy.cluster import Cluster
     from deploy.day import DayRunner
+    from deploy.held import Held
+    from deploy.layout import default_names
+    from deploy.market.roster import market_of
     from deploy.pace import Pace
     from deploy.screen import Screen
 
     options = demo_module.DemoOptions(slots=20, directory=tmp_path / "net")
     street = load()
-    stage = demo_module.found(options, street, Pace(9_000, 750), tmp_path / "net")
-    with open(os.devnull, "w") as nowhere:
+    names, contracts = default_names(4), demo_module.contracts_of(options, market_of("C"))
+    with open(os.devnull, "w") as nowhere, Held.open(tmp_path / "net", names, contracts) as held:
+        await held.loaded()
+        stage = demo_module.found(options, street, Pace(4_500, 750), tmp_path / "net")
         screen = Screen(Console(file=nowhere), live=False)
-        async with Cluster.open(stage.layout) as cluster, demo_module.connect(cluster) as clients:
+        async with Cluster.open(stage.layout, held=held) as cluster, demo_module.connect(cluster) as clients:
             progress = demo_module.progress_of(stage, cluster)
             seen: list[int] = []
 
