@@ -104,7 +104,8 @@ def convict(work: Work, entry: Conflict | DoubleVote) -> str:
     view = work.view(region)
     for member in guilty:
         punish(work, member, replace(view, epoch=epoch), seq, offence)
-    if any(view.validators.index_of(member) is not None for member in guilty):
-        reason = "two records" if offence is Offence.TWO_RECORDS else "two votes"
-        open_epoch(work, work.view(region), remaining(work, view), reason)
+    reason = "two records" if offence is Offence.TWO_RECORDS else "two votes"
+    for one in work.state.regions:  # it may have moved to another region since
+        if any(one.validators.index_of(member) is not None for member in guilty):
+            open_epoch(work, one, remaining(work, one), reason)
     return ""

@@ -20,7 +20,7 @@ def new_members(work: Work, entry: NewMembers) -> str:
     if entry.members:
         open_epoch(work, work.view(entry.region), ValidatorSet(entry.members), "members")
     else:
-        open_epoch(work, work.view(entry.region), work.context.centres, "takeover")
+        open_epoch(work, work.view(entry.region), caretakers(work.context, work.state), "takeover")
     return ""
 
 
@@ -35,13 +35,19 @@ def new_members_fault(context: GlobalContext, state: GlobalState, entry: NewMemb
         return new_members_agreed(context, state, entry)
     if view.standing(context.rules, state.round) is not Standing.SUSPENDED:
         return "NOT_SUSPENDED"
-    return "TAKEN_OVER" if view.validators.hash == context.centres.hash else ""
+    return "TAKEN_OVER" if view.validators.hash == caretakers(context, state).hash else ""
 
 
 def remaining(work: Work, view: RegionView) -> ValidatorSet:
     """A region's set without the removed; the centres where not even two are left."""
     kept = tuple(one for one in view.validators.validators if one.public_key not in work.state.removed)
-    return ValidatorSet(kept) if len(kept) > 1 else work.context.centres
+    return ValidatorSet(kept) if len(kept) > 1 else caretakers(work.context, work.state)
+
+
+def caretakers(context: GlobalContext, state: GlobalState) -> ValidatorSet:
+    """Who runs a region without members: the centres, less those that signed twice in one; all where one were left."""
+    kept = tuple(one for one in context.centres.validators if one.public_key not in state.removed)
+    return ValidatorSet(kept) if len(kept) > 1 else context.centres
 
 
 def open_epoch(work: Work, view: RegionView, members: ValidatorSet, reason: str) -> None:

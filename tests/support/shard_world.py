@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from consensus.sharded.accounts import (
     Order,
     Reading,
@@ -17,14 +19,19 @@ from consensus.sharded.discipline import ShardRules
 from consensus.sharded.global_chain import apply_global
 from consensus.sharded.global_codec import decode_global, encode_global
 from consensus.sharded.global_state import (
+    DoubleVote,
     GlobalBlock,
     GlobalContext,
     GlobalEntry,
     GlobalOutcome,
     GlobalState,
+    NewMembers,
     RegionView,
+    Source,
     Submitted,
+    Withdrawal,
 )
+from consensus.sharded.members import members_bytes
 from consensus.sharded.records import (
     Asset,
     Publication,
@@ -37,6 +44,7 @@ from consensus.sharded.records import (
     record_of,
 )
 from consensus.sharded.region import Execution, execute_record, section_of
+from consensus.sharded.withdrawals import withdrawal_bytes
 from consensus.simulator.body_audit import BodyAuditor
 from consensus.simulator.scheme import MockScheme, mock_sign
 from ledger.certificates import Certificate, Vote, VoteKind, vote_bytes
@@ -212,6 +220,40 @@ class ShardWorld:
             assert self.state.conserved(asset) == self.totals[asset], asset
         assert decode_global(encode_global(self.state)) == self.state
         return outcome
+
+
+def vote(chain_id: str, voters: ValidatorSet, signer: int, kind: VoteKind, block: bytes, view: int = 7) -> Vote:
+    """Signed by a member, in epoch 3 of the region's chain."""
+    said = vote_bytes(chain_id, voters.hash, kind, 3, view, block)
+    return Vote(kind, 3, view, block, signer, mock_sign(voters.validators[signer].public_key, said))
+
+
+def votes_of(
+    world: ShardWorld,
+    first: tuple[VoteKind, bytes],
+    second: tuple[VoteKind, bytes],
+    signer: int = 2,
+    region: int = 0,
+) -> DoubleVote:
+    """Two votes of a member of a region, in its running epoch."""
+    view = world.view(region)
+    one, two = (vote(view.chain_id, view.validators, signer, *parts) for parts in (first, second))
+    return DoubleVote(view.name, view.epoch, one, two)
+
+
+def agreed(world: ShardWorld, chosen: ValidatorSet, region: int = 0) -> NewMembers:
+    """New members of a region, signed by three centres."""
+    view = world.view(region)
+    said = members_bytes(view.chain_id, view.name, view.epoch, chosen.validators)
+    keys = [world.centres.validators[at].public_key for at in (0, 1, 3)]
+    return NewMembers(view.name, view.epoch, chosen.validators, (0, 1, 3), tuple(mock_sign(key, said) for key in keys))
+
+
+def order(world: ShardWorld, key: bytes, source: Source, number: int = 0, region: int = 1) -> Withdrawal:
+    """To the second account of a region."""
+    own = world.own[region]
+    bare = Withdrawal(key, number, source, own.name, own.accounts[1], bytes(64))
+    return structs.replace(bare, signature=mock_sign(key, withdrawal_bytes(world.context.chain_id, bare)))
 
 
 def body_of(entry: Submitted) -> RegionBody:

@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from shard_world import MONEY, ShardWorld, hash_named, key_of, members
+from shard_world import MONEY, ShardWorld, agreed, hash_named, key_of, members, order, vote, votes_of
 
 from consensus.sharded.admission import fault, region_of
 from consensus.sharded.discipline import Offence, ShardRules
 from consensus.sharded.evidence import accused_in
 from consensus.sharded.global_codec import decode_global, encode_global
-from consensus.sharded.global_state import DoubleVote, GlobalEntry, NewMembers, Source, Withdrawal
-from consensus.sharded.members import members_bytes
+from consensus.sharded.global_state import GlobalEntry, NewMembers, Source
 from consensus.sharded.records import Asset, Paid
 from consensus.sharded.withdrawals import held_for, withdrawal_bytes
 from consensus.simulator.scheme import mock_sign
-from ledger.certificates import Vote, VoteKind, vote_bytes
+from ledger.certificates import VoteKind
 from ledger.crypto import ZERO_HASH
 from ledger.errors import GenesisError
 from ledger.validators import ValidatorSet
@@ -25,37 +24,7 @@ from ledger.validators import ValidatorSet
 DEPOSIT = 1_000_000
 NOTARIZE, NULLIFY, FINALIZE = VoteKind.NOTARIZE, VoteKind.NULLIFY, VoteKind.FINALIZE
 ONE, TWO = hash_named("one"), hash_named("two")
-
-
-def vote(chain_id: str, voters: ValidatorSet, signer: int, kind: VoteKind, block: bytes, view: int = 7) -> Vote:
-    said = vote_bytes(chain_id, voters.hash, kind, 3, view, block)
-    return Vote(kind, 3, view, block, signer, mock_sign(voters.validators[signer].public_key, said))
-
-
-def votes_of(
-    world: ShardWorld,
-    first: tuple[VoteKind, bytes] = (NOTARIZE, ONE),
-    second: tuple[VoteKind, bytes] = (NOTARIZE, TWO),
-    signer: int = 2,
-) -> DoubleVote:
-    """Two votes of a member of the first region, in its running epoch."""
-    view = world.view(0)
-    one, two = (vote(view.chain_id, view.validators, signer, *parts) for parts in (first, second))
-    return DoubleVote("r0", view.epoch, one, two)
-
-
-def agreed(world: ShardWorld, chosen: ValidatorSet) -> NewMembers:
-    """New members of the first region, signed by three centres."""
-    view = world.view(0)
-    said = members_bytes(view.chain_id, "r0", view.epoch, chosen.validators)
-    keys = [world.centres.validators[at].public_key for at in (0, 1, 3)]
-    return NewMembers("r0", view.epoch, chosen.validators, (0, 1, 3), tuple(mock_sign(key, said) for key in keys))
-
-
-def order(world: ShardWorld, key: bytes, source: Source, number: int = 0, region: str = "r1") -> Withdrawal:
-    """To the second account of a region."""
-    bare = Withdrawal(key, number, source, region, world.own[1].accounts[1], bytes(64))
-    return msgspec.structs.replace(bare, signature=mock_sign(key, withdrawal_bytes(world.context.chain_id, bare)))
+TWICE = (NOTARIZE, ONE), (NOTARIZE, TWO)
 
 
 def refused(world: ShardWorld, entry: GlobalEntry) -> str:
@@ -98,7 +67,7 @@ def test_two_votes_cost_deposit_and_seat(first: tuple[VoteKind, bytes], second: 
 
 def test_it_counts_once_whoever_brings_it_and_however_often() -> None:
     world = ShardWorld()
-    entries = [votes_of(world), votes_of(world, (NULLIFY, ZERO_HASH), (FINALIZE, ONE)), votes_of(world)]
+    entries = [votes_of(world, *TWICE), votes_of(world, (NULLIFY, ZERO_HASH), (FINALIZE, ONE)), votes_of(world, *TWICE)]
     outcome = world.block(*entries)
     assert (len(outcome.fined), outcome.refused) == (1, ("PUNISHED_BEFORE", "PUNISHED_BEFORE"))
     assert refused(world, entries[1]) == "PUNISHED_BEFORE", "its epoch is that before now"
@@ -107,7 +76,7 @@ def test_it_counts_once_whoever_brings_it_and_however_often() -> None:
 
 def test_what_proves_nothing_has_a_code() -> None:
     world = ShardWorld()
-    good = votes_of(world)
+    good = votes_of(world, *TWICE)
     change = msgspec.structs.replace
     stranger = vote("chain-r1", world.own[1].validators, 2, NOTARIZE, TWO)
     for entry, code in (
@@ -133,7 +102,7 @@ def test_what_proves_nothing_has_a_code() -> None:
 
 def test_evidence_of_the_epoch_before_is_heard_for_a_while() -> None:
     world = ShardWorld(ShardRules(evidence_rounds=5))
-    early, late = votes_of(world, signer=0), votes_of(world, signer=1)
+    early, late = votes_of(world, *TWICE, signer=0), votes_of(world, *TWICE, signer=1)
     old = world.own[0].validators
     world.block(agreed(world, members("new")))
     outcome = world.block(early)
@@ -147,11 +116,39 @@ def test_evidence_of_the_epoch_before_is_heard_for_a_while() -> None:
 def test_where_a_region_cannot_begin_anew_its_member_loses_deposit_and_word_only() -> None:
     world = ShardWorld()
     world.context = replace(world.context, new_epochs=False)
-    outcome = world.block(votes_of(world))
+    outcome = world.block(votes_of(world, *TWICE))
     assert (len(outcome.fined), outcome.epochs) == (1, ())
     assert world.view(0).epoch == 1
     assert len(world.view(0).validators) == 4
-    assert refused(world, votes_of(world, signer=2)) == "PUNISHED_BEFORE"
+    assert refused(world, votes_of(world, *TWICE, signer=2)) == "PUNISHED_BEFORE"
+
+
+def test_who_signed_twice_loses_the_seat_that_it_has_in_another_region_now() -> None:
+    """Seed 2 of the property test of entries."""
+    world = ShardWorld()
+    mover = world.own[0].validators.validators[0]
+    evidence = votes_of(world, *TWICE, signer=0)
+    world.block(agreed(world, members("new")))
+    old = world.own[1].validators.validators
+    world.block(agreed(world, ValidatorSet((mover, *old)), 1))
+    outcome = world.block(evidence)
+    assert [(one.region, one.reason, len(one.members)) for one in outcome.epochs] == [("r1", "two votes", 4)]
+    assert world.view(1).validators.index_of(mover.public_key) is None
+
+
+def test_a_centre_that_signs_twice_where_it_stands_in_does_so_no_more() -> None:
+    world = ShardWorld(ShardRules(takeover_rounds=5))
+    world.block(rounds=6)
+    takeover = NewMembers("r0", 1, (), (), ())
+    assert [one.reason for one in world.block(takeover, rounds=0).epochs] == ["takeover"]
+    assert refused(world, votes_of(world, *TWICE, signer=1)) == ""
+    centres = {one.public_key for one in world.centres.validators}
+    guilty = world.centres.validators[1].public_key
+    assert {one.public_key for one in world.view(0).validators.validators} == centres - {guilty}
+    world.block(rounds=6)
+    assert refused(world, msgspec.structs.replace(takeover, epoch=3)) == "TAKEN_OVER"
+    assert refused(world, NewMembers("r1", 1, (), (), ())) == ""
+    assert world.view(1).validators.index_of(guilty) is None
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
@@ -160,7 +157,7 @@ def test_where_a_region_cannot_begin_anew_its_member_loses_deposit_and_word_only
 def test_who_was_removed_never_comes_back_and_a_key_has_one_seat() -> None:
     world = ShardWorld()
     old = world.own[0].validators
-    world.block(votes_of(world))
+    world.block(votes_of(world, *TWICE))
     kept = [one for one in old.validators if one.public_key not in world.state.removed]
     guilty = next(one for one in old.validators if one.public_key in world.state.removed)
     for stranger, code in (
@@ -253,7 +250,7 @@ def test_a_deposit_stays_until_no_evidence_can_come() -> None:
     centre = world.centres.validators[0].public_key
     assert refused(world, order(world, leaver, Source.DEPOSIT)) == "STILL_MEMBER"
     assert refused(world, order(world, centre, Source.DEPOSIT)) == "STILL_MEMBER"
-    late = votes_of(world, signer=0)
+    late = votes_of(world, *TWICE, signer=0)
     world.block(agreed(world, members("new")))
     world.block(rounds=5)
     assert refused(world, order(world, leaver, Source.DEPOSIT)) == "EVIDENCE_OPEN"
@@ -269,7 +266,7 @@ def test_a_fine_of_the_same_block_comes_before_the_withdrawal() -> None:
     """Whatever the order of the entries: who is guilty takes nothing home."""
     world = ShardWorld(ShardRules(evidence_rounds=5))
     guilty = world.own[0].validators.validators[0].public_key
-    evidence = votes_of(world, signer=0)
+    evidence = votes_of(world, *TWICE, signer=0)
     world.block(agreed(world, members("new")))
     world.block(rounds=5)
     world.context = replace(world.context, rules=ShardRules(evidence_rounds=6))
