@@ -239,6 +239,9 @@ def _closed(
     section = b"" if span.stated is None else encode(_with_height(span.stated, post))
     after = execution.begin(span.closing.header, honest.top, section)
     closed = read_closed(after, span.seq)
+    if closed is not None and not closed.stated:
+        after = execution.begin(span.closing.header, honest.top, encode(closed.section))
+        closed = read_closed(after, span.seq)
     if closed is None:
         raise InvariantBroken(f"block {span.closing.header.height} does not close record {span.seq}")
     own = closed.section

@@ -34,6 +34,7 @@ from node.commit import STATE_TURNS
 from node.engine_side import BEHIND, VALID_SECTION, EngineBlock, SectionVerdict
 from node.shards.border import Border
 from node.shards.collusion import Collusion
+from node.shards.global_store import read_region
 from node.shards.inbox_log import Posted, inbox_items, inbox_length
 from node.shards.region_state import (
     MAX_BLOCK_ITEMS,
@@ -42,6 +43,7 @@ from node.shards.region_state import (
     Progress,
     RegionExtra,
     last_record,
+    read_closed,
     read_extra,
     read_progress,
     read_section,
@@ -80,6 +82,10 @@ def _invalid(code: str) -> SectionVerdict:
 
 
 _BEHIND: Final = SectionVerdict(Verdict.MISSING, BEHIND)
+_OVER: Final = SectionVerdict(Verdict.MISSING, "CHAIN_OVER")
+"""The region goes on elsewhere: nothing more is signed here."""
+FALSE_BEFORE: Final = "FALSE_BEFORE"
+"""Reason of an honest member against every block that stands on what a quorum has certified against the truth."""
 
 
 class RegionSide:
@@ -104,10 +110,10 @@ class RegionSide:
     def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`."""
         progress = read_progress(parent)
-        made = self._section(parent, progress, header)
-        if self.collusion is None:
-            return made
-        return self.collusion.section(made, progress.seq + 1, progress.inbox_height)
+        if self.collusion is not None:
+            made = self._section(parent, progress, header)
+            return self.collusion.section(made, progress.seq + 1, progress.inbox_height)
+        return None if self._stands_on(parent, progress) else self._section(parent, progress, header)
 
     def _section(self, parent: StateReader, progress: Progress, header: Header) -> bytes:
         if self._closes(progress, header):
@@ -122,8 +128,9 @@ class RegionSide:
     def judge(self, parent: StateReader, header: Header, section: bytes) -> SectionVerdict:
         """See `EngineSide`. A global height that this node has not committed is not known yet, never invalid."""
         progress = read_progress(parent)
-        found = self._judge(parent, progress, header, section)
-        return found if self.collusion is None else self.collusion.judge(found, progress.seq + 1)
+        if self.collusion is not None:
+            return self.collusion.judge(self._judge(parent, progress, header, section), progress.seq + 1)
+        return self._stands_on(parent, progress) or self._judge(parent, progress, header, section)
 
     def _judge(self, parent: StateReader, progress: Progress, header: Header, section: bytes) -> SectionVerdict:
         if self._closes(progress, header):
@@ -138,6 +145,29 @@ class RegionSide:
         if isinstance(with_tickets, str):
             return _invalid(with_tickets)
         return self._judge_items(progress, extra)
+
+    def _stands_on(self, parent: StateReader, progress: Progress) -> SectionVerdict | None:
+        """Why this member has no part in a block, since a quorum has certified what is wrong before it: whoever signs
+        on top of that signs the record too. None on a sound chain. Records that are confirmed are no concern any more:
+        what was wrong with one has ended its chain."""
+        if self._global is None:
+            return None
+        centres = self._global.state()
+        view = read_region(centres, self.rules.region)
+        if view is not None and view.epoch > self.rules.region_epoch:
+            return _OVER
+        here = view is not None and view.epoch == self.rules.region_epoch
+        confirmed = min(progress.seq, view.position.seq if view is not None and here else self.rules.base_seq)
+        rounds = [read_closed(parent, seq) for seq in range(confirmed, progress.seq + 1)]
+        if any(closed is not None and not closed.stated for closed in rounds[1:]):
+            return _invalid(FALSE_BEFORE)
+        count = 0 if rounds[0] is None else rounds[0].section.inbox_count
+        digest = bytes(ZERO_HASH) if rounds[0] is None else rounds[0].consumed
+        posted = inbox_items(centres, self.rules.region, count, progress.inbox_count - count)
+        if with_items(digest, tuple(one.item for one in posted)) == progress.consumed:
+            return None
+        known = len(posted) == progress.inbox_count - count or self._global.height > progress.inbox_height
+        return _invalid(FALSE_BEFORE) if known else _BEHIND
 
     def _judge_closing(self, parent: StateReader, progress: Progress, header: Header, section: bytes) -> SectionVerdict:
         claimed = read_section(section)
@@ -229,7 +259,9 @@ class RegionSide:
         height = before.inbox_height if claimed is None else max(before.inbox_height, claimed.inbox_height)
         outbox = self._border.close(view, block.context, before.seq + 1, height)
         own = self._stated(block.parent_root, before, block.header, height, bytes(outbox.root))
-        closed = ClosedRound(block.header.height, own, outbox.residuals, outbox.money, outbox.wh, before.consumed)
+        closed = ClosedRound(
+            block.header.height, own, outbox.residuals, outbox.money, outbox.wh, before.consumed, claimed == own
+        )
         write_closed(view, closed)
         after = replace(
             progress,

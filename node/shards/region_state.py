@@ -66,7 +66,8 @@ class Progress(Wire, frozen=True):
 
 class ClosedRound(Wire, frozen=True):
     """A round that a region has closed: what its block's section says, and what that commits to. `money`, `wh`: all of
-    the region when it closed; `consumed`: digest of the items consumed until then."""
+    the region when it closed; `consumed`: digest of the items consumed until then. `section` is what execution finds;
+    `stated`: whether the block says the same."""
 
     height: Uint
     section: RegionSection
@@ -74,6 +75,7 @@ class ClosedRound(Wire, frozen=True):
     money: Uint
     wh: int
     consumed: Bytes32
+    stated: bool = True
 
 
 def read_progress(state: StateReader) -> Progress:

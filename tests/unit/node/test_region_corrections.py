@@ -10,12 +10,15 @@ from colluding_region import LIARS, REGION, CollusionWorld, money_of
 from msgspec.structs import replace
 from sharded_chains import DEPOSIT, ROUND_MS, member_key, user
 
+from consensus.engine import Verdict
 from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionSection, Released
 from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from node.shards.agent import Agent
 from node.shards.collusion import Collusion, Lie
 from node.shards.inbox_log import inbox_length
+from node.shards.region_side import FALSE_BEFORE, RegionSide
 from node.shards.region_state import RegionExtra, read_closed, read_extra, read_progress, read_section
 
 STOLEN = 5_000_000
@@ -259,3 +262,33 @@ def corrected(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     world.run(14 * ROUND_MS)
     assert world.view.position.seq > seq
     assert world.view.epoch == 2
+
+
+@pytest.mark.parametrize("lie", [Lie.MONEY, Lie.ROOT])
+def test_an_honest_member_signs_nothing_that_stands_on_a_lie(lie: Lie, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready(monkeypatch)
+    world.cut = {REGION}
+    world.collude(Collusion(world.view.position.seq + 1, lie, ACCOMPLICE))
+    seq = read_progress(world.head(REGION).chain.state()).seq
+    while read_progress(world.head(REGION).chain.state()).seq < seq + 2:
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.step()
+    world.cut = set()
+    for chain in (GLOBAL, REGION):
+        world.follow(chain)
+    world.block(GLOBAL)
+    assert world.view.epoch == 1, "nothing was published meanwhile"
+    honest = world.honest.restarted().chains[REGION]
+    assert isinstance(honest.side, RegionSide)
+    assert honest.chain.height == world.head(REGION).chain.height, "it follows what it did not sign"
+    world.collude(Collusion(10**6, lie, ACCOMPLICE))
+    world.now += 100
+    candidate = world.build(REGION)
+    assert candidate is not None
+    judged = honest.check(candidate)
+    assert (judged.verdict, judged.reason) == (Verdict.INVALID, FALSE_BEFORE)
+    assert honest.side.section(honest.chain.state(), candidate.block.header) is None
+    agent, centres = Agent(honest.side.rules, member_key(0, LIARS).public), world.head(GLOBAL).chain.state()
+    with honest.chain.view() as own:
+        drafts = [agent.due(own, centres, now_ms) for now_ms in (0, 10**9)][-1]
+    assert (drafts == []) == (lie is Lie.ROOT), "it publishes nothing that its own execution contradicts"
