@@ -5,8 +5,11 @@ receipt is under the receipts root of a final block. Blocks are final by certifi
 committees follow from the trust root by the final boundary block of each epoch, none skipped (consensus A.7). The trust
 root is the genesis hash, or height and hash of a block that the verifier knows from elsewhere.
 
-The format is one `SettlementProof` in the canonical codec (MessagePack arrays), version 1, frozen: golden vectors hold
-it. No field can change without the proof failing, so there is exactly one file for one proof. Building is in
+On a chain that continues another (`ledger.succession`), what is known from elsewhere is the genesis of the centres'
+chain: the file shows there that the chain was opened, with which committee. That is version 2.
+
+The format is one `SettlementProof` in the canonical codec (MessagePack arrays), frozen: golden vectors hold it. No
+field can change without the proof failing, so there is exactly one file for one proof. Building is in
 `ledger.proof_export`; nothing here needs a database.
 """
 
@@ -25,12 +28,14 @@ from ledger.finality import FinalityProof, verify_finality
 from ledger.genesis import GenesisSummary
 from ledger.merkle import leaf_hash, node_hash
 from ledger.objects import Header, Receipt, decode_header, header_hash
-from ledger.shard_genesis import check_chain_genesis
+from ledger.shard_genesis import GLOBAL_ENGINE, check_chain_genesis
 from ledger.state_proof import StateProof, verify_state_proof
+from ledger.succession import Opening, opening_key
 from ledger.validators import Validator, ValidatorSet
 
 PROOF_KIND = "gridchain-settlement-proof"
 PROOF_VERSION = 1
+SUCCESSOR_VERSION = 2
 MAX_PROOF_BYTES = 16 * 1024 * 1024
 MAX_EPOCHS = 65_536
 FIRST_EPOCH = 1
@@ -67,8 +72,19 @@ class ReceiptClaim(Wire, frozen=True):
     path: MerklePath
 
 
+class OpeningClaim(Wire, frozen=True):
+    """That the centres have opened a chain. `start`: the genesis summary of the centres' chain, whose `committees` and
+    `boundaries` are as in `SettlementProof`; `state`: the opening under it."""
+
+    start: bytes
+    committees: Annotated[tuple[Committee, ...], msgspec.Meta(min_length=1, max_length=MAX_EPOCHS)]
+    boundaries: Annotated[tuple[FinalityProof, ...], msgspec.Meta(max_length=MAX_EPOCHS)]
+    state: StateClaim
+
+
 class SettlementProof(Wire, frozen=True):
-    """The file. `start` is the genesis summary or, with `from_header`, the header of a trusted block.
+    """The file. `start` is the genesis summary or, with `from_header`, the header of a trusted block; in version 2 it
+    is an `OpeningClaim`.
 
     `committees`: of the start's epoch and of each epoch after it; `boundaries[i]` makes the block final that ends the
     epoch of `committees[i]` and names `committees[i + 1]`.
@@ -134,10 +150,10 @@ def encode_proof(proof: SettlementProof) -> bytes:
 def decode_proof(raw: bytes) -> SettlementProof:
     """Read a proof file; proves nothing yet. Raise `DecodeError` or `ProofError`."""
     proof = decode(SettlementProof, raw, limit=MAX_PROOF_BYTES)
-    if (proof.kind, proof.version) != (PROOF_KIND, PROOF_VERSION):
+    if proof.kind != PROOF_KIND or proof.version not in (PROOF_VERSION, SUCCESSOR_VERSION):
         raise ProofError(
             "not a settlement proof of this version",
-            expected=f"{PROOF_KIND} {PROOF_VERSION}",
+            expected=f"{PROOF_KIND} {PROOF_VERSION} or {SUCCESSOR_VERSION}",
             found=f"{proof.kind} {proof.version}",
         )
     return proof
@@ -221,6 +237,13 @@ def _start(proof: SettlementProof, trust: TrustRoot, first: ValidatorSet) -> tup
         header = decode_header(proof.start)
         _same_trust(trust, TrustRoot(header_hash(proof.start), header.height))
         chain_id, epoch, named = header.chain_id, max(header.epoch, FIRST_EPOCH), header.validators
+        if proof.version != PROOF_VERSION:
+            raise ProofError("a block that is known needs no opening", expected=PROOF_VERSION, found=proof.version)
+    elif proof.version == SUCCESSOR_VERSION:
+        opening = _opening(proof.start, trust)
+        if opening.opened.members != first.validators:
+            raise ProofError("the first committee is not the one of the opening", found=first.hash.hex())
+        return opening.chain_id, FIRST_EPOCH
     else:
         summary = decode(GenesisSummary, proof.start, limit=MAX_PROOF_BYTES)
         _same_trust(trust, TrustRoot(summary.hash))
@@ -231,12 +254,31 @@ def _start(proof: SettlementProof, trust: TrustRoot, first: ValidatorSet) -> tup
     return chain_id, epoch
 
 
+def _opening(raw: bytes, trust: TrustRoot) -> Opening:
+    """What the centres have opened, by their genesis."""
+    claim = decode(OpeningClaim, raw, limit=MAX_PROOF_BYTES)
+    summary = decode(GenesisSummary, claim.start, limit=MAX_PROOF_BYTES)
+    _same_trust(trust, TrustRoot(summary.hash))
+    committees = _committees(claim)
+    if summary.engine != GLOBAL_ENGINE or summary.validator_set.hash != committees[0].hash:
+        raise ProofError("not the centres' chain", expected=GLOBAL_ENGINE, found=summary.engine)
+    _check_boundaries(claim, summary.chain_id, FIRST_EPOCH, committees)
+    header, _ = _final(claim.state.finality, summary.chain_id, FIRST_EPOCH, committees)
+    if header.epoch != FIRST_EPOCH + len(committees) - 1:
+        raise ProofError("committees beyond the opening's epoch", expected=header.epoch, found=len(committees))
+    verify_state_proof(claim.state.proof, header.state_root, claim.state.key, claim.state.value)
+    opening = decode(Opening, claim.state.value or b"")
+    if claim.state.key != opening_key(opening.opened.region, opening.opened.epoch):
+        raise ProofError("an opening of another region or epoch", found=claim.state.key.hex())
+    return opening
+
+
 def _same_trust(trust: TrustRoot, found: TrustRoot) -> None:
     if trust != found:
         raise ProofError("the proof starts from another trust root", expected=str(trust), found=str(found))
 
 
-def _committees(proof: SettlementProof) -> list[ValidatorSet]:
+def _committees(proof: SettlementProof | OpeningClaim) -> list[ValidatorSet]:
     if len(proof.boundaries) != len(proof.committees) - 1:
         raise ProofError("one boundary block between two committees", found=len(proof.boundaries))
     try:
@@ -245,7 +287,9 @@ def _committees(proof: SettlementProof) -> list[ValidatorSet]:
         raise ProofError(error.message) from None
 
 
-def _check_boundaries(proof: SettlementProof, chain_id: str, epoch: int, committees: list[ValidatorSet]) -> None:
+def _check_boundaries(
+    proof: SettlementProof | OpeningClaim, chain_id: str, epoch: int, committees: list[ValidatorSet]
+) -> None:
     """Each committee after the first is named by the final boundary block of the epoch before."""
     for number, boundary in enumerate(proof.boundaries):
         header, _ = verify_finality(boundary, chain_id, committees[number])

@@ -67,10 +67,11 @@ def opening_key(region: str, epoch: int) -> bytes:
 
 
 class Succession(Wire, frozen=True):
-    """What a chain continues. `chain_id`: its own name, `first`: that of the first chain of the line, `before`: that of
-    the chain it continues. `epoch`: the regional epoch, from 2. `base_seq`, `base_record`: the last confirmed record,
-    after which it begins; 0 and zeros for none."""
+    """What a chain continues. `region`: whose it is; `chain_id`: its own name, `first`: that of the first chain of the
+    line, `before`: that of the chain it continues. `epoch`: the regional epoch, from 2. `base_seq`, `base_record`: the
+    last confirmed record, after which it begins; 0 and zeros for none."""
 
+    region: ShortText
     chain_id: ShortText
     first: ShortText
     before: ShortText

@@ -62,7 +62,9 @@ def successor_genesis(network: Genesis, region: str, opened: Sequence[Opening]) 
     last = opened[-1]
     base = last.opened
     fields = fields_of(first) | {"validators": tuple(_voter(network, member) for member in base.members)}
-    succession = Succession(last.chain_id, first.chain_id, last.before, base.epoch, base.base_seq, base.base_record)
+    succession = Succession(
+        region, last.chain_id, first.chain_id, last.before, base.epoch, base.base_seq, base.base_record
+    )
     return SuccessorGenesis(**fields, succession=succession)
 
 

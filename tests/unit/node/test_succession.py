@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from colluding_region import CollusionWorld
 from msgspec.structs import replace
 from sharded_chains import ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
 
@@ -10,11 +13,13 @@ from consensus.sharded.global_state import GlobalOutcome
 from consensus.sharded.records import record_of
 from ledger.chain import ChainStore
 from ledger.chain_verify import verify_chain
-from ledger.codec import encode
+from ledger.codec import decode, encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
-from ledger.errors import InvariantBroken, StoreError
+from ledger.errors import DecodeError, GenesisError, InvariantBroken, ProofError, StoreError
 from ledger.objects import transaction_id
+from ledger.proof_export import CentresView, build_settlement, trust_root_at
+from ledger.proofs import OpeningClaim, TrustRoot, decode_proof, verify_settlement
 from ledger.shard_genesis import hosted_genesis
 from ledger.state import Overlay
 from ledger.store import MemoryStore
@@ -23,6 +28,7 @@ from ledger.validators import Validator
 from node.application import STATE_VALIDATORS, next_committee
 from node.commit import StateDivergence, leaders_of
 from node.founding import make_executor, open_chain
+from node.shards.collusion import Collusion, Lie
 from node.shards.global_store import GlobalStore
 from node.shards.openings_log import openings
 from node.shards.region_state import STATE_PROGRESS, read_closed, read_progress, read_section
@@ -270,3 +276,43 @@ def test_the_log_of_openings_grows_and_names_old_and_new_chains() -> None:
     for wrong in ((), line[1:], line[::-1]):
         with pytest.raises(InvariantBroken):
             successor_genesis(world.network, REGION, wrong)
+
+
+def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who knows the genesis of the centres' chain can check what a chain proves that the centres have opened."""
+    world = CollusionWorld(monkeypatch)
+    world.step()
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    world.run(3_000)
+    world.collude(Collusion(world.view.position.seq + 2, Lie.MONEY, address_of(user(0, 1).public), 5_000_000))
+    world.until_corrected()
+    world.begin_anew()
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    world.run(1_000)
+    process = world.members[REGION][0]
+    chain, centres = process.chains[REGION].chain, process.chains[GLOBAL].chain
+    place = next((h, 0) for h in range(chain.first + 1, chain.height + 1) if chain.receipt_bytes(h))
+    with chain.view() as view, centres.view() as above, centres.view(0) as before:
+        key = view.state.scan(b"c", None, 1)[0][0]
+        raw = build_settlement(view, chain.genesis, key, place, None, CentresView(above, centres.genesis))
+        known = build_settlement(view, chain.genesis, key, place, chain.first + 1)
+        for missing in (None, CentresView(before, centres.genesis)):
+            with pytest.raises(ProofError) as refused:
+                build_settlement(view, chain.genesis, key, place, None, missing)
+            assert refused.value.code == "NO_OPENING"
+    root = hosted_genesis(world.network, GLOBAL).hash
+    found = verify_settlement(raw, TrustRoot(root))
+    assert (found.chain_id, found.key, found.receipt_height) == (world.view.chain_id, key, place[0])
+    assert verify_settlement(known, trust_root_at(chain, chain.first + 1)).chain_id == world.view.chain_id
+    for other in (world.network.hash, hosted_genesis(world.network, REGION).hash, chain.genesis.hash):
+        with pytest.raises(ProofError):
+            verify_settlement(raw, TrustRoot(other))
+    for seed in range(120):
+        at = random.Random(seed).randrange(len(raw))
+        with pytest.raises((ProofError, DecodeError, GenesisError)):
+            verify_settlement(raw[:at] + bytes((raw[at] ^ 1 << seed % 8,)) + raw[at + 1 :], TrustRoot(root))
+    claim = decode(OpeningClaim, decode_proof(raw).start)
+    first = hosted_genesis(world.network, REGION).summary
+    for start in (encode(first), encode(chain.genesis), claim.start):
+        with pytest.raises((ProofError, DecodeError)):
+            verify_settlement(encode(replace(decode_proof(raw), start=start)), TrustRoot(root))
