@@ -3,7 +3,7 @@
 Both sides run the same number of node processes on this machine, with the same four centres. An order is final when
 every centre has shown the global block that enters its region's record; on its own chain when every member of the
 region has shown its receipt. All nodes share the cores of one machine, so regions look good for the wrong reason as
-well: fewer signatures are checked in total. There is no bound on these figures.
+well: fewer signatures are checked in total (`LIMITS`). There is no bound on these figures.
 """
 
 from __future__ import annotations
@@ -44,7 +44,14 @@ ROUND_MS: Final = 1_000
 SENDERS: Final = 50
 PATIENCE_S: Final = 180.0
 LOOK_S: Final = 0.05
+KEPT: Final = 200
+"""Heights whose state is surely kept."""
 SIDES: Final = ("sharded", "unsharded")
+LIMITS: Final = (
+    "all nodes share this machine's cores, so times show their work in total and not what nodes with a core each would "
+    "take; links have no delay; --simulated has both"
+)
+"""What these figures cannot show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,9 @@ class RealOptions:
 
 @dataclass(frozen=True, slots=True)
 class RealBurst:
-    """Times in ms; `stage_us`: processor time of all nodes by stage, for each order. `other_cpu`: cores that others
-    used."""
+    """Times in ms; `stage_us`: processor time of all nodes by stage, for each order. `audit_ms`: processor time of a
+    centre on its copies of the regions' chains; `audit_late_ms`: from finality on them until the last centre had
+    executed everything. `other_cpu`: cores that others used."""
 
     side: str
     run: int
@@ -71,6 +79,8 @@ class RealBurst:
     global_ms: float
     stage_us: dict[str, float]
     other_cpu: float
+    audit_ms: float
+    audit_late_ms: float
 
     def document(self) -> dict[str, Any]:
         """The raw data."""
@@ -79,15 +89,15 @@ class RealBurst:
 
 @dataclass
 class _Records:
-    """What a region's records are known to hold. `after`: by record, a height that it ends above; `entered`: when each
-    centre has shown that it was entered."""
+    """What a region's records are known to hold. `through`: by record, its last height; `entered`: when each centre has
+    shown that it was entered."""
 
-    after: dict[int, int] = field(default_factory=dict)
+    through: dict[int, int] = field(default_factory=dict)
     entered: dict[int, list[float]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def covering(self, height: int) -> float:
-        """When the last centre showed the first record that certainly holds a block. Raise `BenchFailed`."""
+        """When the last centre showed the record that holds a block. Raise `BenchFailed`."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while (found := self._entered(height)) is None:
@@ -96,11 +106,11 @@ class _Records:
                 return found
         except TimeoutError:
             raise BenchFailed(
-                "a record was not entered", expected=f"within {PATIENCE_S:.0f} s", found=self.after, fix=LOOK
+                "a record was not entered", expected=f"within {PATIENCE_S:.0f} s", found=self.through, fix=LOOK
             ) from None
 
     def _entered(self, height: int) -> float | None:
-        record = min((seq for seq, low in self.after.items() if low >= height - 1), default=None)
+        record = min((seq for seq, last in self.through.items() if last >= height), default=None)
         times = [] if record is None else self.entered.get(record, [])
         return max(times) if len(times) >= CENTRES else None
 
@@ -114,21 +124,39 @@ class _Region:
     feeds: Feeds
     senders: Senders
     records: _Records
+    copies: list[Client]
+    """The centres, asked for their copies of this region's chain."""
 
 
 async def _watch_region(client: Client, records: _Records) -> None:
-    """Which round is open at which height: the height is asked first, so a round that is open then ends above it."""
-    known, low = 0, 0
+    """Which block closes which record: it is the last of those that the record does not hold."""
+    looked, known = 0, 0
     while True:
         height = (await client.status()).height
-        position: Any = await client.view("crossing", "position")
-        closed = int(position[0])
-        for seq in range(known + 1, closed + 1):
-            records.after[seq] = low
-        if closed > known:
-            records.news.set()
-        known, low = closed, height
+        for at in range(max(looked + 1, height - KEPT), height + 1):
+            position: Any = await client.view("crossing", "position", height=at)
+            closed = int(position[0])
+            for seq in range(known + 1, closed + 1):
+                records.through[seq] = at - 1
+            if closed > known:
+                records.news.set()
+            known = closed
+        looked = height
         await asyncio.sleep(LOOK_S)
+
+
+async def _copied(centres: Sequence[Client], height: int) -> float:
+    """When the last centre's copy had executed a block of a region."""
+
+    async def reached(centre: Client) -> None:
+        while True:
+            if (await centre.status()).height >= height:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.gather(*map(reached, centres))
+    return time.perf_counter()
 
 
 async def _watch_centre(client: Client, regions: dict[str, _Records]) -> None:
@@ -138,8 +166,9 @@ async def _watch_centre(client: Client, regions: dict[str, _Records]) -> None:
             records.news.set()
 
 
-async def _send(region: _Region, session: aiohttp.ClientSession, count: int) -> tuple[float, float]:
-    """Send `count` orders; when they were final on the region's chain, and when their record was at every centre."""
+async def _send(region: _Region, session: aiohttp.ClientSession, count: int) -> tuple[float, float, float]:
+    """Send `count` orders; when they were final on the region's chain, when every centre had executed them, and when
+    every centre had entered their record."""
     tally = Tally(region.senders.orders.make(count), len(region.urls))
     region.feeds.tally = tally
     await post_closed_loop(session, region.urls, tally, count + MAX_BATCH, lambda: False)
@@ -149,7 +178,8 @@ async def _send(region: _Region, session: aiohttp.ClientSession, count: int) -> 
             await tally.changed.wait()
     if tally.committed != count:
         raise BenchFailed("an order was not committed", expected=count, found=tally.codes, fix=LOOK)
-    return max(tally.done), await region.records.covering(max(region.feeds.heights))
+    height = max(region.feeds.heights)
+    return max(tally.done), *await asyncio.gather(_copied(region.copies, height), region.records.covering(height))
 
 
 @asynccontextmanager
@@ -174,7 +204,9 @@ async def _running(
                 say(f"{SENDERS} senders join the market of {plan.name}")
                 senders = await join_market(own[0], replace(cluster.layout, chain_id=chain), SENDERS, options.seed)
                 feeds = await stack.enter_async_context(Feeds.open(session, own))
-                regions.append(_Region(plan.name, own, feeds, senders, _Records()))
+                centres = [Client.open(node.url, chain=plan.name) for node in cluster.nodes[:CENTRES]]
+                copies = [await stack.enter_async_context(client) for client in centres]
+                regions.append(_Region(plan.name, own, feeds, senders, _Records(), copies))
             told = {region.name: region.records for region in regions}
             watching = await stack.enter_async_context(asyncio.TaskGroup())
             watchers = []
@@ -201,25 +233,48 @@ async def _bursts(side: str, options: RealOptions, say: Callable[[str], None]) -
         plans = (RegionPlan(plans[0].name, tuple(member for plan in plans for member in plan.members)),)
     found: list[RealBurst] = []
     async with _running(plans, options, say) as (session, regions, cluster):
-        pids = [node.pid for node in cluster.nodes if node.pid is not None]
-        urls = [node.url for node in cluster.nodes]
         for run in range(options.runs):
             for count in options.transactions:
                 say(f"{side}, run {run + 1}: {count} orders")
-                counters, before = await scrape_all(session, urls), CpuReading.take(pids)
-                shares = [count // len(regions) + (at < count % len(regions)) for at in range(len(regions))]
-                begun = time.perf_counter()
-                times = await asyncio.gather(
-                    *(_send(region, session, share) for region, share in zip(regions, shares, strict=True))
-                )
-                after = CpuReading.take(pids)
-                changed = [now - then for now, then in zip(await scrape_all(session, urls), counters, strict=True)]
-                own, final = (max(one[at] for one in times) - begun for at in (0, 1))
-                used = _stages(changed, count)
-                others = after.other_cores_since(before)
-                ms = (round(final * 1e3, 1), round(own * 1e3, 1), round((final - own) * 1e3, 1))
-                found.append(RealBurst(side, run, count, *ms, used, round(others, 3)))
+                found.append(await _burst(session, regions, cluster, (side, run, count)))
     return found
+
+
+async def _burst(
+    session: aiohttp.ClientSession, regions: Sequence[_Region], cluster: Cluster, burst: tuple[str, int, int]
+) -> RealBurst:
+    """Send (side, run, orders) and measure."""
+    side, run, count = burst
+    pids = [node.pid for node in cluster.nodes if node.pid is not None]
+    urls = [node.url for node in cluster.nodes]
+
+    async def counters() -> tuple[list[NodeCounters], list[NodeCounters]]:
+        """Of all nodes, and of the centres on their copies."""
+        copies = [await scrape_all(session, urls[:CENTRES], region.name) for region in regions]
+        return await scrape_all(session, urls), [one for each in copies for one in each]
+
+    counted, before = await counters(), CpuReading.take(pids)
+    shares = [count // len(regions) + (at < count % len(regions)) for at in range(len(regions))]
+    begun = time.perf_counter()
+    times = await asyncio.gather(*(_send(one, session, share) for one, share in zip(regions, shares, strict=True)))
+    after = CpuReading.take(pids)
+    nodes, copies = (
+        [now - then for now, then in zip(late, early, strict=True)]
+        for late, early in zip(await counters(), counted, strict=True)
+    )
+    own, final = (max(one[at] for one in times) - begun for at in (0, 2))
+    return RealBurst(
+        side,
+        run,
+        count,
+        finality_ms=round(final * 1e3, 1),
+        own_ms=round(own * 1e3, 1),
+        global_ms=round((final - own) * 1e3, 1),
+        stage_us=_stages(nodes, count),
+        other_cpu=round(after.other_cores_since(before), 3),
+        audit_ms=round(sum(sum(one.stages.values()) for one in copies) * 1e3 / CENTRES, 1),
+        audit_late_ms=round(max(one[1] - one[0] for one in times) * 1e3, 1),
+    )
 
 
 def _stages(changed: Sequence[NodeCounters], count: int) -> dict[str, float]:
@@ -265,6 +320,7 @@ def real_document(options: RealOptions, bursts: Sequence[RealBurst]) -> dict[str
         "raw": [burst.document() for burst in bursts],
         "other_cpu": others,
         "decides": others <= OTHERS_MAY_USE,
+        "limits": LIMITS,
         "cores": cores(),
         "cpu_model": cpu_model(),
     }
@@ -290,23 +346,32 @@ def _rows(bursts: Sequence[RealBurst], side: str) -> list[dict[str, Any]]:
             {
                 "transactions": count,
                 "finality_ms": {"median": median(times), "low": min(times), "high": max(times)},
-                "own_ms": median(burst.own_ms for burst in here),
-                "global_ms": median(burst.global_ms for burst in here),
+                **{name: median(getattr(burst, name) for burst in here) for name in _FIGURES},
                 "stage_us": {name: median(burst.stage_us.get(name, 0.0) for burst in here) for name in stages},
             }
         )
     return rows
 
 
+_FIGURES: Final = ("own_ms", "global_ms", "audit_ms", "audit_late_ms")
+
+
 def real_table(document: dict[str, Any]) -> list[str]:
     """The document as lines for people."""
     shards, members = document["shards"], document["members"]
     lines = [f"{shards}x{members} against 1x{shards * members}, real processes, median of {document['runs']} runs, ms"]
-    lines.append("orders" + "".join(f"{side:>12}{'own':>8}{'global':>8}" for side in SIDES))
+    names = ("own", "global", "audit", "late")
+    lines.append("orders" + "".join(f"{side:>12}" + "".join(f"{name:>8}" for name in names) for side in SIDES))
     for pair in zip(*(document[side] for side in SIDES), strict=True):
-        cells = (f"{row['finality_ms']['median']:>12.0f}{row['own_ms']:>8.0f}{row['global_ms']:>8.0f}" for row in pair)
+        cells = (
+            f"{row['finality_ms']['median']:>12.0f}" + "".join(f"{row[name]:>8.0f}" for name in _FIGURES)
+            for row in pair
+        )
         lines.append(f"{pair[0]['transactions']:>6}" + "".join(cells))
-    lines.append(f"slope ratio {document['slope_ratio']} on one machine of {document['cores']} cores; no bound")
+    apart = "apart" if document["intervals_apart"] else "not apart"
+    cores = document["cores"]
+    lines.append(f"slope ratio {document['slope_ratio']}, intervals {apart}, on {cores} cores; no bound, since")
+    lines.append(document["limits"])
     if not document["decides"]:
         lines.append(f"others used {document['other_cpu']:.2f} cores meanwhile: this run decides nothing")
     return lines

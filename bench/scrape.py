@@ -47,7 +47,8 @@ def parse_counters(text: str, chain: str = "") -> NodeCounters:
             if chain and sample.labels.get("chain", chain) != chain:
                 continue
             if sample.name == "gridchain_stage_cpu_total":
-                stages[sample.labels["stage"]] = sample.value
+                stage = sample.labels["stage"]
+                stages[stage] = stages.get(stage, 0.0) + sample.value
             elif sample.name.endswith("_total"):
                 totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
     return NodeCounters(

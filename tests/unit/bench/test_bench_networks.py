@@ -69,6 +69,13 @@ def test_counters_of_one_chain_of_a_node() -> None:
     )
     assert parse_counters(text).verifications == 9
     assert parse_counters(text, "north").verifications == 7
+    stages = "".join(
+        f'gridchain_stage_cpu_total{{chain="{chain}",stage="verify"}} {seconds}\n'
+        for chain, seconds in (("north", 0.5), ("global", 0.25))
+    )
+    text = "# TYPE gridchain_stage_cpu counter\n" + stages
+    assert parse_counters(text).verify_cpu == 0.75
+    assert parse_counters(text, "north").verify_cpu == 0.5
 
 
 def test_signatures_are_checked_once_and_what_others_send_comes_on_top() -> None:

@@ -146,7 +146,7 @@ def test_the_document_judges_slopes_with_intervals_and_says_where_the_lines_cros
 def test_bursts_of_real_processes_have_lines_and_no_bound() -> None:
     options = RealOptions(3, 4, (100, 400), runs=2)
     bursts = [
-        RealBurst(side, run, count, 900 + run + slope * count, 400.0, 500.0, {"verify": 70.0}, 0.1)
+        RealBurst(side, run, count, 900 + run + slope * count, 400.0, 500.0, {"verify": 70.0}, 0.1, 30.0, 5.0)
         for side, slope in (("sharded", 0.5), ("unsharded", 2.0))
         for run in range(2)
         for count in (100, 400)
@@ -157,7 +157,9 @@ def test_bursts_of_real_processes_have_lines_and_no_bound() -> None:
     assert document["crossing"] == {"same_rule": 0, "unsharded_without_global_round": None}
     assert [row["finality_ms"]["median"] for row in document["unsharded"]] == [1100.5, 1700.5]
     assert len(document["raw"]) == 8
-    assert real_table(document)[2].split() == ["100", "950", "400", "500", "1100", "400", "500"]
+    lines = real_table(document)
+    assert lines[2].split() == ["100", "950", "400", "500", "30", "5", "1100", "400", "500", "30", "5"]
+    assert document["limits"] in lines
 
 
 def test_costs_are_measured_on_what_nodes_run() -> None:
