@@ -49,6 +49,11 @@ class Catchup:
         self._client.hint(PeerId(peer), height)
         self._wake.set()
 
+    def alone(self) -> None:
+        """The engine commits nothing more: fetch every block."""
+        self._lead = 0
+        self._wake.set()
+
     async def run(self) -> None:
         """Look, and catch up when it is worth it, until this life commits nothing more."""
         while not self._blocks.ended:

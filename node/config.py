@@ -155,6 +155,10 @@ class DevSection(Section):
     """A file in the node's home: while it is there, the organisations that it names are out of reach."""
     lie_about_record: Annotated[int, Field(ge=0)] = 0
     """As a region's agent, publish false records from this number on, at once, until it is punished; 0: never."""
+    collude_from: Annotated[int, Field(ge=0)] = 0
+    """As a region's member, lie from this record on with all others that do, until the region begins anew; 0: never."""
+    collude_by: Literal["root", "money"] = "money"
+    """What is false: money that was never sent, or the root that a record states."""
 
 
 class NodeConfig(BaseSettings):

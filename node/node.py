@@ -306,6 +306,7 @@ class Node:
         parts = self._parts
         return (
             parts.following.halted
+            or parts.following.differs
             or parts.signer.stopped
             or parts.publisher.trouble
             or parts.blocks.trouble
@@ -323,7 +324,7 @@ class Node:
         return self._parts.following.halted
 
     def _halt(self, reason: str) -> None:
-        self._parts.following.halt(reason)
+        self._parts.following.fail(reason)
         self._parts.signer.stop(reason)
 
     def _committed(self, outcome: Outcome) -> None:

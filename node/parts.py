@@ -20,6 +20,7 @@ from contracts.executor import Executor
 from ledger.chain import ChainStore
 from ledger.crypto import SigningKey, address_of
 from ledger.genesis import Genesis
+from ledger.shard_genesis import REGION_ENGINE
 from node.application import Application
 from node.blocks import Blocks, Leading
 from node.bodies import Bodies
@@ -28,10 +29,11 @@ from node.catchup import LEAD, Catchup
 from node.chains import HostedChain, Phase
 from node.clock import Clock
 from node.commit import Commits
-from node.config import NodeConfig
+from node.config import DevSection, NodeConfig
 from node.driver import Driver, Surroundings
 from node.engine_side import EngineSide
 from node.evidence_side import takes_reports
+from node.following import Following
 from node.founding import (
     block_rules,
     current_epoch,
@@ -55,6 +57,8 @@ from node.publisher import Publisher
 from node.recorder import Recorder
 from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
 from node.restart_file import restart_view
+from node.shards.collusion import Collusion, Lie
+from node.shards.region_side import RegionRules, RegionSide
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
 from node.signer import Signer
@@ -70,24 +74,6 @@ from p2p.sync_server import SyncServer
 
 SMALL_SEGMENT_BYTES: Final = 128 * 1024
 """Segments of the log with `[dev] small_files`."""
-
-
-class Following:
-    """What a driver tells the node (`node.driver.Following`), bound when the node is wired."""
-
-    def __init__(self, catchup: Catchup, log: Logger) -> None:
-        self._catchup = catchup
-        self._log = log
-        self.halted = ""
-
-    def behind(self, peer: PeerId, height: int) -> None:
-        """Peers are ahead."""
-        self._catchup.behind(peer, height)
-
-    def halt(self, reason: str) -> None:
-        """Vote and commit no more in this life."""
-        self.halted = self.halted or reason
-        self._log.error("this node has stopped voting", reason=reason)
 
 
 class Wishes:
@@ -262,7 +248,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     client = SyncClient(genesis.chain_id, peers.send_sync, peers.fault)
     lead = 0 if hosted.phase is Phase.LEFT else LEAD
     catchup = Catchup(client, road.blocks, lambda: road.commits.position, log, lead)
-    following = Following(catchup, log)
+    following = Following(catchup, log, genesis.engine == REGION_ENGINE)
     withheld = commons.config.dev.withhold
     release = withholding(withheld and commons.config.path(withheld), lambda message: driver.released(message))
     publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, release)
@@ -382,6 +368,8 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         peers.drop,
     )
     side = engine_side(genesis, siblings, ground.executor, commons.genesis)
+    if isinstance(side, RegionSide) and ground.hosted.key is not None:
+        side.collusion = _collusion(config.dev, side.rules, address_of((commons.account or ground.hosted.key).public))
     rules = block_rules(genesis, side)
     application = Application(chain.state(), ground.executor, rules, chain.head_hash, ground.metrics)
     commits = Commits(chain, application, ground.metrics, ground.epoch)
@@ -392,6 +380,13 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
     )
     blocks = Blocks(application, commits, Bodies(mempool, ingress), mempool, commons.ledger_thread, leading)
     return _Road(state, mempool, ingress, commits, blocks, application, side)
+
+
+def _collusion(dev: DevSection, rules: RegionRules, account: bytes) -> Collusion | None:
+    """How a member lies by its configuration; not any more once its region has begun anew."""
+    if not dev.collude_from or rules.region_epoch > 1:
+        return None
+    return Collusion(dev.collude_from, Lie(dev.collude_by), account)
 
 
 def _started(ground: _Ground, road: _Road) -> Started:
