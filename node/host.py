@@ -41,6 +41,7 @@ from node.peers import Links, Members
 from node.regional_epochs import Epochs, Grounds, name_of, with_epochs
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
+from node.shards.accuser import Accuser
 from node.shards.attester import Attester
 from node.shards.courier import Courier
 from node.shards.succession import void_transactions
@@ -82,7 +83,7 @@ class Host:
         self._epochs: Epochs | None = None
         self._outgrown = asyncio.Event()
         self._patience = 0.0
-        self._speakers: list[Courier | Attester] = []
+        self._speakers: list[Courier | Accuser | Attester] = []
         self._address_file = config.path(ADDRESS_FILE)
 
     @property
@@ -183,8 +184,11 @@ class Host:
         for chain in self._running():
             self._committed(chain, tasks)  # what the siblings have committed in former lives
         centres = self._chains.get(GLOBAL)
-        couriers = () if centres is None else [one.courier_to(centres, self._account) for one in self._running()]
-        for speaker in (*couriers, self.home.attester(self._account)):
+        voter, account = b"" if self._key is None else self._key.public, self._account
+        running = () if centres is None else self._running()
+        couriers = [] if centres is None else [one.courier_to(centres, account) for one in running]
+        accusers = [] if centres is None else [one.accuser_to(centres, voter, account) for one in running]
+        for speaker in (*couriers, *accusers, self.home.attester(account)):
             if speaker is not None:
                 self._speakers.append(speaker)
                 speaker.start(tasks)

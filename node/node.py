@@ -16,6 +16,7 @@ from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
 from ledger.crypto import Hash, SigningKey, address_of
+from ledger.engine_settings import GLOBAL
 from ledger.errors import GridchainError
 from ledger.shard_genesis import REGION_ENGINE
 from ledger.state import StateReader
@@ -32,6 +33,7 @@ from node.metrics import Metrics
 from node.multiplexer import ChainHandler
 from node.parts import Parts
 from node.resting import Resting
+from node.shards.accuser import Accuser, Court
 from node.shards.attester import Attester, Bench
 from node.shards.courier import Courier, Posts
 from node.shards.global_side import GlobalSide
@@ -120,6 +122,11 @@ class Node:
         return [one.raw for one in self._parts.mempool.oldest(len(self._parts.mempool))]
 
     @property
+    def centres(self) -> SiblingChain | None:
+        """See `node.api.access.ApiNode`."""
+        return self._parts.siblings.get(GLOBAL)
+
+    @property
     def siblings(self) -> Siblings:
         """What this chain's side knows of the other chains of the process."""
         return self._parts.siblings
@@ -152,6 +159,26 @@ class Node:
                 lie_about=self.config.dev.lie_about_record,
             )
         )
+
+    def accuser_to(self, centres: Node, voter: bytes, account: SigningKey | None) -> Accuser | None:
+        """What brings evidence of this region's chain to the global chain `centres`, by the `account` of the node that
+        votes by the key `voter`; None of another chain, or where there is nothing to speak by."""
+        parts, there = self._parts, centres._parts
+        if not voter or account is None or not isinstance(parts.side, RegionSide):
+            return None
+        order = (*self.genesis.validator_set.validators, *centres.genesis.validator_set.validators)
+        accuser = Accuser(
+            Court(
+                region=parts.side.rules.region,
+                epoch=parts.side.rules.region_epoch,
+                centres=there.state,
+                voice=Voice(voter, account, centres.genesis.chain_id, there.ingress.submit),
+                speakers=tuple(one.public_key for one in order),
+                log=parts.log,
+            )
+        )
+        parts.passed.to = accuser
+        return accuser
 
     def attester(self, account: SigningKey | None) -> Attester | None:
         """What says a centre's word on records that wait; None where this node is no centre, or has nothing to say."""

@@ -55,7 +55,7 @@ from node.metrics import Metrics
 from node.peers import ChainSource, Members, Peers
 from node.publisher import Publisher
 from node.recorder import Recorder
-from node.reporter import CommitteeReporter, CouncilReporter, Reporter, Unheard
+from node.reporter import CommitteeReporter, CouncilReporter, Passed, Reporter
 from node.restart_file import restart_view
 from node.shards.collusion import Collusion, Lie
 from node.shards.region_side import RegionRules, RegionSide
@@ -127,6 +127,7 @@ class Parts:
     siblings: Siblings
     wishes: Wishes
     reporter: Reporter | None
+    passed: Passed
     side: EngineSide
 
 
@@ -253,7 +254,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
     release = withholding(withheld and commons.config.path(withheld), lambda message: driver.released(message))
     publisher = Publisher(signer, ground.wal, commons.log_pool, metrics, log, release)
     ground.store.log_position = lambda: publisher.position
-    reporter = _reporter(ground, road, following)
+    reporter, passed = _reporter(ground, road, following), Passed()
     driver = Driver(
         make_engine(
             genesis.engine,
@@ -263,9 +264,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
             0 if genesis.council is None else genesis.council.seats,
         ),
         inbox,
-        Surroundings(
-            commons.machine.clock, peers, publisher, road.blocks, following, reporter or Unheard(), metrics, log
-        ),
+        Surroundings(commons.machine.clock, peers, publisher, road.blocks, following, reporter or passed, metrics, log),
     )
     return Parts(
         metrics=metrics,
@@ -292,6 +291,7 @@ def open_parts(commons: Commons, hosted: HostedChain, metrics: Metrics) -> Parts
         siblings=siblings,
         wishes=wishes,
         reporter=reporter,
+        passed=passed,
     )
 
 

@@ -52,6 +52,21 @@ class Unheard:
         """See `Reports`."""
 
 
+class Passed:
+    """Of a chain whose offenders another chain judges: reports go `to` who speaks there, once that is open."""
+
+    def __init__(self) -> None:
+        self.to: Reports = Unheard()
+
+    def invalid(self, complaints: tuple[Complaint, ...]) -> None:
+        """See `Reports`."""
+        self.to.invalid(complaints)
+
+    def equivocation(self, first: Vote, second: Vote) -> None:
+        """See `Reports`."""
+        self.to.equivocation(first, second)
+
+
 class CouncilReporter:
     """See the module; for engine `dpos`. `state` is the head's; `may_vote`: whether this node could take a seat."""
 

@@ -1,0 +1,70 @@
+"""Who signed twice on a region's chain is brought before the global chain, by whoever holds the proof: a member of the
+region, or a centre that follows it.
+
+The driver of the region's chain hands over two votes as on any chain (`node.reporter.Reports`); they are said on
+the global chain by the node's own account, in turn: the region's members first, then the centres, until it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consensus.messages import Complaint
+from consensus.sharded.evidence import accused_in
+from consensus.sharded.global_state import DoubleVote
+from contracts.library_sources import SHARDS
+from ledger.certificates import Vote
+from ledger.codec import encode
+from ledger.state import StateReader
+from node.log import Logger
+from node.shards.global_store import read_member, read_region
+from node.speaker import Speaker, Voice, Word
+from node.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """Where accusations come from and go. `region`, `epoch`: whose chain, by the global chain's count; `centres`: the
+    global chain's state as committed here; `voice`: this node's account there; `speakers`: voting keys in turn."""
+
+    region: str
+    epoch: int
+    centres: StateReader
+    voice: Voice
+    speakers: tuple[bytes, ...]
+    log: Logger
+
+
+class Accuser:
+    """See the module; a `Reports` of one chain."""
+
+    def __init__(self, court: Court) -> None:
+        self._court = court
+        self._speaker = Speaker(court.voice, court.centres, self._queue, court.log)
+
+    def wake(self) -> None:
+        """A chain of this process has committed: nothing waits for that."""
+
+    def start(self, tasks: Tasks) -> None:
+        """Go to work."""
+        tasks.spawn(self._speaker.run(lambda: None), name="accuser")
+
+    def invalid(self, complaints: tuple[Complaint, ...]) -> None:
+        """See `Reports`. No leader of a region is barred for a block: the log has it."""
+
+    def equivocation(self, first: Vote, second: Vote) -> None:
+        """See `Reports`."""
+        entry = DoubleVote(self._court.region, self._court.epoch, first, second)
+        self._speaker.say(Word(SHARDS, "double_vote", (encode(entry),), lambda: self._settled(entry)))
+
+    def _queue(self) -> Sequence[bytes]:
+        return self._court.speakers
+
+    def _settled(self, entry: DoubleVote) -> bool:
+        """Whether the global chain has removed the guilty, or hears no more of that epoch."""
+        view = read_region(self._court.centres, entry.region)
+        if view is None:
+            return False
+        accused = accused_in(view, entry)
+        return accused is None or read_member(self._court.centres, accused).removed
