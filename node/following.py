@@ -13,8 +13,8 @@ from p2p.frames import PeerId
 
 
 class Following:
-    """See the module. `region`: whether this is a region's chain. `halted`: why nothing more is committed; `differs`: why
-    a region's chain is followed without a vote. Both "" as long as all is well."""
+    """See the module. `region`: whether this is a region's chain. `halted`: why nothing more is committed; `differs`:
+    why a region's chain is followed without a vote. Both "" as long as all is well."""
 
     def __init__(self, catchup: Catchup, log: Logger, region: bool) -> None:
         self._catchup = catchup

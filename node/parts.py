@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from consensus import make_engine
-from consensus.engine import EpochStart, PeerId, Started, TransactionsReady
+from consensus.engine import EpochStart, Started, TransactionsReady
 from consensus.parameters import EngineParameters
 from contracts.executor import Executor
 from ledger.chain import ChainStore
