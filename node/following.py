@@ -7,9 +7,9 @@ judges it (ADR 0290): what its quorum certifies is followed without a vote, for 
 
 from __future__ import annotations
 
+from consensus.engine import PeerId
 from node.catchup import Catchup
 from node.log import Logger
-from p2p.frames import PeerId
 
 
 class Following:
