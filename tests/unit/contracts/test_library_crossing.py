@@ -325,3 +325,19 @@ def test_a_full_batch_of_offers_fits_its_call() -> None:
     regions.missed["east"] += regions.close("east")
     assert world.receipts[-1].gas < GAS // 4
     regions.check()
+
+
+def test_money_that_a_member_took_out_comes_in_for_an_account() -> None:
+    """Rewards and deposits were never of this region: it counts them as arrived, debt is paid first."""
+    regions = Regions(("west",))
+    west = regions.worlds["west"]
+    account, before = address("anna"), west.query("token", "circulating")
+    had = west.query("token", "account", account)["balance"]
+    receipt = west.engine("crossing", "consume", 4, b"", account, 7_000, 0, True, "reward", 0, 0)
+    assert receipt.ok, receipt.code
+    assert west.query("token", "account", account)["balance"] == had + 7_000
+    assert west.query("token", "circulating") == before + 7_000
+    assert west.query("crossing", "totals")[0] == before + 7_000
+    assert west.query("crossing", "position")[1] == 1
+    west.assert_money_conserved()
+    assert not west.engine("crossing", "consume", 5, b"", account, 7_000, 0, True, "", 0, 0).ok
