@@ -193,6 +193,18 @@ def verify_settlement(raw: bytes, trust: TrustRoot) -> VerifiedSettlement:
     )
 
 
+def named_genesis(raw: bytes) -> Hash | None:
+    """The genesis hash that a proof file begins with, which says nothing until it is trusted; None if it begins with a
+    block. Raise as `decode_proof`."""
+    proof = decode_proof(raw)
+    if proof.from_header:
+        return None
+    start = proof.start
+    if proof.version == SUCCESSOR_VERSION:
+        start = decode(OpeningClaim, start, limit=MAX_PROOF_BYTES).start
+    return decode(GenesisSummary, start, limit=MAX_PROOF_BYTES).hash
+
+
 def merkle_sides(leaf: bytes, index: int, size: int, siblings: Sequence[bytes]) -> MerklePath:
     """Turn the audit path of leaf `index` of `size` (RFC 6962), whose data is `leaf`, into one with sides."""
     left, at, last = 0, 0, size - 1

@@ -20,6 +20,7 @@ from node.api.feeds import BlockFeed, Committed, HeadWatch
 from node.api.limits import RateLimit
 from node.api.streams import Streams
 from node.config import ApiSection
+from node.siblings import SiblingChain
 
 
 class Admission(Protocol):
@@ -97,6 +98,10 @@ class ApiNode(Protocol):
     @property
     def genesis(self) -> Genesis:
         """The network's document."""
+
+    @property
+    def centres(self) -> SiblingChain | None:
+        """The centres' chain, if this is another of a sharded network and the process keeps both."""
 
     @property
     def executor(self) -> Executor:

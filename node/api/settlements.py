@@ -8,8 +8,9 @@ from contracts.values import decode_value
 from ledger.chain_reader import ChainReader
 from ledger.codec import decode
 from ledger.objects import Receipt
-from ledger.proof_export import build_settlement
+from ledger.proof_export import CentresView, build_settlement
 from ledger.schema import state_storage
+from ledger.succession import succession_of
 from node.api.access import ApiNode
 from node.api.problems import Refused
 
@@ -38,7 +39,11 @@ def export_settlement(node: ApiNode, slot: int, meter: bytes) -> tuple[int, byte
         place = find_settled(view.chain, view.height, _settled_from_ms(node, market, slot), market, slot, meter)
         if place is None:
             raise _none(market, slot, meter)
-        return view.height, build_settlement(view, node.genesis.summary, key, place)
+        if succession_of(node.genesis) is None or node.centres is None:
+            return view.height, build_settlement(view, node.genesis.summary, key, place)
+        with node.centres.view() as above:
+            centres = CentresView(above, node.centres.genesis.summary)
+            return view.height, build_settlement(view, node.genesis.summary, key, place, centres=centres)
 
 
 def find_settled(
@@ -71,7 +76,7 @@ def _settled_from_ms(node: ApiNode, market: str, slot: int) -> int:
 
 def _first_at(chain: ChainReader, head: int, time_ms: int) -> int:
     """The lowest height whose block time is `time_ms` or later; block times ascend."""
-    low, high = 1, head + 1
+    low, high = chain.began + 1, head + 1
     while low < high:
         middle = (low + high) // 2
         header = chain.header(middle)

@@ -11,8 +11,9 @@ import typer
 from contracts.values import decode_value, to_json
 from ledger.errors import ConfigError, DecodeError, GridchainError, ProofError
 from ledger.genesis import load_genesis
-from ledger.proofs import MAX_PROOF_BYTES, TrustRoot, VerifiedSettlement, verify_settlement
+from ledger.proofs import MAX_PROOF_BYTES, TrustRoot, VerifiedSettlement, named_genesis, verify_settlement
 from ledger.schema import state_storage
+from ledger.shard_genesis import chains_of, hosted_genesis
 from node.cli.output import DEFAULT_URL, JsonOption, Output, UrlOption, command_app, parse_id, run_async
 from node.client import Client
 
@@ -50,12 +51,13 @@ def export(
     file = out or Path(f"{slot}-{address.hex()[:16]}.proof")
     output = Output(as_json=as_json)
 
-    async def ask() -> tuple[bytes, str]:
+    async def ask() -> bytes:
         async with Client.open(url) as client:
-            return await client.settlement_proof(slot, address), (await client.status()).genesis_hash
+            return await client.settlement_proof(slot, address)
 
     with output.working("collecting the proof"):
-        raw, genesis_hash = run_async(ask())
+        raw = run_async(ask())
+        genesis_hash = "0x" + (named_genesis(raw) or b"").hex()
     try:
         file.write_bytes(raw)
     except OSError as error:
@@ -85,7 +87,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a proof file; needs no node. Exit code 0 if all of it holds, 1 if something is false, 2 if it is none."""
-    root = _trust_root(trust, genesis)
+    known = _known_roots(trust, genesis)
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -106,7 +108,8 @@ def verify(
             fix="this is no proof file; take the one that was exported",
         )
     try:
-        found = verify_settlement(raw, root)
+        named = named_genesis(raw)
+        found = verify_settlement(raw, next((root for root in known if root.hash == named), known[0]))
     except DecodeError as error:
         raise DecodeError(
             error.message,
@@ -127,7 +130,8 @@ def verify(
     Output(as_json=as_json).result({"verdict": "holds", **document}, *_lines(document, found))
 
 
-def _trust_root(trust: str, genesis: Path | None) -> TrustRoot:
+def _known_roots(trust: str, genesis: Path | None) -> list[TrustRoot]:
+    """What the verifier trusts; of a document that of each of its chains, the network's own first."""
     if bool(trust) == (genesis is not None):
         raise ConfigError(
             "a proof is checked against one trust root",
@@ -137,9 +141,11 @@ def _trust_root(trust: str, genesis: Path | None) -> TrustRoot:
             fix="--trust HASH, or --genesis genesis.json, from a source that you trust",
         )
     if genesis is not None:
-        return TrustRoot(load_genesis(genesis).hash)
+        network = load_genesis(genesis)
+        chains = [hosted_genesis(network, chain) for chain in chains_of(network)]
+        return [TrustRoot(one.hash) for one in (network, *chains)]
     try:
-        return TrustRoot.parse(trust)
+        return [TrustRoot.parse(trust)]
     except GridchainError as error:
         raise ConfigError(
             error.message,

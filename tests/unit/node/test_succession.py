@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 from colluding_region import CollusionWorld
 from msgspec.structs import replace
 from sharded_chains import ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
+from typer.testing import CliRunner
 
 from consensus.sharded.global_state import GlobalOutcome
 from consensus.sharded.records import record_of
@@ -26,6 +29,7 @@ from ledger.store import MemoryStore
 from ledger.succession import Opening, RegionEpoch, SuccessorGenesis, next_chain_id, opening_key
 from ledger.validators import Validator
 from node.application import STATE_VALIDATORS, next_committee
+from node.cli.proof import app as proof_command
 from node.commit import StateDivergence, leaders_of
 from node.founding import make_executor, open_chain
 from node.shards.collusion import Collusion, Lie
@@ -278,7 +282,7 @@ def test_the_log_of_openings_grows_and_names_old_and_new_chains() -> None:
             successor_genesis(world.network, REGION, wrong)
 
 
-def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Who knows the genesis of the centres' chain can check what a chain proves that the centres have opened."""
     world = CollusionWorld(monkeypatch)
     world.step()
@@ -300,6 +304,11 @@ def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch) ->
             with pytest.raises(ProofError) as refused:
                 build_settlement(view, chain.genesis, key, place, None, missing)
             assert refused.value.code == "NO_OPENING"
+    document, file = tmp_path / "genesis.json", tmp_path / "a.proof"
+    document.write_text(world.network.to_json())
+    file.write_bytes(raw)
+    shown = CliRunner().invoke(proof_command, ["verify", str(file), "--genesis", str(document), "--json"])
+    assert (shown.exit_code, json.loads(shown.stdout)["chain_id"]) == (0, world.view.chain_id)
     root = hosted_genesis(world.network, GLOBAL).hash
     found = verify_settlement(raw, TrustRoot(root))
     assert (found.chain_id, found.key, found.receipt_height) == (world.view.chain_id, key, place[0])
