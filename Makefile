@@ -47,7 +47,7 @@ demo: install
 	@$(BIN)/gridchain demo
 
 test: install
-	@$(BIN)/python -m pytest -m "not soak" $(if $(PYTEST_REPORT),--junitxml=$(PYTEST_REPORT)) tests
+	@$(BIN)/python tests/side_by_side.py $(PYTEST_REPORTS)
 
 check: install
 	@$(BIN)/ruff format --check .

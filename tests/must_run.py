@@ -1,4 +1,4 @@
-"""Fail if a test named in must_run.txt was skipped, or did not run at all. Argument: a JUnit report of the run."""
+"""Fail if a test named in must_run.txt was skipped, or did not run at all. Argument: a folder of JUnit reports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def names_required(path: Path) -> list[str]:
     return [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
 
 
-def outcomes(report: Path) -> dict[str, str]:
+def outcomes(reports: Path) -> dict[str, str]:
     """Outcome by test name, `package.file::test`."""
     found: dict[str, str] = {}
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
+    for case in (case for one in reports.glob("*.xml") for case in ElementTree.parse(one).getroot().iter("testcase")):
         skipped = case.find("skipped")
         reason = "ran" if skipped is None else f"skipped: {skipped.get('message', '')}"
         found[f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"] = reason

@@ -49,7 +49,7 @@ def test_the_check_reads_a_report_of_pytest(tmp_path: Path, source: str, names: 
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert Path(report).exists(), ran.stdout + ran.stderr
     checked = subprocess.run(
-        [sys.executable, str(place / "must_run.py"), report], capture_output=True, text=True, check=False
+        [sys.executable, str(place / "must_run.py"), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert checked.returncode == (1 if told else 0), checked.stderr
     assert told in checked.stderr

@@ -1,0 +1,52 @@
+"""All tests that CI runs, on two cores: what starts no node processes runs in two halves side by side; then crashes and
+whole networks run alone, for they have the clock to keep to.
+
+    python tests/side_by_side.py [DIRECTORY FOR JUNIT REPORTS]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+TESTS = Path(__file__).resolve().parent
+FIRST = ("unit",)
+ALONE = ("crash", "e2e")
+
+
+def halves(tests: Path = TESTS) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Folders of the first half, of the second, and of what runs alone: every folder with tests is in one of them."""
+    found = {path.relative_to(tests).parts[0] for path in tests.rglob("test_*.py")}
+    return FIRST, tuple(sorted(found - {*FIRST, *ALONE})), ALONE
+
+
+def start(folders: Sequence[str], reports: Path | None, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Run the tests of some folders; `output` None: to the terminal."""
+    command = [sys.executable, "-m", "pytest", "-m", "not soak", *(f"tests/{name}" for name in folders)]
+    if reports is not None:
+        command.append(f"--junitxml={reports / '-'.join(folders)}.xml")
+    return subprocess.Popen(command, cwd=TESTS.parent, stdout=output, stderr=output)
+
+
+def main() -> int:
+    """Run everything; 0 if all went well, else what one of the runs gave."""
+    reports = Path(sys.argv[1]) if sys.argv[1:] else None
+    first, second, alone = halves()
+    with tempfile.TemporaryFile() as told:
+        beside = start(second, reports, told)
+        try:
+            codes = [start(first, reports).wait(), beside.wait()]
+        finally:
+            beside.terminate()
+        told.seek(0)
+        print(told.read().decode("utf-8", "replace"), flush=True)
+    codes.append(start(alone, reports).wait())
+    return next((code for code in codes if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
