@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.applications import application_digest
-from contracts.library_sources import Calendar, Tariffs
+from contracts.library_sources import AuctionMode, Calendar, Tariffs
 from deploy.cluster import Cluster
 from deploy.founding import make_network
 from deploy.founding_shards import default_regions
@@ -224,8 +224,8 @@ class RealEngine:
                 await asyncio.sleep(0.2)
 
     async def settled(self) -> None:
-        """Return when nothing waits between regions any more."""
-        if self.centres:
+        """Return when nothing waits between regions any more; market C alone trades with others."""
+        if self.centres and isinstance(self.shape.mode, AuctionMode):
             await quiet(self.centres, self.clients)
 
     # --- what is compared
