@@ -164,8 +164,9 @@ class Node:
         """What brings evidence of this region's chain to the global chain `centres`, by the `account` of the node that
         votes by the key `voter`; None of another chain, or where there is nothing to speak by."""
         parts, there = self._parts, centres._parts
-        if not voter or account is None or not isinstance(parts.side, RegionSide):
+        if not isinstance(parts.side, RegionSide):
             return None
+        speaks = bool(voter) and account is not None
         order = (*self.genesis.validator_set.validators, *centres.genesis.validator_set.validators)
         accuser = Accuser(
             Court(
@@ -228,7 +229,7 @@ class Node:
             parts.reporter.committed()
         parts.driver.post(parts.started)
         parts.log.info("node open", height=self.chain.height, engine=self.genesis.engine)
-        if parts.publisher.hold_reason:
+        if self.held:
             fix = "none needed: it observes until it cannot contradict itself, then votes again; check the disk"
             parts.log.warning("this node may not vote yet", reason=parts.publisher.hold_reason, fix=fix)
 
@@ -337,13 +338,13 @@ class Node:
             or parts.signer.stopped
             or parts.publisher.trouble
             or parts.blocks.trouble
-            or parts.publisher.hold_reason
+            or (parts.publisher.hold_reason if self.votes else "")
         )
 
     @property
     def held(self) -> bool:
         """Whether this node observes until it cannot contradict what it may have signed."""
-        return bool(self._parts.publisher.hold_reason)
+        return self.votes and bool(self._parts.publisher.hold_reason)
 
     @property
     def halted(self) -> str:

@@ -158,15 +158,14 @@ def _found(
     part = after.data.with_name(after.data.name + PART)
     if part.exists():
         shutil.rmtree(part)  # of a crash: nothing of it was ever used
-    executor = make_executor(genesis)
     old = machine.store(before.data, grounds.config.node.store)
     try:
-        copy = open_chain(old, before.genesis, executor)
+        copy = open_chain(old, before.genesis, make_executor(before.genesis))
         if not reached(copy.state(), opening):
             return False
         store = machine.store(part, grounds.config.node.store)
         try:
-            founded = found_successor(store, genesis, copy, opening, grounds.centres)
+            founded = found_successor(store, genesis, copy, opening, grounds.centres, grounds.log)
         finally:
             store.close()
     except StateDivergence as error:

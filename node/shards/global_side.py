@@ -20,7 +20,6 @@ from consensus.sharded.global_state import (
     GlobalContext,
     GlobalEntry,
     GlobalState,
-    NewMembers,
     Submitted,
 )
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
@@ -49,9 +48,6 @@ from node.shards.global_store import GlobalStore
 
 POOL_BLOCKS: Final = 64
 """Global blocks between two splits of the pool."""
-NO_NEW_EPOCHS: Final = "NO_NEW_EPOCHS"
-"""Refusal of a new set of members: a region's chain does not begin anew on nodes yet (ADR 0250). The rules for it are
-applied in the simulator."""
 _STAMP: Final = domain("global-stamp")
 
 
@@ -154,7 +150,6 @@ class GlobalSide:
             verify_statement,
             findings,
             rules.pool_blocks,
-            new_epochs=False,
             chain_id=rules.chain_id,
             payees=rules.payees,
         )
@@ -164,8 +159,6 @@ class GlobalSide:
         desk, entry = self._desk, read_entry(transaction.body)
         if desk is None or entry is None:
             return "MALFORMED"
-        if isinstance(entry, NewMembers):
-            return NO_NEW_EPOCHS
         code = fault(desk.context, desk.state, entry)
         if code:
             return code

@@ -25,6 +25,7 @@ from node.shards.agent import AGENT_MS
 from node.shards.audit import GlobalSection
 from node.shards.global_side import GlobalSide
 from node.shards.inbox_log import inbox_length
+from node.shards.openings_log import openings
 from node.shards.region_side import RegionSide
 from node.shards.region_state import RegionExtra, read_progress
 
@@ -84,7 +85,7 @@ def test_a_lying_agent_is_fined_and_the_next_publishes() -> None:
     assert world.head(GLOBAL).query("shards", "member", liar)["barred"] >= 0
 
 
-def test_who_signs_two_records_loses_its_deposit_and_its_word_and_the_region_goes_on() -> None:
+def test_who_signs_two_records_loses_its_deposit_and_its_seat_and_the_region_begins_anew() -> None:
     world = ShardedWorld(network_genesis(1))
     world.step()
     world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
@@ -97,15 +98,17 @@ def test_who_signs_two_records_loses_its_deposit_and_its_word_and_the_region_goe
     members = world.send(GLOBAL, user(4), "shards", "members", encode(NewMembers("ra", 1, (), (), ())))
     world.block(GLOBAL)
     codes = [world.receipt(one).code for one in (*sent, none, members)]
-    assert codes == ["", "", "NO_CONFLICT", "NO_NEW_EPOCHS"], "the same evidence twice is punished once"
+    assert codes == ["", "", "NO_CONFLICT", "NOT_SUSPENDED"], "the same evidence twice is punished once"
     state = world.state
     assert state.deposits[first[0].agent] == 0
     assert state.pool == DEPOSIT
     assert state.removed == {first[0].agent}
-    world.run(4_000)
     view = world.state.regions[0]
-    assert (view.epoch, view.position.seq) == (1, first[0].record.seq)
-    assert world.publications("ra", 0) == []
+    assert (view.epoch, view.position.seq) == (2, 0)
+    assert len(view.validators) == 3
+    assert view.validators.index_of(first[0].agent) is None
+    (opening,) = openings(world.head(GLOBAL).chain.state(), "ra")
+    assert (opening.opened.reason, opening.chain_id) == ("two records", view.chain_id)
 
 
 def test_members_publish_in_turn_and_one_record_enters_once() -> None:
