@@ -50,7 +50,9 @@ def tps(
     """Signed orders through every validator's API; the clock ends with the last receipt read from every node."""
     network = BenchNetwork.of(engine, validators, shards, members)
     output = Output(as_json=as_json)
-    document = run_async(measured(network, Measuring(seconds, warmup, transactions, senders, seed, keep), output.note))
+    document = run_async(
+        measured(network, Measuring(seconds, warmup, transactions, senders, seed, keep), output.progress)
+    )
     output.result(document, *_lines(document))
 
 
@@ -74,9 +76,9 @@ def engines(
     output = Output(as_json=as_json)
     found = []
     for network in networks:
-        output.note(f"engine {network.engine}")
+        output.progress(f"engine {network.engine}")
         how = Measuring(seconds, warmup, transactions, senders, seed)
-        found.append(run_async(measured(network, how, output.note)))
+        found.append(run_async(measured(network, how, output.progress)))
     lines = [line for document in found for line in (*_lines(document), "")]
     output.result({"engines": found}, *lines[:-1])
 
@@ -89,7 +91,7 @@ def contracts(
     """What contracts cost, in signature checks of the same run; and integer loops in times of plain CPython."""
     output = Output(as_json=as_json)
     tame_collector()
-    document = run_contract_bench(rounds, output.note)
+    document = run_contract_bench(rounds, output.progress)
     output.result(document, *table(document))
 
 
@@ -111,12 +113,12 @@ def scaling(
     sizes = _sizes(transactions)
     output = Output(as_json=as_json)
     if not simulated:
-        real = run_async(run_real(RealOptions(shards, members, sizes, runs, seed), output.note))
+        real = run_async(run_real(RealOptions(shards, members, sizes, runs, seed), output.progress))
         output.result(real, *real_table(real))
         return
     tame_collector()
     options = ScalingOptions(shards, members, sizes, runs, variant_runs, seed, jobs or os.cpu_count() or 1)
-    document = run_simulated(options, output.note)
+    document = run_simulated(options, output.progress)
     output.result(document, *scaling_table(document))
 
 

@@ -150,6 +150,10 @@ class Output:
         if not self.as_json:
             self.errors.print(Text(text, style="dim"))
 
+    def progress(self, text: str) -> None:
+        """The same with `--json` too: how far a command is that takes minutes."""
+        self.errors.print(Text(text, style="dim"))
+
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
         """Show that something takes its time; a line when standard error is no terminal."""

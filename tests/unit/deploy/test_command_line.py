@@ -373,9 +373,11 @@ def test_a_bench_has_as_many_nodes_as_its_engine_usually_has(cli, monkeypatch, e
 
     async def run(layout, options, say):
         asked.append((options.engine, options.validators, len(layout.nodes)))
+        say("halfway")
         raise BenchFailed("that is all", expected="a run", found="none", fix="nothing")
 
     monkeypatch.setattr(networks, "run_tps", run)
-    status, out, _ = cli("bench", "tps", "--engine", engine, "--json")
+    status, out, told = cli("bench", "tps", "--engine", engine, "--json")
     assert (status, json.loads(out)["error"]["code"]) == (1, "BENCH")
+    assert "halfway" in told, "a bench takes minutes"
     assert asked == [(engine, nodes, nodes)]
