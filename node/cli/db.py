@@ -15,9 +15,9 @@ from ledger.errors import ConfigError, GridchainError, StoreError
 from ledger.genesis import Genesis, load_genesis
 from ledger.objects import Header, decode_header
 from ledger.schema import DB_BODY, DB_FINALITY, DB_HEADER, DB_RECEIPTS, DB_VALIDATORS
-from ledger.shard_genesis import hosted_genesis
 from ledger.store import Store, StoreReader, open_store
-from node.chains import chain_directory, home_of
+from node.chains import home_of
+from node.chains_on_disk import chain_on_disk
 from node.cli.output import ChainOption, ExitCode, JsonOption, Output, command_app
 from node.config import NodeConfig, load_config
 from node.state_export import write_export
@@ -84,26 +84,18 @@ def export(
 def _open_chain(config: NodeConfig, chain: str) -> tuple[Genesis, Store]:
     """Genesis and database of one of the node's chains, its home chain if none is named. Raise `ConfigError`."""
     network = load_genesis(config.path(config.node.genesis))
-    name = chain or home_of(config, network)
-    genesis = hosted_genesis(network, name)
-    return genesis, _open(chain_directory(config.path(config.node.data), network, name), config.node.store)
-
-
-def _open(path: Path, engine: str) -> Store:
-    missing = ConfigError(
-        "there is no chain here",
-        code="CHAIN_EMPTY",
-        expected=f"a database in {path}",
-        found="nothing",
-        fix="name the home of a node that has run",
-    )
-    if not path.is_dir() or not any(path.iterdir()):
-        raise missing
-    store = open_store(path, engine)
+    there = chain_on_disk(config, network, chain or home_of(config, network))
+    store = open_store(there.data, config.node.store)
     if ChainStore.is_empty(store):
         store.close()
-        raise missing
-    return store
+        raise ConfigError(
+            "there is no chain here",
+            code="CHAIN_EMPTY",
+            expected=f"a chain in {there.data}",
+            found="an empty database",
+            fix="name the home of a node that has run",
+        )
+    return there.genesis, store
 
 
 def _read_again(store: Store) -> tuple[int, GridchainError | None]:

@@ -17,8 +17,9 @@ from ledger.errors import ConfigError, DecodeError
 from ledger.genesis import Genesis, load_genesis
 from ledger.restart import RestartCertificate, RestartShare, RestartStatement, combine_restart, sign_restart
 from ledger.store import open_store
-from node.chains import HostedChain, hosted_chains
-from node.cli.output import JsonOption, Output, command_app
+from node.chains import HostedChain, home_of
+from node.chains_on_disk import chain_on_disk
+from node.cli.output import ChainOption, JsonOption, Output, command_app
 from node.config import NodeConfig, load_config
 from node.disk import SystemDisk
 from node.founding import current_epoch, engine_policy
@@ -51,16 +52,12 @@ class Stopped:
 
 
 @contextmanager
-def stopped(home: Path) -> Iterator[Stopped]:
-    """Open a stopped node's home chain. Raise `StoreError` if the node runs, `ConfigError` if there is no chain."""
+def stopped(home: Path, name: str) -> Iterator[Stopped]:
+    """Open a chain of a stopped node, its home chain if none is named. Raise `StoreError` if the node runs,
+    `ConfigError` if there is no such chain."""
     config = load_config(home)
     genesis = load_genesis(config.path(config.node.genesis))
-    hosted = hosted_chains(config, genesis, load_validator_key(config, genesis))[0]
-    if not hosted.data.is_dir():
-        raise ConfigError(
-            "there is no chain here", code="CHAIN_EMPTY", expected=f"a database in {hosted.data}", found="nothing",
-            fix="name the home of a node that has run",
-        )  # fmt: skip
+    hosted = chain_on_disk(config, genesis, name or home_of(config, genesis), load_validator_key(config, genesis))
     store = open_store(hosted.data, config.node.store)
     try:
         chain = ChainStore.open(store, hosted.genesis)
@@ -76,11 +73,12 @@ def sign(
     view: Annotated[
         int | None, typer.Option(min=1, help="Nobody has voted above this view; default: what the own log suggests.")
     ] = None,
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Sign, with the node's validator key, that its last block is the chain's last final one and that nobody has voted
     above a view. Sign the greatest view that any member's `sign` suggests, the same everywhere."""
-    with stopped(home) as node:
+    with stopped(home, chain) as node:
         key = load_validator_key(node.config, node.genesis)
         if key is None:
             raise ConfigError(
@@ -105,11 +103,12 @@ def combine(
     home: HomeArgument,
     files: Annotated[list[Path], typer.Argument(help="The members' signatures.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write the certificate to.")],
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make the certificate of a quorum's signatures."""
     shares = [_read(RestartShare, file) for file in files]
-    with stopped(home) as node:
+    with stopped(home, chain) as node:
         certificate = combine_restart(shares, node.epoch.validators)
         names = [node.epoch.validators.validators[signer].name for signer in certificate.signers]
     out.write_text(encode(certificate).hex() + "\n", encoding="ascii")
@@ -120,12 +119,13 @@ def combine(
 def apply(
     home: HomeArgument,
     file: Annotated[Path, typer.Argument(help="The certificate.")],
+    chain: ChainOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Let this node go on by a certificate when it is started next. Refused if too few have signed it, or if it is for
     another block or epoch than the node's."""
     certificate = _read(RestartCertificate, file)
-    with stopped(home) as node:
+    with stopped(home, chain) as node:
         check_for(certificate, node.chain, node.epoch)
         write_restart(node.hosted.wal, certificate, SystemDisk())
     _show(Output(as_json=as_json), certificate.statement, {"applied": str(node.hosted.wal)})
@@ -135,7 +135,7 @@ def suggested_view(node: Stopped) -> int:
     """One above the highest view that the own log knows of: with a survivor's votes, none of the lost is above it."""
     epoch = node.epoch.epoch
     known = [node.chain.head.view if node.chain.head.epoch == epoch else 0]
-    identity = WalIdentity(node.hosted.genesis.chain_id, b"" if node.hosted.key is None else node.hosted.key.public)
+    identity = WalIdentity(node.hosted.genesis.chain_id, node.hosted.seat)
     with Wal.open(node.hosted.wal, identity) as log:
         recovery = log.recovery
     known += [vote.view for vote in recovery.votes if vote.epoch == epoch]

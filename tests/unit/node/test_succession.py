@@ -25,10 +25,11 @@ from ledger.proof_export import CentresView, build_settlement, trust_root_at
 from ledger.proofs import OpeningClaim, TrustRoot, decode_proof, verify_settlement
 from ledger.shard_genesis import hosted_genesis
 from ledger.state import Overlay
-from ledger.store import MemoryStore
+from ledger.store import Batch, MemoryStore, open_store
 from ledger.succession import Opening, RegionEpoch, SuccessorGenesis, next_chain_id, opening_key
 from ledger.validators import Validator
 from node.application import STATE_VALIDATORS, next_committee
+from node.cli.db import app as db_command
 from node.cli.proof import app as proof_command
 from node.commit import StateDivergence, leaders_of
 from node.founding import make_executor, open_chain
@@ -325,3 +326,33 @@ def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch, tm
     for start in (encode(first), encode(chain.genesis), claim.start):
         with pytest.raises((ProofError, DecodeError)):
             verify_settlement(encode(replace(decode_proof(raw), start=start)), TrustRoot(root))
+
+
+def test_a_stopped_node_shows_each_chain_of_a_region(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = CollusionWorld(monkeypatch, regions=1)
+    world.step()
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    world.run(3_000)
+    first = world.members[REGION][0].stores[REGION]
+    world.collude(Collusion(world.view.position.seq + 2, Lie.MONEY, address_of(user(0, 1).public), 5_000_000))
+    world.until_corrected()
+    world.begin_anew()
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    world.run(1_000)
+    (tmp_path / "genesis.json").write_text(world.network.to_json())
+    (tmp_path / "config.toml").write_text(f'[node]\nname = "n"\nchains = ["{REGION}", "global"]\n')
+    stores = world.members[REGION][0].stores
+    for name, rows in ((REGION, first.rows), (f"{REGION}.2", stores[REGION].rows), (GLOBAL, stores[GLOBAL].rows)):
+        store, batch = open_store(tmp_path / "data" / name), Batch()
+        batch.extend(rows.items())
+        store.write(batch, sync=False)
+        store.close()
+    found = {}
+    for name in ("", REGION, f"{REGION}.1", f"{REGION}.2", f"{REGION}.3", GLOBAL):
+        shown = CliRunner().invoke(db_command, ["verify", str(tmp_path), "--chain", name, "--json"])
+        assert (shown.exit_code == 0) == (name != f"{REGION}.3"), shown.output
+        found[name] = json.loads(shown.stdout) if shown.exit_code == 0 else {}
+    assert all(one["verdict"] == "holds" for one in found.values() if one)
+    assert found[""] == found[REGION] == found[f"{REGION}.2"]
+    assert found[""]["chain_id"] == world.view.chain_id
+    assert found[f"{REGION}.1"]["chain_id"] == hosted_genesis(world.network, REGION).chain_id
