@@ -54,7 +54,7 @@ from deploy.pace import (
 )
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, Verdict, check
-from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments
+from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments, with_sellers
 from ledger.errors import ConfigError
 from ledger.objects import decode_transaction
 from node.client import Client
@@ -135,7 +135,8 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
             elections = Elections(tuple(stage.names), screen.say)
-            failure = Withholding(clients, layout.nodes) if elects else incident
+            scoring = with_sellers(street.members, stage.names)
+            failure = Withholding(clients, layout.nodes, scoring) if elects else incident
             watch = elections.seen if elects else None
             runner = DayRunner(market, market_day(stage), clients, progress, screen, incident.guard, watch)
             with screen.following(progress):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from contracts.library_sources import COUNCIL
 from deploy.gateway import Household
 from deploy.layout import NodeLayout
+from deploy.neighbourhood import Member, Side
 from deploy.screen import Progress
 from ledger.errors import GridchainError
 from node.client import Client, EventSeen
@@ -66,12 +67,22 @@ def appointments(households: Sequence[Household], validators: Sequence[str]) -> 
     ]
 
 
-class Withholding:
-    """One producer makes blocks and sends none, until the election has passed it over; then it is honest again."""
+def with_sellers(members: Sequence[Member], validators: Sequence[str]) -> frozenset[str]:
+    """Validators that can have a score: customers of theirs make energy."""
+    sellers = (number for number, member in enumerate(members) if member.side is Side.GENERATION)
+    return frozenset(validators[number % len(validators)] for number in sellers)
 
-    def __init__(self, clients: Sequence[Client], nodes: Sequence[NodeLayout]) -> None:
+
+class Withholding:
+    """One producer makes blocks and sends none, until the election has passed it over; then it is honest again.
+
+    It is one of `scoring`, if one of them sits: with no score it might never be elected again.
+    """
+
+    def __init__(self, clients: Sequence[Client], nodes: Sequence[NodeLayout], scoring: frozenset[str]) -> None:
         self._clients = clients
         self._nodes = nodes
+        self._scoring = scoring
         self.told: list[str] = []
 
     async def play(self, progress: Progress, say: Callable[[str], None]) -> None:
@@ -84,7 +95,10 @@ class Withholding:
 
         queue = (await self._ask(0, "queue"))["queue"]
         rows = {row["name"]: row for row in await self._ask(0, "validators")}
-        victim = min(queue, key=lambda name: (-rows[name]["score"], -rows[name]["votes"], rows[name]["key"]))
+        victim = min(
+            [name for name in queue if name in self._scoring] or queue,
+            key=lambda name: (-rows[name]["score"], -rows[name]["votes"], rows[name]["key"]),
+        )
         place = next(at for at, node in enumerate(self._nodes) if node.name == victim)
         witness = (place + 1) % len(self._nodes)
         switch = self._nodes[place].home / WITHHOLD_FILE

@@ -30,6 +30,7 @@ from deploy.network import NetworkPlan
 from deploy.outbox import Refusal
 from deploy.pace import HIGHEST_SPEED, SLOT_MS, Pace, lead_for, measure_start, pace_for, quickest_slot_ms, slowness_of
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page
+from deploy.withholding import Withholding, with_sellers
 from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.errors import GenesisError, GridchainError
@@ -162,6 +163,43 @@ def test_processes_load_the_contracts_that_genesis_installs(tmp_path, letter, en
     stage = demo_module.found(options, street, Pace(3_000, 1_500), tmp_path)
     genesis = load_genesis(stage.layout.nodes[0].home / "genesis.json")
     assert sorted(demo_module.contracts_of(options, market)) == sorted(one.name for one in genesis.contracts)
+
+
+def test_who_withholds_in_dpos_can_be_elected_again():
+    """The street's four producers are customers of four of five validators; the fifth never scores."""
+    members = load().members
+    assert with_sellers(members, ("a", "b", "c", "d", "e")) == {"a", "b", "d", "e"}
+    assert with_sellers(members[:3], ("a", "b")) == frozenset()
+
+
+class Council:
+    """What the contract shows until somebody is barred, then, and afterwards; any view may be asked."""
+
+    def __init__(self, nodes) -> None:
+        self.nodes = nodes
+        self.withheld = ""
+
+    async def view(self, contract: str, view: str):
+        assert contract == "council"
+        self.withheld = self.withheld or next((n.name for n in self.nodes if (n.home / "withhold").exists()), "")
+        match view:
+            case "queue":
+                return {"epoch": 3, "queue": ["a", "b", "c", "d"]}
+            case "bars":
+                return [{"validator": self.withheld, "cause": "turn", "view": 2, "epoch": 2}] if self.withheld else []
+        return [{"name": name, "score": 0, "votes": 0, "key": name} for name in ("a", "b", "c", "d")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("scoring", "victim"), [({"c", "d"}, "c"), ({"e"}, "a"), (set(), "a")])
+async def test_the_producer_that_withholds_is_one_that_scores(tmp_path, scoring, victim):
+    nodes = make_network(NetworkPlan(tmp_path / "net", "dev-x", "dpos", ("a", "b", "c", "d"))).nodes
+    council = Council(nodes)
+    failure = Withholding([council] * 4, nodes, frozenset(scoring))
+    await failure.play(Progress("x", "dpos", "2016-06-14", 0, 1, 17, 1, []), lambda line: None)
+    assert f"{victim} withholds" in failure.told[0]
+    assert f"{victim} sits again" in failure.told[2]
+    assert not any((node.home / "withhold").exists() for node in nodes)
 
 
 @pytest.mark.asyncio
