@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chain_world import START_MS, seeded_key
+from msgspec.structs import replace
 
 from consensus.engine import Commit, HeaderTemplate, Verdict
 from consensus.sharded.global_state import GlobalState
-from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Asset, Publication
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Asset, Publication, publication_bytes
 from consensus.simplex.effects import leader_key
 from contracts.executor import ENGINE_ADDRESS, BlockContext
 from contracts.library_sources import library_source
@@ -463,3 +464,11 @@ class ShardedWorld:
                 assert found == len(self.regions) * (2 * MONEY + 4 * DEPOSIT), (asset, found)
             else:
                 assert found == 0, (asset, found)
+
+
+def lie(world: ShardedWorld, honest: Publication) -> Publication:
+    """The same with another result, under the same member's name."""
+    record = replace(honest.record, post_root=bytes(32))
+    statement = publication_bytes(record, honest.headers, honest.section, honest.certificate)
+    signature = world.keys[honest.agent].sign(DOMAIN_RECORD_SIGNATURE, statement)
+    return replace(honest, record=record, signature=signature)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from msgspec.structs import replace
-from sharded_chains import DEPOSIT, MONEY, ROUND_MS, ShardedWorld, centre_key, network_genesis, user
+from sharded_chains import DEPOSIT, MONEY, ROUND_MS, ShardedWorld, centre_key, lie, network_genesis, user
 
 from consensus.engine import Verdict
 from consensus.sharded.admission import ENTRIES_A_REGION
@@ -14,7 +14,7 @@ from consensus.sharded.global_chain import attestation_bytes
 from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import Attestation, Conflict, NewMembers
 from consensus.sharded.lottery import LotteryRules, next_lottery, next_order
-from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, Publication, RegionSection, publication_bytes
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, RegionSection
 from consensus.sharded.turns import search_ticket
 from consensus.simplex.effects import leader_key
 from ledger.codec import decode, encode
@@ -52,14 +52,6 @@ def test_a_trade_across_regions_settles_on_both_sides() -> None:
     assert state.pool == fee
     assert [(view.position.wh, len(view.inbox)) for view in state.regions] == [(2_000, 0), (-2_000, 0), (0, 0)]
     assert world.head(GLOBAL).query("shards", "pool") == fee
-
-
-def lie(world: ShardedWorld, honest: Publication) -> Publication:
-    """The same with another result, under the same member's name."""
-    record = replace(honest.record, post_root=bytes(32))
-    statement = publication_bytes(record, honest.headers, honest.section, honest.certificate)
-    signature = world.keys[honest.agent].sign(DOMAIN_RECORD_SIGNATURE, statement)
-    return replace(honest, record=record, signature=signature)
 
 
 def test_a_lying_agent_is_fined_and_the_next_publishes() -> None:

@@ -1,0 +1,192 @@
+"""Which of a region's chains a node opens, whatever moment it crashes at."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sharded_chains import ShardedWorld, lie, member_key, network_genesis, user
+
+from consensus.sharded.global_state import Conflict
+from ledger.chain import ChainStore
+from ledger.codec import encode
+from ledger.crypto import SigningKey, address_of
+from ledger.engine_settings import GLOBAL
+from ledger.store import Batch, LevelStore, Store
+from node.chains import HostedChain, Phase, Place, hosted_chains
+from node.clock import SystemClock
+from node.config import load_config
+from node.disk import LogFile, SystemDisk
+from node.first_logs import begin_list
+from node.log import node_logger
+from node.machine import SystemMachine
+from node.regional_epochs import Epochs, Grounds, with_epochs
+from node.wal import Wal
+from node.wal_format import WalIdentity
+
+REGION = "ra"
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class CrashingDisk(SystemDisk):
+    """Ends the process in its `left`-th operation that changes anything."""
+
+    left = 0
+
+    def step(self) -> None:
+        CrashingDisk.left -= 1
+        if CrashingDisk.left == 0:
+            raise Crash
+
+    def open(self, path: Path) -> LogFile:
+        self.step()
+        return SystemDisk.open(self, path)
+
+    def sync_directory(self, path: Path) -> None:
+        self.step()
+        SystemDisk.sync_directory(self, path)
+
+    def write_durably(self, path: Path, data: bytes) -> None:
+        self.step()
+        SystemDisk.write_durably(self, path, data)
+
+
+class CrashingStore(LevelStore):
+    """Its close is what follows the one batch of a new chain."""
+
+    def write(self, batch: Batch, sync: bool) -> None:
+        disk = CrashingDisk()
+        disk.step()
+        super().write(batch, sync)
+        disk.step()
+
+
+class CrashingMachine(SystemMachine):
+    """This machine, but for its network."""
+
+    def __init__(self) -> None:
+        self.disk = CrashingDisk()
+        self.clock = SystemClock()
+
+    def store(self, path: Path, engine: str) -> Store:
+        path.mkdir(parents=True, exist_ok=True)
+        return CrashingStore(path)
+
+
+def corrupt_member() -> tuple[ShardedWorld, SigningKey]:
+    """A region that begins anew because a member signed two records, and the key of another member."""
+    world = ShardedWorld(network_genesis(1))
+    for _ in range(6):
+        world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+        world.step(500)
+    world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    while not (first := world.publications(REGION, 0)):
+        world.now += 250
+        world.block_if_due(REGION)
+    assert world.state.regions[0].position.seq > 1
+    world.send(GLOBAL, user(9), "shards", "conflict", encode(Conflict(first[0], lie(world, first[0]))))
+    world.block(GLOBAL)
+    assert world.state.regions[0].epoch == 2
+    honest = next(key for key in (member_key(0, n) for n in range(4)) if key.public != first[0].agent)
+    return world, honest
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[ShardedWorld, SigningKey]:
+    return corrupt_member()
+
+
+class Home:
+    """A member's directories with its copies of both chains."""
+
+    def __init__(self, directory: Path, world: ShardedWorld, key: SigningKey | None) -> None:
+        directory.mkdir()
+        (directory / "config.toml").write_text('[node]\nname = "x"\n')
+        self.config, self.network, self.key = load_config(directory, {}, {}), world.network, key
+        self.process = world.members[REGION][0]
+        self.directory = directory
+        begin_list(_made(directory / "wal"))
+        for name, rows in self.process.stores.items():
+            store = LevelStore(_made(directory / "data" / name))
+            batch = Batch()
+            for row, value in rows.scan(b""):
+                batch.put(row, value)
+            store.write(batch, sync=True)
+            store.close()
+
+    def chains(self) -> tuple[HostedChain, ...]:
+        """As a start of the node finds them."""
+        centres = self.process.chains[GLOBAL].chain.state()
+        hosted = hosted_chains(self.config, self.network, self.key)
+        epochs = Epochs.read(centres, self.network, [one.name for one in hosted], self.key)
+        grounds = Grounds(CrashingMachine(), self.config, self.network, self.key, centres, node_logger("x"))
+        return with_epochs(grounds, hosted, epochs)
+
+    def root(self, chain: HostedChain) -> bytes:
+        store = LevelStore(chain.data)
+        try:
+            return bytes(ChainStore.open(store, chain.genesis).head.state_root)
+        finally:
+            store.close()
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def test_a_member_votes_on_the_newest_chain_and_keeps_the_one_before(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey]
+) -> None:
+    home = Home(tmp_path / "home", *world)
+    newest, centres, before = home.chains()
+    assert (newest.name, newest.place, newest.phase, newest.key) == (REGION, Place(REGION, 2), Phase.RUNS, home.key)
+    assert (newest.data.name, newest.wal.name, newest.reason) == ("ra.2", "ra.2", "two records")
+    assert (centres.name, centres.key) == (GLOBAL, None)
+    assert (before.name, before.place, before.phase, before.key) == ("ra.1", Place(REGION), Phase.OVER, None)
+    assert before.seat == newest.seat == world[1].public, "the log of the chain before is of the same key"
+    assert home.chains() == (newest, centres, before)
+    follower = Home(tmp_path / "follower", world[0], None)
+    assert [one.key for one in follower.chains()] == [None] * 3
+    assert follower.root(follower.chains()[1]) == home.root(newest)
+
+
+def test_a_copy_that_is_not_so_far_follows_the_chain_that_was_left(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey]
+) -> None:
+    home = Home(tmp_path / "home", *world)
+    shutil.rmtree(home.directory / "data" / REGION)
+    found = home.chains()
+    assert [(one.name, one.place.epoch, one.phase, one.key) for one in found] == [
+        (REGION, 1, Phase.LEFT, None),
+        (GLOBAL, 1, Phase.RUNS, None),
+    ]
+    assert not (home.directory / "data" / "ra.2").exists()
+
+
+def test_whatever_operation_the_process_ends_in_the_next_start_finds_a_whole_chain(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey]
+) -> None:
+    whole = Home(tmp_path / "whole", *world)
+    expected = whole.root(whole.chains()[0])
+    for operation in range(1, 40):
+        home = Home(tmp_path / f"home{operation}", *world)
+        CrashingDisk.left = operation
+        try:
+            home.chains()
+            assert CrashingDisk.left > 0
+            break
+        except Crash:
+            pass
+        finally:
+            CrashingDisk.left = 0
+        newest = home.chains()[0]
+        assert (newest.place.epoch, newest.phase) == (2, Phase.RUNS), operation
+        assert home.root(newest) == expected, operation
+        with Wal.open(newest.wal, WalIdentity(newest.genesis.chain_id, newest.seat)) as wal:
+            assert wal.hold_reason == "", operation
+    assert operation > 5, "every operation was one that the process ended in"
