@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from sharded_chains import HostedChain, Process, ShardedWorld, member_key, network_genesis, user
 
-from consensus.sharded.global_state import GlobalContext, RegionView
+from consensus.sharded.global_state import RegionView
 from consensus.sharded.records import Asset, Correction, Entry
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
 from ledger.store import MemoryStore
-from node.shards import global_side
 from node.shards.agent import Agent
 from node.shards.collusion import Collusion
 from node.shards.global_side import GlobalSide
@@ -28,13 +24,9 @@ class CollusionWorld(ShardedWorld):
     """See the module. `honest`: the fourth member's process; it takes what a quorum has certified. `corrections`: what
     the global chain has said."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, regions: int = 2, **settings: object) -> None:
+    def __init__(self, regions: int = 2, **settings: object) -> None:
         super().__init__(network_genesis(regions, **settings))
-        monkeypatch.setattr(global_side, "GlobalContext", self._context)
         self.honest = Process(self.network, (REGION, GLOBAL))
-
-    def _context(self, *parts: Any, **named: Any) -> GlobalContext:
-        return GlobalContext(*parts, **{**named, "new_epochs": True})
 
     def followers(self, chain: str) -> list[Process]:
         mine = [self.honest] if chain in self.honest.chains else []
