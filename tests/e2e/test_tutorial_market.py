@@ -22,8 +22,8 @@ from deploy.main import app
 from node.cli.output import run_command
 
 ROOT = Path(deploy.__file__).resolve().parents[1]
-SPEED = "180"
-"""Instead of 20: a slot takes 5 s."""
+SPEED = "240"
+"""Instead of 20: a slot takes 3.75 s."""
 PATIENCE_S = 90.0
 
 
