@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("node.cli.keys", "Make key files and show their public side."),
     "contract": ("node.cli.contract", "Write, check, test and try contracts; deploy, vote and upgrade them."),
     "committee": ("node.cli.committee", "Who votes on a chain of engine bft, and changing that."),
+    "region": ("node.cli.region", "Regions of a sharded network: standing, members, rewards, evidence."),
     "conformance": ("node.cli.conformance", "Run cases of the market specification through the contracts' own code."),
     "member": ("node.cli.member", "Join the register, judge applications, keep and erase personal data."),
     "market": ("node.cli.market", "Offer, bid, follow and settle accounts on a market; bills; exports."),

@@ -162,18 +162,18 @@ class Node:
 
     def accuser_to(self, centres: Node, voter: bytes, account: SigningKey | None) -> Accuser | None:
         """What brings evidence of this region's chain to the global chain `centres`, by the `account` of the node that
-        votes by the key `voter`; None of another chain, or where there is nothing to speak by."""
+        votes by the key `voter`, or into the log where it has none; None of another chain."""
         parts, there = self._parts, centres._parts
         if not isinstance(parts.side, RegionSide):
             return None
-        speaks = bool(voter) and account is not None
+        voice = Voice(voter, account, centres.genesis.chain_id, there.ingress.submit) if voter and account else None
         order = (*self.genesis.validator_set.validators, *centres.genesis.validator_set.validators)
         accuser = Accuser(
             Court(
                 region=parts.side.rules.region,
                 epoch=parts.side.rules.region_epoch,
                 centres=there.state,
-                voice=Voice(voter, account, centres.genesis.chain_id, there.ingress.submit),
+                voice=voice,
                 speakers=tuple(one.public_key for one in order),
                 log=parts.log,
             )

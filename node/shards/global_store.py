@@ -113,9 +113,9 @@ class GlobalStore:
         """Write what a block changed."""
         after = outcome.state
         view.put(_HEAD, encode(HeadPart(after.height, after.round, after.pool, stamp)))
-        whole = view.get(_region_key(after.regions[0].name)) is None
+        whole = view.get(region_key(after.regions[0].name)) is None
         for region in after.regions if whole else changed_regions(before, after):
-            view.put(_region_key(region.name), _encode_region(region))
+            view.put(region_key(region.name), _encode_region(region))
         for key, lock in changed_locks(before, after):
             if lock is None:
                 view.delete(_LOCKS + key)
@@ -161,7 +161,7 @@ class GlobalStore:
 
 def read_region(state: StateReader, name: str) -> RegionView | None:
     """A region without its inbox; None before the first block."""
-    raw = state.get(_region_key(name))
+    raw = state.get(region_key(name))
     return None if raw is None else decode_region(raw)
 
 
@@ -182,7 +182,8 @@ def items_for(items: Sequence[tuple[str, InboxItem]], region: str) -> list[Inbox
     return [item for name, item in items if name == region]
 
 
-def _region_key(name: str) -> bytes:
+def region_key(name: str) -> bytes:
+    """Where a region's part is, without its inbox (`decode_region`)."""
     return state_engine(f"shards-region-{name}")
 
 
@@ -191,6 +192,6 @@ def _encode_region(view: RegionView) -> bytes:
 
 
 def _with_inbox(state: StateReader, name: str) -> RegionView:
-    view = decode_region(state.get(_region_key(name)) or b"")
+    view = decode_region(state.get(region_key(name)) or b"")
     waiting = inbox_items(state, name, view.position.inbox_count, NO_LIMIT)
     return replace(view, inbox=tuple((posted.height, posted.item) for posted in waiting))
