@@ -1,4 +1,8 @@
-"""The client's side of the two WebSockets: reconnect, resume, tell nothing twice."""
+"""The client's side of the two WebSockets: reconnect, resume, tell nothing twice.
+
+Where a region has begun anew meanwhile, the blocks above the height at which its new chain began are others than
+before: those are told, whatever was told of the void ones.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +74,15 @@ async def read_events(
     """Follow `/v1/events` for ever from cursor `start`. Raise `Refusal` if the node refuses the request."""
     cursor = start
     pause = FIRST_PAUSE_S
+    epochs = _Epochs(session, base)
     while True:
         try:
             async with _connect(session, f"{base}/events", {**query, "from": cursor}) as socket:
                 pause = FIRST_PAUSE_S
+                back = await epochs.back_to(int(cursor.partition(":")[0]))
+                if back is not None:
+                    cursor = str(back)
+                    continue
                 async for message in socket:
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         continue
@@ -98,10 +107,15 @@ async def read_receipts(
 ) -> AsyncIterator[BlockReceipts]:
     """Follow `/v1/receipts` for ever from `height`; `connected` is set while a connection stands."""
     pause = FIRST_PAUSE_S
+    epochs = _Epochs(session, base)
     while True:
         try:
             async with _connect(session, f"{base}/receipts", {"from": str(height)}) as socket:
                 pause = FIRST_PAUSE_S
+                back = await epochs.back_to(height)
+                if back is not None:
+                    height = back
+                    continue
                 if connected is not None:
                     connected.set()
                 async for message in socket:
@@ -117,6 +131,26 @@ async def read_receipts(
                 connected.clear()
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE_S, pause * 2)
+
+
+class _Epochs:
+    """Notices that a node has gone over to a region's next chain while a stream was away."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self._base = base
+        self._known: int | None = None
+
+    async def back_to(self, height: int) -> int | None:
+        """The height from which on a stream that stands at `height` has to be told again; None if it goes on there.
+        Asked on each new connection, so that what it brings is of the chain that is asked about."""
+        async with self._session.get(f"{self._base}/status") as response:
+            found = (await response.json()).get("region_epoch") if response.status == 200 else None
+        if found is None:
+            return None
+        before, self._known = self._known, int(found["number"])
+        began = int(found["began"])
+        return began + 1 if before not in (None, self._known) and height > began + 1 else None
 
 
 def _connect(session: aiohttp.ClientSession, url: str, query: Mapping[str, str]) -> Any:
