@@ -71,9 +71,13 @@ def demo(
         speed=speed,
         kill=kill,
     )
-    output = Output(as_json=as_json_)
-    console = output.errors if as_json_ else output.console
-    live = console.is_terminal and not headless and not as_json_
+    _conclude(options, Output(as_json=as_json_), headless=headless)
+
+
+def _conclude(options: DemoOptions, output: Output, *, headless: bool) -> None:
+    """Play, print the result, and exit by it."""
+    console = output.errors if output.as_json else output.console
+    live = console.is_terminal and not headless and not output.as_json
     result: Result | RegionsResult
     try:
         if options.engine == "sharded":

@@ -59,16 +59,7 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a CA, certificates, keys, genesis with the contract library, and a home per node. Starts nothing."""
-    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
-    count = validators or len(chosen) or (centres if engine == "sharded" else USUAL_VALIDATORS.get(engine, 4))
-    if chosen and len(chosen) != count:
-        raise ConfigError(
-            "as many names as validators",
-            code="BAD_NAME",
-            expected=count,
-            found=len(chosen),
-            fix="give --names or --validators, or make them agree",
-        )
+    usual = centres if engine == "sharded" else USUAL_VALIDATORS.get(engine, 4)
     passphrase = None
     if encrypt or passphrase_file is not None or passphrase_fd is not None:
         passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_new_passphrase).read(
@@ -79,7 +70,7 @@ def init(
         chain_name=chain_name,
         engine=engine,
         seats=seats,
-        names=chosen or tuple(default_names(count)),
+        names=_names(names, validators, usual),
         regions=default_regions(regions, members),
         speed=speed,
         slot_minutes=slot_minutes,
@@ -91,6 +82,21 @@ def init(
     )
     layout = make_network(plan)
     Output(as_json=as_json).result(network_document(layout), *_describe(layout))
+
+
+def _names(given: str, validators: int | None, usual: int) -> tuple[str, ...]:
+    """The validators' organisations. Raise `ConfigError` BAD_NAME if another number of them was asked for."""
+    chosen = tuple(name.strip() for name in given.split(",") if name.strip())
+    count = validators or len(chosen) or usual
+    if chosen and len(chosen) != count:
+        raise ConfigError(
+            "as many names as validators",
+            code="BAD_NAME",
+            expected=count,
+            found=len(chosen),
+            fix="give --names or --validators, or make them agree",
+        )
+    return chosen or tuple(default_names(count))
 
 
 def network_document(layout: NetworkLayout) -> dict[str, Any]:
