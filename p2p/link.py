@@ -198,7 +198,10 @@ class Link(asyncio.Protocol):
         if not self.in_tls and self._transport.can_write_eof():
             # Half-close and wait: closing with unread bytes would reset the connection and take the refusal with it.
             self._transport.resume_reading()
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset the connection, and the loop has not heard of it yet
+                self._transport.close()
         else:
             self._transport.close()
         try:
