@@ -55,6 +55,10 @@ class Chain(Protocol):
     """Committed blocks (`ledger.chain.ChainStore`); every read is safe on the loop's thread."""
 
     @property
+    def began(self) -> int:
+        """Height of the state that this copy of the chain began with; it has every block above."""
+
+    @property
     def height(self) -> int:
         """Height of the head."""
 
@@ -155,7 +159,7 @@ class ApiContext:
         self.settings = settings
         self.head = HeadWatch(node.chain.height)
         self.feed = BlockFeed(node.chain)
-        self.streams = Streams(settings, self.feed, self.head)
+        self.streams = Streams(settings, self.feed, self.head, node.chain.began + 1)
         self.rate = RateLimit(settings.requests_per_second)
         self.silent: set[object] = set()
         """Young connections that have brought no request yet."""

@@ -26,8 +26,6 @@ from node.api.wire import format_cursor
 from node.config import ApiSection
 
 MAX_MESSAGE_FROM_CLIENT: Final = 1024
-FIRST_HEIGHT: Final = 1
-"""Genesis, height 0, has no receipts."""
 SILENT_BLOCKS: Final = 64
 LAST_INDEX: Final = 999_999_999
 """An event index above all of a block: a cursor with it stands after the block."""
@@ -55,12 +53,13 @@ class Wanted:
 
 
 class Streams:
-    """Open streams of one API, and the bound on their number."""
+    """Open streams of one API, and the bound on their number. `first`: height of the first block with receipts."""
 
-    def __init__(self, settings: ApiSection, feed: BlockFeed, head: HeadWatch) -> None:
+    def __init__(self, settings: ApiSection, feed: BlockFeed, head: HeadWatch, first: int) -> None:
         self.settings = settings
         self.feed = feed
         self.head = head
+        self.first = first
         self.open = 0
 
     @asynccontextmanager
@@ -133,7 +132,7 @@ class EventStream:
 
     async def run(self, height: int, index: int) -> None:
         """Send everything after (height, index), for ever."""
-        height = max(height, FIRST_HEIGHT)
+        height = max(height, self._streams.first)
         head = self._streams.head
         live = False
         while True:
@@ -182,7 +181,7 @@ class EventStream:
 async def stream_receipts(streams: Streams, socket: web.WebSocketResponse, height: int) -> None:
     """Send `wire.BlockReceipts` of every block from `height` on; a gap shows in the heights."""
     head = streams.head
-    height = max(height, FIRST_HEIGHT)
+    height = max(height, streams.first)
     live = False
     while True:
         if height > head.height:

@@ -79,10 +79,10 @@ class Socket:
         self.sent.append(decode_block_receipts(raw))
 
 
-def make(height, missing=(), **settings):
+def make(height, missing=(), first=1, **settings):
     head = HeadWatch(height)
     settings = ApiSection(**{"ping_ms": 100, "send_timeout_ms": 100, **settings})
-    return head, Streams(settings, BlockFeed(Blocks(missing)), head)
+    return head, Streams(settings, BlockFeed(Blocks(missing)), head, first)
 
 
 async def run_briefly(work, seconds=0.3):
@@ -121,6 +121,13 @@ async def test_a_height_that_is_not_kept_is_a_gap_too():
     await run_briefly(EventStream(streams, socket, Wanted()).run(3, -1))
     assert socket.sent[0] == {"type": "lagged", "from": "2:999999999", "to": "4:999999999"}
     assert {line["height"] for line in socket.sent[1:]} == {5}
+
+
+async def test_a_chain_that_begins_above_is_told_from_its_first_block():
+    _head, streams = make(5, missing=(1, 2, 3), first=4)
+    socket = Socket()
+    await run_briefly(EventStream(streams, socket, Wanted()).run(1, -1))
+    assert [line["cursor"] for line in socket.sent] == [f"{h}:{i}" for h in (4, 5) for i in (0, 1)]
 
 
 async def test_a_filtered_stream_tells_how_far_it_is():
