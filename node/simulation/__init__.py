@@ -10,6 +10,7 @@ only the machine (`node.machine`): the loop's time, its threads, the disk, the n
     machine.py      the three for one life of a node
     founding.py     genesis and keys
     clients.py      who submits
+    followers.py    who follows blocks, and calls back
     lying.py        a peer that lies to those who catch up
     world.py        lives and faults
     auditor.py      sees every frame and every durable write

@@ -1,22 +1,28 @@
 """What is checked when all nodes have ended: every disk by itself, the longest chain once more from genesis, the money.
 
-The nodes are gone; only what their disks hold counts.
+The nodes are gone; only what their disks hold counts. A disk whose head the longest chain passes, executed again, has
+its state to the byte: nothing of a block that was proposed, executed and given up is left.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.chain import ChainStore
 from ledger.errors import GridchainError, InvariantBroken
 from ledger.genesis import Genesis
-from ledger.store import MemoryStore
+from ledger.schema import DB_BUCKET, DB_STATE, DB_TREE_TOP
+from ledger.store import MemoryStore, StoreReader
 from node.application import Application
 from node.commit import Commits
 from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
 from node.metrics import Metrics
 from node.shards.past_state import stored_segment
 from node.simulation.auditor import NodeAuditor, describe
+
+_STATE: Final = (DB_STATE, DB_TREE_TOP, DB_BUCKET)
 
 
 def audit_disks(genesis: Genesis, disks: list[dict[bytes, bytes]], auditor: NodeAuditor) -> None:
@@ -31,17 +37,29 @@ def audit_disks(genesis: Genesis, disks: list[dict[bytes, bytes]], auditor: Node
         if auditor.chain.get(chain.height) != chain.head_hash:
             auditor.violation("I1", index, f"the head at height {chain.height} is another")
     if chains:
-        _execute_again(genesis, max(chains, key=lambda chain: chain.height), auditor)
+        states = [(chain.height, index, state_rows(MemoryStore(disks[index]))) for index, chain in enumerate(chains)]
+        _execute_again(genesis, max(chains, key=lambda chain: chain.height), states, auditor)
 
 
-def _execute_again(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) -> None:
-    fresh = open_chain(MemoryStore(), genesis, make_executor(genesis))
+def state_rows(store: StoreReader) -> list[tuple[bytes, bytes]]:
+    """The rows of the state and of its tree."""
+    return [row for prefix in _STATE for row in store.scan(prefix)]
+
+
+def _execute_again(
+    genesis: Genesis, chain: ChainStore, states: list[tuple[int, int, list[tuple[bytes, bytes]]]], auditor: NodeAuditor
+) -> None:
+    store = MemoryStore()
+    fresh = open_chain(store, genesis, make_executor(genesis))
     metrics = Metrics("again")
     application = Application(fresh.state(), make_executor(genesis), block_rules(genesis), fresh.head_hash, metrics)
     commits = Commits(fresh, application, metrics, current_epoch(fresh, engine_policy(genesis)))
     try:
         while fresh.height < chain.height:
             commits.commit_synced(stored_segment(chain, fresh.height + 1))
+            for height, index, found in states:
+                if height == fresh.height and found != state_rows(store):
+                    auditor.violation("store", index, f"its rows at height {height} are not what the blocks give")
     except (GridchainError, InvariantBroken) as error:
         auditor.violation("I8", -1, f"height {fresh.height + 1} does not execute again: {describe(error)}")
         return

@@ -2,8 +2,9 @@
 
 I1 agreement, height by height, over all lives and lost disks; I6 no key signs two things that contradict each other, in
 any life; I7 nothing signed is sent before it is in the synced log, no vote for a block before the block; I9 no honest
-peer is accused; I11 time grows; I13 a transaction is applied once. What a commit writes is whole: headers, bodies,
-head and log position in one batch. Money is counted by a second, plain reading of the transactions.
+peer is accused; I11 time grows; I13 a transaction is applied once. What a commit writes is whole: headers, bodies and
+head in one batch, and nothing but a commit changes a row of the chain's database. Money is counted by a second, plain
+reading of the transactions.
 """
 
 from __future__ import annotations
@@ -204,6 +205,8 @@ class NodeAuditor:
                 self.violation("commit", node, f"header {height} is durable without its body")
                 continue
             self._block(node, height, Hash(block_hash), raw, bodies[key[len(DB_HEADER) :]])
+        if batch.rows and not headers:
+            self.violation("store", node, f"{len(batch.rows)} rows change, and no block is final with them")
         if headers and [height.to_bytes(8, "big") + block_hash] != heads:
             self.violation("commit", node, f"block {height} is durable, and the head is not in the same batch")
         self.heights[node] = max(self.heights[node], height)

@@ -63,6 +63,7 @@ class Clients:
         self._treasury = key_of(TREASURY)
         self._nonces: dict[bytes, int] = {}
         self.submitted: list[Hash] = []
+        self.latest = b""
         self.loading = True
         self.hurry = asyncio.Event()
 
@@ -103,6 +104,7 @@ class Clients:
         body = TransactionBody(1, self._chain_id, key.public, nonce, "token", entry, encode_value(arguments), _GAS)
         raw = sign_transaction(body, key)
         self.submitted.append(transaction_id(raw))
+        self.latest = raw
         return raw
 
     async def _bring(self, raw: bytes) -> None:

@@ -106,6 +106,42 @@ SHELL_MUTANTS: Final[dict[str, Mutant]] = {
         {"crash_mtbf_ms": 4_000, "restart_ms": 6_000, "interval_ms": 100, "load_ms": 50},
         seed=3,
     ),
+    "executed-into-the-store": Mutant(
+        "what is judged and not final changes no row",
+        (
+            Patch(
+                "node.application.Application.check",
+                "self._candidates[block_hash] = candidate",
+                "self._candidates[block_hash] = candidate; from ledger.store import Batch; early = Batch(); "
+                "early.extend(candidate.overlay.delta().rows()); self._base._rows.write(early, sync=True)",
+            ),
+        ),
+    ),
+    "commit-waits-for-abort": Mutant(
+        "a decision does not wait for the blocks that are given up with it",
+        (
+            Patch(
+                "node.blocks.Blocks._publish",
+                "self._surfaces.post(outcome.event)",
+                "self._surfaces.post(outcome.event)\n        await asyncio.sleep(0.02)\n"
+                "        while self._jobs: await asyncio.sleep(0.01)",
+            ),
+        ),
+        {"followers": True},
+    ),
+    "commit-waits-for-readers": Mutant(
+        "a follower that does not read holds up nothing",
+        (
+            Patch(
+                "node.blocks.Blocks._publish",
+                "self._surfaces.committed(outcome)",
+                "self._surfaces.committed(outcome)\n    feeds = self._surfaces.committed.__self__._feeds._feeds\n"
+                "    while any(len(feed._blocks) == feed._blocks.maxlen for feed in feeds): await asyncio.sleep(0.01)",
+            ),
+        ),
+        {"followers": True, "interval_ms": 100, "load_ms": 50},
+        seed=1,
+    ),
 }
 
 

@@ -42,7 +42,8 @@ class NodeSeed(SeedOptions):
     `reset_ms`: mean time between broken links. `full_ms`: how long a disk is full. `slow_ms`: how long a disk needs
     `slow_sync_ms` a sync. `cut_at_write`: crashes fall into an operation of the disk, not between two steps of the
     loop. `cut_operation`: the power of the first machine fails in that many-th operation of its disk. `sync_liar`: one
-    node lies when others catch up from it.
+    node lies when others catch up from it. `followers`: each node has one that never
+    reads and one that calls back.
     """
 
     layer: str = "node"
@@ -53,6 +54,7 @@ class NodeSeed(SeedOptions):
     cut_at_write: bool = False
     cut_operation: int = 0
     sync_liar: bool = False
+    followers: bool = False
 
     def text(self) -> str:
         """See `SeedOptions.text`; says which layer it is of."""
@@ -84,6 +86,7 @@ def draw_nodes(options: SimulationOptions, seed: int) -> NodeSeed:
         slow_sync_ms=chance.log_uniform(100, 2_000),
         cut_at_write=on[3],
         sync_liar=on[4] and options.nodes >= 4 and not base.skewed and not base.wiped,
+        followers=chance.chance(500_000),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,7 @@ from node.node import Node
 from node.simulation.auditor import DurableLog, NodeAuditor, describe
 from node.simulation.clients import QUIET_LOAD_MS, Clients
 from node.simulation.disk import LifeDisk, MachineDisk
+from node.simulation.followers import followed
 from node.simulation.founding import TREASURY, config_of, genesis_of, key_of
 from node.simulation.loop import MACHINE, PowerCut, VirtualLoop
 from node.simulation.lying import lying_sync
@@ -111,7 +113,8 @@ class NodeWorld:
         try:
             async with Host.open_on(life, member.config, self.genesis, member.key) as host:
                 member.node = host.home
-                await member.ending.wait()
+                async with self._followed(member, host.home):
+                    await member.ending.wait()
         except PowerCut:
             pass
         except asyncio.CancelledError:
@@ -127,6 +130,11 @@ class NodeWorld:
             if member.life is life:
                 member.life = member.node = member.task = None
                 self._later(SUPERVISED_MS, self.start, member)
+
+    def _followed(self, member: Member, node: Node) -> AbstractAsyncContextManager[None]:
+        if not self.options.followers:
+            return nullcontext()
+        return followed(member.index, node, self.auditor, lambda: self.clients.latest)
 
     def _ended(self, member: Member, life: Life, error: BaseException) -> None:
         if not life.off:
