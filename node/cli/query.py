@@ -12,7 +12,7 @@ from rich.text import Text
 
 from contracts.values import Value, from_json
 from ledger.errors import ConfigError
-from node.api.models import Model, RefusalView, StatusView
+from node.api.models import ChainView, Model, RefusalView, RegionEpochView, StatusView
 from node.cli.output import (
     DEFAULT_URL,
     ChainOption,
@@ -207,7 +207,7 @@ def refusal_lines(refusals: list[RefusalView]) -> list[str]:
 
 def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
     """Nodes beside each other; one that does not answer is a row too. Where nodes host several chains, the heights of
-    those that each follows stand in place of the state root."""
+    those that each follows stand in place of the state root; those that are over are left out."""
     several = any(found is not None and len(found.chains) > 1 for _, found in rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     first = ("NODE", "CHAIN", "HEIGHT") if several else ("NODE", "HEIGHT")
@@ -219,10 +219,13 @@ def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
             table.add_row(*[name, *["-"] * (len(table.columns) - 2)], Text("not reachable", style="red"))
             continue
         age_s = max(0, time.time_ns() // 1_000_000 - found.head_time_ms) / 1000
-        others = [one for one in found.chains if one.name != found.chain]
+        others = [one for one in found.chains if one.name != found.chain and not _over(one.region_epoch)]
         stopped = next((f"{one.name}: {one.stopped_reason}" for one in others if one.stopped_reason), "")
         standing = found.stopped_reason or stopped or ("held" if found.held else "ready" if found.ready else "starting")
-        follows = " ".join(f"{one.name} {one.height}" for one in others)
+        follows = " ".join(_followed(one) for one in others)
+        epoch = found.region_epoch
+        if epoch is not None and epoch.number > 1:
+            standing += f", {'left: ' if epoch.standing == 'left' else ''}epoch {epoch.number} ({epoch.reason})"
         table.add_row(
             *((found.name, found.chain) if several else (found.name,)),
             str(found.height),
@@ -235,3 +238,14 @@ def status_table(rows: list[tuple[str, StatusView | None]]) -> Table:
             standing,
         )
     return table
+
+
+def _over(epoch: RegionEpochView | None) -> bool:
+    return epoch is not None and epoch.standing == "over"
+
+
+def _followed(chain: ChainView) -> str:
+    """`north 12`; on a region's next chain `north/2 12`, and where the node votes on it, it says so."""
+    epoch = chain.region_epoch
+    number = f"/{epoch.number}" if epoch is not None and epoch.number > 1 else ""
+    return f"{chain.name}{number} {chain.height}{' (votes)' if chain.votes else ''}"
