@@ -26,7 +26,6 @@ _COLOURS = {
     Verdict.CALIBRATED: "yellow",
     Verdict.CANNOT_HOLD: "yellow",
     Verdict.NOT_REPRODUCED: "bold red",
-    Verdict.NOT_BUILT: "dim",
 }
 
 

@@ -1,7 +1,7 @@
 """`gridchain reproduce`: every published table and figure through the contracts that a network installs.
 
 **To add an experiment**, write it in the module of its market (`market_a` .. `market_d`; `registry.MODULES` names them)
-and put it into that module's tuple `EXPERIMENTS`, in the place of its `NotBuilt`. The ids are `registry.IDS`.
+and put it into that module's tuple `EXPERIMENTS`. The ids are `registry.IDS`.
 
 1. *Inputs first.* A table `["A.fig8"]` in `inputs/A.toml` (one file per market) with `first_seed` and every number the
    experiment chooses; commit it before the first result. A test pins its digest

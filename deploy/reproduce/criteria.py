@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 import deploy
 from deploy.reproduce.chart import Bars, Chart, Panel
-from deploy.reproduce.experiment import CannotRun, Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import CannotRun, Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 from node.lifeline import child_environment
 
@@ -189,4 +189,4 @@ CRITERIA: Final = Experiment(
     seeded=False,
 )
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (CRITERIA,)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (CRITERIA,)

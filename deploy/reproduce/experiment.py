@@ -36,7 +36,6 @@ class Verdict(StrEnum):
     CALIBRATED = "calibrated"
     CANNOT_HOLD = "cannot hold as written"
     NOT_REPRODUCED = "not reproduced"
-    NOT_BUILT = "not built"
 
 
 class CannotRun(GridchainError):
@@ -95,19 +94,3 @@ class Experiment:
     draw: Callable[[Inputs, Sequence[Trial]], Chart]
     seeded: bool = True
     most_seeds: int = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class NotBuilt:
-    """An id that is offered but cannot be run yet, with what is missing."""
-
-    id: str
-    title: str
-    source: str
-    kind: Kind
-    published: str
-    tolerance: str
-    missing: str
-
-
-Offered = Experiment | NotBuilt

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.library_sources import library_source
-from deploy.reproduce.experiment import Claim, Experiment, NotBuilt
+from deploy.reproduce.experiment import Claim, Experiment
 from deploy.reproduce.layout import drawing
 from deploy.reproduce.page import page
 from deploy.reproduce.runner import Result
@@ -137,16 +137,11 @@ def result_row(result: Result) -> dict[str, Any]:
     return row
 
 
-def _unrun(experiment: Experiment | NotBuilt) -> dict[str, Any]:
-    if isinstance(experiment, NotBuilt):
-        published: Any = experiment.published
-        kind, tolerance = experiment.kind, experiment.tolerance
-    else:
-        claim = experiment.claims[0]
-        published, kind, tolerance = _published(claim), claim.kind, claim.tolerance
+def _unrun(experiment: Experiment) -> dict[str, Any]:
+    claim = experiment.claims[0]
     return {
-        "published": published, "ours": None, "difference": None, "class": str(kind), "tolerance": tolerance,
-        "held": 0, "seeds": 0, "unit": "",
+        "published": _published(claim), "ours": None, "difference": None, "class": str(claim.kind),
+        "tolerance": claim.tolerance, "held": 0, "seeds": 0, "unit": "",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from contracts.library_sources import ONE
 from deploy.reproduce.chart import Bars, Chart, Line, Mark, Panel
-from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 from deploy.reproduce.market_a_gas import GAS
 from deploy.reproduce.market_a_success import PARTICIPATION, VOLUME
@@ -196,7 +196,7 @@ PRICES: Final = Experiment(
     draw=draw_prices,
 )  # fmt: skip
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     _hours(
         "A.fig3", "Actual and forecast output", "surplus and deficit at 04:00", run_surplus,
         (("forecast", 1), ("actual", 2)),

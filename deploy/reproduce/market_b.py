@@ -18,7 +18,7 @@ from deploy.reproduce.community_days import (
     published_mode,
     time_of,
 )
-from deploy.reproduce.experiment import Cell, Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import Cell, Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 
 PENCE: Final = 10_000
@@ -267,7 +267,7 @@ def _deviating(name: str, who: Sequence[str], what: str) -> Experiment:
     )
 
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     _curve("B.fig4", "Generation of the roofs", "Wh", ("generation",), _row_of_generation),
     _curve("B.fig5", "Net production of the prosumers", "Wh", ("net production",), _row_of_net),
     _curve("B.fig6", "Prices", "p/kWh", ("asked", "paid"), _row_of_prices, *_GRID),

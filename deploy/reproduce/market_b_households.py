@@ -9,7 +9,7 @@ from typing import Final
 from contracts.library_sources import ONE
 from deploy.reproduce.chart import Chart, Line, Panel
 from deploy.reproduce.community_days import CONSUMERS, HOUSEHOLDS, SLOTS, CommunityDays, Slot, published_mode
-from deploy.reproduce.experiment import Cell, Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import Cell, Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 from deploy.reproduce.market_b import CONTRACTS, METHOD, PENCE, day_of, household_bars
 
@@ -218,4 +218,4 @@ _INDICES: Final = Experiment(
     draw=draw_indices,
 )
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (_GAINS, _PROBABILITY, _INDICES)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (_GAINS, _PROBABILITY, _INDICES)

@@ -10,7 +10,7 @@ from typing import Final
 from contracts.library_sources import AUCTION, HOUR_MS, AuctionMode, Calendar, LibraryParameters, Tariffs
 from deploy.neighbourhood import load
 from deploy.reproduce.chart import Bars, Chart, Level, Line, Panel
-from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 from deploy.reproduce.market_c_malicious import MALICIOUS
 from ledger.draws import uniform
@@ -216,4 +216,4 @@ TRADE: Final = Experiment(
     draw=draw_trade,
 )  # fmt: skip
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (TRADE, MALICIOUS)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (TRADE, MALICIOUS)

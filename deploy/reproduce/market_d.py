@@ -8,7 +8,7 @@ from typing import Final
 
 from contracts.library_sources import ONE
 from deploy.reproduce.chart import Band, Chart, Level, Line, Panel
-from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Offered, Trial
+from deploy.reproduce.experiment import Claim, Experiment, Figures, Kind, Trial
 from deploy.reproduce.inputs import Inputs
 from deploy.reproduce.market_d_assignment import ASSIGNMENT
 from deploy.reproduce.market_d_time import TIME
@@ -136,4 +136,4 @@ REPUTATION: Final = Experiment(
     draw=draw_reputation,
 )  # fmt: skip
 
-EXPERIMENTS: Final[tuple[Offered, ...]] = (REPUTATION, TIME, ASSIGNMENT)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (REPUTATION, TIME, ASSIGNMENT)

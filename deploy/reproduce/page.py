@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from deploy.reproduce.experiment import Cell, Experiment, Kind, NotBuilt, Verdict
+from deploy.reproduce.experiment import Cell, Experiment, Kind, Verdict
 from deploy.reproduce.layout import drawing
 from deploy.reproduce.page_style import STYLE
 from deploy.reproduce.runner import Result
@@ -24,14 +24,12 @@ _MARK: Final = {
     Verdict.CALIBRATED: ("fair", "≈"),
     Verdict.CANNOT_HOLD: ("fair", "∅"),
     Verdict.NOT_REPRODUCED: ("bad", "✗"),
-    Verdict.NOT_BUILT: ("none", "–"),
 }
 _MEANING: Final = {
     Verdict.REPRODUCED: "an exact rule or a shape that holds for at least nine of ten seeds",
     Verdict.CALIBRATED: "the number is met with inputs that were searched for it; the band shows what others give",
     Verdict.CANNOT_HOLD: "the published statement contradicts its own rules or numbers; the reason is given",
     Verdict.NOT_REPRODUCED: "we do not get it",
-    Verdict.NOT_BUILT: "needs a part of gridchain that does not exist yet",
 }
 _ROWS_SHOWN: Final = 100
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -126,8 +124,6 @@ def _summary_row(result: Result) -> str:
             escape(str(first.claim.kind)),
             _held(first),
         ]
-    elif isinstance(experiment, NotBuilt):
-        cells = [escape(experiment.published), "–", escape(str(experiment.kind)), "–"]
     else:
         claim = experiment.claims[0]
         shown = (
@@ -227,9 +223,6 @@ def _section(result: Result) -> str:
         f'<section id="{experiment.id}"><h3>{title}</h3>',
         f'<p class="source">{escape(experiment.source)}</p>',
     ]
-    if isinstance(experiment, NotBuilt):
-        parts += [f"<p>Published: {escape(experiment.published)}.</p><p>{escape(experiment.missing)}</p></section>"]
-        return "".join(parts)
     parts.append(f"<p>{escape(experiment.method)}</p>")
     if result.note:
         parts.append(f'<p class="note">{escape(result.note)}</p>')

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from deploy.reproduce.experiment import Offered
+from deploy.reproduce.experiment import Experiment
 from ledger.errors import ConfigError, InvariantBroken
 
 IDS: Final = (
@@ -30,9 +30,9 @@ MODULES: Final = {
 
 
 @cache
-def _market(letter: str) -> dict[str, Offered]:
+def _market(letter: str) -> dict[str, Experiment]:
     """The experiments of one market. An id that is missing, twice or unknown is a mistake in this package."""
-    found: dict[str, Offered] = {}
+    found: dict[str, Experiment] = {}
     wanted = [name for name in IDS if name.startswith(f"{letter}.")]
     for module in MODULES[letter]:
         for experiment in importlib.import_module(module).EXPERIMENTS:
@@ -44,12 +44,12 @@ def _market(letter: str) -> dict[str, Offered]:
     return {name: found[name] for name in wanted}
 
 
-def experiment_of(name: str) -> Offered:
+def experiment_of(name: str) -> Experiment:
     """The experiment of an id of `IDS`; only its market's modules are imported."""
     return _market(name.partition(".")[0])[name]
 
 
-def offered() -> dict[str, Offered]:
+def offered() -> dict[str, Experiment]:
     """All ids in the order of `IDS`."""
     return {name: experiment_of(name) for name in IDS}
 

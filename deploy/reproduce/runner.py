@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deploy.reproduce.chart import Chart
-from deploy.reproduce.experiment import CannotRun, Experiment, NotBuilt, Offered, Trial, Verdict
+from deploy.reproduce.experiment import CannotRun, Experiment, Trial, Verdict
 from deploy.reproduce.inputs import Inputs, inputs_of
 from deploy.reproduce.registry import experiment_of
 from deploy.reproduce.verdict import Judged, judge, overall
@@ -54,9 +54,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An id with all that is shown of it. Without `judged` it is not built, or could not be run: `note` says why."""
+    """An id with all that is shown of it. Without `judged` it could not be run: `note` says why."""
 
-    experiment: Offered
+    experiment: Experiment
     verdict: Verdict
     note: str = ""
     inputs: Inputs | None = None
@@ -93,7 +93,6 @@ def jobs_of(experiment: Experiment, count: int) -> list[Job]:
 def perform(job: Job) -> Done:
     """Run one job. A refusal of the program is its outcome."""
     experiment = experiment_of(job.id)
-    assert isinstance(experiment, Experiment), "only what is built has jobs"
     inputs = inputs_of(job.id) if job.other < 0 else inputs_of(job.id).others[job.other]
     begun = time.process_time()
     outcome: Trial | Failure
@@ -140,20 +139,16 @@ def run(ids: Iterable[str], seeds: int, processes: int, tell: Callable[[int, int
     """Run these ids on so many seeds; results in the order of `ids`. `tell(done, jobs, result)` is called after each
     job, with the result when it was an id's last."""
     names = list(ids)
-    built = {name: one for name in names if isinstance(one := experiment_of(name), Experiment)}
-    jobs = [job for experiment in built.values() for job in jobs_of(experiment, seeds)]
+    experiments = {name: experiment_of(name) for name in names}
+    jobs = [job for experiment in experiments.values() for job in jobs_of(experiment, seeds)]
     found: dict[str, Result] = {}
-    for name in names:
-        if isinstance(one := experiment_of(name), NotBuilt):
-            found[name] = Result(one, Verdict.NOT_BUILT, one.missing)
-            tell(0, len(jobs), found[name])
-    pending = {name: _Open(len(jobs_of(experiment, seeds))) for name, experiment in built.items()}
+    pending = {name: _Open(len(jobs_of(experiment, seeds))) for name, experiment in experiments.items()}
     for count, done in enumerate(_performed(jobs, processes), 1):
         name = done.job.id
         pending[name].done[done.job] = done
         pending[name].left -= 1
         if pending[name].left == 0:
-            found[name] = _result(built[name], seeds, pending[name].done)
+            found[name] = _result(experiments[name], seeds, pending[name].done)
         tell(count, len(jobs), found.get(name))
     return [found[name] for name in names]
 

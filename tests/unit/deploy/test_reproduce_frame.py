@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from deploy.reproduce.chart import Band, Bars, Chart, Level, Line, Panel, Points
-from deploy.reproduce.experiment import Claim, Experiment, Kind, NotBuilt, Trial, Verdict
+from deploy.reproduce.experiment import Claim, Kind, Trial, Verdict
 from deploy.reproduce.files import claim_row, document, write
 from deploy.reproduce.inputs import Inputs, inputs_of
 from deploy.reproduce.layout import Words, drawing, ticks, written
@@ -21,10 +21,6 @@ from deploy.reproduce.runner import Result, jobs_of, run
 from deploy.reproduce.svg import svg
 from deploy.reproduce.verdict import judge, needed, overall
 from ledger.errors import ConfigError
-
-WAITING = NotBuilt("D.fig5", "Waits", "figure 5", Kind.SHAPE, "longer", "longer", "not yet")
-"""What an id looks like before its experiment exists."""
-"""Ids whose engine does not exist yet; every other one is run."""
 
 ENGINE = {"C.fig3", "D.fig5"}
 """Ids that the engines' rules decide, no contract."""
@@ -44,23 +40,19 @@ def trials(*values: float) -> list[Trial]:
 def test_every_id_of_the_specification_is_offered() -> None:
     assert list(IDS) == SPECIFIED.split()
     assert list(offered()) == list(IDS)
-    assert not [name for name, one in offered().items() if isinstance(one, NotBuilt)]
 
 
 def test_each_experiment_says_what_it_is() -> None:
     for name, one in offered().items():
         assert one.title, name
-        if isinstance(one, Experiment):
-            assert one.claims, name
-            assert one.contracts or name in ENGINE, name
-            assert inputs_of(name).values, name
-            for found in one.claims:
-                assert found.tolerance, name
-                assert found.why or found.kind in (Kind.EXACT, Kind.SHAPE), f"{name}: {found.name} says no reason"
-            names = [found.name for found in one.claims]
-            assert len(set(names)) == len(names), name
-        else:
-            assert one.missing, name
+        assert one.claims, name
+        assert one.contracts or name in ENGINE, name
+        assert inputs_of(name).values, name
+        for found in one.claims:
+            assert found.tolerance, name
+            assert found.why or found.kind in (Kind.EXACT, Kind.SHAPE), f"{name}: {found.name} says no reason"
+        names = [found.name for found in one.claims]
+        assert len(set(names)) == len(names), name
 
 
 def test_names_of_the_command_line() -> None:
@@ -201,9 +193,13 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
+def unrun() -> Result:
+    """An id whose program was refused."""
+    return Result(experiment_of("D.fig5"), Verdict.NOT_REPRODUCED, "no solver here")
+
+
 def result(name: str = "D.fig4") -> Result:
     one = experiment_of(name)
-    assert isinstance(one, Experiment)
     rows = [(1, 0.4, 0.2, 0.3, 0.3), (2, None, 0.3, "a,b", 0.4)]
     found = Claim("it", {"x": 0.5}, Kind.CALIBRATED, "at <least> half", lambda got: got["x"] > 0.5, "searched", "%")
     runs = (Trial({"it": {"x": 0.75}}, rows), Trial({"it": {"x": 1.25}}, rows))
@@ -213,7 +209,7 @@ def result(name: str = "D.fig4") -> Result:
 
 
 def test_the_folder_of_a_run(tmp_path) -> None:
-    results = [result(), Result(WAITING, Verdict.NOT_BUILT, "not yet")]
+    results = [result(), unrun()]
     shown = document(results, 2, 1.0)
     write(tmp_path, results, shown)
     page = (tmp_path / "index.html").read_text()
@@ -240,15 +236,16 @@ def test_the_folder_of_a_run(tmp_path) -> None:
 
 
 def test_the_document() -> None:
-    shown = document([result(), Result(WAITING, Verdict.NOT_BUILT, "not yet")], 2, 1.0)
+    shown = document([result(), unrun()], 2, 1.0)
     first, second = shown["results"]
     assert (first["id"], first["published"], first["ours"], first["difference"]) == ("D.fig4", 0.5, 1.0, 0.5)
     assert (first["class"], first["tolerance"], first["verdict"]) == ("calibrated", "at <least> half", "calibrated")
     assert (first["held"], first["seeds"]) == (2, 2)
     assert first["claims"][0]["band"] == {"x": [0.75, 0.75]}
     assert "searched" in first["note"]
-    assert (second["id"], second["ours"], second["verdict"], second["note"]) == ("D.fig5", None, "not built", "not yet")
-    assert shown["counts"] == {"calibrated": 1, "not built": 1}
+    assert (second["id"], second["ours"], second["note"]) == ("D.fig5", None, "no solver here")
+    assert second["verdict"] == "not reproduced"
+    assert shown["counts"] == {"calibrated": 1, "not reproduced": 1}
 
 
 def test_the_cheapest_id_runs_through_the_contracts() -> None:
@@ -263,10 +260,9 @@ def test_the_cheapest_id_runs_through_the_contracts() -> None:
 
 def test_others_are_run_on_three_seeds_at_most() -> None:
     for one in offered().values():
-        if isinstance(one, Experiment):
-            own = [job for job in jobs_of(one, 20) if job.other < 0]
-            assert len(own) == (min(20, one.most_seeds) if one.seeded else 1)
-            assert len(jobs_of(one, 20)) - len(own) <= 3 * len(inputs_of(one.id).others)
+        own = [job for job in jobs_of(one, 20) if job.other < 0]
+        assert len(own) == (min(20, one.most_seeds) if one.seeded else 1)
+        assert len(jobs_of(one, 20)) - len(own) <= 3 * len(inputs_of(one.id).others)
 
 
 def test_the_font_of_pictures_has_what_is_written() -> None:
