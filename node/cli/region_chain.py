@@ -24,7 +24,6 @@ GAS: Final = 10_000_000
 _PAGE: Final = 256
 _FIXES: Final = {
     "NO_REGION": "gridchain region list shows the regions",
-    "NO_NEW_EPOCHS": "this release lets no region begin anew; update the nodes",
     "OTHER_EPOCH": "the region has begun anew since; propose for the epoch that gridchain region show names",
     "NOT_SUSPENDED": "a region is taken over when it was silent for D2 rounds; gridchain region list shows that",
     "TAKEN_OVER": "the centres run it already; give it members with gridchain region members",
