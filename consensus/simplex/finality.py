@@ -118,18 +118,20 @@ def _wanted(state: State) -> set[Hash]:
 
 
 def _recent_chain(state: State) -> set[Hash]:
-    """The final blocks that are kept: from the highest final one, `keep_blocks` below the head."""
+    """The final blocks that are kept: from the highest final one and, where blocks between are missing, from the head,
+    `keep_blocks` below it."""
     chain: set[Hash] = set()
-    block_hash = state.final_hash if not state.over else state.head_hash
     lowest = state.committed_height - state.parameters.keep_blocks
-    while True:
-        entry = state.blocks.get(block_hash)
-        if entry is None:
-            break
-        chain.add(block_hash)
-        if entry.header is None or entry.header.height <= lowest:
-            break
-        block_hash = Hash(entry.header.parent)
+    for highest in (state.head_hash,) if state.over else (state.final_hash, state.head_hash):
+        block_hash = highest
+        while block_hash not in chain:
+            entry = state.blocks.get(block_hash)
+            if entry is None:
+                break
+            chain.add(block_hash)
+            if entry.header is None or entry.header.height <= lowest:
+                break
+            block_hash = Hash(entry.header.parent)
     if state.past is not None:
         chain.update(state.past.blocks)
     return chain

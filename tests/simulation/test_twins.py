@@ -101,6 +101,14 @@ def test_sides_hear_nothing_of_each_other_while_their_view_lasts(monkeypatch: py
     assert proposed[0].isdisjoint(proposed[4])
 
 
+def test_scenarios_that_failed_once() -> None:
+    """23881: a node forgot its head when catching up brought it below the final block, and stood still till a peer's
+    next `Status`."""
+    for number in (23_881,):
+        report = run_scenario(scenario_of(number))
+        assert report.good, f"{number}: {report.text()}"
+
+
 def test_the_fixed_slice() -> None:
     for scenario in SPREAD:
         report = run_scenario(scenario)

@@ -270,6 +270,25 @@ def test_what_sync_has_committed_becomes_the_head() -> None:
     assert (prune.epoch, prune.floor_view) == (1, 1)
 
 
+def test_a_head_below_blocks_that_are_missing_is_still_what_the_next_one_stands_on() -> None:
+    """Found by scenario 23881 of `simulate twins`: catching up brought a block below the final one, whose way to it was
+    not known yet, so the head was forgotten with what is old, and the block above it had no parent to be judged on."""
+    probe = connected()
+    chain = [probe.proposal(1)]
+    for view in (2, 3):
+        before = probe.certificate(FINALIZE, view - 1, block_of(chain[-1]))
+        chain.append(probe.proposal(view, chain[-1], (before,), time_ms=probe.now + view))
+    probe.hear(probe.certificate(FINALIZE, 3, block_of(chain[2])))
+    probe.hear(chain[2], peer=0)
+    first = probe.certificate(FINALIZE, 1, block_of(chain[0]))
+    probe.give(Committed(decode_header(chain[0].header), block_of(chain[0]), first, None, None))
+    assert probe.state.blocks[block_of(chain[0])].verdict is Verdict.VALID
+    probe.hear(body(probe, chain[2], ()), peer=0)
+    assert block_of(chain[1]) in probe.state.fetches
+    probe.hear(body(probe, chain[1], ()), peer=0)
+    assert [check.hash for check in probe.effects(Check)][:1] == [block_of(chain[1])]
+
+
 def test_a_sync_at_equal_height_changes_nothing() -> None:
     """Failure 17 of the list: a no-op sync reset a counter, and honest leaders were refused for ever."""
     probe = connected()
