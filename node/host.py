@@ -17,7 +17,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from ledger.genesis import Genesis
 from node.address_file import load_addresses, save_addresses
 from node.beginning import begin_with_state
 from node.chains import HostedChain, Phase, Place, hosted_chains
+from node.commit import StateDivergence
 from node.config import NodeConfig
 from node.log import node_logger
 from node.machine import Machine, SystemMachine
@@ -254,7 +255,10 @@ class Host:
             before = self._chains.get(name_of(Place(node.place.chain, node.place.epoch - 1)))
             opening = None if self._epochs is None or before is None else self._epochs.began(node.place)
             if before is not None and opening is not None and not node.moved:
-                raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
+                with suppress(
+                    StateDivergence
+                ):  # a copy of another history has nothing to say
+                    raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
             for first in range(0, len(raws), AT_ONCE):
                 await node.submit(raws[first : first + AT_ONCE])
         self._carried = {}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
-from sharded_chains import ShardedWorld, lie, member_key, network_genesis, user
+from chain_world import seeded_key
+from sharded_chains import ShardedWorld, centre_key, lie, member_key, network_genesis, user
 
-from consensus.sharded.global_state import Conflict
+from consensus.sharded.global_state import Conflict, NewMembers
+from consensus.sharded.members import members_bytes
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
 from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.crypto import SigningKey, address_of
 from ledger.engine_settings import GLOBAL
 from ledger.store import Batch, LevelStore, Store
+from ledger.validators import Validator
 from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.clock import SystemClock
 from node.config import load_config
@@ -103,9 +108,11 @@ def world() -> tuple[ShardedWorld, SigningKey]:
 class Home:
     """A member's directories with its copies of both chains."""
 
-    def __init__(self, directory: Path, world: ShardedWorld, key: SigningKey | None) -> None:
+    def __init__(
+        self, directory: Path, world: ShardedWorld, key: SigningKey | None, chains: tuple[str, ...] = ()
+    ) -> None:
         directory.mkdir()
-        (directory / "config.toml").write_text('[node]\nname = "x"\n')
+        (directory / "config.toml").write_text(f'[node]\nname = "x"\nchains = {json.dumps(chains)}\n')
         self.config, self.network, self.key = load_config(directory, {}, {}), world.network, key
         self.process = world.members[REGION][0]
         self.directory = directory
@@ -166,6 +173,30 @@ def test_a_copy_that_is_not_so_far_follows_the_chain_that_was_left(
         (GLOBAL, 1, Phase.RUNS, None),
     ]
     assert not (home.directory / "data" / "ra.2").exists()
+
+
+def test_a_key_that_gets_a_seat_hosts_the_region_and_one_that_loses_it_follows(tmp_path: Path) -> None:
+    world, former = corrupt_member()
+    fresh = seeded_key(7_777)
+    view = world.state.regions[0]
+    kept = [one for one in view.validators.validators if one.public_key != former.public]
+    members = (*kept, Validator("fresh", fresh.public, 1), Validator("other", seeded_key(7_778).public, 1))
+    signed = members_bytes(view.chain_id, REGION, 2, members)
+    signatures = tuple(centre_key(n).sign(DOMAIN_RECORD_SIGNATURE, signed) for n in range(3))
+    world.send(GLOBAL, user(9), "shards", "members", encode(NewMembers(REGION, 2, members, (0, 1, 2), signatures)))
+    world.block(GLOBAL)
+    assert world.state.regions[0].epoch == 3
+
+    home = Home(tmp_path / "former", world, former)
+    newest, _, second, first = home.chains()
+    assert [one.place.epoch for one in (newest, second, first)] == [3, 2, 1]
+    assert (newest.key, newest.seat) == (None, b"")
+    assert (second.key, second.seat) == (None, former.public), "it voted there, by a log of its own"
+
+    seated = Home(tmp_path / "fresh", world, fresh, chains=(GLOBAL,))
+    assert [one.name for one in seated.chains()][:2] == [REGION, GLOBAL]
+    assert (seated.chains()[0].key, seated.chains()[0].place.epoch) == (fresh, 3)
+    assert [one.name for one in Home(tmp_path / "none", world, None, chains=(GLOBAL,)).chains()] == [GLOBAL]
 
 
 def test_whatever_operation_the_process_ends_in_the_next_start_finds_a_whole_chain(
