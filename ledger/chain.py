@@ -42,6 +42,7 @@ from ledger.schema import (
     DB_FIRST_STATE,
     DB_HEADER,
     DB_HEIGHT_OF,
+    DB_OWN_ROOT,
     DB_TRANSACTION,
     DB_UNDO,
     DB_VALIDATORS,
@@ -65,13 +66,15 @@ _VIEW_CACHE = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
     """A final block with what its execution gave. `receipts` are encoded: scheduled calls first, then one a
-    transaction.
+    transaction. `differs`: a quorum has certified other roots than this node's execution gives, and this chain is one
+    whose quorum may be wrong (ADR 0290): the own result is kept beside the header.
     """
 
     block: Block
     transactions: Sequence[Transaction]
     receipts: Sequence[bytes]
     delta: StateDelta
+    differs: bool = False
 
 
 class ChainStore(ChainReader):
@@ -85,11 +88,12 @@ class ChainStore(ChainReader):
         self._head = self._stored_header(self._head_height)
         self._state = StateBase(store)
         self.boundaries = BoundaryStates()
-        if header_hash(encode(self._head)) != self._head_hash or self._state.root != self._head.state_root:
+        root = self.root_of(self._head_height)
+        if root is None or header_hash(encode(self._head)) != self._head_hash or self._state.root != root:
             raise StoreError(
                 "the state is not that of the head",
                 code="STORE_CORRUPT",
-                expected=self._head.state_root.hex(),
+                expected=self._head.state_root.hex() if root is None else root.hex(),
                 found=self._state.root.hex(),
                 fix=REPAIR,
             )
@@ -176,7 +180,8 @@ class ChainStore(ChainReader):
 
     def keep_boundary(self) -> None:
         """The head ends an epoch: keep its state for those who begin with it. On the thread that writes."""
-        self.boundaries.keep(self._store, self._head_height, self._head_hash)
+        if self._state.root == self._head.state_root:
+            self.boundaries.keep(self._store, self._head_height, self._head_hash)
 
     def append(
         self,
@@ -218,7 +223,8 @@ class ChainStore(ChainReader):
         for committed in blocks:
             header = committed.block.header
             fits = header.parent == parent and header.height == height + 1 and not header.closing
-            if not fits or committed.delta.parent_root != root or committed.delta.root != header.state_root:
+            sound = committed.differs or committed.delta.root == header.state_root
+            if not fits or not sound or committed.delta.parent_root != root:
                 raise InvariantBroken(f"block {header.height} does not continue the chain at {height}")
             if len(committed.transactions) > len(committed.receipts):
                 raise InvariantBroken(f"block {header.height} has fewer receipts than transactions")
@@ -277,6 +283,8 @@ def _put_block(batch: Batch, committed: CommittedBlock, final_by: int, *, undo: 
     put(DB_HEADER + height, block.header_bytes)
     put(DB_BODY + height, block.body_bytes)
     put(DB_HEIGHT_OF + block.hash, height)
+    if committed.differs:
+        put(DB_OWN_ROOT + height, committed.delta.root)
     put(DB_FINAL_BY + height, u64(final_by) + u32(len(committed.transactions)) + u32(len(receipts)))
     for start in range(0, len(receipts), RECEIPT_CHUNK):
         put(db_receipts(number, start // RECEIPT_CHUNK), encode(list(receipts[start : start + RECEIPT_CHUNK])))

@@ -21,6 +21,7 @@ from ledger.schema import (
     DB_FIRST_STATE,
     DB_HEADER,
     DB_HEIGHT_OF,
+    DB_OWN_ROOT,
     DB_RECEIPTS,
     DB_TRANSACTION,
     DB_UNDO,
@@ -98,6 +99,20 @@ class ChainReader:
         """The header at a height; None above the head."""
         raw = self.header_bytes(height)
         return None if raw is None else decode_header(raw)
+
+    def root_of(self, height: int) -> Hash | None:
+        """State root here after a block: that of its header, unless the own execution differs; None above the head."""
+        own = self.rows.get(db_height(DB_OWN_ROOT, height)) if height >= 0 else None
+        header = self.header(height) if own is None else None
+        return Hash(own) if own is not None else None if header is None else Hash(header.state_root)
+
+    def differing(self, first: int, last: int) -> int | None:
+        """The first height from `first` to `last` whose certified roots are not those of this node's own execution
+        (`CommittedBlock.differs`); None if there is none."""
+        after = db_height(DB_OWN_ROOT, first - 1) if first > 0 else None
+        found = self.rows.scan(DB_OWN_ROOT, after, 1)
+        height = int.from_bytes(found[0][0][-8:], "big") if found else last + 1
+        return height if height <= last else None
 
     def height_of(self, block_hash: bytes) -> int | None:
         """Height of a committed block by its hash."""
@@ -248,11 +263,11 @@ def past_state(rows: StoreReader, base: StateBase, height: int) -> StateView:
             found=height,
             fix="ask an archive, or use a proof that was saved then",
         )
-    raw_header = rows.get(db_height(DB_HEADER, height))
+    root = ChainReader(rows).root_of(height)
     before: dict[bytes, bytes | None] = {}
     for undone in range(height + 1, head + 1):
         raw = rows.get(db_height(DB_UNDO, undone))
-        if raw is None or raw_header is None:
+        if raw is None or root is None:
             raise StoreError(f"the undo row of height {undone} is missing", code="STORE_CORRUPT", fix=REPAIR)
         for key, value in decode_undo(raw):
             before.setdefault(key, value)
@@ -262,7 +277,7 @@ def past_state(rows: StoreReader, base: StateBase, height: int) -> StateView:
             overlay.delete(key)
         else:
             overlay.put(key, value)
-    return PastState(overlay, Hash(decode_header(raw_header or b"").state_root))
+    return PastState(overlay, Hash(root or b""))
 
 
 def read_head(rows: StoreReader) -> tuple[int, Hash]:

@@ -282,7 +282,7 @@ def _check_state(rows: StoreReader, head: Header, report: ChainReport) -> None:
                 "the stored buckets are not those of the state", code="CHAIN_FAULT", found=f"sector {number:02x}"
             )
     _same("top of the state tree", bytes(top), read_top(rows), head.height)
-    _same("state root", head.state_root, top_root(bytes(top)), head.height)
+    _same("state root", ChainReader(rows).root_of(head.height), top_root(bytes(top)), head.height)
 
 
 def _check_undo(chain: ChainReader, rows: StoreReader, report: ChainReport) -> None:

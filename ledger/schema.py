@@ -18,6 +18,7 @@ counters, so that byte order is numeric order):
 | A | address 32, height 8 | indexes of the account's transactions in that block, 4 bytes each, ascending |
 | F | height 8 (the certified one) | finalization of that block, and the closing blocks it certifies instead, if any |
 | G | height 8 | height 8 whose finalization proves this block (`final_by`), number of transactions 4, of receipts 4 |
+| O | height 8 | state root here after a certified block, where its header names another (`ledger.chain`) |
 | E | epoch 8 | height 8 of the boundary block that the epoch begins on |
 | V | validators hash 32 | the validator set |
 | I | state key | value in the first state of a chain that continues another (`ledger.succession`) |
@@ -100,6 +101,7 @@ DB_ACCOUNT = b"A"
 DB_FINALITY = b"F"
 DB_FINAL_BY = b"G"
 DB_EPOCH = b"E"
+DB_OWN_ROOT = b"O"
 DB_VALIDATORS = b"V"
 DB_FIRST_STATE = b"I"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -35,6 +35,7 @@ from ledger.objects import (
     Transaction,
     extra_root,
     header_hash,
+    make_block,
 )
 from ledger.schema import state_engine
 from ledger.state import Overlay, StateBase, StateReader
@@ -53,7 +54,8 @@ TRANSACTION_FRAME: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An executed block that is not final yet."""
+    """An executed block that is not final yet. `differs`: the header, which a quorum has certified, names other roots
+    than the overlay and the receipts here have."""
 
     block: Block
     transactions: tuple[Transaction, ...]
@@ -61,6 +63,7 @@ class Candidate:
     receipt_bytes: tuple[bytes, ...]
     overlay: Overlay
     next_due_ms: int | None
+    differs: bool = False
 
     @property
     def stored(self) -> StoredBlock:
@@ -120,9 +123,11 @@ class Application:
         extra: bytes = b"",
         *,
         certified: bool = False,
+        follow: bool = False,
     ) -> Judged:
         """Judge a block: execute its body on its parent and compare every field that the application fills.
-        `certified`: a quorum has accepted its section, which this node need not be able to judge."""
+        `certified`: a quorum has accepted its section, which this node need not be able to judge. `follow`: that quorum
+        may be wrong; where only the roots differ, the block is taken with the own result."""
         known = self._candidates.get(block_hash)
         if known is not None:
             return Judged(Verdict.VALID, candidate=known)
@@ -142,7 +147,11 @@ class Application:
             return Judged(Verdict.INVALID, str(refused))
         candidate = self._sealed(header, body, done)
         if candidate.block.hash != block_hash:
-            return Judged(Verdict.INVALID, _difference(header, candidate.block.header))
+            own = candidate.block.header
+            roots = {"state_root": header.state_root, "receipts_root": header.receipts_root}
+            if not follow or msgspec.structs.replace(own, **roots) != header:
+                return Judged(Verdict.INVALID, _difference(header, own))
+            candidate = replace(candidate, block=make_block(header, body), differs=True)
         self._candidates[block_hash] = candidate
         return Judged(Verdict.VALID, candidate=candidate)
 

@@ -67,12 +67,15 @@ class Outcome:
 
 class Commits:
     """Writes final blocks. `epoch` is the epoch that the next block belongs to; `head` and `position` are replaced
-    whole, so that other threads may read them."""
+    whole, so that other threads may read them. `follows`: the chain's quorum may certify false roots (a region's)."""
 
-    def __init__(self, chain: ChainStore, application: Application, metrics: Metrics, epoch: EpochStart) -> None:
+    def __init__(
+        self, chain: ChainStore, application: Application, metrics: Metrics, epoch: EpochStart, *, follows: bool = False
+    ) -> None:
         self._chain = chain
         self._application = application
         self._metrics = metrics
+        self._follows = follows
         self.epoch = epoch
         self.head = (chain.head, chain.head_hash)
         self.position = SyncPosition(chain.height, chain.head_hash, epoch.epoch, epoch.validators)
@@ -96,7 +99,9 @@ class Commits:
             if block.header.height <= self._chain.height:
                 self._same(block)
                 continue
-            judged = self._application.check(block.header, block.hash, block.transactions, block.extra, certified=True)
+            judged = self._application.check(
+                block.header, block.hash, block.transactions, block.extra, certified=True, follow=self._follows
+            )
             if judged.candidate is None:
                 raise StateDivergence(
                     f"block {block.header.height} gives another result here",
@@ -117,7 +122,9 @@ class Commits:
         begun = time.thread_time()
         last = candidates[-1]
         following = self._following_epoch(last)
-        blocks = [CommittedBlock(c.block, c.transactions, c.receipt_bytes, c.overlay.delta()) for c in candidates]
+        blocks = [
+            CommittedBlock(c.block, c.transactions, c.receipt_bytes, c.overlay.delta(), c.differs) for c in candidates
+        ]
         committees = () if following is None else (following.validators,)
         self._chain.append(blocks, finalization, closing, committees)
         self._application.committed(last)

@@ -202,6 +202,7 @@ class Node:
             parts.signer.begin_epoch, parts.driver.post, parts.publisher.trim, self._committed, self._halt
         )
         parts.blocks.attach(surfaces, tasks, parts.metrics, parts.log)
+        self._follow_from(self.chain.differing(self.chain.first, self.chain.height))
         parts.peers.attach(parts.driver, parts.ingress, parts.sync, parts.mempool)
 
     def sibling_committed(self, sibling: SiblingChain, tasks: Tasks) -> None:
@@ -355,9 +356,17 @@ class Node:
         self._parts.following.fail(reason)
         self._parts.signer.stop(reason)
 
+    def _follow_from(self, height: int | None) -> None:
+        """The region has certified other roots at a height than this node's own: it signs nothing here any more."""
+        if height is not None:
+            reason = f"state-divergence: block {height} gives other roots here than are certified"
+            self._parts.following.halt(reason)
+            self._parts.signer.stop(reason)
+
     def _committed(self, outcome: Outcome) -> None:
         """Tell followers and count."""
         metrics = self.metrics
+        self._follow_from(next((one.block.header.height for one in outcome.blocks if one.differs), None))
         for candidate in outcome.blocks:
             block = candidate.block
             metrics.blocks.inc()

@@ -372,7 +372,7 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         side.collusion = _collusion(config.dev, side.rules, address_of((commons.account or ground.hosted.key).public))
     rules = block_rules(genesis, side)
     application = Application(chain.state(), ground.executor, rules, chain.head_hash, ground.metrics)
-    commits = Commits(chain, application, ground.metrics, ground.epoch)
+    commits = Commits(chain, application, ground.metrics, ground.epoch, follows=genesis.engine == REGION_ENGINE)
     leading = Leading(
         leader_limits(genesis, config.consensus),
         ground.parameters.delta_ms * (2 if genesis.engine == "solo" else 1),  # in solo nobody else has to check it

@@ -50,6 +50,9 @@ class SiblingChain(Protocol):
     def height_of(self, block_hash: bytes) -> int | None:
         """Height of a committed block."""
 
+    def differing(self, first: int, last: int) -> int | None:
+        """The first of these heights whose certified roots are not those of the execution here; None if none is."""
+
     def final_by(self, height: int) -> int | None:
         """Height of the certified block whose finalization proves this one; None above the head."""
 
@@ -78,6 +81,7 @@ class StoredSibling:
         self.block = chain.block
         self.receipts = chain.receipts
         self.height_of = chain.height_of
+        self.differing = chain.differing
         self.final_by = chain.final_by
         self.finality = chain.finality
         self.validators = chain.validators

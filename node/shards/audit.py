@@ -154,7 +154,8 @@ class Copies:
         before = read_closed(chain.state(), seq - 1)
         begin = 0 if before is None else before.section.inbox_count
         mail = Mail(view.inbox[max(0, begin - view.position.inbox_count) :], known)
-        if not _sound(record, before, closed, mail):
+        differs = chain.differing(0 if before is None else before.height, closed.height - 1) is not None
+        if differs or not _sound(record, before, closed, mail):
             return self._corrected_finding(chain, record, mail)
         own = closed.section
         position = RegionPosition(seq, own.post_root, own.inbox_count, own.inbox_height, closed.money, closed.wh)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from sharded_chains import HostedChain, Process, ShardedWorld, member_key, network_genesis, user
 
 from consensus.sharded.global_state import RegionView
 from consensus.sharded.records import Asset, Correction, Entry
+from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from ledger.objects import header_hash
 from ledger.store import MemoryStore
+from node.commit import SyncedBlock, SyncedBlocks
 from node.shards.agent import Agent
 from node.shards.collusion import Collusion
 from node.shards.global_side import GlobalSide
@@ -40,6 +44,21 @@ class CollusionWorld(ShardedWorld):
             side.collusion = collusion
         for member in range(LIARS):
             self.agents[(REGION, member)].colludes = True
+
+    def certify_roots(self, **roots: bytes) -> None:
+        """A block of the region with roots that its execution does not give; everybody takes it as certified."""
+        candidate = self.build(REGION)
+        assert candidate is not None
+        block = candidate.block
+        header = replace(block.header, **roots)
+        taken = SyncedBlock(header, header_hash(encode(header)), candidate.transactions, block.body.extra)
+        self.pools[REGION] = []
+        self.synced.setdefault(REGION, []).append(SyncedBlocks((taken,), self.certificate(REGION, header), ()))
+        for process in self.members[REGION]:
+            process.chains[REGION].application.prune([block.hash])
+            process.chains[REGION].commits.commit_synced(self.synced[REGION][-1])
+            process.tell(REGION)
+        self.follow(REGION)
 
     def own_correction(self) -> Correction:
         """The one that a centre has found."""

@@ -235,7 +235,8 @@ class HostedChain:
         rules = block_rules(self.genesis, self.side)
         metrics = Metrics("test")
         self.application = Application(self.chain.state(), self.executor, rules, self.chain.head_hash, metrics)
-        self.commits = Commits(self.chain, self.application, metrics, current_epoch(self.chain, rules.policy))
+        epoch, follows = current_epoch(self.chain, rules.policy), name != GLOBAL
+        self.commits = Commits(self.chain, self.application, metrics, epoch, follows=follows)
         self.sibling = StoredSibling(name, self.genesis, self.chain)
 
     def _propose(self, wanted: bool) -> None:

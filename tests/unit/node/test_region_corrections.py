@@ -144,6 +144,28 @@ def test_of_two_records_on_their_way_the_second_is_void() -> None:
     assert world.own_correction().record == found[0].record.id
 
 
+@pytest.mark.parametrize("name", ["state_root", "receipts_root"])
+def test_roots_that_execution_does_not_give_are_followed_and_corrected(name: str) -> None:
+    world = ready()
+    world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 7)
+    balances = world.balances()
+    world.certify_roots(**{name: bytes(range(32))})
+    centre = world.centres[1].restarted().chains[REGION].chain
+    height = centre.height
+    assert centre.differing(0, height) == height
+    assert centre.head == world.honest.chains[REGION].chain.head
+    assert (centre.state().root == centre.head.state_root) == (name == "receipts_root")
+    assert world.balances() == [balances[0] - 7, balances[1] + 7], "its own result"
+    correction = world.until_corrected()
+    assert (correction.kind, correction.offending, correction.entries) == ("W1", (), ())
+    assert len(world.state.bars) == LIARS
+    with world.centres[0].chains[REGION].chain.view(height) as there:
+        there.state.prove(b"")  # undo rows lead back to the own root
+    world.begin_anew()
+    assert sum(world.balances()) == world.view.position.money
+    assert world.honest.chains[REGION].chain.differing(0, 10**6) is None
+
+
 @dataclass(frozen=True, slots=True)
 class Censor(Collusion):
     """Counts what users have posted as consumed, and does not run it."""
