@@ -72,13 +72,15 @@ class GlobalRules:
 
 @dataclass(slots=True)
 class _Desk:
-    """One block at work. `turns`: the seq that may come next of each region; `taken`: entries of each region."""
+    """One block at work. `state`: before it; `now`: the same in the block's own market round, by which entries are
+    judged. `turns`: the seq that may come next of each region; `taken`: entries of each region."""
 
     state: GlobalState
     stamp: bytes
     context: GlobalContext
     findings: FoundAuditor
     turns: dict[str, int]
+    now: GlobalState
     entries: list[GlobalEntry] = field(default_factory=list)
     taken: dict[str, int] = field(default_factory=dict)
 
@@ -138,7 +140,9 @@ class GlobalSide:
         """See `EngineSide`."""
         state, stamp = self._store.load(view)
         findings = FoundAuditor(read_findings(block.section) or ())
-        self._desk = _Desk(state, stamp, self._context(findings), findings, self._turns(state))
+        round_ = max(state.round, self.rules.round_of(block.header.time_ms))
+        now = replace(_quiet(state, round_), round=round_)
+        self._desk = _Desk(state, stamp, self._context(findings), findings, self._turns(state), now)
         return []
 
     def _context(self, findings: FoundAuditor) -> GlobalContext:
@@ -159,7 +163,7 @@ class GlobalSide:
         desk, entry = self._desk, read_entry(transaction.body)
         if desk is None or entry is None:
             return "MALFORMED"
-        code = fault(desk.context, desk.state, entry)
+        code = fault(desk.context, desk.now, entry)
         if code:
             return code
         if desk.taken.get(region_of(desk.state, entry), 0) >= ENTRIES_A_REGION:
@@ -183,11 +187,9 @@ class GlobalSide:
         desk, self._desk = self._desk, None
         if desk is None:
             return []
-        header = block.header
-        round_ = max(desk.state.round, self.rules.round_of(header.time_ms))
-        before = _quiet(desk.state, round_)
+        header, before = block.header, desk.now
         outcome = apply_global(
-            desk.context, before, GlobalBlock(desk.state.height + 1, round_, header.proposer, tuple(desk.entries))
+            desk.context, before, GlobalBlock(before.height + 1, before.round, header.proposer, tuple(desk.entries))
         )
         asked = [bytes(one.id) for one in block.included if one.body.contract == SHARDS]
         place = (header.parent, header.epoch, header.view, header.time_ms, header.proposer)

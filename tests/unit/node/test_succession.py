@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from colluding_region import CollusionWorld
 from msgspec.structs import replace
-from sharded_chains import ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
+from sharded_chains import MONEY, ROUND_MS, HostedChain, Process, ShardedWorld, centre_key, network_genesis, user
 from typer.testing import CliRunner
 
-from consensus.sharded.global_state import GlobalOutcome
+from consensus.sharded.global_state import GlobalOutcome, NewMembers
 from consensus.sharded.records import record_of
 from ledger.chain import ChainStore
 from ledger.chain_verify import verify_chain
@@ -20,7 +21,7 @@ from ledger.codec import decode, encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
 from ledger.errors import DecodeError, GenesisError, InvariantBroken, ProofError, StoreError
-from ledger.objects import transaction_id
+from ledger.objects import decode_transaction, transaction_id
 from ledger.proof_export import CentresView, build_settlement, trust_root_at
 from ledger.proofs import OpeningClaim, TrustRoot, decode_proof, verify_settlement
 from ledger.shard_genesis import hosted_genesis
@@ -33,11 +34,13 @@ from node.cli.db import app as db_command
 from node.cli.proof import app as proof_command
 from node.commit import StateDivergence, leaders_of
 from node.founding import make_executor, open_chain
+from node.shards.agent import Agent
 from node.shards.collusion import Collusion, Lie
 from node.shards.global_store import GlobalStore
 from node.shards.openings_log import openings
 from node.shards.region_state import STATE_PROGRESS, read_closed, read_progress, read_section
 from node.shards.succession import found_successor, successor_genesis, void_transactions
+from node.shards.wiring import region_rules
 
 REGION = "ra"
 
@@ -110,25 +113,25 @@ def test_copies_of_different_length_found_the_same_state() -> None:
     assert [bytes(transaction_id(raw)) for raw in raws] == void
 
 
-class Successor(HostedChain):
-    """The chain that continues another, in a process that hosts it in its place."""
-
-    def __init__(self, world: ShardedWorld, process: Process, line: list[Opening], store: MemoryStore) -> None:
-        super().__init__(world.network, REGION, store, successor_genesis(world.network, REGION, line))
-        self.siblings.chains[GLOBAL] = process.chains[GLOBAL].sibling
-
-
-def take_over(world: ShardedWorld, line: list[Opening]) -> None:
+def take_over(world: ShardedWorld, line: Sequence[Opening]) -> None:
     """All processes that host the region go on with its next chain; the centres vote on it."""
     processes = [*world.centres, *world.members[REGION]]
     for process in processes:
         genesis, store = successor_genesis(world.network, REGION, line), MemoryStore()
-        centres = process.chains[GLOBAL].chain.state()
-        assert found_successor(store, genesis, process.chains[REGION].chain, line[-1], centres)
-        process.stores[REGION], process.chains[REGION] = store, Successor(world, process, line, store)
+        above = process.chains[GLOBAL]
+        assert found_successor(store, genesis, process.chains[REGION].chain, line[-1], above.chain.state())
+        hosted = HostedChain(world.network, REGION, store, genesis)
+        hosted.siblings.chains[GLOBAL] = above.sibling
+        above.siblings.chains[REGION] = hosted.sibling
+        process.stores[REGION], process.chains[REGION] = store, hosted
+        process.tell(GLOBAL)
+        process.tell(REGION)
     world.members[REGION] = processes
-    world.keys |= {centre_key(n).public: centre_key(n) for n in range(4)}
     world.synced.pop(REGION, None)
+    rules = region_rules(successor_genesis(world.network, REGION, line), REGION)
+    for number in range(4):
+        world.keys[centre_key(number).public] = centre_key(number)
+        world.agents[(REGION, number)] = Agent(rules, centre_key(number).public)
 
 
 def money(world: ShardedWorld) -> list[int]:
@@ -172,6 +175,47 @@ def test_the_next_chain_goes_on_with_money_nonces_and_records() -> None:
     )
     store = world.members[REGION][0].stores[REGION]
     assert verify_chain(store, ChainStore.open(store).genesis).fault is None
+
+
+def test_the_centres_take_a_silent_region_over_and_its_trade_goes_on() -> None:
+    """Cut off with an unconsumed fill, it goes on by itself; what it does then is void, the fill is not."""
+    world = ShardedWorld(network_genesis(2, takeover_rounds=5))
+    world.step()
+    world.send(REGION, user(0), "crossing", "order", 1, 2_000, 500_000, 100)
+    world.send("rb", user(1), "crossing", "order", 2, 2_000, 300_000, 100)
+    while not world.state.regions[0].inbox:
+        world.step()
+    world.cut = {REGION}
+    buyer, other = (address_of(user(0, n).public) for n in range(2))
+    void = []
+    for _ in range(7):
+        void.append(world.send(REGION, user(0), "crossing", "pay", other, 7))
+        world.run(1_000)
+    view = world.state.regions[0]
+    assert world.head(REGION).query("crossing", "balance", other) == MONEY + 7 * 7
+    takeover = encode(NewMembers(REGION, 1, (), (), ()))
+    sent = world.send(GLOBAL, user(9), "shards", "members", takeover)
+    world.run(1_000)
+    assert world.receipt(sent).ok
+    world.cut.clear()
+    world.follow(GLOBAL)
+    line = openings(world.head(GLOBAL).chain.state(), REGION)
+    assert [one.opened.reason for one in line] == ["takeover"]
+    assert (line[0].opened.base_seq, line[0].opened.base_root) == (view.position.seq, view.position.root)
+    raws = void_transactions(world.head(REGION).chain, line[0])
+    assert [transaction_id(raw) for raw in raws] == [one.id for one in void]
+    assert void_transactions(world.centres[0].chains[REGION].chain, line[0]) == []
+    take_over(world, line)
+    assert world.head(REGION).query("crossing", "balance", other) == MONEY
+    world.pools[REGION] = [decode_transaction(raw) for raw in raws]
+    world.run(5_000)
+    after = world.state.regions[0]
+    assert (after.epoch, after.chain_id) == (2, line[0].chain_id)
+    assert after.position.seq > view.position.seq + 1
+    assert not after.inbox
+    assert world.head(REGION).query("crossing", "stored", buyer) == 2_000
+    assert world.head(REGION).query("crossing", "balance", other) == MONEY + 7 * 7
+    world.check_conserved()
 
 
 def test_a_copy_that_is_behind_says_so_and_one_of_another_history_is_refused() -> None:
@@ -283,9 +327,9 @@ def test_the_log_of_openings_grows_and_names_old_and_new_chains() -> None:
             successor_genesis(world.network, REGION, wrong)
 
 
-def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_proof_begins_at_the_centres_chain(tmp_path: Path) -> None:
     """Who knows the genesis of the centres' chain can check what a chain proves that the centres have opened."""
-    world = CollusionWorld(monkeypatch)
+    world = CollusionWorld()
     world.step()
     world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
     world.run(3_000)
@@ -328,8 +372,8 @@ def test_a_proof_begins_at_the_centres_chain(monkeypatch: pytest.MonkeyPatch, tm
             verify_settlement(encode(replace(decode_proof(raw), start=start)), TrustRoot(root))
 
 
-def test_a_stopped_node_shows_each_chain_of_a_region(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    world = CollusionWorld(monkeypatch, regions=1)
+def test_a_stopped_node_shows_each_chain_of_a_region(tmp_path: Path) -> None:
+    world = CollusionWorld(regions=1)
     world.step()
     world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
     world.run(3_000)
