@@ -258,6 +258,7 @@ async def trades_in(client: Client, top: int) -> int:
 
 
 @pytest.mark.asyncio
+@pytest.mark.timeout(200)
 async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from rich.console import Console
 
@@ -267,15 +268,16 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from deploy.held import Held
     from deploy.layout import default_names
     from deploy.market.roster import market_of
-    from deploy.pace import Pace
+    from deploy.pace import Pace, lead_for, slowness_of
     from deploy.screen import Screen
 
     options = demo_module.DemoOptions(slots=20, directory=tmp_path / "net")
     street = load()
     names, contracts = default_names(4), demo_module.contracts_of(options, market_of("C"))
     with open(os.devnull, "w") as nowhere, Held.open(tmp_path / "net", names, contracts) as held:
-        await held.loaded()
-        stage = demo_module.found(options, street, Pace(4_500, 750), tmp_path / "net")
+        slowness = slowness_of(await held.loaded(), os.cpu_count() or 1)
+        pace = Pace(1_500 + lead_for(4, os.cpu_count() or 1, 17, slowness), 75_000 // min(slowness, 200))
+        stage = demo_module.found(options, street, pace, tmp_path / "net")
         screen = Screen(Console(file=nowhere), live=False)
         async with Cluster.open(stage.layout, held=held) as cluster, demo_module.connect(cluster) as clients:
             progress = demo_module.progress_of(stage, cluster)
