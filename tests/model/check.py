@@ -1,7 +1,9 @@
-"""Check the model of the consensus core with TLC: `make model`, or `tests/model/check.py [NAME..] [--workers N]`.
+"""Check the model of the consensus core with TLC: `make model`, or `tests/model/check.py [NAME..] [--workers N]
+[--minutes M]`.
 
-Each configuration says what has to come out: no violation, or which invariant a missing rule breaks. TLC is fetched by
-its Maven coordinates and used only if its hash is the pinned one. Needs Java 17 and Maven.
+Each configuration says what has to come out: no violation, or which invariant a missing rule breaks. What TLC says of
+its progress goes to stderr. With `--minutes` a run that takes longer is ended, and told with what it has seen so far as
+not ended. TLC is fetched by its Maven coordinates and used only if its hash is the pinned one. Needs Java 17 and Maven.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,12 +83,28 @@ CONFIGURATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What TLC found: the violated invariant or "", distinct states (traces: states), depth, seconds."""
+    """What TLC found: the violated invariant or "", distinct states (traces: states), depth (of a run that was not
+    `ended`: that it has reached), states whose successors are not known yet, random behaviours, seconds."""
 
     broken: str
     states: int
     depth: int
+    queue: int
+    traces: int
     seconds: float
+    ended: bool
+
+    def text(self) -> str:
+        """In a line."""
+        told = f"violates {self.broken}" if self.broken else "holds" if self.ended else "not ended, holds so far"
+        parts = [f"{self.states:,} states"]
+        if self.traces:
+            parts.append(f"{self.traces:,} behaviours")
+        else:
+            parts.append(f"depth {self.depth}")
+        if not self.ended:
+            parts.append(f"{self.queue:,} in the queue")
+        return f"{told}; {', '.join(parts)}, {self.seconds:.0f} s"
 
 
 def fetched() -> Path:
@@ -102,8 +121,8 @@ def fetched() -> Path:
     return jar
 
 
-def run(one: Configuration, jar: Path, workers: int) -> Outcome:
-    """Run TLC in a folder of its own."""
+def run(one: Configuration, jar: Path, workers: int, minutes: float) -> Outcome:
+    """Run TLC in a folder of its own, for at most so many minutes (0: to its end)."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "Simplex.tla").write_bytes((HERE / "Simplex.tla").read_bytes())
@@ -121,20 +140,51 @@ def run(one: Configuration, jar: Path, workers: int) -> Outcome:
             "Simplex.tla",
         )
         begun = time.monotonic()
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-        return read(done.stdout, time.monotonic() - begun)
+        lines: list[str] = []
+        with subprocess.Popen(
+            command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as tlc:
+            late = threading.Event()
+            alarm = threading.Timer(minutes * 60, lambda: (late.set(), tlc.terminate()))
+            alarm.daemon = True
+            if minutes:
+                alarm.start()
+            try:
+                for line in tlc.stdout or ():
+                    lines.append(line)
+                    if line.startswith("Progress"):
+                        print(f"  {one.name}: {line.rstrip()}", file=sys.stderr, flush=True)
+            finally:
+                alarm.cancel()
+                tlc.terminate()
+        return read("".join(lines), time.monotonic() - begun, stopped=late.is_set())
 
 
-def read(text: str, seconds: float) -> Outcome:
-    """Take TLC's report apart. Exit if it says neither that all is well nor what was violated."""
+def read(text: str, seconds: float, *, stopped: bool = False) -> Outcome:
+    """Take TLC's report apart. Exit if it says neither that all is well nor what was violated, unless it was `stopped`
+    on its way: then its last words of progress count."""
     broken = re.search(r"Invariant (\w+) is violated", text)
-    counts = re.findall(r"(\d+) states generated, (\d+) distinct", text.replace(",", ", ").replace(",  ", ", "))
-    checked = re.findall(r"Progress: (\d[\d,]*) states checked", text)
-    depth = re.search(r"depth of the complete state graph search is (\d+)", text)
-    if broken is None and "No error has been found" not in text and not checked:
+    ended = broken is not None or "No error has been found" in text or (not stopped and "states checked" in text)
+    if not ended and not stopped:
         raise SystemExit(f"TLC did not come to an end:\n{text[-2000:]}")
-    states = int(counts[-1][1]) if counts else int(checked[-1].replace(",", "")) if checked else 0
-    return Outcome(broken[1] if broken else "", states, int(depth[1]) if depth else 0, seconds)
+    counts = re.findall(r"(\d[\d,]*) distinct states found", text)
+    counts += re.findall(r"(\d[\d,]*) states checked", text)
+    depths = re.findall(r"depth of the complete state graph search is (\d+)|^Progress\((\d+)\)", text, re.MULTILINE)
+    queues = re.findall(r"(\d[\d,]*) states left on queue", text)
+    traces = re.findall(r"(\d[\d,]*) traces generated", text)
+    return Outcome(
+        broken[1] if broken else "",
+        _last(counts),
+        _last(["".join(found) for found in depths]),
+        _last(queues),
+        _last(traces),
+        seconds,
+        ended,
+    )
+
+
+def _last(found: list[str]) -> int:
+    return int(found[-1].replace(",", "")) if found else 0
 
 
 def main() -> int:
@@ -142,20 +192,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names of configurations; all if none is given")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=0, help="at most so long for each; 0: to the end")
     chosen = parser.parse_args()
     jar, wrong = fetched(), 0
     for one in CONFIGURATIONS:
         if chosen.names and not any(name in one.name for name in chosen.names):
             continue
-        found = run(one, jar, chosen.workers)
+        found = run(one, jar, chosen.workers, chosen.minutes)
         good = found.broken == one.broken
         wrong += not good
-        told = f"violates {found.broken}" if found.broken else "holds"
-        sign = "ok   " if good else "WRONG"
-        print(
-            f"{sign} {one.name}: {told}; {found.states:,} states, depth {found.depth}, {found.seconds:.0f} s",
-            flush=True,
-        )
+        sign = ("ok   " if found.ended else "open ") if good else "WRONG"
+        print(f"{sign} {one.name}: {found.text()}", flush=True)
     return 1 if wrong else 0
 
 
