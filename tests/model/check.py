@@ -145,7 +145,12 @@ def run(one: Configuration, jar: Path, workers: int, minutes: float) -> Outcome:
             command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         ) as tlc:
             late = threading.Event()
-            alarm = threading.Timer(minutes * 60, lambda: (late.set(), tlc.terminate()))
+
+            def end() -> None:
+                late.set()
+                tlc.terminate()
+
+            alarm = threading.Timer(minutes * 60, end)
             alarm.daemon = True
             if minutes:
                 alarm.start()
