@@ -42,9 +42,7 @@ from node.peers import Links, Members
 from node.regional_epochs import Epochs, Grounds, name_of, with_epochs
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
-from node.shards.accuser import Accuser
-from node.shards.attester import Attester
-from node.shards.courier import Courier
+from node.shards.speakers import ShardSpeaker, speakers_of
 from node.shards.succession import void_transactions
 from node.siblings import join_siblings
 from node.tasks import Tasks, task_scope
@@ -84,7 +82,7 @@ class Host:
         self._epochs: Epochs | None = None
         self._outgrown = asyncio.Event()
         self._patience = 0.0
-        self._speakers: list[Courier | Accuser | Attester] = []
+        self._speakers: list[ShardSpeaker] = []
         self._address_file = config.path(ADDRESS_FILE)
 
     @property
@@ -185,14 +183,11 @@ class Host:
         for chain in self._running():
             self._committed(chain, tasks)  # what the siblings have committed in former lives
         centres = self._chains.get(GLOBAL)
-        voter, account = b"" if self._key is None else self._key.public, self._account
-        running = () if centres is None else self._running()
-        couriers = [] if centres is None else [one.courier_to(centres, account) for one in running]
-        accusers = [] if centres is None else [one.accuser_to(centres, voter, account) for one in running]
-        for speaker in (*couriers, *accusers, self.home.attester(account)):
-            if speaker is not None:
-                self._speakers.append(speaker)
-                speaker.start(tasks)
+        stands = [one.stand for one in self._running()]
+        speakers = () if centres is None else speakers_of(stands, centres.stand, self._key, self._account)
+        for speaker in speakers:
+            self._speakers.append(speaker)
+            speaker.start(tasks)
         tasks.spawn(self._keep_addresses(), name="addresses")
         self._patience = asyncio.get_running_loop().time() + AGAIN_S
         tasks.spawn(self._hand_over(), name="hand-over")
@@ -255,9 +250,7 @@ class Host:
             before = self._chains.get(name_of(Place(node.place.chain, node.place.epoch - 1)))
             opening = None if self._epochs is None or before is None else self._epochs.began(node.place)
             if before is not None and opening is not None and not node.moved:
-                with suppress(
-                    StateDivergence
-                ):  # a copy of another history has nothing to say
+                with suppress(StateDivergence):  # a copy of another history has nothing to say
                     raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
             for first in range(0, len(raws), AT_ONCE):
                 await node.submit(raws[first : first + AT_ONCE])

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from consensus.sharded.discipline import Audit
 from contracts.executor import BlockContext
 from contracts.values import Value
 from ledger.accounts import NonceWindow, nonce_state
-from ledger.crypto import Hash, SigningKey, address_of
+from ledger.crypto import Hash, address_of
 from ledger.engine_settings import GLOBAL
 from ledger.errors import GridchainError
 from ledger.shard_genesis import REGION_ENGINE
@@ -33,13 +32,8 @@ from node.metrics import Metrics
 from node.multiplexer import ChainHandler
 from node.parts import Parts
 from node.resting import Resting
-from node.shards.accuser import Accuser, Court
-from node.shards.attester import Attester, Bench
-from node.shards.courier import Courier, Posts
-from node.shards.global_side import GlobalSide
-from node.shards.region_side import RegionSide
+from node.shards.speakers import Stand
 from node.siblings import SiblingChain, Siblings, StoredSibling
-from node.speaker import Voice
 from node.status import NodeStatus, RegionEpochStatus
 from node.tasks import Tasks
 
@@ -140,57 +134,10 @@ class Node:
         """This chain as the others of the process see it."""
         return StoredSibling(self.name, self.genesis, self.chain)
 
-    def courier_to(self, centres: Node, account: SigningKey | None) -> Courier | None:
-        """What publishes this region's records to the global chain `centres`, by `account`; None where this node has no
-        vote in a region, or nothing to speak by."""
-        key, parts, there = self._hosted.key, self._parts, centres._parts
-        if key is None or account is None or not isinstance(parts.side, RegionSide):
-            return None
-        return Courier(
-            Posts(
-                own=self.chain,
-                centres=there.state,
-                side=parts.side,
-                on_ledger=parts.ledger_thread.run,
-                sign=parts.publisher.sign_record,
-                voice=Voice(key.public, account, centres.genesis.chain_id, there.ingress.submit),
-                log=parts.log,
-                metrics=parts.metrics,
-                lie_about=self.config.dev.lie_about_record,
-            )
-        )
-
-    def accuser_to(self, centres: Node, voter: bytes, account: SigningKey | None) -> Accuser | None:
-        """What brings evidence of this region's chain to the global chain `centres`, by the `account` of the node that
-        votes by the key `voter`, or into the log where it has none; None of another chain."""
-        parts, there = self._parts, centres._parts
-        if not isinstance(parts.side, RegionSide):
-            return None
-        voice = Voice(voter, account, centres.genesis.chain_id, there.ingress.submit) if voter and account else None
-        order = (*self.genesis.validator_set.validators, *centres.genesis.validator_set.validators)
-        accuser = Accuser(
-            Court(
-                region=parts.side.rules.region,
-                epoch=parts.side.rules.region_epoch,
-                centres=there.state,
-                voice=voice,
-                speakers=tuple(one.public_key for one in order),
-                log=parts.log,
-            )
-        )
-        parts.passed.to = accuser
-        return accuser
-
-    def attester(self, account: SigningKey | None) -> Attester | None:
-        """What says a centre's word on records that wait; None where this node is no centre, or has nothing to say."""
-        key, parts = self._hosted.key, self._parts
-        if key is None or account is None or not isinstance(parts.side, GlobalSide):
-            return None
-        if parts.side.rules.rules.audit is not Audit.ASSIGNED:
-            return None
-        voice = Voice(key.public, account, self._chain_id, parts.ingress.submit)
-        thread, sign = parts.ledger_thread.run, parts.signer.statement
-        return Attester(Bench(self.chain, parts.state, parts.side, thread, sign, voice, parts.log))
+    @property
+    def stand(self) -> Stand:
+        """This chain for whatever of this process speaks of it, or on it, unasked."""
+        return Stand(self._hosted.key, self.genesis, self._parts, self.config.dev.lie_about_record)
 
     def attach(self, tasks: Tasks, committed: Callable[[], None]) -> None:
         """Join the parts; before the network opens. `committed` is called after each commit, on the loop."""
