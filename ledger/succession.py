@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ledger.codec import MAX_OBJECT_BYTES, Bytes32, ShortText, Uint, Wire, decode, encode
 from ledger.crypto import domain, hash_of
+from ledger.errors import DecodeError
 from ledger.genesis import Genesis, GenesisHead, GenesisSummary, genesis_block
 from ledger.objects import BODY_VERSION, Block, Body, make_block
 from ledger.schema import state_engine
@@ -124,9 +125,11 @@ def succession_of(genesis: GenesisHead) -> Succession | None:
 
 
 def decode_summary(raw: bytes, *, limit: int = MAX_OBJECT_BYTES) -> GenesisSummary:
-    """A summary as stores and exports keep it. Raise `DecodeError`."""
-    successor = raw[:1] == bytes((0x90 | len(SuccessorSummary.__struct_fields__),))  # a MessagePack array's length
-    return decode(SuccessorSummary if successor else GenesisSummary, raw, limit=limit)
+    """A summary as stores and exports keep it, of either kind. Raise `DecodeError`."""
+    try:
+        return decode(SuccessorSummary, raw, limit=limit)
+    except DecodeError:
+        return decode(GenesisSummary, raw, limit=limit)
 
 
 def successor_block(genesis: SuccessorGenesis, height: int, time_ms: int, state_root: bytes) -> Block:
