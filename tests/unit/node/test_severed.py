@@ -90,7 +90,9 @@ def test_only_who_is_named_is_out_of_reach_and_only_while_the_file_is_there(tmp_
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("dev", [DevSection(severed="severed"), DevSection(lie_about_record=3)])
+@pytest.mark.parametrize(
+    "dev", [DevSection(severed="severed"), DevSection(lie_about_record=3), DevSection(collude_from=2)]
+)
 def test_a_real_network_refuses_such_switches(dev: DevSection) -> None:
     with pytest.raises(ConfigError, match="not for development"):
         NodeConfig(dev=dev).check_chain("grid")
