@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def test_the_check_reads_a_report_of_pytest(tmp_path: Path, source: str, names: 
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     report = str(tmp_path / "report.xml")
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "tests"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    bare = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ran = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
     assert Path(report).exists(), ran.stdout + ran.stderr
     checked = subprocess.run(
         [sys.executable, str(place / "must_run.py"), str(tmp_path)], capture_output=True, text=True, check=False
