@@ -8,23 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 from chain_world import START_MS, ChainWorld, certify, committee, make_document, seeded_key
-from shard_genesis_world import sharded_genesis
+from msgspec.structs import replace
+from shard_genesis_world import sharded_genesis, voters
 from wire_samples import Sampler, wire_types
 
 from contracts.values import encode_value
 from ledger import accounts, crypto, schema
 from ledger.certificates import VoteKind, vote_bytes
 from ledger.codec import Wire, encode
+from ledger.engine_settings import RegionSettings, ShardSettings
 from ledger.genesis import GenesisSummary, genesis_block
 from ledger.merkle import merkle_path, merkle_root
 from ledger.objects import TransactionBody, decode_transaction, extra_root, header_hash, sign_transaction
 from ledger.plain_json import to_plain
 from ledger.possession import prove_possession
-from ledger.proof_export import build_finality, build_settlement, trust_root_at
+from ledger.proof_export import CentresView, build_finality, build_settlement, trust_root_at
 from ledger.shard_genesis import chains_of, chains_of_voter, founders_of, hosted_genesis
 from ledger.state import Overlay, StateBase
 from ledger.state_tree import bucket_digest, node_digest, place, value_digest
 from ledger.store import MemoryStore
+from ledger.succession import Opening as ChainOpening
+from ledger.succession import RegionEpoch, Succession, SuccessorGenesis, fields_of, next_chain_id, opening_key
 from ledger.validators import quorum
 from node.member_store import DataKey, Erased, Record, StoreHead
 from node.own_copies import OwnCopy
@@ -206,6 +210,28 @@ def chain() -> Plain:
     }
 
 
+def successor() -> Plain:
+    """The proof file of a settlement on a chain that continues another: version 2, from the centres' chain."""
+    regions = ShardSettings((RegionSettings("north", voters(10, 4)),))
+    network = replace(make_document(), engine="sharded", shards=regions)
+    above, first = hosted_genesis(network, "global"), hosted_genesis(network, "north")
+    opened = RegionEpoch("north", 2, 7, b"\x55" * 32, b"\x66" * 32, above.validator_set.validators, "takeover")
+    name = next_chain_id(first.chain_id, opened)
+    succession = Succession("north", name, first.chain_id, first.chain_id, 2, 7, b"\x55" * 32)
+    members = {**fields_of(first), "validators": above.validators}
+    opening = encode(ChainOpening(opened, first.chain_id, name, 2))
+    centres = ChainWorld(founded=above, writes=lambda height: {opening_key("north", 2): opening} if height == 2 else {})
+    centres.commit(2)
+    centres.end_epoch([3, 4, 5, 6])
+    centres.commit(1)
+    region = ChainWorld(founded=SuccessorGenesis(**members, succession=succession))
+    region.commit(2)
+    with region.chain.view() as view, centres.chain.view() as there:
+        root = CentresView(there, centres.chain.genesis)
+        file = build_settlement(view, region.chain.genesis, b"bill6", (6, 1), centres=root)
+    return {"chain_id": name, "genesis_hash": region.document.hash.hex(), "trust": above.hash.hex(), "file": file.hex()}
+
+
 PERSONAL = (Opening, Application, Envelope, OwnCopy, StoreHead, DataKey, Record, Erased)
 BOX = "ddbc30668837170c8a7f3006e33f25911e5c789fb82f4c4cedd901c6687135753364b6d4ba856a0413a39ae636"
 SEALED = (
@@ -247,5 +273,5 @@ def personal() -> Plain:
 
 FILES = {
     function.__name__: function
-    for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, shards, chain, personal)
+    for function in (wire, hashes, signed, keys, state, merkle, quorums, genesis, shards, chain, successor, personal)
 }

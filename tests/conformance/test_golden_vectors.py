@@ -43,3 +43,6 @@ def test_stored_proof_files_verify() -> None:
     for name, trust in zip(("settlement_from_genesis", "settlement_from_block_1"), chain["trust_roots"], strict=True):
         found = verify_settlement(bytes.fromhex(chain[name]), TrustRoot.parse(trust))
         assert (found.key, found.value) == (b"bill2", b"settled 2")
+    later = stored("successor")
+    found = verify_settlement(bytes.fromhex(later["file"]), TrustRoot.parse(later["trust"]))
+    assert (found.chain_id, found.key, found.receipt_height) == (later["chain_id"], b"bill6", 6)

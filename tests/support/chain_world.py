@@ -37,6 +37,7 @@ from ledger.objects import (
 from ledger.possession import prove_possession
 from ledger.state import Overlay, StateBase
 from ledger.store import MemoryStore, Store
+from ledger.succession import SuccessorGenesis, successor_block
 from ledger.validators import Validator, ValidatorSet
 
 START_MS = 1_700_000_000_000
@@ -91,7 +92,8 @@ def certify(
 
 @dataclass
 class ChainWorld:
-    """Builds and commits blocks. `writes(height)` says what a block does to state."""
+    """Builds and commits blocks. `writes(height)` says what a block does to state; `founded`: another genesis, of a
+    chain that continues another from height 5 too; its voters are keys 1 to 4."""
 
     store: Store = field(default_factory=MemoryStore)
     voters: int = 4
@@ -101,9 +103,10 @@ class ChainWorld:
         b"c\x05token%d" % (height * 7 % 40): b"v%d" % height,
         b"bill%d" % height: b"settled %d" % height,
     }
+    founded: Genesis | None = None
 
     def __post_init__(self) -> None:
-        self.document = make_document(self.voters)
+        self.document = self.founded or make_document(self.voters)
         self.numbers = list(range(1, self.voters + 1))
         self.next_numbers = list(self.numbers)
         self.epoch = 1
@@ -114,8 +117,10 @@ class ChainWorld:
             overlay = Overlay(StateBase(self.store))
             overlay.put(b"m\x05token", b"installed")
             overlay.seal()
-            block = genesis_block(self.document, overlay.root, (self.receipt(b"\x01" * 32, True),))
             receipts = [self.receipt(b"\x01" * 32, True)]
+            block = genesis_block(self.document, overlay.root, tuple(receipts))
+            if isinstance(self.document, SuccessorGenesis):
+                receipts, block = [], successor_block(self.document, 5, START_MS + 5_000, overlay.root)
             self.chain = ChainStore.create(self.store, self.document, block, receipts, overlay.delta())
         else:
             self.chain = ChainStore.open(self.store, self.document)
