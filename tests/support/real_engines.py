@@ -74,7 +74,7 @@ class Shape:
     tariffs: Tariffs
     regions: int = 0
     homes: Mapping[str, str] = field(default_factory=dict)
-    speed: int = 90
+    speed: int = 10
     processes: bool = False
     fee: int = 0
 
