@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from consensus.sharded.members_file import MembersProposal, MembersShare, check_proposal, combine_members, sign_members
 from ledger.codec import Wire, decode, encode
 from ledger.errors import ConfigError, DecodeError, GenesisError
 from ledger.validators import Validator
@@ -26,7 +27,6 @@ from node.cli.output import (
 from node.cli.region_chain import asked, centres, region_view, told
 from node.cli.signer import signer_of
 from node.client import Client
-from node.shards.members_file import MembersProposal, MembersShare, check_proposal, combine_members, sign_members
 
 app = command_app(
     "Give a region other members: `propose` makes a file, a quorum of the centres `sign` it with their voting keys, "

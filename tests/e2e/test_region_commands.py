@@ -30,6 +30,7 @@ from node.cli.output import ExitCode, run_command
 from node.config import load_config
 from node.keys import load_key, new_key, save_key
 from node.shards import wiring
+from node.shards.accuser import Accuser
 from node.shards.global_side import GlobalRules
 from node.tasks import task_scope
 
@@ -105,6 +106,7 @@ async def test_the_commands(
         refused = await said("takeover", "north", *by, code=ExitCode.USAGE)
         assert (refused["code"], refused["expected"]) == ("NO_REGION", "a first block of the global chain")
 
+        assert isinstance(world.hosts["grid"].chains["north"].stand.parts.passed.to, Accuser)
         file = tmp_path / "evidence"
         file.write_text(two_votes(world, layout, "north3").hex())
         assert (await said("evidence", str(file), *by))["region"] == "north"
