@@ -15,9 +15,11 @@ from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, Re
 from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from node.founding import region_replay
 from node.shards.agent import Agent
 from node.shards.collusion import Collusion, Lie
-from node.shards.inbox_log import inbox_length
+from node.shards.inbox_log import inbox_items, inbox_length
+from node.shards.recomputed import Mail, recompute
 from node.shards.region_side import FALSE_BEFORE, RegionSide
 from node.shards.region_state import RegionExtra, read_closed, read_extra, read_progress, read_section
 
@@ -164,6 +166,30 @@ def test_roots_that_execution_does_not_give_are_followed_and_corrected(name: str
     world.begin_anew()
     assert sum(world.balances()) == world.view.position.money
     assert world.honest.chains[REGION].chain.differing(0, 10**6) is None
+
+
+def test_a_copy_that_keeps_no_old_values_finds_the_same_by_executing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready()
+    world.certify_roots(state_root=bytes(32))
+    first = world.view.position.seq + 1
+    world.collude(Collusion(first + 1, Lie.MONEY, ACCOMPLICE, STOLEN))
+    world.cut = {REGION}
+    while read_closed(world.head(REGION).chain.state(), first + 1) is None:
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.step()
+    chain, replay = world.head(REGION).chain, region_replay(REGION, world.head(REGION).genesis)
+    closed = read_closed(chain.state(), first)
+    assert closed is not None
+    items = [(one.height, one.item) for one in inbox_items(world.head(GLOBAL).chain.state(), REGION, 0, 10**6)]
+    mail = Mail(items[closed.section.inbox_count :], world.state.height)
+    found = []
+    for kept in (256, 1):
+        monkeypatch.setattr("ledger.chain_reader.UNDO_BLOCKS", kept)
+        with recompute(chain, replay, first + 1, mail) as again:
+            found.append((again.position, again.residuals, again.correction(b""), again.after.root))
+    assert found[0] == found[1]
+    assert found[0][2] is not None
+    assert money_of(found[0][2].entries)[ACCOMPLICE] < 0
 
 
 @dataclass(frozen=True, slots=True)
