@@ -12,6 +12,11 @@ from msgspec.structs import replace
 from shard_genesis_world import sharded_genesis, voters
 from wire_samples import Sampler, wire_types
 
+from consensus.sharded.global_chain import attestation_bytes
+from consensus.sharded.global_state import Source, Withdrawal
+from consensus.sharded.members import members_bytes
+from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
+from consensus.sharded.withdrawals import withdrawal_bytes
 from contracts.values import encode_value
 from ledger import accounts, crypto, schema
 from ledger.certificates import VoteKind, vote_bytes
@@ -73,6 +78,7 @@ def signed() -> Plain:
     raw = sign_transaction(body, key)
     transaction = decode_transaction(raw)
     voters = committee([1, 2, 3, 4])
+    taken = Withdrawal(key.public, 300, Source.REWARD, "north", b"\x66" * 32, bytes(64))
     votes: Plain = {}
     for kind in VoteKind:
         block = crypto.ZERO_HASH if kind is VoteKind.NULLIFY else b"\x33" * 32
@@ -87,6 +93,17 @@ def signed() -> Plain:
         "votes": votes,
         "possession": {
             role: prove_possession(key, "dev-test", role).hex() for role in ("node", "validator", "account")
+        },
+        "for_the_global_chain": {
+            name: {
+                "message": (DOMAIN_RECORD_SIGNATURE + message).hex(),
+                "signature_of_key_7": key.sign(DOMAIN_RECORD_SIGNATURE, message).hex(),
+            }
+            for name, message in {
+                "attestation": attestation_bytes(b"\x44" * 32, b"\x55" * 32),
+                "members": members_bytes("dev-test-north-00", "north", 3, voters.validators),
+                "withdrawal": withdrawal_bytes("dev-test-global-00", taken),
+            }.items()
         },
     }
 
