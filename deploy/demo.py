@@ -185,7 +185,7 @@ def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, plan: P
     numbers = range(options.start, options.start + options.slots)
     calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
     first = market.first_trade(street, plan, numbers, calendar)
-    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness), market.slowest_slot_ms)
+    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness, options.slots), market.slowest_slot_ms)
 
 
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:

@@ -35,9 +35,11 @@ FIRST_TRADE_MS = 18_000
 USUAL_WORK_MS = 200
 """Processor time of `deploy.held_node.WORK` in each of two processes a core, on the machine of these figures."""
 PATIENT_SLOT_MS = 1_000
-"""How long a slot takes at most where the machine is slow: a whole day then takes less than two minutes."""
-PATIENCE = 300
-"""Percent of slowness that slots are made longer for; a machine that is slower has a burst of something else."""
+"""How long a slot of a whole day takes at most where the machine is slow: the day then takes less than two minutes."""
+PATIENT_RUN_MS = 60_000
+"""How long shorter runs are made at most: their slots may take longer."""
+TAIL_SLOTS = 6
+"""From the opening of the first window to its slot, and until the last slot is settled."""
 SLOWEST = 2_000
 
 
@@ -89,10 +91,10 @@ def lead_for(nodes: int, cores: int, members: int, slowness: int) -> int:
     return 800 + 100 * nodes + (300 * crowd + 500 + 10 * members) * slowness // 100
 
 
-def quickest_slot_ms(members: int, slowness: int) -> int:
+def quickest_slot_ms(members: int, slowness: int, slots: int) -> int:
     """How short a slot may be: its windows outlast a slow block, and its transactions fit into it."""
     usual = max(QUICKEST_SLOT_MS, min(SLOWEST_SLOT_MS, members * PER_MEMBER * 1000 // USUAL_RATE))
-    return min(PATIENT_SLOT_MS, usual * min(slowness, PATIENCE) // 100)
+    return min(max(PATIENT_SLOT_MS, PATIENT_RUN_MS // (slots + TAIL_SLOTS)), usual * slowness // 100)
 
 
 def pace_for(
