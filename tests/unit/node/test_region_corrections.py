@@ -284,6 +284,7 @@ def test_nothing_is_made_or_lost_whatever_a_region_forges(seed: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_200)
 def test_nothing_is_made_or_lost_in_many_regions_that_forge() -> None:
     for seed in range(2, 64):
         print("seed", seed)  # of every random test
