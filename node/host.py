@@ -191,6 +191,7 @@ class Host:
         tasks.spawn(self._keep_addresses(), name="addresses")
         self._patience = asyncio.get_running_loop().time() + AGAIN_S
         tasks.spawn(self._hand_over(), name="hand-over")
+        tasks.spawn(self._look_again(), name="left")
         self._set_ready(True)
 
     def _running(self) -> list[Node]:
@@ -242,6 +243,15 @@ class Host:
         if region:
             self.home.log.info("a region begins anew: this node opens its chains again", region=region)
             self._outgrown.set()
+
+    async def _look_again(self) -> None:
+        """A copy that has caught up before the patience was over may have no later block to be looked at with."""
+        heights = {node.name: node.as_sibling().height for node in self._running() if node.phase is Phase.LEFT}
+        await asyncio.sleep(AGAIN_S + 0.1)
+        for name, height in heights.items():
+            node = self._chains[name]
+            if node.as_sibling().height > height:
+                self._look(node)
 
     async def _hand_over(self) -> None:
         """Give the chains what waited for them before this life, and what void blocks of a former epoch held."""
