@@ -260,6 +260,18 @@ MUTANTS: Final[dict[str, Mutant]] = {
         (Patch("sharded.clearing.expire_locks", '_release(work, lock, "expired")', "pass"),),
         _SHARDS,
     ),
+    "reward-kept": Mutant(
+        "sharded: what a member takes out is here no more",
+        (
+            Patch(
+                "sharded.withdrawals.withdraw",
+                "_without(state.rewards, member) if source is Source.REWARD else state.rewards",
+                "state.rewards",
+            ),
+        ),
+        {**_SHARDS, **_EQUIVOCATOR},
+        2,
+    ),
     "inbox-offered-again": Mutant(
         "sharded: what a confirmed record has consumed leaves the inbox",
         (Patch("sharded.global_chain._settle", "inbox=view.inbox[consumed:]", "inbox=view.inbox"),),
