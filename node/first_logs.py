@@ -4,11 +4,12 @@ A validator that has no log may have forgotten votes, so it is held (`node.wal`,
 began anew nobody has voted before: there the node founds its log itself, without a hold, if `FOUNDED` beside the logs
 of its chains says that it never did so before. `init` writes that file; it is lost with the logs and never backed up,
 and it names a log before that log is opened for the first time. Where the file is not there, or names a log that is
-not, the node begins held.
+not, the node begins held. A node that lost its disk and may vote again begins a new list, of all that it may have lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -37,3 +38,18 @@ def found_first(log: Path, identity: WalIdentity, disk: Disk) -> bool:
     Wal.found(log, identity, disk)
     disk.write_durably(file, "\n".join((*names, log.name)).encode("utf-8"))
     return True
+
+
+class LostList:
+    """Whether the list below `directory` is missing, and what begins it again."""
+
+    def __init__(self, directory: Path, disk: Disk) -> None:
+        self._directory = directory
+        self._disk = disk
+        self.missing = disk.read(directory / FOUNDED) is None
+
+    def begin_again(self, lost: Iterable[str]) -> None:
+        """This node votes on its home chain: that chain is alive, so none that begins after now has a log of an earlier
+        life. `lost`: the names of all logs that may have existed. Raise `OSError`."""
+        self._disk.write_durably(self._directory / FOUNDED, "\n".join(sorted(lost)).encode("utf-8"))
+        self.missing = False

@@ -31,6 +31,7 @@ from node.beginning import begin_with_state
 from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.commit import StateDivergence
 from node.config import NodeConfig
+from node.first_logs import LostList
 from node.log import node_logger
 from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
@@ -54,8 +55,6 @@ ADDRESS_FILE: Final = Path("addresses")
 ADDRESSES_S: Final = 5.0
 FAREWELL_S: Final = 0.3
 """What the peers lack of the block that ends this life still leaves."""
-AGAIN_S: Final = 5.0
-"""A process that was opened again for a region's next chain leaves its copy so long before it tries again."""
 AT_ONCE: Final = 256
 Carried: TypeAlias = dict[str, list[bytes]]
 """Transactions by the name of their chain."""
@@ -80,8 +79,9 @@ class Host:
         self._carried = carried
         self._chains: dict[str, Node] = {}
         self._epochs: Epochs | None = None
+        self._list: LostList | None = None
         self._outgrown = asyncio.Event()
-        self._patience = 0.0
+        self._vain: frozenset[str] = frozenset()
         self._speakers: list[ShardSpeaker] = []
         self._address_file = config.path(ADDRESS_FILE)
 
@@ -173,6 +173,11 @@ class Host:
             log = node_logger(self.config.node.name)
             grounds = Grounds(machine, self.config, self.genesis, self._key, state, log)
             hosted = with_epochs(grounds, hosted, self._epochs)
+            left = [
+                chain for chain in hosted if chain.phase is Phase.LEFT
+            ]  # who cannot found though it holds the base?
+            self._vain = frozenset(c.name for c in left if self._epochs.reached(c.place, parts_of(c).chain.state()))
+            self._list = LostList(self.config.path(self.config.node.wal), machine.disk)
         for chain in hosted:
             self._chains[chain.name] = Node(self.config, chain, parts_of(chain), machine, self._metrics_text)
         join_siblings({node.name: (node.as_sibling(), node.siblings) for node in self._running()})
@@ -189,9 +194,7 @@ class Host:
             self._speakers.append(speaker)
             speaker.start(tasks)
         tasks.spawn(self._keep_addresses(), name="addresses")
-        self._patience = asyncio.get_running_loop().time() + AGAIN_S
         tasks.spawn(self._hand_over(), name="hand-over")
-        tasks.spawn(self._look_again(), name="left")
         self._set_ready(True)
 
     def _running(self) -> list[Node]:
@@ -236,22 +239,16 @@ class Host:
         if self._epochs is None or self._outgrown.is_set():
             return
         if chain.name == GLOBAL:
+            if self._list is not None and self._list.missing and self.home.votes and not self.home.held:
+                with suppress(OSError):  # a full disk: the next block tries again
+                    self._list.begin_again(self._epochs.logs())
             region = self._epochs.outgrown(chain.head_state)
         else:
-            left = chain.phase is Phase.LEFT and asyncio.get_running_loop().time() > self._patience
+            left = chain.phase is Phase.LEFT and chain.name not in self._vain
             region = chain.name if left and self._epochs.reached(chain.place, chain.head_state) else ""
         if region:
             self.home.log.info("a region begins anew: this node opens its chains again", region=region)
             self._outgrown.set()
-
-    async def _look_again(self) -> None:
-        """A copy that has caught up before the patience was over may have no later block to be looked at with."""
-        heights = {node.name: node.as_sibling().height for node in self._running() if node.phase is Phase.LEFT}
-        await asyncio.sleep(AGAIN_S + 0.1)
-        for name, height in heights.items():
-            node = self._chains[name]
-            if node.as_sibling().height > height:
-                self._look(node)
 
     async def _hand_over(self) -> None:
         """Give the chains what waited for them before this life, and what void blocks of a former epoch held."""

@@ -76,6 +76,10 @@ class Epochs:
         """What opened a regional epoch; None of the first."""
         return self.opened[place.chain][place.epoch - 2] if place.epoch > 1 else None
 
+    def logs(self) -> list[str]:
+        """The names of the logs of all chains on which a region began anew."""
+        return [Place(name, one.opened.epoch).directory for name, found in self.opened.items() for one in found]
+
     def reached(self, place: Place, copy: StateReader) -> bool:
         """Whether a copy of a region's chain holds all that the next one begins from."""
         return reached(copy, self.opened[place.chain][place.epoch - 1])

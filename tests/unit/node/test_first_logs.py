@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from node.disk import SystemDisk
-from node.first_logs import FOUNDED, begin_list, found_first
+from node.first_logs import FOUNDED, LostList, begin_list, found_first
 from node.wal import Wal
 from node.wal_format import WalIdentity
 
@@ -47,3 +47,13 @@ def test_a_crash_while_the_log_is_founded_does_not_hold(tmp_path: Path) -> None:
     (tmp_path / FOUNDED).write_bytes(b"")  # the crash came before the list was durable
     assert found_first(log, IDENTITY, DISK)
     assert held(log) == ""
+
+
+def test_who_may_vote_again_after_a_lost_disk_founds_the_logs_of_chains_that_begin_later(tmp_path: Path) -> None:
+    lost = LostList(tmp_path, DISK)
+    assert lost.missing
+    lost.begin_again(["north.3", "north.2"])
+    assert not LostList(tmp_path, DISK).missing
+    assert not found_first(tmp_path / "north.3", IDENTITY, DISK)
+    assert found_first(tmp_path / "north.4", IDENTITY, DISK)
+    assert held(tmp_path / "north.4") == ""
