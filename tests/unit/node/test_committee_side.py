@@ -132,6 +132,32 @@ def test_who_signed_twice_loses_the_seat_at_the_end_of_the_epoch() -> None:
     assert world.block(world.transaction(account(1), "propose", *joining(3)))[0].code == "CONVICTED"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((VoteKind.NOTARIZE, A), (VoteKind.NOTARIZE, B)),
+        ((VoteKind.FINALIZE, A), (VoteKind.FINALIZE, B)),
+        ((VoteKind.NULLIFY, bytes(32)), (VoteKind.FINALIZE, A)),
+        ((VoteKind.FINALIZE, A), (VoteKind.NULLIFY, bytes(32))),
+    ],
+)
+def test_every_kind_of_evidence_costs_the_seat(first: tuple[VoteKind, bytes], second: tuple[VoteKind, bytes]) -> None:
+    world = CommitteeWorld()
+    votes = [world.vote(3, kind, 2, block_hash) for kind, block_hash in (first, second)]
+    assert world.block(world.transaction(account(1), "evidence", evidence_argument(*votes)))[0].ok
+    assert [one.name for one in world.next_epoch().validators] == ["v1", "v2", "v4", "v5"]
+
+
+def test_what_an_honest_validator_may_sign_costs_nothing() -> None:
+    """Notarize, then nullify, as where a view comes to nothing; or notarize, then finalize."""
+    world = CommitteeWorld()
+    notarize = world.vote(3, VoteKind.NOTARIZE, 2, A)
+    for other in (world.vote(3, VoteKind.NULLIFY, 2, bytes(32)), world.vote(3, VoteKind.FINALIZE, 2, A)):
+        proof = evidence_argument(notarize, other)
+        assert world.block(world.transaction(account(1), "evidence", proof))[0].code == "EVIDENCE_EMPTY"
+    assert len(world.next_epoch().validators) == 5
+
+
 def test_the_same_evidence_twice_in_one_block_counts_once() -> None:
     world = CommitteeWorld()
     proof = evidence_argument(world.vote(3, VoteKind.NULLIFY, 2, bytes(32)), world.vote(3, VoteKind.FINALIZE, 2, B))

@@ -204,6 +204,26 @@ def test_evidence_of_two_votes_bars_for_good(world: CouncilWorld) -> None:
     assert world.council("evidence", good) == "EVIDENCE_EPOCH"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((VoteKind.FINALIZE, b"a" * 32), (VoteKind.FINALIZE, b"b" * 32)),
+        ((VoteKind.NULLIFY, bytes(32)), (VoteKind.FINALIZE, b"a" * 32)),
+    ],
+)
+def test_evidence_of_the_other_kinds_bars_for_good(
+    world: CouncilWorld, first: tuple[VoteKind, bytes], second: tuple[VoteKind, bytes]
+) -> None:
+    all_ready(world)
+    culprit = world.queue[2]
+    votes = [world.vote(culprit, kind, 1, block_hash) for kind, block_hash in (first, second)]
+    assert world.council("evidence", evidence_argument(*votes)) == ""
+    all_ready(world)
+    assert culprit not in world.queue
+    (shown,) = world.query("council", "bars")
+    assert (shown["validator"], shown["cause"], shown["left"]) == (culprit, "equivocation", 0)
+
+
 # --- turns, floor, routes ---------------------------------------------------------------------------------------------
 
 
