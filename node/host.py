@@ -173,9 +173,8 @@ class Host:
             log = node_logger(self.config.node.name)
             grounds = Grounds(machine, self.config, self.genesis, self._key, state, log)
             hosted = with_epochs(grounds, hosted, self._epochs)
-            left = [
-                chain for chain in hosted if chain.phase is Phase.LEFT
-            ]  # who cannot found though it holds the base?
+            left = [chain for chain in hosted if chain.phase is Phase.LEFT]
+            # a copy that holds the base and founds nothing is of another history: it is not tried again
             self._vain = frozenset(c.name for c in left if self._epochs.reached(c.place, parts_of(c).chain.state()))
             self._list = LostList(self.config.path(self.config.node.wal), machine.disk)
         for chain in hosted:

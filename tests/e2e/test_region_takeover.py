@@ -25,6 +25,7 @@ from ledger.errors import GridchainError
 from ledger.objects import TransactionBody, sign_transaction
 from ledger.validators import Validator
 from node.chains import Phase
+from node.first_logs import FOUNDED
 from node.keys import load_key
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
@@ -200,6 +201,10 @@ async def test_the_centres_take_a_silent_region_over_and_give_it_back(layout: Ne
         await world.confirmed(LOST)
         assert world.voters() == set(NORTH)
         await world.until(lambda: not world.hosts[LOST].chains[REGION].held, 60)
+        await world.tick()
+        listed = world.home(LOST) / "wal" / FOUNDED
+        await world.until(listed.exists, 60)
+        assert listed.read_text(encoding="utf-8").split() == ["north.2", "north.3"], "it may vote on the next at once"
         await world.until(lambda: all(world.balance(name) == world.paid for name in (*CENTRES, *NORTH)), 60)
         assert not any(one.status().stopped_reason for host in world.hosts.values() for one in host.chains.values())
     finally:

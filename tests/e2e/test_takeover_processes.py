@@ -22,7 +22,7 @@ from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.engine_settings import GLOBAL, ShardSettings
 from ledger.errors import GridchainError
-from node.client import Client
+from node.client import Client, Outcome
 from node.client_account import build_transaction
 from node.keys import load_key
 from node.tasks import task_scope
@@ -147,6 +147,15 @@ async def test_centres_killed_while_they_take_a_region_over_come_back_on_its_nex
             chain_id = await client.chain_id()
             forced = build_transaction(town.treasury, chain_id, nonce, ("token", "deposit", deposit))
             await town.on_global("post", REGION, forced)
+            town.paid += 1
+            later: list[Value] = [town.treasury.address, 1, f"bank {town.paid}"]
+            waiting = build_transaction(town.treasury, chain_id, nonce + 1, ("token", "deposit", later))
+            outcomes: list[Outcome] = []
+
+            async def submit() -> None:
+                outcomes.extend(await client.submit_and_wait([waiting], 300))
+
+            tasks.spawn(submit(), name="a client that waits")
 
             async def suspended() -> bool:
                 await town.on_global("post", REGION, encode_value([time.monotonic_ns()]))
@@ -158,6 +167,12 @@ async def test_centres_killed_while_they_take_a_region_over_come_back_on_its_nex
             await asyncio.gather(*(town.strike(victim, chance.uniform(0, 4)) for victim in victims))
             await town.until(lambda: town.all_at(2, CENTRES))
             await town.until(lambda: town.settled(CENTRES))
+
+            async def answered() -> bool:
+                return bool(outcomes)
+
+            await town.until(answered)
+            assert outcomes[0].ok, "who waited on the dead chain hears of the next"
             await town.pay("notary")
             height = (await client.status()).height
 
