@@ -49,7 +49,10 @@ def check_proposal(proposal: MembersProposal) -> None:
             fix="keep members with --keep, or name more of them",
         )  # fmt: skip
     if len(proposal.possessions) != len(proposal.members):
-        raise ProofError("a proof for each member", code="BAD_POSSESSION", found=len(proposal.possessions))
+        raise ProofError(
+            "a proof for each member", code="BAD_POSSESSION", expected=len(proposal.members),
+            found=len(proposal.possessions), fix="take the file unchanged",
+        )  # fmt: skip
     for member, proof in zip(proposal.members, proposal.possessions, strict=True):
         if proof is not None and not verify_possession(member.public_key, proposal.network, "validator", proof):
             raise ProofError(
