@@ -30,7 +30,7 @@ def twins(
     """Run four members, one of them twice under its key, through scenarios of leaders and partitions by view: every one
     that differs in more than names has a number. Exit code 1 if an invariant is broken or a run stalls."""
     if mutant and mutant not in MUTANTS:
-        raise ConfigError("no such mutant", expected=", ".join(MUTANTS), found=mutant)
+        raise ConfigError("no such mutant", expected=", ".join(MUTANTS), found=mutant, fix="take one of those names")
     output = Output(as_json=as_json)
     begun = time.monotonic()
     if scenario >= 0:
