@@ -33,7 +33,8 @@ from deploy.card import Orders, Result, Run, energy_of, money_of
 from deploy.cluster import Cluster
 from deploy.day import DayRunner, Played
 from deploy.demo_options import DemoOptions, check_options
-from deploy.founding import check_vacant, make_network
+from deploy.founding import make_network
+from deploy.founding_checks import check_vacant
 from deploy.gateway import Household, Signer
 from deploy.held import Held, Loaded
 from deploy.incident import Incident

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
 from contracts.library_committee import Voter, committee_contract
 from contracts.library_council import Candidate, council_contract
 from contracts.library_sources import (
-    SLOT_LENGTHS_MS,
     Calendar,
     Elector,
     Electorate,
@@ -25,17 +23,15 @@ from contracts.library_sources import (
 )
 from contracts.limits import ExecutionLimits
 from contracts.self_test import self_test
-from deploy.founding_shards import check_regions, contracts_of_chains, crossing_of, shard_settings
-from deploy.layout import MANIFEST, AccountEntry, NetworkLayout, NodeLayout
+from deploy.founding_checks import check_plan, speaker_name
+from deploy.founding_shards import contracts_of_chains, crossing_of, shard_settings
+from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
 from ledger.crypto import SigningKey
 from ledger.engine_settings import CouncilSettings, EngineSettings, GenesisValidator
-from ledger.errors import ConfigError
 from ledger.genesis import (
-    ENGINES,
     GENESIS_VERSION,
-    UNREAL_TIME_PREFIXES,
     Genesis,
     GenesisContract,
     GenesisHead,
@@ -55,7 +51,6 @@ from p2p.certificates import Authority, Issued, issue, make_ca, node_id_of
 
 CERTIFICATE_DAYS: Final = 365
 _MINUTE_MS: Final = 60_000
-_CHAIN_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _WEIGHT: Final = 1
 """Of every founder, as validator and as voter on contracts."""
 
@@ -80,7 +75,7 @@ def make_network(plan: NetworkPlan) -> NetworkLayout:
     Raise `ConfigError` if a network is there already or no node of this host may join one (SELF_TEST, PYTHON_..),
     `GenesisError` for a plan that no network may start from.
     """
-    _check(plan)
+    check_plan(plan)
     self_test()
     genesis_ms = plan.genesis_time_ms if plan.genesis_time_ms is not None else time.time_ns() // 1_000_000
     authority = make_ca(f"{plan.chain_name} consortium", now_ms=genesis_ms)
@@ -93,90 +88,6 @@ def make_network(plan: NetworkPlan) -> NetworkLayout:
         _write_home(layout, node, founder, plan, genesis, authority)
     layout.save()
     return layout
-
-
-def check_vacant(directory: Path) -> None:
-    """Raise `ConfigError` NETWORK_EXISTS if a network is there already."""
-    if (directory / MANIFEST).exists():
-        raise ConfigError(
-            "there is a network in this directory",
-            code="NETWORK_EXISTS",
-            expected="an empty directory",
-            found=directory,
-            fix="choose another directory, or delete this one",
-        )
-
-
-def _check(plan: NetworkPlan) -> None:
-    check_vacant(plan.directory)
-    _check_names(plan)
-    _check_figures(plan)
-
-
-def _check_names(plan: NetworkPlan) -> None:
-    for name in (*plan.organisations, *plan.accounts):
-        if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii() and len(name) <= 64):
-            raise ConfigError(
-                "a name is letters, digits, - and _",
-                code="BAD_NAME",
-                expected="1 to 64 of A-Z a-z 0-9 - _",
-                found=repr(name),
-                fix="choose another name",
-            )
-    # Institutions have accounts of their own, and a node beyond the fourth has one under its name.
-    taken = [*INSTITUTIONS, COMMUNITY, *plan.organisations[len(INSTITUTIONS) :], *plan.accounts]
-    taken += map(_speaker_name, plan.names) if plan.council_seats else ()
-    twice = sorted(
-        {name for name in plan.organisations if plan.organisations.count(name) > 1}
-        | {name for name in taken if taken.count(name) > 1}
-    )
-    if twice:
-        raise ConfigError(
-            "a name is used twice",
-            code="BAD_NAME",
-            expected=f"each name once, and none of {', '.join((*INSTITUTIONS, COMMUNITY))} for a further account",
-            found=", ".join(twice),
-            fix="choose other names",
-        )
-    if _CHAIN_NAME.fullmatch(plan.chain_name) is None or len(plan.chain_name) > 64:
-        raise ConfigError(
-            "this cannot be a network's name",
-            code="BAD_CHAIN_NAME",
-            expected="words of a-z 0-9 with - between them, the first begins with a letter, at most 64 characters",
-            found=repr(plan.chain_name),
-            fix="choose another --chain-name",
-        )
-
-
-def _check_figures(plan: NetworkPlan) -> None:
-    check_regions(plan)
-    engines, unreal = " or ".join(ENGINES), ", ".join(UNREAL_TIME_PREFIXES)
-    _expect(plan.engine in ENGINES, "GENESIS_ENGINE", "unknown engine", engines, plan.engine, "--engine")
-    seats = plan.engine == "dpos" or plan.seats is None
-    _expect(seats, "SEATS", "only engine dpos has a council", "no seats", plan.seats, "--engine, or leave --seats away")
-    few = plan.council_seats <= len(plan.names)
-    _expect(few, "SEATS", "more seats than validators", f"at most {len(plan.names)}", plan.council_seats, "--seats")
-    alone = plan.engine != "solo" or len(plan.names) == 1
-    _expect(alone, "VALIDATORS", "engine solo has one validator", 1, len(plan.names), "--validators or --engine")
-    minutes = [slot_ms // _MINUTE_MS for slot_ms in SLOT_LENGTHS_MS]
-    usual = plan.calendar is not None or plan.slot_minutes in minutes
-    length = " or ".join(map(str, minutes))
-    _expect(usual, "SLOT_MINUTES", "slots are of another length", length, plan.slot_minutes, "--slot-minutes")
-    _expect(
-        plan.speed == 1 or plan.chain_name.startswith(UNREAL_TIME_PREFIXES),
-        "GENESIS_SPEED",
-        "market time may run faster only on a network that says so in its name",
-        f"a name that begins with {unreal}",
-        f"{plan.chain_name!r} at speed {plan.speed}",
-        "--chain-name or --speed",
-    )
-    for port in (plan.first_api_port, plan.first_p2p_port):
-        _expect(0 <= port < 65_536, "PORT", "no port", "0 .. 65535; 0 lets the system choose", port, "port")
-
-
-def _expect(holds: bool, code: str, message: str, expected: object, found: object, option: str) -> None:
-    if not holds:
-        raise ConfigError(message, code=code, expected=expected, found=found, fix=f"choose another {option}")
 
 
 def _founders(
@@ -196,13 +107,9 @@ def _founders(
             days=CERTIFICATE_DAYS,
             seed=key.seed,
         )
-        speaker = accounts.setdefault(_speaker_name(name), new_key()) if plan.council_seats else account
+        speaker = accounts.setdefault(speaker_name(name), new_key()) if plan.council_seats else account
         founders.append(_Founder(name, key, new_key(), account_name, account, speaker, issued))
     return tuple(founders)
-
-
-def _speaker_name(name: str) -> str:
-    return f"{name}-node"
 
 
 def _genesis(
