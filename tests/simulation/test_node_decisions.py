@@ -32,7 +32,11 @@ SEEDS = (1, 2)
 HELD_UP_S = 0.4
 RARELY = 40
 """In one of so many cases a busy loop leaves an engine's events lying for so long."""
-NEW = ("executed-into-the-store", "commit-waits-for-abort", "commit-waits-for-readers")
+NEW = (
+    "executed-into-the-store",
+    "commit-waits-for-abort",
+    pytest.param("commit-waits-for-readers", marks=pytest.mark.soak),
+)
 
 
 class Watch:
