@@ -183,7 +183,7 @@ async def test_a_day_of_the_auction_ends_the_same_under_every_engine(tmp_path: P
 async def test_regions_end_as_one_chain_whether_others_are_idle_or_trade_at_home(tmp_path: Path) -> None:
     shapes = {
         "bft": market("bft"),
-        "idle": market("sharded", 3),
+        "idle": market("sharded", 2),
         "spread": market("sharded", 2, homes=dict.fromkeys(SOUTH, "south")),
     }
     traded(await alike(shapes, tmp_path, DAY), DAY)

@@ -130,16 +130,19 @@ class RealEngine:
     async def open(cls, shape: Shape, directory: Path) -> AsyncIterator[RealEngine]:
         """Found and start a network."""
         layout = make_network(shape.plan(directory))
-        async with AsyncExitStack() as stack:
-            if shape.processes:
-                cluster = await stack.enter_async_context(Cluster.open(layout))
-                urls, clock = {node.name: node.url for node in cluster.nodes}, None
-            else:
-                clock = SetOnClock()
-                urls = {node.name: await _host(stack, node.home, clock) for node in layout.nodes}
-            network = cls(shape, layout, urls, clock)
-            await network._connect(stack)
-            yield network
+        try:
+            async with AsyncExitStack() as stack:
+                if shape.processes:
+                    cluster = await stack.enter_async_context(Cluster.open(layout))
+                    urls, clock = {node.name: node.url for node in cluster.nodes}, None
+                else:
+                    clock = SetOnClock()
+                    urls = {node.name: await _host(stack, node.home, clock) for node in layout.nodes}
+                network = cls(shape, layout, urls, clock)
+                await network._connect(stack)
+                yield network
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
 
     async def _connect(self, stack: AsyncExitStack) -> None:
         names = list(self.urls)
@@ -276,6 +279,13 @@ class RealEngine:
             roots = {(await client.block(height)).header["state_root"] for client in clients}
             assert len(roots) == 1, roots
             assert not [text for c in clients if (text := (await c.status()).stopped_reason)]
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, out of the scopes of a dozen hosts."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _host(stack: AsyncExitStack, home: Path, clock: SetOnClock) -> str:
