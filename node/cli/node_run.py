@@ -57,15 +57,16 @@ async def serve(config: NodeConfig, ending: Callable[[str], None]) -> None:
     log = node_logger(config.node.name)
     settings, carried = config.api, Carried()
     while True:
-        async with Host.open(config, genesis, carried) as host, ApiServer.open(host.chains, settings) as api:
-            log.info("ready", url=f"http://{settings.host}:{api.port}", chain=host.home.status().chain_id)
-            outgrown = False
-            try:
-                await host.finished()
-                outgrown = True
-            finally:
-                log.info("opening again" if outgrown else "stopping", stopped_reason=host.halted)
-                if not outgrown:
-                    ending(host.halted)
-            settings = settings.model_copy(update={"port": api.port})  # whoever follows comes back to the same
-            carried = host.waiting()
+        async with Host.open(config, genesis, carried) as host:
+            async with ApiServer.open(host.chains, settings) as api:
+                log.info("ready", url=f"http://{settings.host}:{api.port}", chain=host.home.status().chain_id)
+                outgrown = False
+                try:
+                    await host.finished()
+                    outgrown = True
+                finally:
+                    log.info("opening again" if outgrown else "stopping", stopped_reason=host.halted)
+                    if not outgrown:
+                        ending(host.halted)
+                settings = settings.model_copy(update={"port": api.port})  # whoever follows comes back to the same
+            carried = host.waiting()  # nobody is promised anything any more
