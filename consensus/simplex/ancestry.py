@@ -116,7 +116,8 @@ def forget_far(state: State) -> None:
     """Of the blocks below the final one that wait for an ancestor, keep those next to the head.
 
     A node whose questions are not answered still hears proposals, and would hold them all; when it is heard again, what
-    is missing above these comes by catching up.
+    is missing above these comes by catching up. What is in the own log stays: if all restart before any has committed,
+    catching up brings nothing, and no other copy may be left.
     """
     waiting = sorted(
         (entry.header.view, block_hash)
@@ -125,7 +126,7 @@ def forget_far(state: State) -> None:
         and entry.header.epoch == state.epoch.epoch
         and entry.header.view < state.final_view
         and entry.verdict is None
-        and not entry.checking
+        and not (entry.checking or entry.durable)
     )
     if len(waiting) <= _most_waiting(state):
         return

@@ -239,6 +239,24 @@ def test_a_node_whose_questions_nobody_answers_does_not_hold_all_that_it_hears()
     assert [check.hash for check in probe.effects(Check)] == [block_of(chain[199])], "it goes on by itself"
 
 
+@pytest.mark.parametrize("views", [2, 17, 40])
+def test_blocks_of_the_own_log_are_never_forgotten_however_many_wait(views: int) -> None:
+    """Power fails everywhere between the record of a finalization and its commit, after a row of views that were only
+    notarised: nobody has committed these blocks, so catching up cannot bring them."""
+    probe = connected()
+    chain = [probe.proposal(1)]
+    probe.hear(chain[0])
+    for view in range(2, views + 1):
+        before = probe.certificate(NOTARIZE, view - 1, block_of(chain[-1]))
+        chain.append(probe.proposal(view, chain[-1], (before,), time_ms=probe.now + view))
+        probe.hear(chain[-1])
+    assert not probe.effects(Commit)
+    probe.hear(probe.certificate(FINALIZE, views, block_of(chain[-1])))
+    probe.clear()
+    probe.restart()
+    assert [commit.hashes for commit in probe.effects(Commit)] == [tuple(map(block_of, chain))]
+
+
 def test_a_bad_certificate_costs_the_peer() -> None:
     probe = connected()
     good = probe.certificate(NULLIFY, 1)
