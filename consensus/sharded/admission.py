@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from consensus.sharded.discipline import Audit
-from consensus.sharded.evidence import guilty_of_records, guilty_of_votes
+from consensus.sharded.evidence import court, guilty_of_records, guilty_of_votes
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
@@ -30,6 +30,7 @@ from consensus.sharded.regional_epochs import new_members_fault
 from consensus.sharded.verdicts import Refused, judge
 from consensus.sharded.withdrawals import withdrawal_fault
 from ledger.crypto import Hash
+from ledger.engine_settings import GLOBAL
 
 ENTRIES_A_REGION: Final = 24
 NO_REGION: Final = "NO_REGION"
@@ -57,7 +58,9 @@ def region_of(state: GlobalState, entry: GlobalEntry) -> str:
 def fault(context: GlobalContext, state: GlobalState, entry: GlobalEntry) -> str:
     """Why an entry would do nothing in the next block, as far as that is seen without executing a record: "" if it may
     do something. At most two certificates, or a quorum of the centres' signatures, are verified."""
-    view = state.region(region_of(state, entry))
+    view = (
+        court(context, state, entry.region) if isinstance(entry, DoubleVote) else state.region(region_of(state, entry))
+    )
     if view is None:
         return NO_REGION
     match entry:
@@ -101,13 +104,15 @@ def choose(
 ) -> list[T]:
     """The keys of the entries of a block: those that may do something, regions in turns, at most `a_region` of each.
     Records come in the order of their seq, as many as the audit rule lets follow each other in one block."""
-    queues: dict[str, list[tuple[T, GlobalEntry]]] = {view.name: [] for view in state.regions}
+    centres = court(context, state, GLOBAL)
+    views = (*state.regions, *(() if centres is None else (centres,)))
+    queues: dict[str, list[tuple[T, GlobalEntry]]] = {view.name: [] for view in views}
     for key, entry in sorted(candidates, key=lambda one: _seq(one[1])):
         region = region_of(state, entry)
         if region in queues:
             queues[region].append((key, entry))
     chosen: list[T] = []
-    for view in state.regions:
+    for view in views:
         queues[view.name] = _of_region(context, state, view, queues[view.name], a_region)
     for place in range(a_region):
         chosen += [queue[place][0] for queue in queues.values() if place < len(queue)]

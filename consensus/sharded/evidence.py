@@ -7,9 +7,12 @@ from dataclasses import replace
 from consensus.evidence import ReportRefused, culprit_of
 from consensus.sharded.discipline import Offence, sentence
 from consensus.sharded.global_state import Conflict, DoubleVote, Fined, GlobalContext, GlobalState, RegionView
+from consensus.sharded.records import RegionPosition
 from consensus.sharded.regional_epochs import open_epoch, remaining
 from consensus.sharded.verdicts import RegionIdentity, two_records
 from consensus.sharded.work import Work
+from ledger.crypto import ZERO_HASH
+from ledger.engine_settings import GLOBAL
 
 
 def punish(work: Work, member: bytes, view: RegionView, seq: int, offence: Offence) -> str:
@@ -31,6 +34,13 @@ def punish(work: Work, member: bytes, view: RegionView, seq: int, offence: Offen
     work.judged(member, right=False)
     work.fined.append(Fined(member, view.name, seq, offence.value, found.fine))
     return ""
+
+
+def court(context: GlobalContext, state: GlobalState, chain: str) -> RegionView | None:
+    """Whose votes are judged: a region, or the centres on their own chain (`GLOBAL`), which never begins anew."""
+    if chain == GLOBAL:
+        return RegionView(GLOBAL, context.chain_id, context.centres, RegionPosition(0, ZERO_HASH, 0, 0, 0, 0))
+    return state.region(chain)
 
 
 def hears(context: GlobalContext, state: GlobalState, view: RegionView, epoch: int) -> bool:
@@ -76,7 +86,7 @@ def accused_in(view: RegionView, entry: DoubleVote) -> bytes | None:
 
 def guilty_of_votes(context: GlobalContext, state: GlobalState, entry: DoubleVote) -> tuple[bytes, ...] | str:
     """The member whose two votes exclude each other; else a code. Two signatures are verified."""
-    view = state.region(entry.region)
+    view = court(context, state, entry.region)
     if view is None:
         return "NO_REGION"
     identity = identity_in(context, state, view, entry.epoch)
@@ -90,7 +100,10 @@ def guilty_of_votes(context: GlobalContext, state: GlobalState, entry: DoubleVot
 
 
 def convict(work: Work, entry: Conflict | DoubleVote) -> str:
-    """Who signed both loses deposit and seat, once; the region goes on without them."""
+    """Who signed both loses deposit and seat, once; the region goes on without them.
+
+    A centre keeps its seat, which is genesis's to give; what it has earned and will earn goes to the pool.
+    """
     if isinstance(entry, Conflict):
         record = entry.first.record
         place, offence = (record.region, record.epoch, record.seq), Offence.TWO_RECORDS
@@ -101,11 +114,22 @@ def convict(work: Work, entry: Conflict | DoubleVote) -> str:
     if isinstance(guilty, str):
         return guilty
     region, epoch, seq = place
-    view = work.view(region)
+    view = court(work.context, work.state, region)
+    if view is None:
+        return "NO_REGION"
     for member in guilty:
         punish(work, member, replace(view, epoch=epoch), seq, offence)
+        if region == GLOBAL:
+            _forfeit(work, member)
     reason = "two records" if offence is Offence.TWO_RECORDS else "two votes"
     for one in work.state.regions:  # it may have moved to another region since
         if any(one.validators.index_of(member) is not None for member in guilty):
             open_epoch(work, one, remaining(work, one), reason)
     return ""
+
+
+def _forfeit(work: Work, centre: bytes) -> None:
+    """A reward that was not taken out goes back to the pool."""
+    state = work.state
+    kept = {member: reward for member, reward in state.rewards.items() if member != centre}
+    work.state = replace(state, rewards=kept, pool=state.pool + state.rewards.get(centre, 0))

@@ -258,7 +258,7 @@ def _serve(work: Work, proposer: bytes) -> None:
     work.state = state = replace(state, served=served)
     if state.height % work.context.pool_blocks:
         return
-    seats = {centre.public_key for centre in work.context.centres.validators}
+    seats = {centre.public_key for centre in work.context.centres.validators} - state.removed
     shares = split_pool(state.pool, {key: n for key, n in served.items() if key in seats}, state.accuracy)
     rewards = dict(state.rewards)
     for member, share in shares.items():

@@ -1,8 +1,8 @@
-"""Who signed twice on a region's chain is brought before the global chain, by whoever holds the proof: a member of the
-region, or a centre that follows it.
+"""Who signed twice on a chain of the network is brought before the global chain, by whoever holds the proof: a member of
+the region, or a centre, which follows every region and votes on the global chain itself.
 
-The driver of the region's chain hands over two votes as on any chain (`node.reporter.Reports`); they are said on
-the global chain by the node's own account, in turn: the region's members first, then the centres, until it is known.
+The driver of a chain hands over two votes as on any chain (`node.reporter.Reports`); they are said on the global chain
+by the node's own account, in turn: the region's members first, then the centres, until it is known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from consensus.sharded.global_state import DoubleVote
 from contracts.library_sources import SHARDS
 from ledger.certificates import Vote
 from ledger.codec import encode
+from ledger.engine_settings import GLOBAL
 from ledger.state import StateReader
+from ledger.validators import ValidatorSet
 from node.log import Logger
 from node.shards.global_store import read_member, read_region
 from node.speaker import Speaker, Voice, Word
@@ -25,12 +27,13 @@ from node.tasks import Tasks
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """Where accusations come from and go. `region`, `epoch`: whose chain, by the global chain's count; `centres`: the
-    global chain's state as committed here; `voice`: this node's account there, None if it has none; `speakers`: voting
-    keys in turn."""
+    """Where accusations come from and go. `region`, `epoch`: whose chain, by the global chain's count (`GLOBAL`, 1: the
+    centres' own); `seats`: the centres; `centres`: the global chain's state as committed here; `voice`: this node's
+    account there, None if it has none; `speakers`: voting keys in turn."""
 
     region: str
     epoch: int
+    seats: ValidatorSet
     centres: StateReader
     voice: Voice | None
     speakers: tuple[bytes, ...]
@@ -70,6 +73,8 @@ class Accuser:
 
     def _settled(self, entry: DoubleVote) -> bool:
         """Whether the global chain has removed the guilty, or hears no more of that epoch."""
+        if entry.region == GLOBAL:
+            return read_member(self._court.centres, self._court.seats.validators[entry.first.signer].public_key).removed
         view = read_region(self._court.centres, entry.region)
         if view is None:
             return False

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from consensus.sharded.discipline import Audit
 from ledger.crypto import SigningKey
+from ledger.engine_settings import GLOBAL
 from ledger.genesis import Genesis
 from node.parts import Parts
 from node.shards.accuser import Accuser, Court
@@ -37,13 +38,15 @@ def speakers_of(
     `account`: what it speaks by."""
     for stand in stands:
         if isinstance(stand.parts.side, RegionSide):
-            yield _accuser(stand, stand.parts.side, centres, _voice(centres, voter, account))
+            rules = stand.parts.side.rules
+            yield _accuser(stand, (rules.region, rules.region_epoch), centres, _voice(centres, voter, account))
             voice = _voice(centres, stand.key, account)
             if voice is not None:
                 yield _courier(stand, stand.parts.side, centres, voice)
-        elif isinstance(stand.parts.side, GlobalSide) and stand.parts.side.rules.rules.audit is Audit.ASSIGNED:
+        elif isinstance(stand.parts.side, GlobalSide):
+            yield _accuser(stand, (GLOBAL, 1), centres, _voice(centres, voter, account))
             voice = _voice(stand, stand.key, account)
-            if voice is not None:
+            if voice is not None and stand.parts.side.rules.rules.audit is Audit.ASSIGNED:
                 parts = stand.parts
                 thread, sign = parts.ledger_thread.run, parts.signer.statement
                 yield Attester(Bench(parts.chain, parts.state, stand.parts.side, thread, sign, voice, parts.log))
@@ -73,16 +76,19 @@ def _courier(stand: Stand, side: RegionSide, centres: Stand, voice: Voice) -> Co
     )
 
 
-def _accuser(stand: Stand, side: RegionSide, centres: Stand, voice: Voice | None) -> Accuser:
-    """What brings evidence of a region's chain, or has it in the log where this node has nothing to speak by."""
-    order = (*stand.genesis.validator_set.validators, *centres.genesis.validator_set.validators)
+def _accuser(stand: Stand, court: tuple[str, int], centres: Stand, voice: Voice | None) -> Accuser:
+    """What brings evidence of a chain, or has it in the log where this node has nothing to speak by. `court`: the
+    region and its epoch."""
+    seats = centres.genesis.validator_set
+    order = dict.fromkeys(one.public_key for one in (*stand.genesis.validator_set.validators, *seats.validators))
     accuser = Accuser(
         Court(
-            region=side.rules.region,
-            epoch=side.rules.region_epoch,
+            region=court[0],
+            epoch=court[1],
+            seats=seats,
             centres=centres.parts.state,
             voice=voice,
-            speakers=tuple(one.public_key for one in order),
+            speakers=tuple(order),
             log=stand.parts.log,
         )
     )

@@ -8,16 +8,17 @@ import msgspec
 import pytest
 from shard_world import MONEY, ShardWorld, agreed, hash_named, key_of, members, order, vote, votes_of
 
-from consensus.sharded.admission import fault, region_of
+from consensus.sharded.admission import choose, fault, region_of
 from consensus.sharded.discipline import Offence, ShardRules
 from consensus.sharded.evidence import accused_in
 from consensus.sharded.global_codec import decode_global, encode_global
-from consensus.sharded.global_state import GlobalEntry, NewMembers, Source
+from consensus.sharded.global_state import DoubleVote, GlobalEntry, NewMembers, Posted, Source
 from consensus.sharded.records import Asset, Paid
 from consensus.sharded.withdrawals import held_for, withdrawal_bytes
 from consensus.simulator.scheme import mock_sign
 from ledger.certificates import VoteKind
 from ledger.crypto import ZERO_HASH
+from ledger.engine_settings import GLOBAL
 from ledger.errors import GenesisError
 from ledger.validators import ValidatorSet
 
@@ -98,6 +99,38 @@ def test_what_proves_nothing_has_a_code() -> None:
         assert refused(world, entry) == code, entry
     assert world.state.removed == frozenset()
     assert world.state.pool == 0
+
+
+def test_a_centre_that_signs_twice_on_its_own_chain_earns_nothing_any_more() -> None:
+    world = ShardWorld(pool_blocks=4)
+    context = world.context
+    first, second = (vote(context.chain_id, world.centres, 1, *parts) for parts in TWICE)
+    entry = DoubleVote(GLOBAL, 1, first, second)
+    guilty = world.centres.validators[1].public_key
+    world.state = replace(world.state, rewards={guilty: 700, world.centres.validators[0].public_key: 50}, pool=300)
+    assert choose(context, world.state, [(0, entry)]) == [0]
+    world.totals[Asset.MONEY] += 1_050
+    outcome = world.block(entry)
+    assert [(one.member, one.region, one.offence, one.fine) for one in outcome.fined] == [
+        (guilty, GLOBAL, Offence.DOUBLE_VOTE.value, 0)
+    ]
+    assert (world.state.removed, world.state.pool) == ({guilty}, 1_000)
+    assert guilty not in world.state.rewards
+    assert outcome.epochs == (), "its seat is of genesis"
+    assert decode_global(encode_global(world.state)) == world.state
+    assert refused(world, entry) == "PUNISHED_BEFORE"
+    assert refused(world, msgspec.structs.replace(entry, epoch=2)) == "EVIDENCE_EPOCH"
+    assert refused(world, msgspec.structs.replace(entry, region="r0")) == "EVIDENCE_SIGNATURE"
+    for proposer in (0, 1, 1, 1):
+        world.block(proposer=proposer)
+    assert guilty not in world.state.rewards, "it has no share of the pool"
+    assert sum(world.state.rewards.values()) + world.state.pool == 1_050
+
+
+def test_only_votes_are_judged_of_the_centres_chain() -> None:
+    world = ShardWorld()
+    assert refused(world, Posted(GLOBAL, b"x")) == "NO_REGION"
+    assert refused(world, NewMembers(GLOBAL, 1, (), (), ())) == "NO_REGION"
 
 
 def test_evidence_of_the_epoch_before_is_heard_for_a_while() -> None:

@@ -135,7 +135,8 @@ def test_a_node_accuses_in_turn_and_says_nothing_that_is_known(monkeypatch: pyte
     hosted = world.head(GLOBAL)
     key = member_key(0, 1)
     voice = Voice(key.public, key, hosted.genesis.chain_id, submit)
-    court = Court("ra", 1, hosted.chain.state(), voice, (centre_key(0).public, key.public), node_logger("test"))
+    seats = hosted.genesis.validator_set
+    court = Court("ra", 1, seats, hosted.chain.state(), voice, (centre_key(0).public, key.public), node_logger("test"))
 
     async def accused() -> None:
         async with task_scope() as tasks:
@@ -152,6 +153,6 @@ def test_a_node_accuses_in_turn_and_says_nothing_that_is_known(monkeypatch: pyte
     world.send(GLOBAL, user(9), "shards", "double_vote", argument)
     world.block(GLOBAL)
     assert world.state.removed == {member_key(0, 3).public}
-    court = Court("ra", 1, hosted.chain.state(), voice, court.speakers, court.log)
+    court = Court("ra", 1, seats, hosted.chain.state(), voice, court.speakers, court.log)
     asyncio.run(accused())
     assert len(taken) == 1, "the global chain has removed it"
