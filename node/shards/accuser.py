@@ -1,5 +1,5 @@
-"""Who signed twice on a chain of the network is brought before the global chain, by whoever holds the proof: a member of
-the region, or a centre, which follows every region and votes on the global chain itself.
+"""Who signed twice on a chain of the network is brought before the global chain, by whoever holds the proof: a member
+of the region, or a centre, which follows every region and votes on the global chain itself.
 
 The driver of a chain hands over two votes as on any chain (`node.reporter.Reports`); they are said on the global chain
 by the node's own account, in turn: the region's members first, then the centres, until it is known.
