@@ -6,6 +6,7 @@ whole networks run alone, for they have the clock to keep to.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import IO
 TESTS = Path(__file__).resolve().parent
 FIRST = ("unit",)
 ALONE = ("crash", "e2e")
+END_S = 20
 
 
 def halves(tests: Path = TESTS) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -32,19 +34,40 @@ def start(folders: Sequence[str], reports: Path | None, output: IO[bytes] | None
     return subprocess.Popen(command, cwd=TESTS.parent, stdout=output, stderr=output)
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a run that is not over as Ctrl-C does: it still says what has failed in it so far."""
+    if process.poll() is None:
+        if not isinstance(
+            sys.exc_info()[1], KeyboardInterrupt
+        ):  # that one a terminal has given to all; twice is too much
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def main() -> int:
     """Run everything; 0 if all went well, else what one of the runs gave."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends a run that hangs wants to know where
     reports = Path(sys.argv[1]) if sys.argv[1:] else None
     first, second, alone = halves()
     with tempfile.TemporaryFile() as told:
-        beside = start(second, reports, told)
+        running = [start(second, reports, told)]
         try:
-            codes = [start(first, reports).wait(), beside.wait()]
+            running.append(start(first, reports))
+            codes = [process.wait() for process in reversed(running)]
         finally:
-            beside.terminate()
-        told.seek(0)
-        print(told.read().decode("utf-8", "replace"), flush=True)
-    codes.append(start(alone, reports).wait())
+            for process in running:
+                end(process)
+            told.seek(0)
+            print(told.read().decode("utf-8", "replace"), flush=True)
+    last = start(alone, reports)
+    try:
+        codes.append(last.wait())
+    finally:
+        end(last)
     return next((code for code in codes if code), 0)
 
 
