@@ -45,7 +45,8 @@ def test_a_run_that_ended() -> None:
 
 def test_random_behaviours_are_counted() -> None:
     said = "Progress: 310,432 states checked, 9,021 traces generated (trace length: mean=34, var(x)=12, sd=3)\n"
-    assert check.read(said, 9.0).text() == "holds; 310,432 states, 9,021 behaviours, 9 s"
+    end = said + "Finished in 09s at (2026-11-22 01:46:14)\n"
+    assert check.read(end, 9.0).text() == "holds; 310,432 states, 9,021 behaviours, 9 s"
     assert "not ended" in check.read(said, 9.0, stopped=True).text()
 
 
@@ -54,3 +55,8 @@ def test_a_tlc_that_failed_by_itself_is_no_result() -> None:
         check.read("java.lang.OutOfMemoryError\n", 1.0)
     with pytest.raises(SystemExit):
         check.read(HALFWAY, 1.0)
+    said = "Progress: 310,432 states checked, 9,021 traces generated (trace length: mean=34, var(x)=12, sd=3)\n"
+    with pytest.raises(SystemExit):
+        check.read(said, 9.0)
+    with pytest.raises(SystemExit):
+        check.read(said + "Error: Java ran out of memory.\n" + said + "Finished in 09s at (2026-11-22)\n", 9.0)
