@@ -213,7 +213,7 @@ class Host:
 
     def waiting(self) -> Carried:
         """The transactions that wait in this host, by chain: what the next one is to be opened with."""
-        return {node.name: node.waiting() for node in self._running()}
+        return {node.name: [*self._carried.get(node.name, []), *node.waiting()] for node in self._running()}
 
     @property
     def halted(self) -> str:
@@ -238,9 +238,9 @@ class Host:
         if self._epochs is None or self._outgrown.is_set():
             return
         if chain.name == GLOBAL:
-            if self._list is not None and self._list.missing and self.home.votes and not self.home.held:
+            if self._list is not None and self._list.missing and self.home.caught_up:
                 with suppress(OSError):  # a full disk: the next block tries again
-                    self._list.begin_again(self._epochs.logs())
+                    self._list.begin_again(Epochs.read(chain.head_state, self.genesis, (), self._key).logs())
             region = self._epochs.outgrown(chain.head_state)
         else:
             left = chain.phase is Phase.LEFT and chain.name not in self._vain
@@ -252,7 +252,7 @@ class Host:
     async def _hand_over(self) -> None:
         """Give the chains what waited for them before this life, and what void blocks of a former epoch held."""
         for node in self._running():
-            raws = self._carried.get(node.name, [])
+            raws = self._carried.get(node.name, [])  # until they are handed over: this life may end before
             before = self._chains.get(name_of(Place(node.place.chain, node.place.epoch - 1)))
             opening = None if self._epochs is None or before is None else self._epochs.began(node.place)
             if before is not None and opening is not None and not node.moved:
@@ -260,7 +260,7 @@ class Host:
                     raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
             for first in range(0, len(raws), AT_ONCE):
                 await node.submit(raws[first : first + AT_ONCE])
-        self._carried = {}
+            self._carried.pop(node.name, None)
 
     async def _keep_addresses(self) -> None:
         """Write the address book down whenever it has changed."""

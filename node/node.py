@@ -299,6 +299,13 @@ class Node:
         """Why this node commits nothing more before it is started again; "" if it does."""
         return self._parts.following.halted
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether this node votes, and has committed all that it may have seen final before it lost its log. The hold
+        ends by certificates, while the blocks below them may still be on their way."""
+        header, _ = self._parts.commits.head
+        return self.votes and not self.held and (header.epoch, header.view) >= self._parts.publisher.floor
+
     def _halt(self, reason: str) -> None:
         self._parts.following.fail(reason)
         self._parts.signer.stop(reason)

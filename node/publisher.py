@@ -100,6 +100,11 @@ class Publisher:
         self.hold_reason = wal.hold_reason
         self.trouble = ""
 
+    @property
+    def floor(self) -> tuple[int, int]:
+        """Epoch and view up to which this life signs nothing."""
+        return self._wal.floor
+
     def take(self, records: Sequence[Record]) -> None:
         """Guard, sign and queue the records of one turn. After a refusal of the guard the signer has stopped."""
         entries: list[Entry] = []

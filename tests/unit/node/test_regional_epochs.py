@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from chain_world import seeded_key
@@ -17,15 +19,18 @@ from ledger.chain import ChainStore
 from ledger.codec import encode
 from ledger.crypto import SigningKey, address_of
 from ledger.engine_settings import GLOBAL
-from ledger.store import Batch, LevelStore, Store
+from ledger.state import StateBase, StateReader
+from ledger.store import Batch, LevelStore, MemoryStore, Store
 from ledger.validators import Validator
 from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.clock import SystemClock
 from node.config import load_config
 from node.disk import LogFile, SystemDisk
-from node.first_logs import begin_list
+from node.first_logs import FOUNDED, LostList, begin_list
+from node.host import Host
 from node.log import node_logger
 from node.machine import SystemMachine
+from node.node import Node
 from node.regional_epochs import Epochs, Grounds, with_epochs
 from node.wal import Wal
 from node.wal_format import WalIdentity
@@ -221,3 +226,63 @@ def test_whatever_operation_the_process_ends_in_the_next_start_finds_a_whole_cha
         with Wal.open(newest.wal, WalIdentity(newest.genesis.chain_id, newest.seat)) as wal:
             assert wal.hold_reason == "", operation
     assert operation > 5, "every operation was one that the process ended in"
+
+
+class Pool(list[Any]):
+    """A mempool by its transactions."""
+
+    def oldest(self, count: int) -> list[Any]:
+        return self[:count]
+
+
+def centre_at(place: tuple[int, int], floor: tuple[int, int], state: StateReader, hold: str = "") -> Node:
+    """A centre's node of the global chain that has committed up to a place (epoch, view) and signs above `floor`."""
+    node = object.__new__(Node)
+    node.name = GLOBAL
+    node._hosted = cast(HostedChain, SimpleNamespace(key=centre_key(0), phase=Phase.RUNS, place=Place(GLOBAL)))
+    parts: Any = SimpleNamespace(
+        commits=SimpleNamespace(head=(SimpleNamespace(epoch=place[0], view=place[1]), b"")),
+        publisher=SimpleNamespace(floor=floor, hold_reason=hold),
+        mempool=Pool([SimpleNamespace(raw=b"waits")]),
+        log=node_logger("x"),
+        state=state,
+    )
+    node._parts = parts
+    return node
+
+
+def test_who_lost_its_disk_begins_a_new_list_of_logs_with_what_has_begun_until_it_had_caught_up(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey]
+) -> None:
+    """Its hold ends by certificates of the newest views, with the chain still far below: what opens on the way there
+    it may have voted on before."""
+    home = Home(tmp_path / "home", world[0], None, chains=(GLOBAL,))
+    host = Host(home.config, world[0].network, centre_key(0), None, {})
+    host._epochs = Epochs.read(StateBase(MemoryStore()), world[0].network, [GLOBAL, REGION], centre_key(0))
+    listed = home.directory / "wal" / FOUNDED
+    listed.unlink()
+    host._list = LostList(listed.parent, SystemDisk())
+    opened = home.process.chains[GLOBAL].chain.state()
+    for behind in (
+        centre_at((1, 40), (1, 50), StateBase(MemoryStore())),
+        centre_at((1, 60), (2, 3), StateBase(MemoryStore())),
+        centre_at((1, 60), (1, 50), StateBase(MemoryStore()), hold="WAL_MISSING"),
+    ):
+        host._chains = {GLOBAL: behind}
+        host._look(behind)
+        assert host._list.missing
+        assert not listed.exists()
+    caught_up = centre_at((1, 51), (1, 50), opened)
+    host._chains = {GLOBAL: caught_up}
+    host._look(caught_up)
+    assert listed.read_text(encoding="utf-8").split() == ["ra.2"], "the block that opened it came at last"
+    assert host._outgrown.is_set()
+
+
+def test_what_was_carried_here_and_not_handed_over_yet_is_carried_on(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey]
+) -> None:
+    home = Home(tmp_path / "home", world[0], None, chains=(GLOBAL,))
+    host = Host(home.config, world[0].network, None, None, {GLOBAL: [b"carried"]})
+    host._chains = {GLOBAL: centre_at((1, 1), (0, 0), StateBase(MemoryStore()))}
+    assert host.waiting() == {GLOBAL: [b"carried", b"waits"]}
