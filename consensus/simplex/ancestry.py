@@ -97,18 +97,20 @@ def require(state: State, block_hash: Hash, certificate: Certificate | None = No
     """Do the next thing that brings this block, or the first of its ancestors that is not VALID, to a verdict."""
     entry = state.entry(block_hash)
     child: Header | None = None
+    logged = False
     while entry.verdict is None:
         header = entry.header
         if header is None:
-            if child is None or child.height <= state.head.height + _most_waiting(state):
+            if child is None or logged or child.height <= state.head.height + _most_waiting(state):
                 fetch(state, entry, (), peers_of(state, certificate.signers) if certificate is not None else ())
-            return  # else catching up brings it
+            return  # else catching up brings it; what an earlier life has voted above, perhaps nobody has committed
         if header.height <= state.head.height and not header.closing:
             return
         parent = state.entry(Hash(header.parent))
         if parent.verdict is Verdict.VALID:
             judge(state, entry, certificate)
             return
+        logged |= entry.durable
         entry, child = parent, header
 
 

@@ -23,6 +23,7 @@ from consensus.engine import (
     RequestKind,
     Send,
     SignProposal,
+    StoredBlock,
     TransactionsReady,
     Verdict,
 )
@@ -254,6 +255,32 @@ def test_blocks_of_the_own_log_are_never_forgotten_however_many_wait(views: int)
     probe.hear(probe.certificate(FINALIZE, views, block_of(chain[-1])))
     probe.clear()
     probe.restart()
+    assert [commit.hashes for commit in probe.effects(Commit)] == [tuple(map(block_of, chain))]
+
+
+def test_gaps_in_the_own_log_are_asked_for_however_far_above_the_head() -> None:
+    """As above, of a life that had seen some blocks too late to vote for them: others have them in their logs only."""
+    probe = connected()
+    chain = [probe.proposal(1)]
+    probe.hear(chain[0])
+    for view in range(2, 41):
+        before = probe.certificate(NOTARIZE, view - 1, block_of(chain[-1]))
+        chain.append(probe.proposal(view, chain[-1], (before,), time_ms=probe.now + view))
+        probe.hear(chain[-1])
+    probe.hear(probe.certificate(FINALIZE, 40, block_of(chain[-1])))
+    gaps = {block_of(chain[index]): chain[index] for index in (4, 29, 30)}
+    probe.log = [entry for entry in probe.log if not (isinstance(entry, StoredBlock) and entry.hash in gaps)]
+    probe.clear()
+    probe.restart()
+    probe.give(Request(RequestKind.PEER_CONNECTED, peer(0), probe.committee.validators[0].public_key))
+    while gaps:
+        probe.clear()
+        probe.later(1_000)
+        sent = [e.message for e in probe.effects(Send) if isinstance(e.message, BodyRequest)]
+        found = {block_hash for block_hash in gaps if any(one.block_hash == block_hash for one in sent)}
+        assert found, "nothing is asked for, and nobody can bring it"
+        for block_hash in found:
+            probe.hear(body(probe, gaps.pop(block_hash), ()), peer=0)
     assert [commit.hashes for commit in probe.effects(Commit)] == [tuple(map(block_of, chain))]
 
 
