@@ -32,6 +32,9 @@ from ledger.state import Overlay, StateReader
 
 ITEM_GAS: Final = 5_000_000
 CLOSE_GAS: Final = 200_000_000
+MOST: Final = 2**63 - 1
+"""Of any amount that a region says. A quorum of one can make as much as it likes in its own ledger, or have another
+contract do so; what the centres' copies note of it fits an object all the same."""
 _FILLED: Final = 1
 _RELEASED: Final = 2
 _FORCED: Final = 3
@@ -105,18 +108,22 @@ class Border:
             value = self._executor.query(state, CROSSING, "totals", [], context)
         except QueryFailed:
             return 0, 0
-        if isinstance(value, list) and len(value) == 2:
-            return int(value[0]), int(value[1])
-        return 0, 0
+        match value:
+            case [int(money), int(wh)]:
+                return min(max(money, 0), MOST), min(max(wh, -MOST), MOST)
+            case _:
+                return 0, 0
 
 
 def _residuals(receipt: Receipt) -> tuple[Residual, ...]:
     if not receipt.ok:
         return ()
     try:
-        return msgspec.convert(decode_value(receipt.value), tuple[Residual, ...], strict=True)
+        found = msgspec.convert(decode_value(receipt.value), tuple[Residual, ...], strict=True)
     except (msgspec.ValidationError, DecodeError):
         return ()  # a contract that speaks otherwise crosses nothing: the same on every node
+    fit = all(max(one.wh, one.limit, one.locked, one.expiry, one.slot) <= MOST for one in found)
+    return found if fit else ()
 
 
 def _refusal(raw: bytes, code: str) -> Receipt:

@@ -35,6 +35,7 @@ from ledger.errors import InvariantBroken
 from ledger.objects import Block, Header, Receipt, decode_transaction, transaction_id
 from ledger.state import Overlay, StateBase, StateReader
 from node.block_execution import BlockExecution
+from node.shards.border import MOST
 from node.shards.past_state import Copy, Replay, state_after
 from node.shards.region_state import ClosedRound, RegionExtra, read_closed, read_extra, read_section
 
@@ -42,7 +43,8 @@ DOMAIN_ITEM: Final = domain("region-inbox-item")
 TOKEN: Final = "token"
 """The contract whose accounts are the lines of money."""
 MOST_ENTRIES: Final = 512
-"""A correction that touches more lines names none: the corrected root says it all the same."""
+"""A correction that touches more lines, or an amount that no object holds, names none: the corrected root says it
+all the same."""
 _ADDRESS: Final = 32
 _FLAT_EVERY: Final = 8
 _EVERYTHING: Final = 1 << 62
@@ -283,7 +285,8 @@ def _entries(claimed: _Course, honest: _Course, executor: Executor, header: Head
         differences[(owner, Asset.ENERGY)] = honest.wh.get(owner, 0) - claimed.wh.get(owner, 0)
     entries = [Entry(account, asset, difference) for (account, asset), difference in sorted(differences.items())]
     found = tuple(entry for entry in entries if entry.difference)
-    return found if len(found) <= MOST_ENTRIES else ()
+    fit = len(found) <= MOST_ENTRIES and all(abs(entry.difference) <= MOST for entry in found)
+    return found if fit else ()
 
 
 def _money(claimed: _Course, honest: _Course, executor: Executor, header: Header) -> dict[tuple[bytes, Asset], int]:

@@ -277,6 +277,32 @@ class Forger(Collusion):
                 return item
 
 
+class Giant(Collusion):
+    """Says the largest amount and the highest block that an object holds."""
+
+    def section(self, made: bytes | None, seq: int, height: int) -> bytes | None:
+        closing = None if made is None else read_section(made)
+        if closing is None or seq < self.since:
+            return Collusion.section(self, made, seq, height)
+        return encode(replace(closing, inbox_height=2**64 - 1))
+
+
+def test_numbers_that_no_object_holds_end_no_copy_and_are_corrected() -> None:
+    """Sums of them do not fit the wire: who follows the region would end on a block that its quorum has certified, all
+    centres alike."""
+    world = ready()
+    world.collude(Giant(world.view.position.seq + 2, Lie.MONEY, ACCOMPLICE, 2**64 - 1))
+    world.send("ra", user(0), "crossing", "order", 1, 2_000, 500_000, 100)
+    correction = world.until_corrected()
+    assert (correction.kind, correction.entries) == ("W1", ())
+    copy = world.centres[0].chains[REGION].chain
+    claimed = read_closed(copy.state(), world.view.position.seq)
+    assert claimed is not None
+    assert (claimed.money, claimed.section.inbox_height) == (2**63 - 1, 2**64 - 1)
+    world.begin_anew()
+    assert sum(world.balances()) == world.view.position.money
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_nothing_is_made_or_lost_whatever_a_region_forges(seed: int) -> None:
     print("seed", seed)  # of every random test
