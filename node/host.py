@@ -32,6 +32,7 @@ from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.commit import StateDivergence
 from node.config import NodeConfig
 from node.first_logs import LostList
+from node.ledger_thread import LedgerThread
 from node.log import node_logger
 from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
@@ -80,6 +81,7 @@ class Host:
         self._chains: dict[str, Node] = {}
         self._epochs: Epochs | None = None
         self._list: LostList | None = None
+        self._ledger_thread: LedgerThread | None = None
         self._outgrown = asyncio.Event()
         self._vain: frozenset[str] = frozenset()
         self._speakers: list[ShardSpeaker] = []
@@ -160,6 +162,7 @@ class Host:
         hosted = hosted_chains(self.config, self.genesis, self._key)
         metrics = {hosted[0].name: Metrics(self.config.node.name)}
         commons = open_commons(machine, self.config, self.genesis, self._account, stacks, metrics[hosted[0].name])
+        self._ledger_thread = commons.ledger_thread
         opened: dict[str, Parts] = {}
 
         def parts_of(chain: HostedChain) -> Parts:
@@ -255,9 +258,10 @@ class Host:
             raws = self._carried.get(node.name, [])  # until they are handed over: this life may end before
             before = self._chains.get(name_of(Place(node.place.chain, node.place.epoch - 1)))
             opening = None if self._epochs is None or before is None else self._epochs.began(node.place)
-            if before is not None and opening is not None and not node.moved:
+            thread = self._ledger_thread  # it ends before the stores are closed: LevelDB must not be read meanwhile
+            if before is not None and opening is not None and thread is not None and not node.moved:
                 with suppress(StateDivergence):  # a copy of another history has nothing to say
-                    raws = [*await asyncio.to_thread(void_transactions, before.chain, opening), *raws]
+                    raws = [*await thread.run(void_transactions, before.chain, opening), *raws]
             for first in range(0, len(raws), AT_ONCE):
                 await node.submit(raws[first : first + AT_ONCE])
             self._carried.pop(node.name, None)

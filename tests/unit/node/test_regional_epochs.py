@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,10 +29,12 @@ from node.config import load_config
 from node.disk import LogFile, SystemDisk
 from node.first_logs import FOUNDED, LostList, begin_list
 from node.host import Host
+from node.ledger_thread import LedgerThread
 from node.log import node_logger
 from node.machine import SystemMachine
 from node.node import Node
 from node.regional_epochs import Epochs, Grounds, with_epochs
+from node.shards.succession import void_transactions
 from node.wal import Wal
 from node.wal_format import WalIdentity
 
@@ -286,3 +289,34 @@ def test_what_was_carried_here_and_not_handed_over_yet_is_carried_on(
     host = Host(home.config, world[0].network, None, None, {GLOBAL: [b"carried"]})
     host._chains = {GLOBAL: centre_at((1, 1), (0, 0), StateBase(MemoryStore()))}
     assert host.waiting() == {GLOBAL: [b"carried", b"waits"]}
+
+
+@pytest.mark.asyncio
+async def test_what_void_blocks_held_is_read_on_the_thread_that_ends_before_the_stores_are_closed(
+    tmp_path: Path, world: tuple[ShardedWorld, SigningKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LevelDB ends the process where it is closed under a reader."""
+    home = Home(tmp_path / "home", world[0], None)
+    host = Host(home.config, world[0].network, None, None, {})
+    host._epochs = Epochs.read(home.process.chains[GLOBAL].chain.state(), world[0].network, [REGION], None)
+    (opening,) = host._epochs.opened[REGION]
+    before = home.process.chains[REGION].chain
+    sent: list[bytes] = []
+    threads: list[str] = []
+
+    async def submit(raws: list[bytes]) -> None:
+        sent.extend(raws)
+
+    def reading(*arguments: Any) -> list[bytes]:
+        threads.append(threading.current_thread().name)
+        return void_transactions(*arguments)
+
+    monkeypatch.setattr("node.host.void_transactions", reading)
+    newest: Any = SimpleNamespace(name=REGION, place=Place(REGION, 2), phase=Phase.RUNS, moved=False, submit=submit)
+    over: Any = SimpleNamespace(name="ra.1", place=Place(REGION), phase=Phase.OVER, chain=before)
+    host._chains = {REGION: newest, "ra.1": over}
+    with LedgerThread.open() as thread:
+        host._ledger_thread = thread
+        await host._hand_over()
+    assert sent == void_transactions(before, opening) != []
+    assert threads[0].startswith("ledger")
