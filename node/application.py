@@ -54,8 +54,8 @@ TRANSACTION_FRAME: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An executed block that is not final yet. `differs`: the header, which a quorum has certified, names other roots
-    than the overlay and the receipts here have."""
+    """An executed block that is not final yet. `differs`: a quorum has certified what is wrong: the header names
+    other roots than the overlay and the receipts here have, or a transaction is not its sender's."""
 
     block: Block
     transactions: tuple[Transaction, ...]
@@ -127,7 +127,8 @@ class Application:
     ) -> Judged:
         """Judge a block: execute its body on its parent and compare every field that the application fills.
         `certified`: a quorum has accepted its section, which this node need not be able to judge. `follow`: that quorum
-        may be wrong; where only the roots differ, the block is taken with the own result."""
+        may be wrong; where only the roots differ, or transactions are forged, the block is taken all the same, and
+        noted (`Candidate.differs`)."""
         known = self._candidates.get(block_hash)
         if known is not None:
             return Judged(Verdict.VALID, candidate=known)
@@ -152,6 +153,8 @@ class Application:
             if not follow or msgspec.structs.replace(own, **roots) != header:
                 return Judged(Verdict.INVALID, _difference(header, own))
             candidate = replace(candidate, block=make_block(header, body), differs=True)
+        elif follow and any(map(self._execution.forged, transactions)):
+            candidate = replace(candidate, differs=True)
         self._candidates[block_hash] = candidate
         return Judged(Verdict.VALID, candidate=candidate)
 

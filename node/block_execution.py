@@ -16,7 +16,7 @@ from consensus.simplex.policy import Policy
 from contracts.executor import BlockContext, Executor
 from ledger.accounts import admits_nonce
 from ledger.crypto import Hash
-from ledger.objects import Header, Receipt, Transaction
+from ledger.objects import Header, Receipt, Transaction, verify_transaction
 from ledger.state import Overlay, StateBase
 from node.engine_side import LATER, EngineBlock, EngineSide, PlainSide
 from node.metrics import Metrics
@@ -110,6 +110,12 @@ class BlockExecution:
         view.seal()
         self._metrics.spent("tree", time.thread_time() - begun, len(done))
         return Executed(done, receipts, view)
+
+    def forged(self, transaction: Transaction) -> bool:
+        """Whether a transaction is none of this chain, or not signed by its sender. What an engine votes on was looked
+        at before; what only a region's quorum vouches for was not. About 75 us."""
+        other = transaction.body.chain_id != self._rules.transaction_chain_id
+        return other or verify_transaction(transaction) is None
 
     def begin(self, header: Header, parent: Overlay | StateBase, section: bytes) -> Overlay:
         """The state after what the engine does at the beginning of a block, and nothing else of it; sealed."""

@@ -8,7 +8,7 @@ depends on the blocks and on the inbox alone, so every node that has both finds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -83,14 +83,14 @@ def recompute(copy: Copy, replay: Replay, seq: int, mail: Mail) -> Iterator[Reco
     """Record `seq` again, from a copy that has closed it. Raise `InvariantBroken` if it has not, `StoreError`."""
     span = _span(copy, replay.base_seq, seq)
     with state_after(copy, span.first - 1, replay) as base:
-        honest, post = _Course(base, replay.execution), _Post(mail)
+        honest, post = _Course(base, replay.execution, honest=True), _Post(mail)
         sections = [post.section(block, span.begins(block)) for block in span.blocks]
         for block, section in zip(span.blocks, sections, strict=True):
             honest.run(block, section)
         position, closed, after = _closed(honest, span, post, replay.execution)
-        wrong, offending = _compare(span, closed, post)
+        wrong, offending = _compare(span, closed, post, honest.forged)
         entries: tuple[Entry, ...] = ()
-        if sections != [block.body.extra for block in span.blocks]:
+        if honest.forged or sections != [block.body.extra for block in span.blocks]:
             claimed = _Course(base, replay.execution)
             for block in span.blocks:
                 claimed.run(block, block.body.extra)
@@ -116,7 +116,7 @@ def item_id(item: InboxItem) -> bytes:
 class _Span:
     """The blocks of a record, the one that closes it, and what that one states. `first`: height of the first of them;
     it closes the record before (`opens`), unless that is the one with which its chain began. `differs`: a header of
-    theirs names roots that its execution does not give."""
+    theirs names roots that its execution does not give, or holds a forged transaction."""
 
     seq: int
     first: int
@@ -191,11 +191,13 @@ class _Post:
 
 class _Course:
     """Blocks executed one on the other above a state. `changes`: all that they wrote; `wh`: what came home across the
-    border, by owner."""
+    border, by owner; `forged`: ids of transactions that were not their senders', which an honest course leaves out."""
 
-    def __init__(self, base: Overlay | StateBase, execution: BlockExecution) -> None:
+    def __init__(self, base: Overlay | StateBase, execution: BlockExecution, *, honest: bool = False) -> None:
         self._base = base
         self._execution = execution
+        self._honest = honest
+        self.forged: set[bytes] = set()
         self._depth = 0
         self.top: Overlay | StateBase = base
         self.changes: dict[bytes, bytes | None] = {}
@@ -204,6 +206,9 @@ class _Course:
     def run(self, block: Block, section: bytes) -> None:
         """What of its transactions cannot be applied any more is left out."""
         transactions = [decode_transaction(raw) for raw in block.body.transactions]
+        if self._honest:
+            self.forged |= {bytes(one.id) for one in transactions if self._execution.forged(one)}
+            transactions = [one for one in transactions if bytes(one.id) not in self.forged]
         done = self._execution.run(block.header, self.top, transactions, section, _EVERYTHING)
         extra = read_extra(section)
         if extra is not None:
@@ -261,18 +266,20 @@ def _with_height(stated: RegionSection, post: _Post) -> RegionSection:
 # --- what is wrong with it --------------------------------------------------------------------------------------------
 
 
-def _compare(span: _Span, closed: ClosedRound, post: _Post) -> tuple[Wrong | None, tuple[bytes, ...]]:
+def _compare(
+    span: _Span, closed: ClosedRound, post: _Post, forged: Set[bytes]
+) -> tuple[Wrong | None, tuple[bytes, ...]]:
     """A user's transaction that the region passed over (W3) says more than a root that differs (W1)."""
     said = -1 if span.stated is None else span.stated.inbox_height
     passed = [item for height, item in post.waiting if height <= said]
     claimed = {item_id(item) for item in post.claimed}
     missing = [item for item in post.given if item_id(item) not in claimed]
-    forced = {item_id(item) for item in (*passed, *missing) if isinstance(item, Forced)}
-    if forced:
-        return Wrong.FORCED_MISSING, tuple(sorted(forced))
+    ignored = {item_id(item) for item in (*passed, *missing) if isinstance(item, Forced)}
+    if ignored:
+        return Wrong.FORCED_MISSING, tuple(sorted(ignored))
     given = [*post.given, *(None for _ in range(len(post.claimed) - len(post.given)))]
     false = {item_id(item) for item, true in zip(post.claimed, given, strict=True) if item != true}
-    false |= {item_id(item) for item in passed}
+    false |= {item_id(item) for item in passed} | forged
     if false:
         return Wrong.STATE, tuple(sorted(false))
     return (None, ()) if span.stated == closed.section and not span.differs else (Wrong.STATE, ())

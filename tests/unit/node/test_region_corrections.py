@@ -12,9 +12,11 @@ from sharded_chains import DEPOSIT, ROUND_MS, member_key, user
 
 from consensus.engine import Verdict
 from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionSection, Released
+from contracts.values import encode_value
 from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from ledger.objects import TransactionBody, decode_transaction, sign_transaction
 from node.founding import region_replay
 from node.shards.agent import Agent
 from node.shards.collusion import Collusion, Lie
@@ -72,6 +74,32 @@ def test_money_that_was_never_sent_is_taken_back_and_who_certified_it_is_fined()
     assert world.view.position.seq > seq, "the honest member publishes while the others are barred"
     assert world.view.epoch == 2
     assert world.honest.chains[REGION].chain.head_hash == world.head(REGION).chain.head_hash
+
+
+@pytest.mark.parametrize("stolen", ["unsigned", "of another chain"])
+def test_a_transaction_that_its_sender_never_signed_for_this_chain_moves_nothing(stolen: str) -> None:
+    world = ready()
+    owner, chain = user(0), world.head("rb" if stolen == "of another chain" else REGION).genesis.transaction_chain_id
+    arguments = encode_value([ACCOMPLICE, 777_000])
+    body = TransactionBody(
+        1, chain, owner.public, world.nonces[(REGION, owner.public)], "crossing", "pay", arguments, 10**7
+    )
+    forged = decode_transaction(sign_transaction(body, owner if stolen == "of another chain" else user(0, 1)))
+    for member in range(LIARS):
+        world.agents[(REGION, member)].colludes = True
+    world.pools[REGION] = [forged]
+    world.now += 1
+    world.block(REGION)
+    assert world.receipt(forged).ok, "the region has executed it"
+    copy = world.centres[0].chains[REGION].chain
+    assert copy.differing(1, copy.height) == copy.height
+    claimed = world.balances()
+    correction = world.until_corrected()
+    assert (correction.kind, correction.offending) == ("W1", (bytes(forged.id),))
+    assert money_of(correction.entries) == {HONEST: 777_000, ACCOMPLICE: -777_000}
+    world.begin_anew()
+    assert world.balances()[0] > claimed[0] + 700_000
+    assert sum(world.balances()) == world.view.position.money
 
 
 def test_a_root_that_nobody_can_open_is_corrected_without_entries() -> None:
