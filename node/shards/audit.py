@@ -30,6 +30,7 @@ from ledger.crypto import ZERO_HASH, Hash, domain, hash_of
 from ledger.errors import DecodeError, InvariantBroken
 from ledger.genesis import Genesis
 from ledger.objects import header_hash
+from ledger.succession import succession_of
 from node.shards.past_state import Replay
 from node.shards.recomputed import Mail, recompute
 from node.shards.region_state import ClosedRound, read_closed, read_section, with_items
@@ -151,7 +152,9 @@ class Copies:
         closed = None if chain is None else read_closed(chain.state(), seq)
         if chain is None or closed is None:
             return Behind()
-        before = read_closed(chain.state(), seq - 1)
+        before, succession = read_closed(chain.state(), seq - 1), succession_of(chain.genesis)
+        if before is None and seq > 1 + (0 if succession is None else succession.base_seq):
+            return Behind()  # the region was alone for so long that it is not kept any more
         begin = 0 if before is None else before.section.inbox_count
         mail = Mail(view.inbox[max(0, begin - view.position.inbox_count) :], known)
         differs = chain.differing(0 if before is None else before.height, closed.height - 1) is not None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sharded_chains import DEPOSIT, ROUND_MS, member_key, user
 
 from consensus.engine import Verdict
-from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionSection, Released
+from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionRecord, RegionSection, Released
 from contracts.values import encode_value
 from ledger.codec import encode
 from ledger.crypto import address_of
@@ -19,7 +19,9 @@ from ledger.engine_settings import GLOBAL
 from ledger.objects import TransactionBody, decode_transaction, sign_transaction
 from node.founding import region_replay
 from node.shards.agent import Agent
+from node.shards.audit import Behind
 from node.shards.collusion import Collusion, Lie
+from node.shards.global_side import GlobalSide
 from node.shards.inbox_log import inbox_items, inbox_length
 from node.shards.recomputed import Mail, recompute
 from node.shards.region_side import FALSE_BEFORE, RegionSide
@@ -248,6 +250,22 @@ def test_a_transaction_that_the_region_passed_over_is_run_by_the_centres() -> No
     assert world.balances()[1] < claimed[1] + 123_456
     receipts = world.head(REGION).query("crossing", "position")
     assert receipts[1] == world.view.position.inbox_count
+
+
+def test_a_record_whose_round_before_is_not_kept_any_more_ends_no_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ready()
+    monkeypatch.setattr("node.shards.region_state.ROUNDS_KEPT", 2)
+    view = world.view
+    world.cut = {REGION}
+    while read_closed(world.head(REGION).chain.state(), view.position.seq) is not None:
+        world.send("ra", user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.step()
+    world.cut = set()
+    world.follow(REGION)
+    side = world.centres[0].chains[GLOBAL].side
+    assert isinstance(side, GlobalSide)
+    assert isinstance(side.copies.record(view, view.next_seq), RegionRecord)
+    assert isinstance(side.copies.finding(view, view.next_seq, world.state.height), Behind)
 
 
 @dataclass(frozen=True, slots=True)
