@@ -132,9 +132,9 @@ async def state_matches(
 ) -> list[str]:
     """What the state at a height itself says, against the books and against the laws: accounts and supply, and every
     settlement entry of `slots`; what differs."""
-    wealth, entries = await _accounts(client, height), await _entries(client, market, books, slots, height)
-    accounts = sorted(set(wealth) | set(books.wealth))
-    both = [(account, wealth.get(account, 0), books.wealth.get(account, 0)) for account in accounts]
+    wealth, entries = await accounts(client, height), await _entries(client, market, books, slots, height)
+    known = sorted(set(wealth) | set(books.wealth))
+    both = [(account, wealth.get(account, 0), books.wealth.get(account, 0)) for account in known]
     told = [
         f"account {account.hex()[:16]}: state holds {state}, receipts give {receipts}"
         for account, state, receipts in both
@@ -158,7 +158,7 @@ async def state_matches(
     return told
 
 
-async def _accounts(client: Client, height: int) -> dict[bytes, int]:
+async def accounts(client: Client, height: int) -> dict[bytes, int]:
     """Balance + escrow - debt of every account."""
     held: dict[bytes, int] = {}
     after = b""

@@ -30,7 +30,8 @@ class NodeState:
 
 
 class Follower:
-    """Reads both streams. `on_event` and `on_outcome` are called in chain order and must not block."""
+    """Reads both streams from block `first` on. `on_event` and `on_outcome` are called in chain order and must not
+    block."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Follower:
         on_event: Callable[[EventSeen], None],
         on_outcome: Callable[[Outcome], None],
         on_states: Callable[[Sequence[NodeState]], None],
+        first: int = 1,
     ) -> None:
         self._clients = clients
         self._on_event = on_event
@@ -47,12 +49,12 @@ class Follower:
         self.states = [NodeState(up=True) for _ in clients]
         self._at = 0
         self._moved = asyncio.Event()
-        self._cursor = "1"
-        self._next_height = 1
+        self._cursor = str(first)
+        self._next_height = first
         self.moves = 0
 
     async def run(self) -> None:
-        """Follow for ever, from the first block on."""
+        """Follow for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             group.create_task(self._through_any(self._events))

@@ -157,6 +157,8 @@ class DevSection(Section):
     """As a region's agent, publish false records from this number on, at once, until it is punished; 0: never."""
     collude_from: Annotated[int, Field(ge=0)] = 0
     """As a region's member, lie from this record on with all others that do, until the region begins anew; 0: never."""
+    collude_when: str = ""
+    """A file in the node's home: if one is named, `collude_from` holds only while it is there."""
     collude_by: Literal["root", "money"] = "money"
     """What is false: money that was never sent, or the root that a record states."""
 

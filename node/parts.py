@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 
 from consensus import make_engine
@@ -29,7 +30,7 @@ from node.catchup import LEAD, Catchup
 from node.chains import HostedChain, Phase
 from node.clock import Clock
 from node.commit import Commits
-from node.config import DevSection, NodeConfig
+from node.config import NodeConfig
 from node.driver import Driver, Surroundings
 from node.engine_side import EngineSide
 from node.evidence_side import takes_reports
@@ -369,7 +370,8 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
     )
     side = engine_side(genesis, siblings, ground.executor, commons.genesis)
     if isinstance(side, RegionSide) and ground.hosted.key is not None:
-        side.collusion = _collusion(config.dev, side.rules, address_of((commons.account or ground.hosted.key).public))
+        account = address_of((commons.account or ground.hosted.key).public)
+        side.collusion = _collusion(config, side.rules, account)
     rules = block_rules(genesis, side)
     application = Application(chain.state(), ground.executor, rules, chain.head_hash, ground.metrics)
     commits = Commits(chain, application, ground.metrics, ground.epoch, follows=genesis.engine == REGION_ENGINE)
@@ -382,11 +384,13 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
     return _Road(state, mempool, ingress, commits, blocks, application, side)
 
 
-def _collusion(dev: DevSection, rules: RegionRules, account: bytes) -> Collusion | None:
+def _collusion(config: NodeConfig, rules: RegionRules, account: bytes) -> Collusion | None:
     """How a member lies by its configuration; not any more once its region has begun anew."""
+    dev = config.dev
     if not dev.collude_from or rules.region_epoch > 1:
         return None
-    return Collusion(dev.collude_from, Lie(dev.collude_by), account)
+    when = config.path(Path(dev.collude_when)) if dev.collude_when else None
+    return Collusion(dev.collude_from, Lie(dev.collude_by), account, when=when)
 
 
 def _started(ground: _Ground, road: _Road) -> Started:

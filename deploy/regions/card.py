@@ -14,6 +14,7 @@ from rich.text import Text
 from deploy.card import Result, as_json
 from deploy.market.words import change, currency, kwh, tokens
 from deploy.regions.audit import GlobalPart
+from deploy.regions.colluded import Colluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Across:
 
 @dataclass(frozen=True, slots=True)
 class RegionsResult:
-    """The checked figures of all regions. `problems`: also of what lies between them."""
+    """The checked figures of all regions. `problems`: also of what lies between them. `colluded`: None where nothing
+    goes wrong on purpose."""
 
     chain_id: str
     regions: Mapping[str, Result]
@@ -37,12 +39,13 @@ class RegionsResult:
     wall_s: float
     incidents: tuple[str, ...]
     wrong: tuple[str, ...]
+    colluded: Colluded | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Every complaint, by region."""
         own = [f"{name}: {text}" for name, result in self.regions.items() for text in result.problems]
-        return (*own, *self.centres.problems, *self.wrong)
+        return (*own, *self.centres.problems, *self.wrong, *(() if self.colluded is None else self.colluded.problems))
 
     @property
     def conserved(self) -> bool:
@@ -98,7 +101,8 @@ def regions_json(result: RegionsResult) -> dict[str, Any]:
         "first_trade_s": min((one["first_trade_s"] for one in found.values() if one["first_trade_s"]), default=None),
         "wall_s": round(result.wall_s, 3),
         "proofs": sum(one.run.proofs for one in result.regions.values()),
-        "incidents": list(result.incidents),
+        "incidents": [*result.incidents, *([] if result.colluded is None else result.colluded.told)],
+        "collusion": None if result.colluded is None else result.colluded.as_json(),
         "problems": list(result.problems),
         "warnings": [f"{name}: {text}" for name, one in result.regions.items() for text in one.warnings],
     }
@@ -178,6 +182,7 @@ def _totals(result: RegionsResult) -> Table:
         ),
         ("global chain", f"{result.centres.blocks} blocks, {sum(result.centres.confirmed.values())} records confirmed"),
         ("penalties", f"{fined} fined, {result.centres.corrections} records corrected"),
+        *([] if result.colluded is None else [("three liars", result.colluded.in_words())]),
         ("proofs", f"{sum(one.run.proofs for one in all_)} settlements proven by their chain's genesis hash alone"),
         ("wall time", f"{result.wall_s:.0f} s"),
         ("chain", result.chain_id),

@@ -27,6 +27,7 @@ from deploy.demo import (
     LEVEL_TIMEOUT_S,
     Part,
     Stage,
+    account_names,
     calendar_of,
     directory_of,
     judged,
@@ -49,6 +50,8 @@ from deploy.pace import Pace, measure_start
 from deploy.regions.audit import global_part, quiet
 from deploy.regions.board import Board, BoardScreen, RegionLine, Voice
 from deploy.regions.card import Across, RegionsResult
+from deploy.regions.colluded import Colluded
+from deploy.regions.collusion import COLLUDERS, Scene, collude
 from deploy.regions.incidents import Incidents, write_switches
 from deploy.regions.street import HOURS, hourly, parted
 from deploy.settlement_checker import Network
@@ -57,6 +60,7 @@ from ledger.errors import ConfigError, GridchainError, InvariantBroken
 from ledger.genesis import load_genesis
 from ledger.shard_genesis import hosted_genesis
 from node.client import Client, EventSeen
+from node.keys import load_key
 
 REGIONS: Final = 3
 MEMBERS: Final = 4
@@ -90,6 +94,7 @@ class Country:
     centres: tuple[str, ...]
     pace: Pace
     liar: str
+    colluding: str
 
 
 async def play_regions(options: DemoOptions, screen: BoardScreen) -> RegionsResult:
@@ -115,7 +120,13 @@ async def play_regions(options: DemoOptions, screen: BoardScreen) -> RegionsResu
                 await quiet(centres, regions)
             finally:
                 screen.end()
-            return await _judge(country, (centres, regions), played, started, incidents)
+            judgement = await _judge(country, regions, played, started)
+            screen.say("every region's chain is judged")
+            colluded = None
+            if options.kill:
+                colluded = await collude(_scene(country, cluster), board, screen.say)
+                await _quiet_again(centres, regions, colluded)
+            return await _result(country, centres, judgement, incidents, started, colluded)
 
 
 def checked_options(options: DemoOptions) -> DemoOptions:
@@ -177,9 +188,9 @@ def found_regions(options: DemoOptions, market: Market, street: Neighbourhood, p
         min_block_interval_ms=BLOCK_MS,
     )
     layout = make_network(network)
-    liar = regions[0].members[-1]
+    liar, colluders = regions[0].members[-1], regions[1].members[:COLLUDERS]
     for node in layout.nodes:
-        write_switches(node.home, LIE_ABOUT if node.name == liar else 0)
+        write_switches(node.home, LIE_ABOUT if node.name == liar else 0, colludes=node.name in colluders)
     genesis = load_genesis(layout.nodes[0].home / "genesis.json")
     number = {member.name: at for at, member in enumerate(street.members)}
     stages = {}
@@ -188,7 +199,7 @@ def found_regions(options: DemoOptions, market: Market, street: Neighbourhood, p
         chain_id = hosted_genesis(genesis, region).chain_id
         place = Part(region, chain_id, nodes, tuple(number[member.name] for member in part.members))
         stages[region] = _stage(options, market, part, (layout, network), pace, place)
-    return Country(options, market, layout, stages, tuple(network.names), pace, liar)
+    return Country(options, market, layout, stages, tuple(network.names), pace, liar, regions[1].name)
 
 
 def _stage(
@@ -301,16 +312,45 @@ def _follower(country: Country, centres: Sequence[Client], board: Board, screen:
     return Follower(centres, on_event=seen, on_outcome=lambda outcome: None, on_states=states)
 
 
+def _scene(country: Country, cluster: Cluster) -> Scene:
+    """Who plays the colluding region."""
+    region, layout = country.colluding, country.layout
+    stage = country.stages[region]
+    nodes = {node.name: node for node in cluster.nodes}
+    keys = [load_key(layout.key_file(account_names(number)[0])) for number in stage.keys]
+    liars = [nodes[name].layout.home for name in stage.names[:COLLUDERS]]
+    genesis = load_genesis(layout.nodes[0].home / "genesis.json")
+    return Scene(
+        region=region,
+        nodes=tuple(nodes[name] for name in stage.names),
+        centres=tuple(nodes[name] for name in country.centres),
+        payers=tuple(keys),
+        accomplices=tuple(load_key(home / "keys" / "account.key").address for home in liars),
+        names={one.public_key: one.name for one in genesis.all_validators},
+    )
+
+
+async def _quiet_again(centres: Sequence[Client], regions: Mapping[str, Sequence[Client]], colluded: Colluded) -> None:
+    """After the colluding region too: what regions hold is what the global chain has confirmed of them."""
+    try:
+        await quiet(centres, regions)
+    except GridchainError as error:
+        colluded.problems.append(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the check of each region's chain has found. `model`: the network of one, for its tariffs and market."""
+
+    results: Mapping[str, Result]
+    books: Mapping[str, AuctionBooks]
+    model: Network
+
+
 async def _judge(
-    country: Country,
-    clients: tuple[list[Client], dict[str, list[Client]]],
-    played: Mapping[str, Played],
-    started: float,
-    incidents: Incidents,
-) -> RegionsResult:
-    """Each region's chain is checked as any demo's; then what lies between them."""
-    centres, regions = clients
-    wall = time.monotonic() - started
+    country: Country, regions: Mapping[str, Sequence[Client]], played: Mapping[str, Played], started: float
+) -> Judgement:
+    """Each region's chain is checked as any demo's."""
     results: dict[str, Result] = {}
     books: dict[str, AuctionBooks] = {}
     models: list[Network] = []
@@ -324,15 +364,30 @@ async def _judge(
             raise InvariantBroken("market C keeps the books of an auction")
         books[name] = kept
         models.append(found.network)
+    return Judgement(results, books, models[0])
+
+
+async def _result(
+    country: Country,
+    centres: Sequence[Client],
+    judgement: Judgement,
+    incidents: Incidents,
+    started: float,
+    colluded: Colluded | None,
+) -> RegionsResult:
+    """What lies between the regions is checked last, on the whole of the global chain."""
     document = country.layout.nodes[0].home / "genesis.json"
+    books = judgement.books
+    between = await global_part(centres, country.centres, document, judgement.model, books)
     return RegionsResult(
         chain_id=country.layout.chain_id,
-        regions=results,
+        regions=judgement.results,
         across={name: _across(one) for name, one in books.items()},
-        centres=await global_part(centres, country.centres, document, models[0], books),
-        wall_s=wall,
+        centres=between,
+        wall_s=time.monotonic() - started,
         incidents=tuple(incidents.told),
         wrong=tuple(incidents.wrong),
+        colluded=colluded,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from deploy.cluster import Cluster, ClusterError
 from deploy.regions.board import Board
+from deploy.regions.collusion import COLLUDE
 from deploy.screen import NodeLine
 from node.client import Client
 
@@ -30,9 +31,14 @@ CUT_AT: Final = 70
 """When things go wrong, in percent of the windows that open."""
 
 
-def write_switches(home: Path, lie_about: int) -> None:
+def write_switches(home: Path, lie_about: int, *, colludes: bool) -> None:
     """Add the development switches of the incidents to a node's configuration."""
-    lines = ["", "[dev]", f'severed = "{SEVERED}"', *([f"lie_about_record = {lie_about}"] if lie_about else []), ""]
+    lines = ["", "[dev]", f'severed = "{SEVERED}"']
+    if lie_about:
+        lines.append(f"lie_about_record = {lie_about}")
+    if colludes:
+        lines += ["collude_from = 1", f'collude_when = "{COLLUDE}"']
+    lines.append("")
     with (home / "config.toml").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines))
 

@@ -1,14 +1,15 @@
 """A region's member that lies together with others, for tests and demonstrations (`[dev] collude_from`).
 
-From one record on it states, in every block that it leads and where it can, what is not true, and votes for whatever a
-quorum of such members certifies. Only the region's first chain sees it: once the centres have had the region begin
-anew, the member keeps to the rules.
+From one record on, or only while a file is there (`[dev] collude_when`), it states, in every block that it leads and
+where it can, what is not true, and votes for whatever a quorum of such members certifies. Only the region's first chain
+sees it: once the centres have had the region begin anew, the member keeps to the rules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -28,12 +29,19 @@ class Lie(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Collusion:
-    """See the module. `since`: the record from which on; `account`: who is paid `money` micro-units from nowhere."""
+    """See the module. `since`: the record from which on; `account`: who is paid `money` micro-units from nowhere;
+    `when`: a file without which it keeps to the rules for now."""
 
     since: int
     lie: Lie
     account: bytes
     money: int = 5_000_000
+    when: Path | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is one of the liars now."""
+        return self.when is None or self.when.exists()
 
     def section(self, made: bytes | None, seq: int, height: int) -> bytes | None:
         """The section of an own block of record `seq`, from the one that the rules give. `height`: the global block up

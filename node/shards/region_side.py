@@ -110,7 +110,7 @@ class RegionSide:
     def section(self, parent: StateReader, header: Header, offered: Sequence[Transaction] = ()) -> bytes | None:
         """See `EngineSide`."""
         progress = read_progress(parent)
-        if self.collusion is not None:
+        if self.collusion is not None and self.collusion.active:
             made = self._section(parent, progress, header)
             return self.collusion.section(made, progress.seq + 1, progress.inbox_height)
         return None if self._stands_on(parent, progress) else self._section(parent, progress, header)
@@ -128,7 +128,7 @@ class RegionSide:
     def judge(self, parent: StateReader, header: Header, section: bytes) -> SectionVerdict:
         """See `EngineSide`. A global height that this node has not committed is not known yet, never invalid."""
         progress = read_progress(parent)
-        if self.collusion is not None:
+        if self.collusion is not None and self.collusion.active:
             return self.collusion.judge(self._judge(parent, progress, header, section), progress.seq + 1)
         return self._stands_on(parent, progress) or self._judge(parent, progress, header, section)
 

@@ -27,6 +27,24 @@ def test_a_morning_in_three_regions_is_conserved() -> None:
     assert "is level again" in words
     assert "is cut off" in words
     assert "is back: record" in words
+    a_region_that_lied_was_corrected(document)
     money = document["money_micro"]
     assert money["sellers_income"] > money["sellers_income_grid_only"]
     assert money["buyers_cost"] < money["buyers_cost_grid_only"]
+
+
+def a_region_that_lied_was_corrected(document: dict) -> None:
+    """Three of four paid themselves from nowhere; nobody has more or less for it."""
+    found, liars = document["collusion"], ["south1", "south2", "south3"]
+    assert (found["region"], found["members"], found["corrections"]) == ("south", liars, 1)
+    assert document["global"]["corrections"] == 1
+    assert sorted(one["name"] for one in found["fined"]) == liars
+    assert (found["epoch"], found["reason"].split()[0]) == (2, "corrected")
+    assert found["chain_id"] != document["regions"]["south"]["chain_id"]
+    assert found["voters"] == [*liars, "south4"]
+    assert found["claimed_micro"] > 0 == found["left_micro"]
+    assert found["transfers"] >= 3
+    assert found["void"] == found["again"]
+    assert found["accounts"] > 5
+    assert found["changed"] == 0
+    assert document["global"]["records"]["south"] > found["record"], "it goes on"

@@ -13,14 +13,17 @@ from rich.console import Console
 
 from contracts.library_sources import AuctionMode
 from deploy.card import Energy, Money, NodeRow, Orders, Result, Run
-from deploy.cluster import Cluster
+from deploy.cluster import Cluster, ClusterNode
 from deploy.demo_options import DemoOptions
+from deploy.layout import NodeLayout
 from deploy.market.roster import market_of
 from deploy.neighbourhood import DataError, Neighbourhood, Side, load
 from deploy.pace import Pace
 from deploy.regions.audit import GlobalPart
 from deploy.regions.board import Board, RegionLine, line_of, page
 from deploy.regions.card import Across, RegionsResult, regions_json, render_regions
+from deploy.regions.colluded import Colluded
+from deploy.regions.collusion import COLLUDE, Scene, collude
 from deploy.regions.demo import HOUR_MS, checked_options, found_regions
 from deploy.regions.incidents import SEVERED, Incidents
 from deploy.regions.street import HOURS, hourly, parted
@@ -105,13 +108,17 @@ def test_founding_gives_each_region_its_chain_and_households(street: Neighbourho
         assert stage.calendar.slot_ms == HOUR_MS
         assert isinstance(stage.network.mode, AuctionMode)
         assert stage.pace.slot_s == 9.0
-    liars = []
+    liars, colluders = [], []
     for node in country.layout.nodes:
         config = load_config(node.home, environment={})
         assert config.dev.severed == SEVERED
         if config.dev.lie_about_record:
             liars.append(node.name)
+        if config.dev.collude_from:
+            assert config.dev.collude_when == COLLUDE
+            colluders.append(node.name)
     assert liars == [country.liar]
+    assert colluders == list(country.stages[country.colluding].names[:3])
 
 
 # --- board ------------------------------------------------------------------------------------------------------------
@@ -247,3 +254,32 @@ def test_the_card_shows_every_region() -> None:
     assert "money conserved over all regions" in text
     assert "1 fined, 0 records corrected" in text
     assert "east is back" in text
+
+
+def test_what_became_of_a_colluding_region_is_shown_and_what_is_wrong_with_it_counts() -> None:
+    found = Colluded(
+        "south", ("south1",), epoch=2, served_s=3.14, fined=[("south1", "colluding", 5)], told=["+ 1.0 s  so"]
+    )
+    one = replace(result(), colluded=found)
+    document = regions_json(one)
+    assert document["conserved"] is True
+    assert document["incidents"] == ["13:00  east is back", "+ 1.0 s  so"]
+    assert document["collusion"]["served_s"] == 3.1
+    assert document["collusion"]["fined"] == [{"name": "south1", "offence": "colluding", "fine": 5}]
+    console = Console(width=130, record=True, file=StringIO())
+    console.print(render_regions(one))
+    assert "epoch 2 served by all 3.1 s later" in " ".join(console.export_text().replace("│", " ").split())
+    found.problems.append("an account has more")
+    assert regions_json(one)["problems"] == ["an account has more"]
+    assert regions_json(result())["collusion"] is None
+
+
+def test_a_region_that_does_not_answer_is_a_complaint_and_no_hang(tmp_path: Path) -> None:
+    """Nobody listens at port 1."""
+    nodes = tuple(ClusterNode(NodeLayout(f"south{at}", tmp_path, "127.0.0.1", 1, 1, "", "")) for at in range(1, 5))
+    said: list[str] = []
+    found = asyncio.run(collude(Scene("south", nodes, nodes, (), (), {}), board(), said.append))
+    assert any("127.0.0.1:1" in one for one in found.problems), found.problems
+    assert "the colluding region south: nothing was corrected" in found.problems
+    assert len(said) == len(found.problems)
+    assert not (tmp_path / COLLUDE).exists()

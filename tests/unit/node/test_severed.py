@@ -91,7 +91,13 @@ def test_only_who_is_named_is_out_of_reach_and_only_while_the_file_is_there(tmp_
 
 
 @pytest.mark.parametrize(
-    "dev", [DevSection(severed="severed"), DevSection(lie_about_record=3), DevSection(collude_from=2)]
+    "dev",
+    [
+        DevSection(severed="severed"),
+        DevSection(lie_about_record=3),
+        DevSection(collude_from=2),
+        DevSection(collude_when="collude"),
+    ],
 )
 def test_a_real_network_refuses_such_switches(dev: DevSection) -> None:
     with pytest.raises(ConfigError, match="not for development"):
