@@ -135,6 +135,8 @@ class Host:
         with ExitStack() as files, ExitStack() as threads:
             host = cls(config, genesis, key, account, carried or {})
             host._open_chains(machine, (files, threads))
+            for chain in host.chains.values():
+                files.callback(chain.chain.end_views)
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
             if any(chain.held for chain in host.chains.values()):
