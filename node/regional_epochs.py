@@ -87,7 +87,7 @@ class Epochs:
     def outgrown(self, centres: StateReader) -> str:
         """A region that has begun anew since, if that concerns this node; "" if none has."""
         for region, known in self.opened.items():
-            newer = openings(centres, region)[len(known) :]
+            newer = openings(centres, region, len(known))
             if newer and (region in self.hosted or _seated(newer[-1], self.key)):
                 return region
         return ""

@@ -15,9 +15,10 @@ from ledger.succession import Opening, RegionEpoch, next_chain_id, opening_key, 
 __all__ = ["Opening", "append_openings", "openings"]
 
 
-def openings(centres: StateReader, region: str) -> tuple[Opening, ...]:
-    """All openings of a region, oldest first. `centres`: a state of the global chain."""
-    return tuple(decode(Opening, raw) for _, raw in centres.scan(openings_prefix(region)))
+def openings(centres: StateReader, region: str, known: int = 0) -> tuple[Opening, ...]:
+    """The openings of a region after the first `known`, oldest first. `centres`: a state of the global chain."""
+    after = opening_key(region, known + 1) if known else None
+    return tuple(decode(Opening, raw) for _, raw in centres.scan(openings_prefix(region), after))
 
 
 def append_openings(view: Overlay, height: int, chains: dict[str, str], opened: Sequence[RegionEpoch]) -> None:

@@ -34,6 +34,7 @@ from node.log import node_logger
 from node.machine import SystemMachine
 from node.node import Node
 from node.regional_epochs import Epochs, Grounds, with_epochs
+from node.shards.openings_log import openings
 from node.shards.succession import void_transactions
 from node.wal import Wal
 from node.wal_format import WalIdentity
@@ -194,6 +195,14 @@ def test_a_key_that_gets_a_seat_hosts_the_region_and_one_that_loses_it_follows(t
     world.send(GLOBAL, user(9), "shards", "members", encode(NewMembers(REGION, 2, members, (0, 1, 2), signatures)))
     world.block(GLOBAL)
     assert world.state.regions[0].epoch == 3
+
+    centres = world.members[REGION][0].chains[GLOBAL].chain.state()
+    first, last = openings(centres, REGION)
+    assert [openings(centres, REGION, known) for known in (1, 2)] == [(last,), ()]
+    assert (first.opened.epoch, last.opened.epoch) == (2, 3)
+    knew = Epochs({REGION: (first,)}, frozenset({REGION}), None)
+    assert knew.outgrown(centres) == REGION
+    assert Epochs({REGION: (first, last)}, knew.hosted, None).outgrown(centres) == ""
 
     home = Home(tmp_path / "former", world, former)
     newest, _, second, first = home.chains()
