@@ -65,7 +65,7 @@ SHELL_MUTANTS: Final[dict[str, Mutant]] = {
             ),
         ),
         _AWAY,
-        seed=23,
+        seed=3,
     ),
     "no-room-asked": Mutant(
         "no write on a full disk",

@@ -250,7 +250,7 @@ def test_every_item_is_taken_exactly_once_and_as_the_rules_have_it() -> None:
     assert isinstance(fill, Filled)
     for changes, code in (
         ({"lock": bytes(32)}, "NO_LOCK"),
-        ({"kind": 4}, "BAD_KIND"),
+        ({"kind": 5}, "BAD_KIND"),
         ({"owner": bytes(32)}, "BAD_OWNER"),
         ({"traded": fill.traded + 1, "wh": fill.wh + 1}, "BAD_FILL"),
         ({"traded": 0, "wh": 0}, "BAD_FILL"),
