@@ -197,12 +197,12 @@ def test_a_key_that_gets_a_seat_hosts_the_region_and_one_that_loses_it_follows(t
     assert world.state.regions[0].epoch == 3
 
     centres = world.members[REGION][0].chains[GLOBAL].chain.state()
-    first, last = openings(centres, REGION)
-    assert [openings(centres, REGION, known) for known in (1, 2)] == [(last,), ()]
-    assert (first.opened.epoch, last.opened.epoch) == (2, 3)
-    knew = Epochs({REGION: (first,)}, frozenset({REGION}), None)
+    one, two = openings(centres, REGION)
+    assert [openings(centres, REGION, known) for known in (1, 2)] == [(two,), ()]
+    assert (one.opened.epoch, two.opened.epoch) == (2, 3)
+    knew = Epochs({REGION: (one,)}, frozenset({REGION}), None)
     assert knew.outgrown(centres) == REGION
-    assert Epochs({REGION: (first, last)}, knew.hosted, None).outgrown(centres) == ""
+    assert Epochs({REGION: (one, two)}, knew.hosted, None).outgrown(centres) == ""
 
     home = Home(tmp_path / "former", world, former)
     newest, _, second, first = home.chains()
