@@ -88,8 +88,9 @@ async def test_a_quorum_that_lies_is_corrected_and_fined(layout: NetworkLayout) 
     async def busy_until(through: str, what: str, value: int) -> None:
         async with asyncio.timeout(150):
             while region(world, "bureau")[what] < value:
-                with suppress(KeyError):  # it opens again when the region begins anew
-                    await deposit(through)
+                with suppress(KeyError, TimeoutError):  # it opens again when the region begins anew
+                    async with asyncio.timeout(15):
+                        await deposit(through)
                 await asyncio.sleep(1.0)
 
     try:
