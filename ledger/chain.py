@@ -9,11 +9,9 @@ The ledger thread owns `append` and `state`. All other reads go straight to the 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Condition
-from typing import Final
 
 from ledger.certificates import Certificate, VoteKind
 from ledger.chain_reader import (
@@ -63,8 +61,6 @@ __all__ = ["ChainReader", "ChainStore", "ChainView", "CommittedBlock", "Counts",
 
 FORMAT_VERSION = 1
 _VIEW_CACHE = 1024 * 1024
-LONGEST_VIEW_S: Final = 10.0
-"""What a query that runs while its node closes is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,8 @@ class ChainStore(ChainReader):
         self._head = self._stored_header(self._head_height)
         self._state = StateBase(store)
         self.boundaries = BoundaryStates()
-        self._viewing, self._viewers, self._ended = Condition(), 0, False
+        self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as a view is open: whoever closes the store counts them."""
         root = self.root_of(self._head_height)
         if root is None or header_hash(encode(self._head)) != self._head_hash or self._state.root != root:
             raise StoreError(
@@ -244,10 +241,10 @@ class ChainStore(ChainReader):
     def view(self, height: int | None = None) -> Generator[ChainView]:
         """The chain and one of its last 256 states (the head's, if None) as they are now, for the thread that asks.
 
-        Raises `StoreError` with code STATE_PRUNED for an older height, STATE_UNKNOWN for one above the head, and
-        STORE_CLOSED after `end_views`.
+        Raises `StoreError` with code STATE_PRUNED for an older height, STATE_UNKNOWN for one above the head, and what
+        `guard` raises.
         """
-        with self._viewer():
+        with self.guard():
             snapshot = self._store.snapshot()
             try:
                 head, _ = read_head(snapshot)
@@ -256,26 +253,6 @@ class ChainStore(ChainReader):
                 yield ChainView(ChainReader(snapshot), head if height is None else height, state)
             finally:
                 snapshot.close()
-
-    @contextmanager
-    def _viewer(self) -> Generator[None]:
-        with self._viewing:
-            if self._ended:
-                raise StoreError("the chain is closed", code="STORE_CLOSED", fix="ask again when the node is open")
-            self._viewers += 1
-        try:
-            yield
-        finally:
-            with self._viewing:
-                self._viewers -= 1
-                self._viewing.notify_all()
-
-    def end_views(self) -> None:
-        """Give out no more views and wait for those that other threads have: a database that is closed under a reader
-        takes the process with it. Before the store is closed."""
-        with self._viewing:
-            self._ended = True
-            self._viewing.wait_for(lambda: self._viewers == 0, timeout=LONGEST_VIEW_S)
 
     def state_at(self, height: int) -> StateView:
         """State after a block of the last 256, over the head's; for the ledger thread, until the next `append`."""

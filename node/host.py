@@ -38,6 +38,7 @@ from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
 from node.multiplexer import Multiplexer
 from node.node import Node
+from node.open_views import OpenViews
 from node.own_keys import load_account_key, load_identity, load_validator_key
 from node.parts import Parts, network_settings, open_commons, open_parts
 from node.peers import Links, Members
@@ -136,7 +137,9 @@ class Host:
             host = cls(config, genesis, key, account, carried or {})
             host._open_chains(machine, (files, threads))
             for chain in host.chains.values():
-                files.callback(chain.chain.end_views)
+                views = OpenViews()
+                chain.chain.guard = views.one
+                files.callback(views.end)
             known = load_addresses(host._address_file)
             settings = network_settings(config, genesis, Members(genesis), known)
             if any(chain.held for chain in host.chains.values()):

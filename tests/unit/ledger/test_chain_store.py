@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 import pytest
 from chain_world import ChainWorld, certify, committee, make_document
@@ -311,24 +309,3 @@ def test_roots_do_not_depend_on_the_store(tmp_path: Path) -> None:
         assert encode(world.chain.head) == world.chain.header_bytes(6)
         store.close()
     assert len(roots) == 1
-
-
-def test_views_end_before_the_store_is_closed() -> None:
-    """LevelDB takes the process with it when it is closed under a reader."""
-    world = ChainWorld()
-    reading, ended = Event(), Event()
-
-    def query() -> None:
-        with world.chain.view():
-            reading.set()
-            assert not ended.wait(0.05), "the one who closes waits"
-
-    with ThreadPoolExecutor(1) as threads:
-        running = threads.submit(query)
-        assert reading.wait(5)
-        world.chain.end_views()
-        ended.set()
-        running.result()
-    with pytest.raises(StoreError) as refused, world.chain.view():
-        pass
-    assert refused.value.code == "STORE_CLOSED"
