@@ -105,7 +105,7 @@ async def _quiet_phase(world: NodeWorld) -> tuple[str, int]:
     for index, _, node in world.nodes():
         status = node.status()
         stopped = status.stopped_reason and not status.held  # who has lost its log may have to wait longer
-        if status.mempool or (stopped and index in people):
+        if index in people and (status.mempool or stopped):  # with a liar nobody may speak any more
             auditor.violation("mempool", index, f"{status.mempool} still wait; stopped: {status.stopped_reason!r}")
     return "", gained()
 
