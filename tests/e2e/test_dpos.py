@@ -15,7 +15,7 @@ from deploy.founding import make_network
 from deploy.layout import NetworkLayout
 from deploy.network import NetworkPlan
 from node.client import Client
-from node.client_errors import Refusal
+from node.client_errors import Refusal, Unreachable
 from node.keys import load_key
 
 PATIENCE_S = 60.0
@@ -93,11 +93,12 @@ async def test_four_of_five_are_elected_over_and_over_and_one_that_was_away_come
 
 
 async def ballot(client: Client, layout: NetworkLayout, name: str) -> str:
-    """What the receipt says of the last node's ballot for one candidate; its node may sign at the same time."""
+    """What the receipt says of the last node's ballot for one candidate; its node may sign at the same time, and only
+    one transaction of a nonce gets into a block."""
     sender = client.account(load_key(layout.nodes[-1].home / "keys" / "account.key"))
     for _ in range(5):
-        with suppress(Refusal):  # the node has taken this nonce
-            return (await sender.call("council", "ballot", [[name]])).code
+        with suppress(Refusal, Unreachable):  # the node has taken this nonce
+            return (await sender.call("council", "ballot", [[name]], timeout_s=10.0)).code
     raise AssertionError("no ballot was taken")
 
 

@@ -167,11 +167,21 @@ def books_balance(terminal: Terminal, street: Street, last: int) -> dict[str, An
     return bills
 
 
+def opened(terminal: Terminal, street: Street) -> dict[str, Any]:
+    """The market as soon as one of its windows is open: nodes may be there before the first."""
+    for _ in range(60):
+        info: dict[str, Any] = terminal.done(street, "market", "info")
+        if info["open"]:
+            return info
+        time.sleep(0.5)
+    raise AssertionError("no window opens within 30 s")
+
+
 def play(streets: dict[str, Street], terminal: Terminal, folder: Path) -> None:
     """A day in each, side by side: what is asserted is the same everywhere."""
     periods, orders = {}, {}
     for letter, street in streets.items():
-        info = terminal.done(street, "market", "info")
+        info = opened(terminal, street)
         assert (info["market"], info["sealed"]) == (letter, True)
         periods[letter] = info["open"][-1][info["period"]]
         orders[letter] = place(terminal, street, periods[letter])
