@@ -41,9 +41,8 @@ def start(folders: Sequence[str], reports: Path | None, output: IO[bytes] | None
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a run that is not over as Ctrl-C does: it still says what has failed in it so far."""
     if process.poll() is None:
-        if not isinstance(
-            sys.exc_info()[1], KeyboardInterrupt
-        ):  # that one a terminal has given to all; twice is too much
+        told = isinstance(sys.exc_info()[1], KeyboardInterrupt)  # a terminal has given it to all; twice is too much
+        if not told:
             process.send_signal(signal.SIGINT)
         try:
             process.wait(END_S)

@@ -11,6 +11,7 @@ import typer
 from contracts.library_sources import COMMITTEE
 from contracts.values import Value, to_json
 from ledger.crypto import SigningKey
+from node.cli.calls import Manners, called
 from node.cli.output import (
     DEFAULT_URL,
     ExitCode,
@@ -26,12 +27,11 @@ from node.cli.output import (
     run_async,
 )
 from node.cli.signer import signer_of
-from node.client import Client, Refusal
+from node.client import Client
 
 app = command_app("Who votes on a chain of engine bft, and how its validators change that.")
 
 T = TypeVar("T")
-GAS: Final = 10_000_000
 _PAGE: Final = 256
 _FIXES: Final = {
     "NOT_VALIDATOR": "sign with the account key of a validator of this chain; gridchain committee show lists them",
@@ -47,6 +47,7 @@ _FIXES: Final = {
     "ALREADY_VOTED": "each validator votes once",
     "UNKNOWN_CONTRACT": "this chain's committee cannot change: its genesis has no contract committee",
 }
+_MANNERS: Final = Manners(COMMITTEE + ".{entry} failed", "a call that the committee takes", _FIXES)
 
 NumberArgument = Annotated[int, typer.Argument(min=1, help="The change.", show_default=False)]
 NameArgument = Annotated[str, typer.Argument(help="The validator's name.", show_default=False)]
@@ -161,14 +162,7 @@ async def _changes(client: Client) -> list[dict[str, Any]]:
 
 async def _call(client: Client, signer: SigningKey, entry: str, arguments: Sequence[Value]) -> Any:
     """The value of a call. Raise `Refusal` with its code."""
-    outcome = await client.account(signer).call(COMMITTEE, entry, arguments, gas_limit=GAS)
-    receipt = await client.receipt(outcome.id)
-    if receipt is None or not receipt.ok:
-        code = "NOT_FOUND" if receipt is None else receipt.code
-        raise Refusal(
-            f"{COMMITTEE}.{entry} failed", code=code, expected="a call that the committee takes", found=code,
-            fix=_FIXES.get(code, "gridchain tx status shows the receipt"),
-        )  # fmt: skip
+    _, receipt = await called(client, signer, (COMMITTEE, entry, arguments), _MANNERS)
     return receipt.value
 
 

@@ -15,12 +15,12 @@ from ledger.errors import ConfigError
 from ledger.succession import Opening, opening_key
 from ledger.validators import Validator, ValidatorSet
 from node.application import STATE_VALIDATORS
+from node.cli.calls import Manners, called
 from node.cli.output import Output, run_async
-from node.client import Client, Refusal
+from node.client import Client
 from node.shards.global_store import region_key
 
 T = TypeVar("T")
-GAS: Final = 10_000_000
 _PAGE: Final = 256
 _FIXES: Final = {
     "NO_REGION": "gridchain region list shows the regions",
@@ -44,6 +44,7 @@ _FIXES: Final = {
     "EVIDENCE_SIGNATURE": "both votes are by one member of that region and epoch, unchanged",
     "NO_CONFLICT": "two different records of one seq, signed by one agent",
 }
+_MANNERS: Final = Manners("the global chain refused {entry}", "an entry that takes effect", _FIXES)
 
 
 def asked(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -73,7 +74,7 @@ async def people(client: Client) -> dict[bytes, dict[str, Any]]:
 
 async def region_view(client: Client, name: str) -> RegionView:
     """A region as the engine keeps it, without inbox. Raise `ConfigError` (NO_REGION)."""
-    raw = (await client.state(region_key(name))).value
+    raw = await _state(client, region_key(name))
     if raw is None:
         known: Any = await client.view(SHARDS, "regions")
         raise ConfigError(
@@ -81,38 +82,37 @@ async def region_view(client: Client, name: str) -> RegionView:
             expected=", ".join(row["region"] for row in known) or "a first block of the global chain",
             fix="gridchain region list shows the regions",
         )  # fmt: skip
-    return decode_region(bytes.fromhex(raw.removeprefix("0x")))
+    return decode_region(raw)
 
 
 async def centres(client: Client) -> ValidatorSet:
     """Who votes on the global chain."""
-    raw = (await client.state(STATE_VALIDATORS)).value or ""
-    return ValidatorSet(decode(tuple[Validator, ...], bytes.fromhex(raw.removeprefix("0x"))))
+    raw = await _state(client, STATE_VALIDATORS)
+    return ValidatorSet(decode(tuple[Validator, ...], raw or b""))
 
 
 async def openings(client: Client, view: RegionView, most: int = 16) -> list[Opening]:
     """The latest regional epochs of a region, oldest first; none of a region that never began anew."""
     found: list[Opening] = []
     for epoch in range(max(2, view.epoch - most + 1), view.epoch + 1):
-        raw = (await client.state(opening_key(view.name, epoch))).value
+        raw = await _state(client, opening_key(view.name, epoch))
         if raw is not None:
-            found.append(decode(Opening, bytes.fromhex(raw.removeprefix("0x"))))
+            found.append(decode(Opening, raw))
     return found
+
+
+async def _state(client: Client, key: bytes) -> bytes | None:
+    """What the global state has under a key."""
+    raw = (await client.state(key)).value
+    return None if raw is None else bytes.fromhex(raw.removeprefix("0x"))
 
 
 def told(output: Output, url: str, key: SigningKey, entry: str, word: Wire) -> dict[str, Any]:
     """Bring an entry to the global chain by an account; where it was included. Raise `Refusal` with its code."""
 
     async def work(client: Client) -> dict[str, Any]:
-        outcome = await client.account(key).call(SHARDS, entry, [encode(word)], gas_limit=GAS)
-        receipt = await client.receipt(outcome.id)
-        if receipt is None or not receipt.ok:
-            code = "NOT_FOUND" if receipt is None else receipt.code
-            raise Refusal(
-                f"the global chain refused {entry}", code=code, expected="an entry that takes effect", found=code,
-                fix=_FIXES.get(code, "gridchain tx status shows the receipt"),
-            )  # fmt: skip
-        return {"transaction": "0x" + outcome.id.hex(), "height": receipt.height}
+        transaction, receipt = await called(client, key, (SHARDS, entry, [encode(word)]), _MANNERS)
+        return {"transaction": "0x" + transaction.hex(), "height": receipt.height}
 
     with output.working("waiting for the global chain"):
         return asked(url, work)

@@ -8,20 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
-from contracts.library_sources import AuctionMode
 from contracts.values import Value
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import NetworkPlan
 from ledger.engine_settings import GLOBAL, ShardSettings
 from ledger.errors import GridchainError
 from node.keys import load_key
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 LIARS = ("north1", "north2", "north3")
 HONEST = "north4"
 FINED = 90_000_000
@@ -29,18 +24,8 @@ FINED = 90_000_000
 
 @pytest.fixture(params=["money", pytest.param("root", marks=pytest.mark.soak)])
 def layout(tmp_path: Path, request: pytest.FixtureRequest) -> NetworkLayout:
-    found = make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=ShardSettings(regions=(), round_ms=3_000, region_views=6, lottery="hash"),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
+    found = region_network(
+        tmp_path / "network", ShardSettings(regions=(), round_ms=3_000, region_views=6, lottery="hash")
     )
     for liar in LIARS:
         with (found.nodes[found.node(liar)].home / "config.toml").open("a", encoding="utf-8") as file:

@@ -11,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
 from consensus.sharded.global_state import DoubleVote
-from contracts.library_sources import AuctionMode
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
 from deploy.main import app
-from deploy.network import NetworkPlan
 from ledger.certificates import Vote, VoteKind, vote_bytes
 from ledger.codec import encode
 from ledger.crypto import DOMAIN_VOTE, address_of
@@ -35,24 +31,11 @@ from node.shards.global_side import GlobalRules
 from node.tasks import task_scope
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> NetworkLayout:
-    return make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=ShardSettings(regions=(), round_ms=1_000),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
-    )
+    return region_network(tmp_path / "network", ShardSettings(regions=(), round_ms=1_000))
 
 
 def voting_key(layout: NetworkLayout, name: str) -> Path:

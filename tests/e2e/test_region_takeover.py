@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
 from consensus.sharded.global_state import NewMembers
 from consensus.sharded.members import members_bytes
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
-from contracts.library_sources import AuctionMode
 from contracts.values import encode_value
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import NetworkPlan
 from ledger.codec import encode
 from ledger.engine_settings import GLOBAL, ShardSettings
 from ledger.errors import GridchainError
@@ -29,7 +25,6 @@ from node.first_logs import FOUNDED
 from node.keys import load_key
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 NORTH = ("north1", "north2", "north3", "north4")
 REGION = "north"
 LOST = "north2"
@@ -37,18 +32,8 @@ LOST = "north2"
 
 @pytest.fixture
 def layout(tmp_path: Path) -> NetworkLayout:
-    return make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=ShardSettings((), round_ms=1_000, stale_rounds=2, takeover_rounds=4, lottery="hash"),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
+    return region_network(
+        tmp_path / "network", ShardSettings((), round_ms=1_000, stale_rounds=2, takeover_rounds=4, lottery="hash")
     )
 
 

@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
-from contracts.library_sources import AuctionMode
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import INSTITUTIONS, NetworkPlan
+from deploy.network import INSTITUTIONS
 from ledger.engine_settings import GLOBAL, ShardSettings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 NORTH = ("north1", "north2", "north3", "north4")
 RIGHT = 1_000_000
 MOST_RECORDS = 14
@@ -26,19 +22,7 @@ MOST_RECORDS = 14
 def founded(tmp_path: Path, patience: int) -> NetworkLayout:
     """`patience`: rounds for which an assigned centre may be silent."""
     sharding = ShardSettings((), audit="assigned", lottery="hash", round_ms=1_500, assigned_rounds=patience)
-    return make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=sharding,
-            first_api_port=0,
-            first_p2p_port=0,
-        )
-    )
+    return region_network(tmp_path / "network", sharding)
 
 
 class Assigned:

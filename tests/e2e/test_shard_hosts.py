@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
-from contracts.library_sources import AuctionMode
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import NetworkPlan
 from ledger.chain_verify import verify_chain
 from ledger.engine_settings import ShardSettings
 from ledger.errors import ConfigError
@@ -23,24 +19,12 @@ from node.api.server import ApiServer
 from node.client import Client, Refusal
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> NetworkLayout:
-    return make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(2, 4),
-            sharding=ShardSettings((), lottery="hash"),  # nobody searches tickets here
-            mode=AuctionMode(sealed=False),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
-    )
+    sharding = ShardSettings((), lottery="hash")  # nobody searches tickets here
+    return region_network(tmp_path / "network", sharding, regions=2)
 
 
 async def traffic(world: ShardHosts, region: str, through: str, amount: int) -> None:

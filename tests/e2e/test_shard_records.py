@@ -6,37 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_hosts import ShardHosts
+from shard_hosts import CENTRES, ShardHosts, region_network
 
-from contracts.library_sources import AuctionMode
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import NetworkPlan
 from ledger.engine_settings import GLOBAL, ShardSettings
 from node.commit import leaders_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
-CENTRES = ("bureau", "grid", "notary", "trading")
 NORTH = ("north1", "north2", "north3", "north4")
 LIAR = "north2"
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> NetworkLayout:
-    found = make_network(
-        NetworkPlan(
-            directory=tmp_path / "network",
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=ShardSettings(regions=(), round_ms=3_000, region_views=6),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
-    )
+    found = region_network(tmp_path / "network", ShardSettings(regions=(), round_ms=3_000, region_views=6))
     with (found.nodes[found.node(LIAR)].home / "config.toml").open("a", encoding="utf-8") as file:
         file.write("\n[dev]\nlie_about_record = 2\n")
     return found

@@ -9,15 +9,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from shard_hosts import CENTRES, region_network
 
 from consensus.sharded.global_state import NewMembers
-from contracts.library_sources import AuctionMode
 from contracts.values import Value, encode_value
 from deploy.cluster import Cluster
-from deploy.founding import make_network
-from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
-from deploy.network import NetworkPlan
 from ledger.codec import encode
 from ledger.crypto import SigningKey
 from ledger.engine_settings import GLOBAL, ShardSettings
@@ -28,24 +25,13 @@ from node.keys import load_key
 from node.tasks import task_scope
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600), pytest.mark.soak]
-CENTRES = ("bureau", "grid", "notary", "trading")
 NORTH = ("north1", "north2", "north3", "north4")
 REGION = "north"
 
 
 def found(directory: Path) -> NetworkLayout:
-    return make_network(
-        NetworkPlan(
-            directory=directory,
-            chain_name="dev-shards",
-            engine="sharded",
-            names=CENTRES,
-            regions=default_regions(1, 4),
-            mode=AuctionMode(sealed=False),
-            sharding=ShardSettings((), round_ms=1_000, stale_rounds=2, takeover_rounds=4, lottery="hash"),
-            first_api_port=0,
-            first_p2p_port=0,
-        )
+    return region_network(
+        directory, ShardSettings((), round_ms=1_000, stale_rounds=2, takeover_rounds=4, lottery="hash")
     )
 
 

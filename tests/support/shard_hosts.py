@@ -6,10 +6,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
+from contracts.library_sources import AuctionMode
 from contracts.values import Value, encode_value
+from deploy.founding import make_network
+from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout
+from deploy.network import NetworkPlan
 from ledger.crypto import SigningKey
+from ledger.engine_settings import ShardSettings
 from ledger.errors import GridchainError
 from ledger.genesis import load_genesis
 from ledger.objects import TransactionBody, sign_transaction
@@ -17,6 +23,25 @@ from node.config import NodeConfig, load_config
 from node.host import Carried, Host
 from node.keys import load_key
 from node.tasks import task_scope
+
+CENTRES = ("bureau", "grid", "notary", "trading")
+
+
+def region_network(directory: Path, sharding: ShardSettings, regions: int = 1) -> NetworkLayout:
+    """Four centres and regions of four, market C without sealed orders, on free ports."""
+    return make_network(
+        NetworkPlan(
+            directory=directory,
+            chain_name="dev-shards",
+            engine="sharded",
+            names=CENTRES,
+            regions=default_regions(regions, 4),
+            mode=AuctionMode(sealed=False),
+            sharding=sharding,
+            first_api_port=0,
+            first_p2p_port=0,
+        )
+    )
 
 
 class ShardHosts:
