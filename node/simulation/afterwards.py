@@ -1,7 +1,8 @@
 """What is checked when all nodes have ended: every disk by itself, the longest chain once more from genesis, the money.
 
 The nodes are gone; only what their disks hold counts. A disk whose head the longest chain passes, executed again, has
-its state to the byte: nothing of a block that was proposed, executed and given up is left.
+its state to the byte: nothing of a block that was proposed, executed and given up is left. A disk that is compared with
+nothing is a violation.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from ledger.chain import ChainStore
 from ledger.errors import GridchainError, InvariantBroken
 from ledger.genesis import Genesis
 from ledger.schema import DB_BUCKET, DB_STATE, DB_TREE_TOP
-from ledger.store import MemoryStore, StoreReader
+from ledger.store import MemoryStore, Store, StoreReader
 from node.application import Application
-from node.commit import Commits
+from node.commit import Commits, SyncedBlocks
 from node.founding import block_rules, current_epoch, engine_policy, make_executor, open_chain
 from node.metrics import Metrics
 from node.shards.past_state import stored_segment
@@ -27,18 +28,20 @@ _STATE: Final = (DB_STATE, DB_TREE_TOP, DB_BUCKET)
 
 def audit_disks(genesis: Genesis, disks: list[dict[bytes, bytes]], auditor: NodeAuditor) -> None:
     """Open every database; then re-execute the longest chain (I8) and count the money."""
-    chains: list[ChainStore] = []
+    chains: dict[int, ChainStore] = {}
     for index, rows in enumerate(disks):
         try:
-            chains.append(ChainStore.open(MemoryStore(rows), genesis))
+            chain = ChainStore.open(MemoryStore(rows), genesis)
         except GridchainError as error:
             auditor.violation("disk", index, f"the database does not open: {describe(error)}")
-    for index, chain in enumerate(chains):
-        if auditor.chain.get(chain.height) != chain.head_hash:
+            continue
+        if auditor.chain.get(chain.height) == chain.head_hash:
+            chains[index] = chain
+        else:
             auditor.violation("I1", index, f"the head at height {chain.height} is another")
     if chains:
-        states = [(chain.height, index, state_rows(MemoryStore(disks[index]))) for index, chain in enumerate(chains)]
-        _execute_again(genesis, max(chains, key=lambda chain: chain.height), states, auditor)
+        heads = {index: (chain.height, state_rows(MemoryStore(disks[index]))) for index, chain in chains.items()}
+        _execute_again(genesis, list(chains.values()), heads, auditor)
 
 
 def state_rows(store: StoreReader) -> list[tuple[bytes, bytes]]:
@@ -46,26 +49,52 @@ def state_rows(store: StoreReader) -> list[tuple[bytes, bytes]]:
     return [row for prefix in _STATE for row in store.scan(prefix)]
 
 
-def _execute_again(
-    genesis: Genesis, chain: ChainStore, states: list[tuple[int, int, list[tuple[bytes, bytes]]]], auditor: NodeAuditor
-) -> None:
-    store = MemoryStore()
-    fresh = open_chain(store, genesis, make_executor(genesis))
-    metrics = Metrics("again")
+def from_genesis(genesis: Genesis, store: Store) -> tuple[ChainStore, Commits]:
+    """The chain's first block in an empty store, and what executes and commits the next ones."""
+    fresh, metrics = open_chain(store, genesis, make_executor(genesis)), Metrics("again")
     application = Application(fresh.state(), make_executor(genesis), block_rules(genesis), fresh.head_hash, metrics)
-    commits = Commits(fresh, application, metrics, current_epoch(fresh, engine_policy(genesis)))
+    return fresh, Commits(fresh, application, metrics, current_epoch(fresh, engine_policy(genesis)))
+
+
+def _execute_again(
+    genesis: Genesis,
+    chains: list[ChainStore],
+    heads: dict[int, tuple[int, list[tuple[bytes, bytes]]]],
+    auditor: NodeAuditor,
+) -> None:
+    """`heads`: of every disk its height and the rows of its state; each is compared, or a violation says which not."""
+    longest, store = max(chains, key=lambda chain: chain.height), MemoryStore()
+    fresh, commits = from_genesis(genesis, store)
+
+    def compare() -> None:
+        for index in [index for index, (height, _) in heads.items() if height == fresh.height]:
+            if heads.pop(index)[1] != state_rows(store):
+                auditor.violation("store", index, f"its rows at height {fresh.height} are not what the blocks give")
+
     try:
-        while fresh.height < chain.height:
-            commits.commit_synced(stored_segment(chain, fresh.height + 1))
-            for height, index, found in states:
-                if height == fresh.height and found != state_rows(store):
-                    auditor.violation("store", index, f"its rows at height {height} are not what the blocks give")
+        compare()
+        while fresh.height < longest.height:
+            commits.commit_synced(_next_segment(chains, fresh.height + 1))
+            compare()
     except (GridchainError, InvariantBroken) as error:
         auditor.violation("I8", -1, f"height {fresh.height + 1} does not execute again: {describe(error)}")
+    for index, (height, _) in heads.items():
+        auditor.violation("store", index, f"its rows at height {height} were compared with nothing")
+    if fresh.height < longest.height:
         return
-    if fresh.head_hash != chain.head_hash or fresh.state().root != chain.head.state_root:
-        auditor.violation("I8", -1, f"from genesis height {chain.height} is another")
+    if fresh.head_hash != longest.head_hash or fresh.state().root != longest.head.state_root:
+        auditor.violation("I8", -1, f"from genesis height {longest.height} is another")
     _count(genesis, fresh, auditor)
+
+
+def _next_segment(chains: list[ChainStore], first: int) -> SyncedBlocks:
+    """The blocks from a height on that the nearest finalization on any disk proves. One finalization may prove several
+    blocks, and a disk's head be in the midst of what another's proves at once: its own ends there."""
+    whole = [(chain, chain.final_by(first)) for chain in chains if chain.began < first]
+    proved = [(last, at) for at, (_, last) in enumerate(whole) if last is not None]
+    if not proved:
+        raise InvariantBroken(f"nothing proves height {first}")
+    return stored_segment(whole[min(proved)[1]][0], first)
 
 
 def _count(genesis: Genesis, chain: ChainStore, auditor: NodeAuditor) -> None:
