@@ -40,10 +40,3 @@ def test_published_orders_are_plain_and_the_document_says_so():
     assert document["conserved"] is True, document["problems"]
     assert document["sealed"] is False
     assert document["trades"] > 0
-
-
-def test_there_is_no_fifth_market():
-    code, document, _ = demo("--market", "E")
-    assert code == 2
-    assert document["error"]["code"] == "MARKET"
-    assert "A (wind" in document["error"]["expected"]

@@ -66,11 +66,36 @@ def test_a_file_where_a_directory_belongs_is_bad_input(cli, tmp_path, words):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize("words", [("--day", "2016-01-19"), ("--data", "no-such-folder")])
-def test_data_that_the_demo_cannot_play_are_bad_input(cli, words):
-    code, out, _ = cli("demo", *words, "--json")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--day", "2016-01-19"), "DATA"),
+        (("--day", "1999-01-01"), "DATA"),
+        (("--data", "no-such-folder"), "DATA"),
+        (("--slots", "97"), "SLOTS"),
+        (("--slots", "8", "--first-slot", "90"), "FIRST_SLOT"),
+        (("--engine", "solo", "--validators", "4"), "VALIDATORS"),
+        (("--speed", "10000000"), "SPEED"),
+    ],
+)
+def test_what_the_demo_cannot_play_is_refused_before_anything_starts(cli, monkeypatch, words, code):
+    def started(*command, **_):
+        raise AssertionError(f"started {command}")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    left_with, out, _ = cli("demo", "--headless", *words, "--json")
+    assert left_with == 2
+    error = json.loads(out)["error"]
+    assert error["code"] == code
+    assert error["expected"]
+    assert error["found"]
+
+
+def test_the_demo_has_no_fifth_market(cli):
+    code, out, _ = cli("demo", "--market", "E", "--json")
     assert code == 2
-    assert json.loads(out)["error"]["code"] == "DATA"
+    assert json.loads(out)["error"]["code"] == "MARKET"
+    assert "A (wind" in json.loads(out)["error"]["expected"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
