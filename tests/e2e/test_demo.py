@@ -180,24 +180,6 @@ def test_a_hundred_and_twenty_members_of_another_grid(tmp_path):
     assert document["money_micro"]["tokens_minted"] == document["money_micro"]["tokens_held"] > 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["--slots", "97"], "SLOTS"),
-        (["--slots", "8", "--first-slot", "90"], "FIRST_SLOT"),
-        (["--day", "1999-01-01"], "DATA"),
-        (["--engine", "solo", "--validators", "4"], "VALIDATORS"),
-        (["--speed", "10000000"], "SPEED"),
-    ],
-)
-def test_bad_options_are_refused_before_anything_starts(arguments, code):
-    exit_code, document, _ = demo(*arguments)
-    assert exit_code != 0
-    assert document["error"]["code"] == code
-    assert document["error"]["expected"]
-    assert document["error"]["found"]
-
-
 def homes_with(directory: Path, file: str) -> int:
     """Node homes of a demo under a directory that have this file."""
     return len(list(directory.glob(f"gridchain-demo-*/*/{file}")))
