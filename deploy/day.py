@@ -23,6 +23,8 @@ ONBOARDING_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 60.0
 MARGIN_S = 0.05
 """After its time, so that a block's clock has surely reached it."""
+LEVEL_BLOCKS = 3
+"""How far apart nodes that are level may be seen, asked one after the other while blocks are made."""
 LATE_SLOTS_AFTER = 6
 """Delivery, grace and the wait for missing readings: when the last slot must be settled, counted from its start."""
 
@@ -200,6 +202,8 @@ class DayRunner:
         for node, (line, state) in enumerate(zip(self._progress.nodes, states, strict=True)):
             line.peers, line.latency_ms = state.peers, state.latency_ms
             line.height = state.height if state.up else line.height
+            # A node that starts answers before it has caught up; nobody hears of what it takes meanwhile.
+            self._outbox.node_level(node, level=state.up and state.height >= top - LEVEL_BLOCKS)
             if not state.up:
                 line.state = "down"
                 self._outbox.node_down(node)

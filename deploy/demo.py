@@ -7,26 +7,17 @@ Nothing here is a shortcut: founding, cluster, node, client and contracts are th
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.library_sources import (
-    COMMITTEE,
-    COUNCIL,
-    Calendar,
-    Institutions,
-    LibraryParameters,
-    library_contracts,
-)
+from contracts.library_sources import Calendar
 from contracts.library_sources import Tariffs as GenesisTariffs
-from contracts.self_test import self_test
 from deploy.audit import SlotTimes, common_height, fetch_blocks, network_of, proofs_hold, state_matches, state_roots
 from deploy.books import Tariffs
 from deploy.card import Orders, Result, Run, energy_of, money_of
@@ -34,25 +25,16 @@ from deploy.cluster import Cluster
 from deploy.day import DayRunner, Played
 from deploy.demo_options import DemoOptions, check_options
 from deploy.founding import make_network
-from deploy.founding_checks import check_vacant
 from deploy.gateway import Household, Signer
-from deploy.held import Held, Loaded
 from deploy.incident import Incident
 from deploy.layout import NetworkLayout, default_names
+from deploy.loading import pace_of, processes
 from deploy.market.interface import Desk, Market, MarketDay
 from deploy.market.roster import market_of
 from deploy.neighbourhood import Neighbourhood, Plan, load
 from deploy.network import COMMUNITY, NetworkPlan
 from deploy.outbox import Refusal
-from deploy.pace import (
-    BLOCK_INTERVAL_MS,
-    SLOT_MS,
-    Pace,
-    lead_for,
-    pace_for,
-    quickest_slot_ms,
-    slowness_of,
-)
+from deploy.pace import BLOCK_INTERVAL_MS, Pace
 from deploy.screen import NodeLine, Progress, Screen
 from deploy.settlement_checker import Network, Verdict, check
 from deploy.withholding import ENVIRONMENT, Elections, Withholding, appointments, with_sellers
@@ -115,7 +97,10 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
     market = market_of(options.market)
     street = market.residents(load(options.data))
     plan = market.plan(street, options.day)
-    with directory_of(options, screen) as directory, _processes(options, market, directory) as held:
+    with (
+        directory_of(options, screen) as directory,
+        processes(options, market, directory, default_names(options.nodes)) as held,
+    ):
         screen.say(f"{options.nodes} processes load a node; then their network is founded")
         pace = pace_of(options, market, street, plan, await held.loaded())
         stage = found(options, street, pace, directory)
@@ -123,7 +108,8 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
         screen.say(f"chain {layout.chain_id}, engine {options.engine}: {', '.join(stage.names)}")
         screen.say(f"market {market.letter} ({market.title})")
         screen.say(
-            f"a slot of 15 minutes takes {pace.slot_s:.2f} s; the first window opens after {pace.lead_ms / 1000:.1f} s"
+            f"a slot of 15 minutes takes {pace.slot_s:.2f} s, a window {pace.window} slots; "
+            f"the first one opens after {pace.lead_ms / 1000:.1f} s"
         )
         started = time.monotonic()
         elects = options.engine == "dpos"
@@ -158,37 +144,6 @@ def directory_of(options: DemoOptions, screen: Screen) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _processes(options: DemoOptions, market: Market, directory: Path) -> AbstractContextManager[Held]:
-    """The nodes' processes, loading. Raise `ConfigError` where a network is already."""
-    check_vacant(directory)
-    self_test()  # founding makes it once in a process: the network's clock must not wait for it
-    return Held.open(directory, default_names(options.nodes), contracts_of(options, market))
-
-
-def contracts_of(options: DemoOptions, market: Market) -> tuple[str, ...]:
-    """The contracts of the library that genesis will install."""
-    sealed, numbers = not options.published, range(options.start, options.start + options.slots)
-    calendar = market.calendar(SLOT_MS, midnight_ms(options.day), numbers, sealed=sealed)
-    anybody = Institutions(*(bytes([number]) * 32 for number in range(5)))
-    mode = market.mode(sealed=sealed, slots=options.slots)
-    electing = {"bft": (COMMITTEE,), "dpos": (COUNCIL,)}.get(options.engine, ())
-    installed = library_contracts(LibraryParameters(anybody, calendar, mode))
-    return ("governance", *electing, *(installation.name for installation in installed))
-
-
-def pace_of(options: DemoOptions, market: Market, street: Neighbourhood, plan: Plan, loaded: Sequence[Loaded]) -> Pace:
-    """How fast this run goes; `--speed` decides if it is given."""
-    cores, members = os.cpu_count() or 1, len(street.members)
-    slowness = slowness_of(loaded, cores)
-    lead_ms = lead_for(options.nodes, cores, members, slowness) + market.spare_ms * slowness // 100
-    if options.speed is not None:
-        return Pace(lead_ms, options.speed)
-    numbers = range(options.start, options.start + options.slots)
-    calendar = market.calendar(SLOT_MS, 0, numbers, sealed=not options.published)
-    first = market.first_trade(street, plan, numbers, calendar)
-    return pace_for(lead_ms, first, quickest_slot_ms(members, slowness, options.slots), market.slowest_slot_ms)
-
-
 def found(options: DemoOptions, street: Neighbourhood, pace: Pace, directory: Path) -> Stage:
     """Make keys, certificates and genesis."""
     market = market_of(options.market)
@@ -210,7 +165,7 @@ def network_plan(
     """What to found. The first window opens when nodes and members are expected to be there."""
     sealed = not options.published
     numbers = range(options.start, options.start + options.slots)
-    calendar = market.calendar(pace.slot_ms, midnight_ms(options.day), numbers, sealed=sealed)
+    calendar = market.calendar(pace.slot_ms, midnight_ms(options.day), numbers, sealed=sealed, window=pace.window)
     opens_ms = calendar.slot0_ms + (calendar.first_slot - calendar.open_slots) * pace.slot_ms
     return NetworkPlan(
         directory=directory,

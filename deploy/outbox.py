@@ -1,7 +1,8 @@
 """Transactions on their way: each stays here until a committed receipt names it.
 
-A node that does not answer loses its queue to the next one; what was posted but not committed within `REPOST_S` is
-posted again elsewhere. The bytes never change, so a transaction has one id however often it is posted, and counts once.
+A node that does not answer loses its queue to the next one, and gets none until it is level with the others again: one
+that starts takes transactions that it cannot pass on yet. What was posted but not committed within `REPOST_S` is posted
+again elsewhere. The bytes never change, so a transaction has one id however often it is posted, and counts once.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class _Lane:
     queue: deque[bytes] = field(default_factory=deque)
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     down_until: float = 0.0
+    level: bool = True
+    """Not known to be behind the others."""
 
 
 class Outbox:
@@ -130,10 +133,18 @@ class Outbox:
                 self.moved += 1
                 self._enqueue(pending, node + 1)
 
+    def node_level(self, node: int, *, level: bool) -> None:
+        """Whether an answering node has what the others have."""
+        lane = self._lanes[node]
+        if lane.level and not level:
+            self.node_down(node)
+        lane.level = level
+
     def _enqueue(self, pending: _Pending, node: int) -> None:
         now, count = self._now(), len(self._lanes)
         up = [(node + step) % count for step in range(count) if self._lanes[(node + step) % count].down_until <= now]
-        pending.node = up[0] if up else node % count
+        level = [at for at in up if self._lanes[at].level]
+        pending.node = (level or up or [node % count])[0]
         lane = self._lanes[pending.node]
         lane.queue.append(pending.raw)
         lane.filled.set()

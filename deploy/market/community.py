@@ -95,7 +95,7 @@ class CommunityPlant(Market):
         public=frozenset({"QuotationOffered"}),
         parties={"BidCommitted": ("meter",)},
     )
-    sealed_open = Market.sealed_open + 1
+    offer_slots = 1
     """Bids are committed a slot after the offers that they are on."""
     columns = ("slot", "offer", "seller", "buyer", "energy", "price")
     placing: ClassVar[frozenset[str]] = frozenset({"offer", "submit_bid", "reveal_bid"})

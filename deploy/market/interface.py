@@ -20,7 +20,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from contracts.library_sources import Calendar
@@ -30,13 +30,10 @@ from deploy.books import Books, Tariffs
 from deploy.gateway import Household, Signer
 from deploy.neighbourhood import Member, Neighbourhood, Plan, Side
 from deploy.network import MarketMode
-from deploy.pace import SLOWEST_SLOT_MS
+from deploy.pace import FEWEST_WINDOW, SLOWEST_SLOT_MS
 from ledger.errors import GenesisError
 
 Event = Mapping[str, Any]
-SEALED_REVEAL = 4
-"""When reveals begin in a sealed run, slots before delivery: they have two slots, as plain orders have. On a node they
-have one, but there a slot lasts a quarter of an hour, not half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +232,8 @@ class Market(ABC):
     """Entries whose call is an order, in plain and in sealed mode."""
     promising: ClassVar[frozenset[str]]
     """Entries that commit to an order: one counts if it fails, because then nothing is revealed."""
-    sealed_open: ClassVar[int] = SEALED_REVEAL + 2
-    """When windows open in a sealed run, slots before delivery: commitments have two slots."""
+    offer_slots: ClassVar[int] = 0
+    """Slots after the opening in which nobody commits yet."""
     slowest_slot_ms: ClassVar[int] = SLOWEST_SLOT_MS
     """How long a slot of the demo takes at most; shorter ones only make the first trade come in time."""
     spare_ms: ClassVar[int] = 0
@@ -290,12 +287,17 @@ class Market(ABC):
         """The connection point that a member applies for."""
         return f"connection {number}"
 
-    def calendar(self, slot_ms: int, slot0_ms: int, slots: range, *, sealed: bool) -> Calendar:
-        """The gates, and slots for as long as reveals need another window to open."""
+    def calendar(
+        self, slot_ms: int, slot0_ms: int, slots: range, *, sealed: bool, window: int = FEWEST_WINDOW
+    ) -> Calendar:
+        """The gates, and slots for as long as reveals need another window to open. Plain orders, commitments and
+        reveals have `window` slots each. On a node reveals have one, but there a slot is a quarter of an hour long, not
+        half a second."""
+        plain = Calendar(slot_ms, slot0_ms, slots.start, slots.stop)
         if not sealed:
-            return Calendar(slot_ms, slot0_ms, slots.start, slots.stop)
-        last = slots.stop - 1 + self.sealed_open - SEALED_REVEAL
-        return Calendar(slot_ms, slot0_ms, slots.start, last, open_slots=self.sealed_open, reveal_slots=SEALED_REVEAL)
+            return replace(plain, open_slots=plain.t1_slots + window)
+        lead, reveal = window + self.offer_slots, plain.t1_slots + window
+        return replace(plain, last_slot=slots.stop - 1 + lead, open_slots=reveal + lead, reveal_slots=reveal)
 
     def first_trade(self, street: Neighbourhood, plan: Plan, numbers: range, calendar: Calendar) -> int | None:
         """Slots from the opening of the first window to the first possible match: generation and demand at once."""

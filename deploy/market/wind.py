@@ -29,6 +29,7 @@ from deploy.market.wind_books import WindBooks
 from deploy.market.wind_park import LENT_WH, PROFILE, Storage, plan_with_park, profile_day, with_park
 from deploy.market.words import kwh, name, percent, price
 from deploy.neighbourhood import Neighbourhood, Plan
+from deploy.pace import FEWEST_WINDOW
 from ledger.draws import uniform
 
 _EFFICIENCY: Final = 900_000
@@ -171,9 +172,11 @@ class WindMarket(Market):
         """The park has a forecast of its own."""
         return plan_with_park(street, day)
 
-    def calendar(self, slot_ms: int, slot0_ms: int, slots: range, *, sealed: bool) -> Calendar:
+    def calendar(
+        self, slot_ms: int, slot0_ms: int, slots: range, *, sealed: bool, window: int = FEWEST_WINDOW
+    ) -> Calendar:
         """One market day."""
-        found = super().calendar(slot_ms, slot0_ms, slots, sealed=sealed)
+        found = super().calendar(slot_ms, slot0_ms, slots, sealed=sealed, window=window)
         return replace(found, last_slot=slots.stop - 1)
 
     def first_trade(self, street: Neighbourhood, plan: Plan, numbers: range, calendar: Calendar) -> int | None:

@@ -8,7 +8,6 @@ New is what lies between: the followed global chain, the incidents of the sharde
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,18 +40,20 @@ from deploy.follow import Follower, NodeState
 from deploy.founding import make_network
 from deploy.founding_shards import default_regions
 from deploy.layout import NetworkLayout, default_names
+from deploy.loading import processes
 from deploy.market.auction_books import AuctionBooks
 from deploy.market.interface import Market
 from deploy.market.roster import market_of
 from deploy.neighbourhood import Neighbourhood, load
 from deploy.network import NetworkPlan
-from deploy.pace import Pace, measure_start
+from deploy.pace import Pace
 from deploy.regions.audit import global_part, quiet
 from deploy.regions.board import Board, BoardScreen, RegionLine, Voice
 from deploy.regions.card import Across, RegionsResult
 from deploy.regions.colluded import Colluded
 from deploy.regions.collusion import COLLUDERS, Scene, collude
 from deploy.regions.incidents import Incidents, write_switches
+from deploy.regions.pace import HOUR_MS, pace_of_regions
 from deploy.regions.street import HOURS, hourly, parted
 from deploy.settlement_checker import Network
 from ledger.engine_settings import GLOBAL, ShardSettings
@@ -64,14 +65,7 @@ from node.keys import load_key
 
 REGIONS: Final = 3
 MEMBERS: Final = 4
-HOUR_MS: Final = 3_600_000
-PROBES: Final = 4
-"""How many processes are started to measure a start; all at once would take a minute of a busy machine."""
-RUN_MS: Final = 300_000
-"""How long a whole day may take from genesis to its last settlement."""
-TAIL_SLOTS: Final = 4
-QUICKEST_MS: Final = 4_000
-SLOWEST_MS: Final = 9_000
+CENTRES: Final = 4
 BLOCK_MS: Final = 400
 ONE_EPOCH: Final = 8_192
 """Views of a regional epoch: the checker follows one committee in one order, so the run has one epoch."""
@@ -102,14 +96,15 @@ async def play_regions(options: DemoOptions, screen: BoardScreen) -> RegionsResu
     options = checked_options(options)
     market = market_of(options.market)
     street = hourly(market.residents(load(options.data)))
-    screen.say("measuring how long nodes take to start here")
-    pace = await _pace(options, market)
-    with directory_of(options, screen) as directory:
+    names = [*default_names(CENTRES), *(name for one in default_regions(REGIONS, MEMBERS) for name in one.members)]
+    with directory_of(options, screen) as directory, processes(options, market, directory, names) as held:
+        screen.say(f"{len(names)} processes load a node; then their network is founded")
+        pace = pace_of_regions(options, market, len(street.members), await held.loaded())
         country = found_regions(options, market, street, pace, directory)
         screen.say(f"chain {country.layout.chain_id}: {', '.join(country.stages)} and {len(country.centres)} centres")
         screen.say(f"an hour takes {pace.slot_s:.1f} s; the first window opens after {pace.lead_ms / 1000:.0f} s")
         started = time.monotonic()
-        async with Cluster.open(country.layout) as cluster, _clients(country, cluster) as (centres, regions):
+        async with Cluster.open(country.layout, held=held) as cluster, _clients(country, cluster) as (centres, regions):
             screen.say(f"{len(cluster.nodes)} nodes ready after {time.monotonic() - started:.1f} s")
             board = _board(country, cluster)
             incidents = Incidents(cluster, centres, _homes(country, cluster), board, pace.slot_s)
@@ -161,18 +156,6 @@ def checked_options(options: DemoOptions) -> DemoOptions:
     return replace(options, slots=slots, first_slot=first)
 
 
-async def _pace(options: DemoOptions, market: Market) -> Pace:
-    """All processes start side by side; then the day shares the time that a run may take."""
-    count, cores = REGIONS * MEMBERS + len(default_names(4)), os.cpu_count() or 1
-    start_ms = await measure_start(PROBES)
-    lead_ms = min(90_000, start_ms * count // PROBES * 3 // 2 + 8_000 + 4_000 * max(1, 4 // cores))
-    if options.speed is not None:
-        return Pace(lead_ms, options.speed, HOUR_MS)
-    slots = options.slots + market.sealed_open + TAIL_SLOTS
-    slot_ms = min(SLOWEST_MS, max(QUICKEST_MS, (RUN_MS - lead_ms) // slots))
-    return Pace(lead_ms, HOUR_MS // slot_ms, HOUR_MS)
-
-
 def found_regions(options: DemoOptions, market: Market, street: Neighbourhood, pace: Pace, directory: Path) -> Country:
     """Make keys, certificates and genesis; a stage for each region, with its part of the street."""
     regions = default_regions(REGIONS, MEMBERS)
@@ -180,7 +163,7 @@ def found_regions(options: DemoOptions, market: Market, street: Neighbourhood, p
     network = replace(
         whole,
         engine="sharded",
-        names=tuple(default_names(4)),
+        names=tuple(default_names(CENTRES)),
         regions=regions,
         sharding=ShardSettings((), round_ms=_round_ms(pace), region_views=ONE_EPOCH),
         crossing=Crossing(blocks=LOCK_BLOCKS),

@@ -115,6 +115,8 @@ def test_a_day_without_sun_on_one_node_beside_busy_ports():
     with ExitStack() as stack:
         for port in (8600, 8700):
             busy = stack.enter_context(socket.socket())
+            # Connections that another run has closed a moment ago keep no port busy, for nodes either.
+            busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):  # another program has it: busy as well
                 busy.bind(("127.0.0.1", port))
                 busy.listen()
@@ -249,13 +251,14 @@ async def test_with_two_nodes_stopped_no_further_trade_appears(tmp_path):
     from deploy.day import DayRunner
     from deploy.held import Held
     from deploy.layout import default_names
+    from deploy.loading import contracts_of
     from deploy.market.roster import market_of
     from deploy.pace import Pace, lead_for, slowness_of
     from deploy.screen import Screen
 
     options = demo_module.DemoOptions(slots=20, directory=tmp_path / "net")
     street = load()
-    names, contracts = default_names(4), demo_module.contracts_of(options, market_of("C"))
+    names, contracts = default_names(4), contracts_of(options, market_of("C"))
     with open(os.devnull, "w") as nowhere, Held.open(tmp_path / "net", names, contracts) as held:
         slowness = slowness_of(await held.loaded(), os.cpu_count() or 1)
         pace = Pace(1_500 + lead_for(4, os.cpu_count() or 1, 17, slowness), 75_000 // min(slowness, 200))

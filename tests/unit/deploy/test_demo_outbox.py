@@ -134,3 +134,28 @@ async def test_a_passing_refusal_is_tried_again(monkeypatch):
         outbox.post(b"one", 0)
         await until(lambda: len(node.got) >= 2)
         assert len(outbox) == 1
+
+
+async def test_a_node_that_is_behind_gets_nothing_until_it_is_level():
+    """One that starts takes transactions before anybody hears of them: they were late for their windows."""
+    starting, alive = FakeNode(), FakeNode()
+    async with running([starting, alive]) as outbox:
+        outbox.post(b"taken", 0)
+        await until(lambda: starting.got)
+        outbox.node_level(0, level=False)
+        outbox.node_level(1, level=True)
+        outbox.post(b"one", 0)
+        await until(lambda: alive.got == [b"taken", b"one"])
+        outbox.node_level(0, level=True)
+        await asyncio.sleep(outbox_module.PAUSE_S + 0.05)
+        outbox.post(b"two", 0)
+        await until(lambda: starting.got == [b"taken", b"two"])
+
+
+async def test_nodes_that_are_all_behind_are_used_all_the_same():
+    node = FakeNode()
+    async with running([node]) as outbox:
+        outbox.node_level(0, level=False)
+        await asyncio.sleep(outbox_module.PAUSE_S + 0.05)
+        outbox.post(b"one", 0)
+        await until(lambda: node.got == [b"one"])

@@ -14,6 +14,7 @@ from rich.console import Console
 import deploy.demo as demo_module
 import deploy.follow as follow_module
 from contracts.library_sources import AuctionMode
+from deploy import loading
 from deploy.audit import common_height, fetch_blocks
 from deploy.card import Orders
 from deploy.demo import _all_orders
@@ -23,12 +24,13 @@ from deploy.founding import make_network
 from deploy.gateway import Signer
 from deploy.held import Held, HeldError, Loaded
 from deploy.incident import Incident
+from deploy.loading import contracts_of
 from deploy.market.roster import MARKETS, is_sealed, market_in, market_of
 from deploy.market.words import price, time_of_day
 from deploy.neighbourhood import load
 from deploy.network import NetworkPlan
 from deploy.outbox import Refusal
-from deploy.pace import HIGHEST_SPEED, SLOT_MS, Pace, lead_for, measure_start, pace_for, quickest_slot_ms, slowness_of
+from deploy.pace import HIGHEST_SPEED, SLOT_MS, Pace, lead_for, pace_for, quickest_slot_ms, slowness_of, window_for
 from deploy.screen import NodeLine, Progress, Screen, TradeLine, page
 from deploy.withholding import Withholding, with_sellers
 from ledger.codec import encode
@@ -89,10 +91,11 @@ def test_a_slot_is_as_long_as_the_machine_needs_and_a_day_takes_two_minutes_at_m
     street = load()
     lead_ms = lead_for(4, 2, 17, slowness)
     quickest = quickest_slot_ms(17, slowness, len(numbers))
-    pace = pace_for(lead_ms, first_trade_slots(street, street.plan(day), numbers), quickest)
+    pace = pace_for(lead_ms, trade_slots(street, street.plan(day), numbers), slowness, quickest)
     assert 0.99 * quickest / 1000 <= pace.slot_s <= max(0.6, quickest / 1000)
     assert quickest >= 330 * min(slowness, 300) // 100
-    assert (len(numbers) + 6) * pace.slot_s < 105
+    assert (len(numbers) + 2 + 2 * pace.window) * pace.slot_s < 107
+    assert pace.window * pace.slot_s >= 1.4 * min(slowness, 130) / 100, "an order is in time at the worst"
     assert pace.lead_ms == lead_ms, "the nodes and members are given the time that they need"
 
 
@@ -103,8 +106,9 @@ def test_the_first_trade_of_a_summer_day_clears_in_time():
     assert first_trade_slots(street, street.plan("2016-06-14"), range(44, 52)) == 4
     assert first_trade_slots(street, street.plan("2016-06-14"), range(8)) is None
     for slowness in (100, 120, 140):
-        pace = pace_for(lead_for(4, 2, 17, slowness), 29, quickest_slot_ms(17, slowness, 96))
-        assert pace.lead_ms / 1000 + 29 * pace.slot_s <= 18
+        first = trade_slots(street, street.plan("2016-06-14"), range(96))
+        pace = pace_for(lead_for(4, 2, 17, slowness), first, slowness, quickest_slot_ms(17, slowness, 96))
+        assert pace.lead_ms / 1000 + (25 + 2 * pace.window) * pace.slot_s <= 18.5
         assert pace.slot_s > 0.45, "an idle machine need not hurry either"
     assert lead_for(4, 2, 17, 100) < lead_for(4, 2, 150, 100) < lead_for(4, 2, 150, 200) < lead_for(8, 2, 150, 200)
 
@@ -116,7 +120,28 @@ def test_many_members_and_a_busy_machine_get_longer_slots():
     assert quickest_slot_ms(120, 100, 4) == 533
     assert quickest_slot_ms(120, 700, 4) == 3_731, "a short run has time for longer slots"
     assert quickest_slot_ms(17, 2_000, 4) == 6_000
-    assert pace_for(9_000, 29, quickest_slot_ms(150, 300, 96)).slot_s == 1.0
+    assert pace_for(9_000, lambda window: 29, 300, quickest_slot_ms(150, 300, 96)).slot_s == 1.0
+
+
+def test_short_slots_make_no_short_windows():
+    assert [window_for(slot_ms, 100) for slot_ms in (1_000, 700, 699, 500, 400, 100)] == [2, 2, 3, 3, 4, 4]
+    assert [window_for(1_000, slowness) for slowness in (100, 150, 250, 1_000)] == [2, 3, 4, 4]
+    quick = pace_for(2_500, lambda window: 25 + 2 * window)
+    assert quick.window == 3
+    assert quick.window * quick.slot_s >= 1.4
+    assert pace_for(2_500, lambda window: None, slowest_ms=900).window == 2
+
+
+@pytest.mark.parametrize("window", [2, 3, 4])
+@pytest.mark.parametrize("letter", MARKETS)
+def test_commitments_and_reveals_have_the_same_time(letter, window):
+    """A household reveals at the opening of the window that is `lead` slots younger."""
+    market, numbers = market_of(letter), range(20, 28)
+    calendar = market.calendar(SLOT_MS, 0, numbers, sealed=True, window=window)
+    assert calendar.reveal_slots - calendar.t1_slots == window
+    assert calendar.open_slots - calendar.reveal_slots == window + (letter == "B")
+    plain = market.calendar(SLOT_MS, 0, numbers, sealed=False, window=window)
+    assert plain.open_slots - plain.t1_slots == window
 
 
 def test_how_slow_a_machine_is_is_seen_while_the_nodes_load():
@@ -131,21 +156,16 @@ def test_how_slow_a_machine_is_is_seen_while_the_nodes_load():
     assert slowness_of([Loaded(5_000, 2_500, 200)] * 4, 2) == 100
 
 
-@pytest.mark.asyncio
-async def test_the_start_of_processes_is_measured():
-    assert 50 < await measure_start(1) < 60_000
-
-
 def paced(monkeypatch, options, loaded):
-    monkeypatch.setattr(demo_module.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(loading.os, "cpu_count", lambda: 2)
     market = market_of(options.market)
     street = market.residents(load())
-    return demo_module.pace_of(options, market, street, market.plan(street, "2016-06-14"), loaded)
+    return loading.pace_of(options, market, street, market.plan(street, "2016-06-14"), loaded)
 
 
 def test_a_machine_that_is_too_slow_gets_time_instead_of_late_orders(monkeypatch):
     quick, slow = (paced(monkeypatch, DemoOptions(), loads(4, waited=waited)) for waited in (1, 8))
-    assert quick.lead_ms / 1000 + 29 * quick.slot_s <= 18
+    assert quick.lead_ms / 1000 + (25 + 2 * quick.window) * quick.slot_s <= 18
     assert slow.lead_ms > 3 * quick.lead_ms
     assert slow.slot_s > 1.8 * quick.slot_s
 
@@ -159,11 +179,12 @@ def test_a_run_with_one_window_opens_it_with_time_to_spare(monkeypatch):
 @pytest.mark.parametrize("engine", ["solo", "bft", "dpos"])
 @pytest.mark.parametrize("letter", MARKETS)
 def test_processes_load_the_contracts_that_genesis_installs(tmp_path, letter, engine):
-    options, market = DemoOptions(market=letter, engine=engine, slots=8), market_of(letter)
+    options, market = DemoOptions(market=letter, engine=engine), market_of(letter)
+    assert options.start == 0, "its first window opens the day before"
     street = market.residents(load())
     stage = demo_module.found(options, street, Pace(3_000, 1_500), tmp_path)
     genesis = load_genesis(stage.layout.nodes[0].home / "genesis.json")
-    assert sorted(demo_module.contracts_of(options, market)) == sorted(one.name for one in genesis.contracts)
+    assert sorted(contracts_of(options, market)) == sorted(one.name for one in genesis.contracts)
 
 
 def test_who_withholds_in_dpos_can_be_elected_again():
@@ -265,9 +286,15 @@ def test_a_validator_is_killed_only_where_a_quorum_stays(nodes, possible):
     assert Incident.possible(nodes) is possible
 
 
-def first_trade_slots(street, plan, numbers, *, sealed=True):
+def first_trade_slots(street, plan, numbers, *, sealed=True, window=2):
     market = market_of("C")
-    return market.first_trade(street, plan, numbers, market.calendar(SLOT_MS, 0, numbers, sealed=sealed))
+    calendar = market.calendar(SLOT_MS, 0, numbers, sealed=sealed, window=window)
+    return market.first_trade(street, plan, numbers, calendar)
+
+
+def trade_slots(street, plan, numbers):
+    """The same by the slots of a window."""
+    return lambda window: first_trade_slots(street, plan, numbers, window=window)
 
 
 def progress(letter: str = "C") -> Progress:

@@ -16,6 +16,7 @@ from deploy.card import Energy, Money, NodeRow, Orders, Result, Run
 from deploy.cluster import Cluster, ClusterNode
 from deploy.demo_options import DemoOptions
 from deploy.layout import NodeLayout
+from deploy.loading import contracts_of
 from deploy.market.roster import market_of
 from deploy.neighbourhood import DataError, Neighbourhood, Side, load
 from deploy.pace import Pace
@@ -24,10 +25,12 @@ from deploy.regions.board import Board, RegionLine, line_of, page
 from deploy.regions.card import Across, RegionsResult, regions_json, render_regions
 from deploy.regions.colluded import Colluded
 from deploy.regions.collusion import COLLUDE, Scene, collude
-from deploy.regions.demo import HOUR_MS, checked_options, found_regions
+from deploy.regions.demo import checked_options, found_regions
 from deploy.regions.incidents import SEVERED, Incidents
+from deploy.regions.pace import HOUR_MS
 from deploy.regions.street import HOURS, hourly, parted
 from deploy.screen import NodeLine, Progress
+from ledger.genesis import load_genesis
 from node.client import EventSeen
 from node.config import load_config
 
@@ -98,6 +101,8 @@ def test_founding_gives_each_region_its_chain_and_households(street: Neighbourho
     country = found_regions(options, market_of("C"), hourly(street), Pace(60_000, 400, HOUR_MS), tmp_path / "net")
     assert tuple(country.stages) == NAMES
     assert len(country.layout.nodes) == 16
+    genesis = load_genesis(country.layout.nodes[0].home / "genesis.json")
+    assert set(contracts_of(options, market_of("C"))) == {one.name for one in genesis.contracts}
     chains = {stage.chain_id for stage in country.stages.values()}
     assert len(chains) == 3
     assert country.layout.chain_id not in chains
