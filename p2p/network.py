@@ -27,6 +27,7 @@ from p2p.frames import Channel, PeerId, encode_frame
 from p2p.handshake import HandshakeFailed, HandshakeTerms, shake_hands
 from p2p.hello import HelloRules, Session, refusal
 from p2p.link import Link
+from p2p.listener import stop_listening
 from p2p.peer import PeerInfo
 from p2p.refusals import Refusal
 from p2p.settings import Clock, NetworkSettings, NetworkStatistics, PeerHandler
@@ -127,7 +128,7 @@ class Network:
                     own_error = error
                     raise
                 finally:
-                    server.close()
+                    await stop_listening(server)
                     await network._end()
         except BaseExceptionGroup as errors:
             if own_error is not None and errors.exceptions == (own_error,):

@@ -17,6 +17,7 @@ from node.api.problems import Handler, Refused, refusals
 from node.api.routes import CHAIN_ROUTES, NODE_ROUTES, ROUTES, Route, chain_path
 from node.config import ApiSection
 from node.tasks import task_scope
+from p2p.listener import stop_listening
 
 SHUTDOWN_S: Final = 1.0
 NEVER_LIMITED: Final = frozenset({"/livez", "/readyz"})
@@ -46,7 +47,7 @@ class ApiServer:
                 try:
                     yield cls(context, int(listening.sockets[0].getsockname()[1]))
                 finally:
-                    listening.close()
+                    await stop_listening(listening)
         finally:
             await runner.cleanup()
 
