@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,7 +23,8 @@ from deploy.market.words import kwh
 from deploy.screen import Progress, Screen
 from node.client import EventSeen
 
-LAST_NOTES = 8
+# The page has to fit a terminal of 80 columns and 24 rows: a taller one leaves remains behind.
+LAST_NOTES = 5
 
 
 @dataclass(slots=True)
@@ -124,27 +125,35 @@ class Board:
 
 def page(board: Board) -> RenderableType:
     """The live page."""
-    table = Table(
-        "region", "settled", "home", "bought", "sold", "open", "record", "local height", "corr.", "fined", "state",
-        box=None, padding=(0, 1), header_style="dim",
-    )  # fmt: skip
-    for name, line in board.regions.items():
-        done = line.progress
-        up = sum(node.state != "down" for node in done.nodes)
-        table.add_row(
-            name, f"{done.settled}/{done.slots}", f"{kwh(done.traded_wh)} ({done.trades})", kwh(line.bought_wh),
-            kwh(line.sold_wh), str(line.open), f"{line.records} @{line.at}",
-            str(max((node.height for node in done.nodes), default=0)), str(line.corrections), str(line.fined),
-            f"{line.standing}, {up}/{len(done.nodes)} up",
-        )  # fmt: skip
+    table = Table("", *board.regions, box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name, cell in _ROWS:
+        table.add_row(Text(name, style="dim"), *map(cell, board.regions.values()))
     centres = Text("centres  " + "  ".join(f"{name} {what}" for name, what in board.centres.items()), style="dim")
     head = Text(f"market day {board.day} {board.time}  x{board.speed}  global height {board.height}", style="bold")
-    told = Text("\n".join(board.notes), style="yellow")
+    told = Text("\n".join(board.notes), style="yellow", no_wrap=True, overflow="ellipsis")
     return Panel(
         Group(head, Text(), table, Text(), centres, Text(), told),
-        title=f"gridchain demo - market C in {len(board.regions)} regions - {board.chain_id[:20]} - engine sharded",
-        subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=118,
+        title=f"gridchain demo - market C in {len(board.regions)} regions - {board.chain_id[:14]} - engine sharded",
+        subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=110,
     )  # fmt: skip
+
+
+def _state(line: RegionLine) -> str:
+    nodes = line.progress.nodes
+    return f"{line.standing}, {sum(node.state != 'down' for node in nodes)}/{len(nodes)} up"
+
+
+_ROWS: Final[tuple[tuple[str, Callable[[RegionLine], str]], ...]] = (
+    ("hours settled", lambda line: f"{line.progress.settled}/{line.progress.slots}"),
+    ("home trades", lambda line: f"{kwh(line.progress.traded_wh)} ({line.progress.trades})"),
+    ("from others", lambda line: kwh(line.bought_wh)),
+    ("to others", lambda line: kwh(line.sold_wh)),
+    ("orders elsewhere", lambda line: str(line.open)),
+    ("record, at", lambda line: f"{line.records} @{line.at}"),
+    ("own height", lambda line: str(max((node.height for node in line.progress.nodes), default=0))),
+    ("corrected, fined", lambda line: f"{line.corrections}, {line.fined}"),
+    ("state", _state),
+)
 
 
 def line_of(board: Board) -> str:

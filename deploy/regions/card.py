@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -143,21 +143,38 @@ def _node_sets(result: RegionsResult) -> list[tuple[Any, ...]]:
 
 
 def _regions(result: RegionsResult) -> Table:
-    table = Table(
-        "region", "members", "used", "made", "home trades", "from others", "to others", "grid in", "grid out",
-        "records", "members' gain", box=None, padding=(0, 1), header_style="dim",
-    )  # fmt: skip
-    for name, one in result.regions.items():
-        across, money = result.across[name], one.money
-        gain = money.sellers_income - money.sellers_income_grid_only
-        gain += money.buyers_cost_grid_only - money.buyers_cost
-        table.add_row(
-            name, str(one.run.members), kwh(one.energy.consumption), kwh(one.energy.generation),
-            f"{kwh(one.energy.traded)} ({one.trades})", f"{kwh(across.bought_wh)}", f"{kwh(across.sold_wh)}",
-            kwh(one.energy.grid_import), kwh(one.energy.grid_export), str(result.centres.confirmed.get(name, 0)),
-            currency(gain),
-        )  # fmt: skip
+    """A column a region, so that it fits a terminal of 80 columns."""
+    table = Table("", *result.regions, box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name, cell in _ROWS:
+        table.add_row(Text(name, style="bold"), *(cell(result, region) for region in result.regions))
     return table
+
+
+def _gain(result: RegionsResult, region: str) -> str:
+    """What members have more than with the grid alone."""
+    money = result.regions[region].money
+    return currency(
+        money.sellers_income - money.sellers_income_grid_only + money.buyers_cost_grid_only - money.buyers_cost
+    )
+
+
+def _home(result: RegionsResult, region: str) -> str:
+    one = result.regions[region]
+    return f"{kwh(one.energy.traded)} ({one.trades})"
+
+
+_ROWS: Final[tuple[tuple[str, Callable[[RegionsResult, str], str]], ...]] = (
+    ("members", lambda result, region: str(result.regions[region].run.members)),
+    ("used", lambda result, region: kwh(result.regions[region].energy.consumption)),
+    ("made", lambda result, region: kwh(result.regions[region].energy.generation)),
+    ("home trades", _home),
+    ("from others", lambda result, region: kwh(result.across[region].bought_wh)),
+    ("to others", lambda result, region: kwh(result.across[region].sold_wh)),
+    ("from grid", lambda result, region: kwh(result.regions[region].energy.grid_import)),
+    ("to grid", lambda result, region: kwh(result.regions[region].energy.grid_export)),
+    ("records", lambda result, region: str(result.centres.confirmed.get(region, 0))),
+    ("members' gain", _gain),
+)
 
 
 def _totals(result: RegionsResult) -> Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from contracts.library_sources import AuctionMode
 from deploy.card import Energy, Money, NodeRow, Orders, Result, Run
@@ -146,8 +146,12 @@ def board() -> Board:
 
 
 def shown(board: Board) -> str:
-    console = Console(width=130, record=True, file=StringIO())
-    console.print(page(board))
+    return printed(page(board))
+
+
+def printed(what: RenderableType, width: int = 130) -> str:
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(what)
     return console.export_text()
 
 
@@ -259,6 +263,22 @@ def test_the_card_shows_every_region() -> None:
     assert "money conserved over all regions" in text
     assert "1 fined, 0 records corrected" in text
     assert "east is back" in text
+
+
+def test_page_and_card_fit_eighty_columns() -> None:
+    """Also where output is no terminal. The chain's name is as long as that of a demo."""
+    one = board()
+    one.chain_id = "demo-b8fe-bd03c3e0819473e97765b92c6fac0dea"
+    one.centres = dict.fromkeys(("bureau", "grid", "notary", "trading"), "1312")
+    for line in one.regions.values():
+        line.progress.traded_wh, line.progress.trades = 144_300, 261
+        line.records, line.at, line.bought_wh, line.standing = 123, 1312, 123_400, "current"
+    for text in (printed(page(one), 80), printed(render_regions(result()), 80)):
+        assert "…" not in text
+        assert all(name in text for name in NAMES)
+        assert len(text.splitlines()) < 33
+    one.notes.extend(["south1 of south withholds its blocks and records (SIGSTOP). Its turns pass to the others."] * 9)
+    assert len(printed(page(one), 80).splitlines()) < 24
 
 
 def test_what_became_of_a_colluding_region_is_shown_and_what_is_wrong_with_it_counts() -> None:
