@@ -272,8 +272,8 @@ def _write_network(
     layout: NetworkLayout, plan: NetworkPlan, authority: Authority, accounts: dict[str, SigningKey]
 ) -> None:
     layout.directory.mkdir(parents=True, exist_ok=True)
-    _write(layout.directory / "ca" / "ca.crt", authority.certificate_pem)
-    _write(layout.directory / "ca" / "ca.key", authority.key_pem, secret=True)
+    write_file(layout.directory / "ca" / "ca.crt", authority.certificate_pem)
+    write_file(layout.directory / "ca" / "ca.key", authority.key_pem, secret=True)
     for name, key in accounts.items():
         save_key(layout.directory / "keys" / f"{name}.key", key, plan.passphrase)
 
@@ -287,13 +287,13 @@ def _write_home(
     authority: Authority,
 ) -> None:
     home = node.home
-    _write(home / "keys" / "node.crt", founder.issued.certificate_pem)
-    _write(home / "keys" / "node.key", founder.issued.key_pem, secret=True)
+    write_file(home / "keys" / "node.crt", founder.issued.certificate_pem)
+    write_file(home / "keys" / "node.key", founder.issued.key_pem, secret=True)
     save_key(home / "keys" / "validator.key", founder.validator, plan.passphrase)
     save_key(home / "keys" / "account.key", founder.speaker, plan.passphrase)
-    _write(home / "ca.crt", authority.certificate_pem)
-    _write(home / "genesis.json", genesis.to_json().encode("utf-8"))
-    _write(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
+    write_file(home / "ca.crt", authority.certificate_pem)
+    write_file(home / "genesis.json", genesis.to_json().encode("utf-8"))
+    write_file(home / "config.toml", _config_text(layout, node, plan).encode("utf-8"))
     chain = home_chain(genesis, founder.validator.public) or ONLY
     found_log(chain_directory(home / "wal", genesis, chain), hosted_genesis(genesis, chain), founder.validator.public)
     if genesis.shards is not None:
@@ -330,7 +330,8 @@ strangers = true
 """
 
 
-def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
+def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
+    """Write a new file and the directories above it; a secret for its owner alone. Raise `FileExistsError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
     with os.fdopen(descriptor, "wb") as stream:

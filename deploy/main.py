@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("deploy.commands_demo", "A neighbourhood's day on four validators, in minutes."),
     "dev": ("deploy.commands_dev", "One node, instant blocks, accounts by role."),
     "init": ("deploy.commands_init", "Found a network: keys, certificates, genesis, node homes."),
+    "machine": ("deploy.commands_machine", "Prepare a machine that genesis does not know for a seat in a region."),
     "cluster": ("deploy.commands_cluster", "Start, stop and watch the nodes of a local network."),
     "node": ("node.cli.node_run", "Run one node."),
     "keys": ("node.cli.keys", "Make key files and show their public side."),

@@ -45,6 +45,7 @@ from node.peers import Links, Members
 from node.regional_epochs import Epochs, Grounds, name_of, with_epochs
 from node.self_test import self_test_once
 from node.severed import Severed, SeveredHandler, SeveredLinks
+from node.shards.global_store import read_machines
 from node.shards.speakers import ShardSpeaker, speakers_of
 from node.shards.succession import void_transactions
 from node.siblings import join_siblings
@@ -81,6 +82,7 @@ class Host:
         self._carried = carried
         self._chains: dict[str, Node] = {}
         self._epochs: Epochs | None = None
+        self._members = Members(genesis)
         self._list: LostList | None = None
         self._ledger_thread: LedgerThread | None = None
         self._outgrown = asyncio.Event()
@@ -141,9 +143,9 @@ class Host:
                 chain.chain.guard = views.one
                 files.callback(views.end)
             known = load_addresses(host._address_file)
-            settings = network_settings(config, genesis, Members(genesis), known)
+            settings = network_settings(config, genesis, host._members, known)
             if any(chain.held for chain in host.chains.values()):
-                everybody = max(len(genesis.members), settings.links.max_links)  # q others must be heard themselves
+                everybody = max(host._members.count, settings.links.max_links)  # q others must be heard themselves
                 settings = replace(settings, links=LinkPolicy(min_links=everybody, max_links=everybody))
             handlers = {chain.place: chain.peers for chain in host.chains.values()}
             multiplexer = Multiplexer(genesis, handlers, None if key is None else key.public)
@@ -166,7 +168,8 @@ class Host:
     def _open_chains(self, machine: Machine, stacks: tuple[ExitStack, ExitStack]) -> None:
         hosted = hosted_chains(self.config, self.genesis, self._key)
         metrics = {hosted[0].name: Metrics(self.config.node.name)}
-        commons = open_commons(machine, self.config, self.genesis, self._account, stacks, metrics[hosted[0].name])
+        first = metrics[hosted[0].name]
+        commons = open_commons(machine, self.config, self._members, self._account, stacks, first)
         self._ledger_thread = commons.ledger_thread
         opened: dict[str, Parts] = {}
 
@@ -177,6 +180,7 @@ class Host:
         centres = next((chain for chain in hosted if chain.name == GLOBAL), None)
         if centres is not None:  # it says what has become of the regions
             state = parts_of(centres).chain.state()
+            self._members.named(read_machines(state))
             self._epochs = Epochs.read(state, self.genesis, [chain.name for chain in hosted], self._key)
             log = node_logger(self.config.node.name)
             grounds = Grounds(machine, self.config, self.genesis, self._key, state, log)
@@ -246,6 +250,7 @@ class Host:
         if self._epochs is None or self._outgrown.is_set():
             return
         if chain.name == GLOBAL:
+            self._members.named(read_machines(chain.head_state))
             if self._list is not None and self._list.missing and self.home.caught_up:
                 with suppress(OSError):  # a full disk: the next block tries again
                     self._list.begin_again(Epochs.read(chain.head_state, self.genesis, (), self._key).logs())

@@ -19,15 +19,15 @@ def load_identity(config: NodeConfig) -> NodeIdentity:
 
 
 def load_validator_key(config: NodeConfig, genesis: Genesis) -> SigningKey | None:
-    """The key that votes; None for a node that follows. Raise `ConfigError` if genesis does not know it and the chain's
-    committee cannot take it in later."""
+    """The key that votes; None for a node that follows. Raise `ConfigError` if genesis does not know it and neither
+    the chain's committee nor the centres of a sharded network can take it in later."""
     if config.node.validator_key is None:
         return None
     passphrase = config.node.passphrase_file
     source = PassphraseSource(file=None if passphrase is None else config.path(passphrase))
     path = config.path(config.node.validator_key)
     key = load_key(path, source)
-    changes = any(contract.name == COMMITTEE for contract in genesis.contracts)
+    changes = genesis.shards is not None or any(contract.name == COMMITTEE for contract in genesis.contracts)
     if not changes and all(member.validator_key != key.public for member in genesis.members):
         raise ConfigError(
             "the validator key is in no member's entry of genesis",

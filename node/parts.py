@@ -59,6 +59,7 @@ from node.recorder import Recorder
 from node.reporter import CommitteeReporter, CouncilReporter, Passed, Reporter
 from node.restart_file import restart_view
 from node.shards.collusion import Collusion, Lie
+from node.shards.kept_states import keep_for_next_epoch
 from node.shards.region_side import RegionRules, RegionSide
 from node.siblings import Siblings
 from node.signatures import SignatureChecks
@@ -187,14 +188,15 @@ class Commons:
 def open_commons(
     machine: Machine,
     config: NodeConfig,
-    genesis: Genesis,
+    members: Members,
     account: SigningKey | None,
     stacks: tuple[ExitStack, ExitStack],
     metrics: Metrics,
 ) -> Commons:
-    """Start the threads. `genesis`: the network's. `account`: what this node speaks by. What must be closed is on
+    """Start the threads. `members`: of the network. `account`: what this node speaks by. What must be closed is on
     `stacks`: what the chains open, and the threads, which end first because they use it."""
     files, threads = stacks
+    genesis = members.genesis
     own_cores, verify = has_own_cores(config, genesis), config.verify
     log_pool = threads.enter_context(ThreadPoolExecutor(1, thread_name_prefix="log"))
     signatures = SignatureChecks.open(
@@ -205,7 +207,7 @@ def open_commons(
     )
     checks = threads.enter_context(signatures)
     thread = threads.enter_context(LedgerThread.open())
-    return Commons(config, genesis, machine, files, Members(genesis), thread, log_pool, checks, account)
+    return Commons(config, genesis, machine, files, members, thread, log_pool, checks, account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,8 @@ def _build_road(ground: _Ground, peers: Peers, wishes: Wishes, siblings: Sibling
         peers.drop,
     )
     side = engine_side(genesis, siblings, ground.executor, commons.genesis)
+    if isinstance(side, RegionSide):
+        keep_for_next_epoch(chain, side.rules, siblings)
     if isinstance(side, RegionSide) and ground.hosted.key is not None:
         account = address_of((commons.account or ground.hosted.key).public)
         side.collusion = _collusion(config, side.rules, account)

@@ -1,11 +1,12 @@
 """Between the network and the node: whose frame goes where, and who a peer is.
 
 VOTES and BLOCKS go to the driver, TRANSACTIONS through gossip to ingress, SYNC to catching up. Genesis says which node
-belongs to which validator, and who may connect at all.
+belongs to which validator, and who may connect at all; in a sharded network the centres may name further machines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from consensus.engine import PeerId as EnginePeer
@@ -13,6 +14,7 @@ from consensus.engine import Request, RequestKind
 from consensus.messages import BodyRequest, BodyResponse, Message, Proposal, encode_message
 from ledger.certificates import Certificate
 from ledger.chain import ChainStore
+from ledger.crypto import sha256
 from ledger.errors import PeerFault
 from ledger.genesis import Genesis
 from ledger.objects import Transaction
@@ -74,24 +76,37 @@ class Links(Protocol):
 
 
 class Members:
-    """What genesis says about nodes."""
+    """What genesis says about nodes, and what the centres have said since."""
 
     def __init__(self, genesis: Genesis) -> None:
-        self._validator_of = {
+        self.genesis = genesis
+        self._by_genesis = {
             member.node_id: member.validator_key
             for member in genesis.members
             if member.node_key and member.validator_key
         }
+        self._validator_of = dict(self._by_genesis)
         self._nodes = {member.node_id: member for member in genesis.members if member.node_key}
 
     def refusal(self, node: PeerId) -> str | None:
         """Why a node may not connect; None if it may."""
+        if node in self._validator_of:
+            return None
         member = self._nodes.get(node)
         if member is None:
-            return "its node key is in no member's entry"
+            return "its node key is in no member's entry, and no centres have named it"
         if not {"validator", "peer"} & set(member.roles):
             return f"{member.name} has neither role validator nor peer"
         return None
+
+    def named(self, machines: Mapping[bytes, bytes]) -> None:
+        """The centres' word (`node.shards.global_store.read_machines`): the voting key of each node key."""
+        self._validator_of = self._by_genesis | {sha256(node_key): voter for node_key, voter in machines.items()}
+
+    @property
+    def count(self) -> int:
+        """How many nodes may connect."""
+        return len(self._nodes.keys() | self._validator_of.keys())
 
     def is_validator(self, node: PeerId) -> bool:
         """Tell whether a node belongs to a validator."""

@@ -1,4 +1,5 @@
 """Trades across regions (consensus B.3): residuals become locks, one clearing decides both legs, locks end here only.
+What was put down for a voting key comes the same way and becomes that key's deposit at once.
 
 A lock ends exactly once: used up, or released with what is left of it; the escrow of a lock is never at home and here
 at once. Nothing ends by a local clock: expiry counts global blocks.
@@ -15,18 +16,31 @@ from consensus.sharded.discipline import ONE, Standing
 from consensus.sharded.global_state import Lock, RegionView
 from consensus.sharded.records import Filled, Released, Residual, Side
 from consensus.sharded.work import Work
+from ledger.crypto import valid_public_key
 
 
 def open_residuals(work: Work, view: RegionView, residuals: tuple[Residual, ...]) -> None:
-    """Take a confirmed record's residuals. A region that lags, or whose inbox is full, gets them back at once."""
+    """Take a confirmed record's residuals. A region that lags, or whose inbox is full, gets its orders back at once; so
+    does who put money down for what is no key, since nobody could ever take it out."""
     full = len(view.inbox) >= work.context.rules.inbox_limit
     for residual in residuals:
         lock = Lock(view.name, residual)
+        if residual.side is Side.DEPOSIT and valid_public_key(residual.owner):
+            put_down(work, residual)
+            continue
         work.opened.append(lock)
-        if view.lagging or full:
+        if residual.side is Side.DEPOSIT:
+            _release(work, lock, "no key")
+        elif view.lagging or full:
             _release(work, lock, "lagging" if view.lagging else "inbox full")
         else:
             work.state = replace(work.state, locks={**work.state.locks, residual.lock_id: lock})
+
+
+def put_down(work: Work, deposit: Residual) -> None:
+    """Money from a region becomes the deposit of a voting key, or more of it."""
+    member, deposits = deposit.owner, work.state.deposits
+    work.state = replace(work.state, deposits={**deposits, member: deposits.get(member, 0) + deposit.locked})
 
 
 def expire_locks(work: Work) -> None:
@@ -43,7 +57,7 @@ def clear_locks(work: Work) -> None:
     slots: dict[int, dict[Side, list[Quote]]] = {}
     for _, lock in sorted(work.state.locks.items()):
         if lock.region in part:
-            sides = slots.setdefault(lock.residual.slot, {side: [] for side in Side})
+            sides = slots.setdefault(lock.residual.slot, {Side.BUY: [], Side.SELL: []})
             sides[lock.residual.side].append(_quote(lock))
     for _, quotes in sorted(slots.items()):
         for match in clear(quotes[Side.BUY], quotes[Side.SELL]):
@@ -90,6 +104,6 @@ def _leg(work: Work, lock: Lock, match: Match, taken: int, money: int) -> None:
 
 def _release(work: Work, lock: Lock, reason: str) -> None:
     residual = lock.residual
-    money = residual.locked if residual.side is Side.BUY else 0
+    money = residual.locked if residual.side is not Side.SELL else 0
     wh = residual.locked if residual.side is Side.SELL else 0
     work.send(lock.region, Released(residual.lock_id, residual.owner, money, wh, reason))

@@ -10,6 +10,9 @@ from typing import Final
 from ledger.errors import GenesisError
 
 ONE: Final = 1_000_000
+RECORD_LEAD_MS: Final = 2_000
+"""How far the block of a record may be ahead of the global block that enters it: four times what honest clocks differ
+by (consensus A.8). A quorum of a region could date its blocks as it likes otherwise, and settle what has not been."""
 ACCURACY_WEIGHT: Final = 400_000
 
 
@@ -29,7 +32,7 @@ class ShardRules:
     the deposit. `fee_ppm`: of the money of each global trade, from the seller. `inbox_limit`: unconsumed items from
     which on a region gets no new trades. `assigned_rounds`: T, how long an assigned centre may be silent.
     `evidence_rounds`: for so long evidence of a regional epoch is heard when the next one has begun, and who left with
-    it leaves its deposit.
+    it leaves its deposit. `deposit`: what a key that gets a seat must have put down, micro-units.
     """
 
     stale_rounds: int = 3
@@ -41,6 +44,7 @@ class ShardRules:
     inbox_limit: int = 10_000
     assigned_rounds: int = 2
     evidence_rounds: int = 1_024
+    deposit: int = 0
     audit: Audit = Audit.EAGER
 
     def __post_init__(self) -> None:

@@ -80,6 +80,7 @@ class GlobalPart(Wire, frozen=True):
     rewards: tuple[tuple[Bytes32, Uint], ...]
     served: tuple[tuple[Bytes32, Uint], ...]
     withdrawals: tuple[tuple[Bytes32, Uint], ...]
+    machines: tuple[tuple[Bytes32, Bytes32], ...]
 
 
 def encode_global(state: GlobalState) -> bytes:
@@ -98,6 +99,7 @@ def encode_global(state: GlobalState) -> bytes:
         rewards=tuple(sorted(state.rewards.items())),
         served=tuple(sorted(state.served.items())),
         withdrawals=tuple(sorted(state.withdrawals.items())),
+        machines=tuple(sorted(state.machines.items())),
     )
     return encode(part)
 
@@ -119,6 +121,7 @@ def decode_global(raw: bytes) -> GlobalState:
         rewards=dict(part.rewards),
         served=dict(part.served),
         withdrawals=dict(part.withdrawals),
+        machines=dict(part.machines),
     )
     if encode_global(state) != raw:
         raise NotCanonical(

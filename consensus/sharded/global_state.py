@@ -64,15 +64,24 @@ class Attestation(Wire, frozen=True, tag=4):
     signature: Bytes64
 
 
+class MachineKey(Wire, frozen=True):
+    """The machine on which a member votes: `node_key` is the key of its TLS certificate."""
+
+    member: Bytes32
+    node_key: Bytes32
+
+
 class NewMembers(Wire, frozen=True, tag=5):
     """The centres give a region a new set: at once if it is suspended (takeover; `members` empty means themselves), by
-    a quorum of their signatures otherwise. `epoch`: the regional epoch that ends."""
+    a quorum of their signatures otherwise. `epoch`: the regional epoch that ends. `machines`: of members whose machine
+    is to be let in by a new key; they stay known after the member has left."""
 
     region: ShortText
     epoch: Uint
     members: tuple[Validator, ...]
     signers: tuple[Uint, ...]
     signatures: tuple[Bytes64, ...]
+    machines: tuple[MachineKey, ...] = ()
 
 
 class DoubleVote(Wire, frozen=True, tag=6):
@@ -185,7 +194,8 @@ class Lock:
 @dataclass(frozen=True, slots=True)
 class GlobalState:
     """State after a global block. `served`: blocks finalised by each centre in the running epoch of the pool.
-    `withdrawals`: how often each key has taken money out."""
+    `withdrawals`: how often each key has taken money out. `machines`: the voting key of each node key, by genesis and
+    by what the centres have said since."""
 
     regions: tuple[RegionView, ...]
     height: int = 0
@@ -200,6 +210,7 @@ class GlobalState:
     rewards: Mapping[bytes, int] = field(default_factory=dict)
     served: Mapping[bytes, int] = field(default_factory=dict)
     withdrawals: Mapping[bytes, int] = field(default_factory=dict)
+    machines: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def region(self, name: str) -> RegionView | None:
         """A region by name."""
@@ -247,7 +258,8 @@ class GlobalContext:
     """What does not change: rules, the centres, how signatures are checked and records audited. `pool_blocks`: blocks
     of an epoch of the pool. `new_epochs`: whether a region can begin anew; where it cannot, its set stays as it is, and
     who is removed only loses its word and its deposit. `chain_id`: of the global chain, which names the network in what
-    is signed for it. `payees`: regions whose ledger takes payments, None for all."""
+    is signed for it. `payees`: regions whose ledger takes payments, None for all. `latest_ms`: block time up to which
+    records are entered in this block, None for any."""
 
     rules: ShardRules
     centres: ValidatorSet
@@ -258,6 +270,7 @@ class GlobalContext:
     new_epochs: bool = True
     chain_id: str = ""
     payees: frozenset[str] | None = None
+    latest_ms: int | None = None
 
     def identity(self, view: RegionView) -> RegionIdentity:
         """Who speaks for a region now."""

@@ -2,33 +2,42 @@
 
 Whoever proposes reads the region's epoch from a node; the centres sign offline with their voting keys; anybody brings
 a quorum of signatures to the global chain (`consensus.sharded.members`). Holders of keys that are new to the region
-prove them, so that nobody is seated by a key that it does not want there or has lost.
+prove them, so that nobody is seated by a key that it does not want there or has lost. A machine that genesis does not
+know is named by its node key, which is proved too: from then on the others let it connect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from consensus.sharded.global_state import NewMembers
-from consensus.sharded.members import members_bytes, members_fault
+from consensus.sharded.global_state import MachineKey, NewMembers
+from consensus.sharded.members import machines_fault, members_bytes, members_fault
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
 from ledger.codec import Bytes32, Bytes64, ShortText, Uint, Wire
 from ledger.crypto import SigningKey, verify
 from ledger.errors import ConfigError, ProofError
-from ledger.possession import verify_possession
+from ledger.possession import KeyRole, verify_possession
 from ledger.validators import Validator, ValidatorSet
+
+FILE_VERSION: Final = 2
+"""1 named no machines."""
 
 
 class MembersProposal(Wire, frozen=True):
     """A region's next members. `network`: its name, for the proofs; `chain_id`, `epoch`: of the regional epoch that
-    ends. `possessions`: one for each member, None for who sits there now."""
+    ends. `possessions`: one for each member, None for who sits there now. `machines`: those that are to be let in by
+    their node keys; `node_possessions`: one for each."""
 
+    version: Uint
     network: ShortText
     chain_id: ShortText
     region: ShortText
     epoch: Uint
     members: tuple[Validator, ...]
     possessions: tuple[Bytes64 | None, ...]
+    machines: tuple[MachineKey, ...]
+    node_possessions: tuple[Bytes64, ...]
 
 
 class MembersShare(Wire, frozen=True):
@@ -41,6 +50,11 @@ class MembersShare(Wire, frozen=True):
 
 def check_proposal(proposal: MembersProposal) -> None:
     """Raise `ConfigError` for members that no region can have, `ProofError` for a proof that does not hold."""
+    if proposal.version != FILE_VERSION:
+        raise ConfigError(
+            "the file is of another release", code="MEMBERS_VERSION", expected=FILE_VERSION, found=proposal.version,
+            fix="propose and sign with one release of gridchain",
+        )  # fmt: skip
     code = members_fault(proposal.members)
     if code:
         raise ConfigError(
@@ -48,23 +62,38 @@ def check_proposal(proposal: MembersProposal) -> None:
             found=[member.name for member in proposal.members],
             fix="keep members with --keep, or name more of them",
         )  # fmt: skip
-    if len(proposal.possessions) != len(proposal.members):
-        raise ProofError(
-            "a proof for each member", code="BAD_POSSESSION", expected=len(proposal.members),
-            found=len(proposal.possessions), fix="take the file unchanged",
+    if machines_fault(proposal.members, proposal.machines):
+        raise ConfigError(
+            "these machines are not of these members", code="BAD_MACHINES",
+            expected="of a member one machine, with a node key of its own",
+            found=[one.node_key.hex() for one in proposal.machines], fix="name each once with --machine",
         )  # fmt: skip
+    wanted = (len(proposal.members), len(proposal.machines))
+    found = (len(proposal.possessions), len(proposal.node_possessions))
+    if found != wanted:
+        raise ProofError(
+            "a proof for each key", code="BAD_POSSESSION", expected=wanted, found=found, fix="take the file unchanged",
+        )  # fmt: skip
+    names = {member.public_key: member.name for member in proposal.members}
     for member, proof in zip(proposal.members, proposal.possessions, strict=True):
-        if proof is not None and not verify_possession(member.public_key, proposal.network, "validator", proof):
-            raise ProofError(
-                f"the proof of {member.name} does not hold", code="BAD_POSSESSION", found=member.public_key.hex(),
-                fix=f"its holder proves the key with gridchain keys possession FILE --network {proposal.network}",
-            )  # fmt: skip
+        if proof is not None:
+            _check_possession(proposal.network, member.name, "validator", member.public_key, proof)
+    for machine, proof in zip(proposal.machines, proposal.node_possessions, strict=True):
+        _check_possession(proposal.network, names[machine.member], "node", machine.node_key, proof)
+
+
+def _check_possession(network: str, name: str, role: KeyRole, key: bytes, proof: bytes) -> None:
+    if not verify_possession(key, network, role, proof):
+        raise ProofError(
+            f"the proof of {name}'s {role} key does not hold", code="BAD_POSSESSION", found=key.hex(),
+            fix=f"its holder proves it with gridchain keys possession FILE --network {network} --role {role}",
+        )  # fmt: skip
 
 
 def sign_members(proposal: MembersProposal, key: SigningKey) -> MembersShare:
     """A centre agrees. Raise like `check_proposal`."""
     check_proposal(proposal)
-    said = members_bytes(proposal.chain_id, proposal.region, proposal.epoch, proposal.members)
+    said = _said(proposal)
     return MembersShare(proposal, key.public, key.sign(DOMAIN_RECORD_SIGNATURE, said))
 
 
@@ -79,7 +108,7 @@ def combine_members(shares: Sequence[MembersShare], centres: ValidatorSet) -> Ne
             fix="have the same proposal signed by all",
         )  # fmt: skip
     proposal = proposals.pop()
-    said = members_bytes(proposal.chain_id, proposal.region, proposal.epoch, proposal.members)
+    said = _said(proposal)
     signatures: dict[int, bytes] = {}
     for share in shares:
         seat = centres.index_of(share.centre)
@@ -98,4 +127,9 @@ def combine_members(shares: Sequence[MembersShare], centres: ValidatorSet) -> Ne
             fix="collect the signatures of more centres",
         )  # fmt: skip
     given = tuple(signatures[seat] for seat in signers)
-    return NewMembers(proposal.region, proposal.epoch, proposal.members, signers, given)
+    return NewMembers(proposal.region, proposal.epoch, proposal.members, signers, given, proposal.machines)
+
+
+def _said(proposal: MembersProposal) -> bytes:
+    named = (proposal.members, proposal.machines)
+    return members_bytes(proposal.chain_id, proposal.region, proposal.epoch, *named)

@@ -32,10 +32,11 @@ class Asset(IntEnum):
 
 
 class Side(IntEnum):
-    """A buyer locks money, a seller energy."""
+    """A buyer locks money, a seller energy. A deposit is money put down for a voting key."""
 
     BUY = 1
     SELL = 2
+    DEPOSIT = 3
 
 
 class Residual(Wire, frozen=True):
@@ -43,6 +44,7 @@ class Residual(Wire, frozen=True):
 
     `locked`: micro-units for a BUY (at least the price of `wh` at `limit`), Wh for a SELL. `expiry`: the first global
     height at which the lock ends by itself. `slot`: the market slot of delivery; energy of two slots never meets.
+    Of a DEPOSIT `owner` is the voting key that it stands for, `locked` the money; the rest is zero.
     """
 
     lock_id: Bytes32

@@ -18,6 +18,8 @@ def new_members(work: Work, entry: NewMembers) -> str:
     if code:
         return code
     if entry.members:
+        named = {one.node_key: one.member for one in entry.machines}
+        work.state = replace(work.state, machines={**work.state.machines, **named})
         open_epoch(work, work.view(entry.region), ValidatorSet(entry.members), "members")
     else:
         open_epoch(work, work.view(entry.region), caretakers(work.context, work.state), "takeover")

@@ -9,11 +9,15 @@ what is left. Nothing ends here by a clock; `expiry` of a lock is a height of th
 What is bought or sold elsewhere is delivered first, as bilateral contracts are: `metering` takes it off the readings before
 the market settles. So a seller that delivers less buys the rest from the grid of its own region, and the buyer is served in
 any case. A fill that comes when its slot is settled already settles the meter again, as a late reading would.
+
+Who wants a seat in a region, here or elsewhere, puts down its deposit here (`put_down`): the money leaves with the next
+record, and the global chain keeps it for the voting key until that key takes it out.
 """
 
 ONE = 1_000_000
 BUY = 1
 SELL = 2
+DEPOSIT = 3
 FILLED = 1
 RELEASED = 2
 FORCED = 3
@@ -53,6 +57,7 @@ Locked = event(
     "Locked", indexed=("slot", "meter"), slot=u64, lock=bytes, meter=Address, account=Address, side=str, wh=u64, limit=u64,
     money=u256, bond=u256,
 )
+PutDown = event("PutDown", indexed=("account", "member"), account=Address, member=bytes, money=u256, lock=bytes)
 Collected = event("Collected", indexed=("seq",), seq=u64, locks=u64, height=u64)
 Elsewhere = event(
     "Elsewhere", indexed=("slot", "meter"), slot=u64, lock=bytes, meter=Address, account=Address, side=str, wh=u64,
@@ -86,6 +91,8 @@ def amount(price: int, wh: int) -> int:
 
 
 def side_of(lock: Lock) -> str:
+    if lock.side == DEPOSIT:
+        return "deposit"
     return "buy" if lock.side == BUY else "sell"
 
 
@@ -99,6 +106,25 @@ def choose(elsewhere: bool) -> None:
     require(member is not None, "NOT_MEMBER")
     choices[member["meter"]] = elsewhere
     emit(Chosen, meter=member["meter"], elsewhere=elsewhere)
+
+
+@export
+def put_down(member: bytes, money: u256) -> bytes:
+    """The sender's money becomes the deposit of a voting key, or more of it, with the next record. Only that key can take it
+    out. Returns the name under which it travels; what is no voting key comes back by it."""
+    require(len(member) == 32, "BAD_KEY")
+    require(0 < money < 2**63, "BAD_AMOUNT")
+    require(call("token", "depart", [[ctx.sender, money, 0]])[0], "INSUFFICIENT_FUNDS")
+    number, name = next_lock()
+    locks[number] = Lock(
+        id=name, slot=0, meter=ctx.sender, account=ctx.sender, owner=member, side=DEPOSIT, wh=0, limit=0, left_wh=0,
+        left_money=money, bond=0, money=0, ended=False, closed=0,
+    )
+    numbers[name] = number
+    sums = sums_cell.get()
+    sums_cell.set(sums.replace(waiting_money=sums.waiting_money + money))
+    emit(PutDown, account=ctx.sender, member=member, money=money, lock=name)
+    return name
 
 
 # What the market hands over
@@ -153,11 +179,16 @@ def spare(slot: u64, row: list, forecast: list | None) -> int:
     return max(0, forecast[0] - row[6] - committed[(slot, row[0])])
 
 
-def open_lock(slot: u64, row: list, wh: u64, need: list) -> None:
+def next_lock() -> tuple:
+    """Number and name of a new lock."""
     number = next_number.get() + 1
     next_number.set(number)
+    return number, sha256(ctx.chain_id.encode() + number.to_bytes(8, "big"))
+
+
+def open_lock(slot: u64, row: list, wh: u64, need: list) -> None:
+    number, name = next_lock()
     side = BUY if row[3] else SELL
-    name = sha256(ctx.chain_id.encode() + number.to_bytes(8, "big"))
     locks[number] = Lock(
         id=name, slot=slot, meter=row[0], account=row[1], owner=row[2], side=side, wh=wh, limit=row[5], left_wh=wh,
         left_money=need[1], bond=need[2], money=0, ended=False, closed=0,
@@ -182,7 +213,7 @@ def open_lock(slot: u64, row: list, wh: u64, need: list) -> None:
 @export
 def close(seq: int, height: int) -> list:
     """Record `seq` is closed: the locks made since the last one, at most `MAX_CLOSE`, in their order, as `[lock id, side, owner,
-    Wh, limit, locked, expiry, slot]`. From here on they are the global chain's. `height`: of the newest global block that
+    Wh, limit, locked, expiry, slot]`, deposits among them. From here on they are the global chain's. `height`: of the newest global block that
     this region knows."""
     require(ctx.sender == engine_cell.get(), "NOT_ALLOWED")
     require(seq == sequence.get() + 1, "BAD_SEQ", {"next": sequence.get() + 1})

@@ -14,6 +14,7 @@ from consensus.sharded.withdrawals import withdrawal_bytes
 from contracts.library_sources import SHARDS
 from contracts.values import to_json
 from ledger.codec import decode
+from ledger.crypto import valid_public_key
 from ledger.errors import ConfigError, DecodeError
 from ledger.validators import ValidatorSet
 from node.cli import region_members
@@ -28,7 +29,7 @@ from node.cli.output import (
     command_app,
     parse_id,
 )
-from node.cli.region_chain import asked, centres, openings, people, region_view, told
+from node.cli.region_chain import asked, centres, openings, people, put_down, region_view, told
 from node.cli.signer import signer_of
 from node.client import Client
 
@@ -135,6 +136,32 @@ def withdraw(
         {**document, "region": region, "account": "0x" + to.hex()},
         f"{source.label} {row[source.label]} goes to 0x{to.hex()} in {region}, with the region's next blocks",
     )
+
+
+@app.command()
+def deposit(
+    name: NameArgument,
+    member: Annotated[str, typer.Option("--member", help="Voting key that it stands for, 0x and 64 hex digits.")],
+    amount: Annotated[int, typer.Option("--amount", min=1, help="Micro-units.")],
+    key: KeyOption,
+    url: UrlOption = DEFAULT_URL,
+    passphrase_file: PassphraseFileOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put money of an account in a region down for a voting key, which needs the whole deposit before it gets a seat in
+    any region. The money leaves with the region's next record; only the voting key takes it out again (`withdraw`)."""
+    signer, output = signer_of(key, passphrase_file, passphrase_fd), Output(as_json=as_json)
+    voter = parse_id(member, "a voting key")
+    if not valid_public_key(voter):
+        raise ConfigError(
+            "nobody could take this money out", code="BAD_KEY", expected="an Ed25519 key of prime order", found=member,
+            fix="gridchain keys show FILE prints the key",
+        )  # fmt: skip
+    asked(url, lambda client: region_view(client, name))
+    done = put_down(output, url, signer, name, (voter, amount))
+    document = {"region": name, "member": "0x" + voter.hex(), "amount": amount, **done}
+    output.result(document, f"{amount} goes from {name} to the deposit of 0x{voter.hex()}, with the next record")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from consensus.sharded.global_codec import decode_region
 from consensus.sharded.global_state import RegionView
+from contracts.library_crossing import CROSSING
 from contracts.library_sources import SHARDS
 from ledger.codec import Wire, decode, encode
 from ledger.crypto import SigningKey
@@ -30,6 +31,9 @@ _FIXES: Final = {
     "BAD_MEMBERS": "4 to 150 different keys of prime order, each with a weight",
     "REMOVED_MEMBER": "a key that was removed never comes back; its organisation does, with another one",
     "KEY_TAKEN": "a key has one seat: it is a centre's, or another region's member's",
+    "BAD_MACHINES": "of a member one machine, with a node key of prime order that no other has",
+    "MACHINE_TAKEN": "on this machine another member votes, who keeps its seat; give the new member one of its own",
+    "NO_DEPOSIT": "put the deposit down first: gridchain region deposit NAME --member KEY --amount N --key ACCOUNT",
     "NO_QUORUM": "collect the signatures of more centres",
     "NOTHING_TO_WITHDRAW": "gridchain region show lists deposits and rewards",
     "STILL_MEMBER": "a deposit stays as long as its owner has a seat",
@@ -45,6 +49,15 @@ _FIXES: Final = {
     "NO_CONFLICT": "two different records of one seq, signed by one agent",
 }
 _MANNERS: Final = Manners("the global chain refused {entry}", "an entry that takes effect", _FIXES)
+_AT_HOME: Final = Manners(
+    "the region refused {entry}",
+    "money that leaves with the next record",
+    {
+        "INSUFFICIENT_FUNDS": "the account has not so much that is free; gridchain query account shows it",
+        "BAD_AMOUNT": "more than 0 micro-units",
+        "UNKNOWN_CONTRACT": "this region's contracts send no money elsewhere; name another region",
+    },
+)
 
 
 def asked(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -105,6 +118,19 @@ async def _state(client: Client, key: bytes) -> bytes | None:
     """What the global state has under a key."""
     raw = (await client.state(key)).value
     return None if raw is None else bytes.fromhex(raw.removeprefix("0x"))
+
+
+def put_down(output: Output, url: str, key: SigningKey, where: str, what: tuple[bytes, int]) -> dict[str, Any]:
+    """Let an account of a region put money down for a voting key; where it was included. `what`: key and micro-units.
+    Raise `Refusal` with its code."""
+
+    async def work() -> dict[str, Any]:
+        async with Client.open(url, chain=where) as client:
+            transaction, receipt = await called(client, key, (CROSSING, "put_down", [*what]), _AT_HOME)
+        return {"transaction": "0x" + transaction.hex(), "height": receipt.height}
+
+    with output.working("waiting for the region"):
+        return run_async(work())
 
 
 def told(output: Output, url: str, key: SigningKey, entry: str, word: Wire) -> dict[str, Any]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from consensus.sharded.members_file import MembersProposal, MembersShare, check_proposal, combine_members, sign_members
+from consensus.sharded.global_state import MachineKey
+from consensus.sharded.members_file import (
+    FILE_VERSION,
+    MembersProposal,
+    MembersShare,
+    check_proposal,
+    combine_members,
+    sign_members,
+)
 from ledger.codec import Wire, decode, encode
 from ledger.errors import ConfigError, DecodeError, GenesisError
 from ledger.validators import Validator
@@ -34,6 +43,7 @@ app = command_app(
 )
 
 W = TypeVar("W", bound=Wire)
+WEIGHT: Final = re.compile("[1-9][0-9]{0,8}")
 NameArgument = Annotated[str, typer.Argument(help="The region's name.", show_default=False)]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
 
@@ -47,21 +57,35 @@ def propose(
         typer.Option(help="NAME:KEY:POSSESSION or NAME:KEY:POSSESSION:WEIGHT of a new one; may be repeated."),
     ] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Name of one who stays; may be repeated.")] = None,
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:NODE-KEY:POSSESSION of a member whose machine genesis does not know; may be repeated."),
+    ] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Write down a region's next members: some who stay, some who are new. Each new one proves its voting key with
-    `gridchain keys possession`."""
+    `gridchain keys possession`, and the node key of a new machine likewise; `gridchain machine` makes
+    both."""
     new = [_member(text) for text in member or []]
+    machines = [_machine(text) for text in machine or []]
 
     async def work(client: Client) -> MembersProposal:
         view = await region_view(client, name)
         now = {one.name: one for one in view.validators.validators}
         kept = [_kept(now, one) for one in keep or []]
         rows = [*((one, None) for one in kept), *new]
-        network = (await client.status()).network_id.rpartition("-")[0]
+        keys = {one.name: one.public_key for one, _ in rows}
         return MembersProposal(
-            network, view.chain_id, name, view.epoch, tuple(one for one, _ in rows), tuple(proof for _, proof in rows)
+            version=FILE_VERSION,
+            network=(await client.status()).network_id.rpartition("-")[0],
+            chain_id=view.chain_id,
+            region=name,
+            epoch=view.epoch,
+            members=tuple(one for one, _ in rows),
+            possessions=tuple(proof for _, proof in rows),
+            machines=tuple(MachineKey(_named(keys, who), node_key) for who, node_key, _ in machines),
+            node_possessions=tuple(proof for _, _, proof in machines),
         )
 
     proposal = asked(url, work)
@@ -115,14 +139,34 @@ def submit(
 
 def _member(text: str) -> tuple[Validator, bytes]:
     parts = text.split(":")
-    if len(parts) not in (3, 4) or (len(parts) == 4 and not parts[3].isdigit()):
+    weight = WEIGHT.fullmatch(parts[3] if len(parts) == 4 else "1")
+    if len(parts) not in (3, 4) or weight is None:
         raise ConfigError(
-            "this names no member", code="BAD_MEMBER", expected="NAME:KEY:POSSESSION or NAME:KEY:POSSESSION:WEIGHT",
+            "this names no member", code="BAD_MEMBER",
+            expected="NAME:KEY:POSSESSION or NAME:KEY:POSSESSION:WEIGHT, weight 1 to 999999999",
             found=text[:120], fix="gridchain keys possession FILE --network NAME prints key and possession",
         )  # fmt: skip
     proof = parse_hex(parts[2], "a proof of possession", 64)
-    weight = int(parts[3]) if len(parts) == 4 else 1
-    return Validator(parts[0], parse_id(parts[1], "a key"), weight), proof
+    return Validator(parts[0], parse_id(parts[1], "a key"), int(weight[0])), proof
+
+
+def _machine(text: str) -> tuple[str, bytes, bytes]:
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise ConfigError(
+            "this names no machine", code="BAD_MACHINE", expected="NAME:NODE-KEY:POSSESSION", found=text[:120],
+            fix="gridchain machine HOME prints the words for --member and --machine",
+        )  # fmt: skip
+    return parts[0], parse_id(parts[1], "a node key"), parse_hex(parts[2], "a proof of possession", 64)
+
+
+def _named(keys: dict[str, bytes], name: str) -> bytes:
+    if name not in keys:
+        raise ConfigError(
+            f"{name} is no member of the proposal", code="UNKNOWN_MEMBER", expected=", ".join(keys), found=name,
+            fix="name it with --member or --keep too",
+        )  # fmt: skip
+    return keys[name]
 
 
 def _kept(now: dict[str, Validator], name: str) -> Validator:
@@ -152,18 +196,26 @@ def _read(kind: type[W], file: Path) -> W:
 
 def _show(output: Output, proposal: MembersProposal, further: dict[str, Any]) -> None:
     rows: Sequence[tuple[Validator, bytes | None]] = list(zip(proposal.members, proposal.possessions, strict=True))
+    nodes = {one.member: "0x" + one.node_key.hex() for one in proposal.machines}
     document = {
         "region": proposal.region,
         "epoch": proposal.epoch,
         "chain_id": proposal.chain_id,
         "members": [
-            {"name": one.name, "key": "0x" + one.public_key.hex(), "weight": one.weight, "new": proof is not None}
+            {
+                "name": one.name,
+                "key": "0x" + one.public_key.hex(),
+                "weight": one.weight,
+                "new": proof is not None,
+                "node_key": nodes.get(one.public_key),
+            }
             for one, proof in rows
         ],
         **further,
     }
     lines = [
         f"  {one.name:<16} 0x{one.public_key.hex()} weight {one.weight} {'proved' if proof else 'stays'}"
+        + (f", machine {nodes[one.public_key]}" if one.public_key in nodes else "")
         for one, proof in rows
     ]
     output.result(

@@ -25,6 +25,7 @@ _HEAD: Final = state_engine("shards")
 _LOCKS: Final = state_engine("shards-locks")
 _MEMBERS: Final = state_engine("shards-members")
 _CONVICTED: Final = state_engine("shards-convicted")
+_MACHINES: Final = state_engine("shards-machines")
 _KEPT: Final = 32
 """States that are remembered beside their encoding: those of blocks that are not final yet, and some before."""
 
@@ -127,10 +128,12 @@ class GlobalStore:
         for case in sorted(after.convicted - before.convicted):
             part = encode(ConvictedPart(*case))
             view.put(_CONVICTED + sha256(part), part)
+        for node, voter in sorted(after.machines.items()) if whole or after.machines is not before.machines else ():
+            if whole or before.machines.get(node) != voter:
+                view.put(_MACHINES + node, voter)
         for region in after.regions:
             append_items(view, region.name, after.height, items_for(outcome.items, region.name))
-        chains = {region.name: region.chain_id for region in before.regions}
-        append_openings(view, after.height, chains, outcome.epochs)
+        append_openings(view, before, outcome)
         self._remember(stamp, after)
 
     def _remember(self, stamp: bytes, state: GlobalState) -> None:
@@ -156,6 +159,7 @@ class GlobalStore:
             rewards={key: part.reward for key, part in members.items() if part.reward},
             served={key: part.served for key, part in members.items() if part.served},
             withdrawals={key: part.withdrawals for key, part in members.items() if part.withdrawals},
+            machines=read_machines(state),
         )
 
 
@@ -169,6 +173,11 @@ def read_member(state: StateReader, key: bytes) -> MemberPart:
     """A member or centre."""
     raw = state.get(_MEMBERS + key)
     return MemberPart(0, None, False, None, 0, 0, 0) if raw is None else decode(MemberPart, raw)
+
+
+def read_machines(state: StateReader) -> dict[bytes, bytes]:
+    """The voting key of each node key: nothing before the first block, then all of genesis and of changes since."""
+    return {key[len(_MACHINES) :]: voter for key, voter in state.scan(_MACHINES)}
 
 
 def read_round(state: StateReader) -> int:

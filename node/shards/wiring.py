@@ -62,7 +62,11 @@ def global_rules(network: Genesis) -> GlobalRules:
     regions = tuple(sorted((_region(network, region.name) for region in shards.regions), key=lambda one: one.name))
     return GlobalRules(
         centres=network.validator_set,
-        first=GlobalState(regions=regions, deposits=deposits if shards.deposit else {}),
+        first=GlobalState(
+            regions=regions,
+            deposits=deposits if shards.deposit else {},
+            machines={one.node_key: one.validator_key for one in network.members if one.node_key and one.validator_key},
+        ),
         rules=shard_rules(shards),
         genesis_ms=network.time_ms,
         round_ms=shards.round_ms,
@@ -87,6 +91,7 @@ def shard_rules(shards: ShardSettings) -> ShardRules:
         fee_ppm=shards.fee,
         inbox_limit=shards.inbox_limit,
         assigned_rounds=shards.assigned_rounds,
+        deposit=shards.deposit,
         audit=Audit(shards.audit),
     )
 

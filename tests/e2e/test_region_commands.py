@@ -7,13 +7,14 @@ import functools
 import json
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shard_hosts import CENTRES, ShardHosts, region_network
 
-from consensus.sharded.global_state import DoubleVote
+from consensus.sharded.global_state import DoubleVote, GlobalState
 from deploy.layout import NetworkLayout
 from deploy.main import app
 from ledger.certificates import Vote, VoteKind, vote_bytes
@@ -30,6 +31,7 @@ from node.shards.accuser import Accuser
 from node.shards.global_side import GlobalRules
 from node.tasks import task_scope
 
+DEPOSIT = 100_000_000
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 
@@ -59,7 +61,9 @@ def two_votes(world: ShardHosts, layout: NetworkLayout, name: str) -> bytes:
 async def test_the_commands(
     layout: NetworkLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wiring, "GlobalRules", functools.partial(GlobalRules, pool_blocks=2))
+    fresh = tmp_path / "fresh.key"
+    save_key(fresh, new_key(), None)
+    monkeypatch.setattr(wiring, "GlobalRules", functools.partial(rules_of, load_key(fresh).public))
     world = ShardHosts(layout)
     account, proposal = str(layout.key_file("trading_center")), str(tmp_path / "proposal")
 
@@ -115,11 +119,16 @@ async def test_the_commands(
         await world.close()
 
 
+def rules_of(fresh: bytes, first: GlobalState, **fields: Any) -> GlobalRules:
+    """Of genesis, but the pool is split every other block, and a deposit was put down for a key that has no seat."""
+    whole = replace(first, deposits={**first.deposits, fresh: DEPOSIT})
+    return GlobalRules(first=whole, **{**fields, "pool_blocks": 2})
+
+
 async def members(ask: Any, url: tuple[str, ...], by: tuple[str, ...], at: tuple[NetworkLayout, Path, str]) -> None:
     """Files from the proposal to the global chain, and what is wrong with them on the way."""
     layout, directory, proposal = at
     fresh = directory / "fresh.key"
-    save_key(fresh, new_key(), None)
     stay = [one["name"] for one in (await ask("show", "north", *url))["people"] if one["name"] != "north3"]
     keys = load_key(fresh)
     proof = prove_possession(keys, "dev-shards", "validator")
@@ -127,6 +136,9 @@ async def members(ask: Any, url: tuple[str, ...], by: tuple[str, ...], at: tuple
     keep = [word for name in stay[:3] for word in ("--keep", name)]
     refused = await ask("members", "propose", "north", *keep, "-o", proposal, *url, code=ExitCode.USAGE)
     assert refused["code"] == "BAD_MEMBERS"
+    for weight in ("0", "18446744073709551616", "\u00b2"):
+        words = (*keep, "--member", f"{member}:{weight}", "-o", proposal, *url)
+        assert (await ask("members", "propose", "north", *words, code=ExitCode.USAGE))["code"] == "BAD_MEMBER"
     forged = member.replace(proof.hex(), bytes(64).hex())
     refused = await ask(
         "members", "propose", "north", *keep, "--member", forged, "-o", proposal, *url, code=ExitCode.FAILED
@@ -144,11 +156,41 @@ async def members(ask: Any, url: tuple[str, ...], by: tuple[str, ...], at: tuple
     assert (too_few["code"], too_few["expected"], too_few["found"]) == ("MEMBERS_QUORUM", "3", "2")
     assert (await ask("members", "submit", stranger, *by, code=ExitCode.FAILED))["code"] == "MEMBERS_SIGNATURE"
     assert (await ask("members", "submit", proposal, *by, code=ExitCode.USAGE))["code"] == "MEMBERS_FILE"
+    await without_deposit(ask, url, by, at, keep)
     assert (await ask("members", "submit", *shares, *by))["signed_by"] == 3
     shown = await ask("show", "north", *url)
     assert [one["name"] for one in shown["people"]] == [*stay[:3], "north5"]
     assert [(one["epoch"], one["reason"]) for one in shown["epochs"]] == [(2, "two votes"), (3, "members")]
     assert (await ask("members", "submit", *shares, *by, code=ExitCode.USAGE))["code"] == "OTHER_EPOCH"
+
+
+async def without_deposit(
+    ask: Any, url: tuple[str, ...], by: tuple[str, ...], at: tuple[NetworkLayout, Path, str], keep: list[str]
+) -> None:
+    """A machine that genesis does not know, for a key that nothing was put down for."""
+    layout, directory, _ = at
+    voter, node = new_key(), new_key()
+    proved = [
+        f"north6:0x{voter.public.hex()}:0x{prove_possession(voter, 'dev-shards', 'validator').hex()}",
+        f"north6:0x{node.public.hex()}:0x{prove_possession(node, 'dev-shards', 'node').hex()}",
+    ]
+    file = str(directory / "unpaid")
+    line = ("members", "propose", "north", *keep, "--member", proved[0], "-o", file, *url, "--machine")
+    refused = await ask(*line, "north6", code=ExitCode.USAGE)
+    assert refused["code"] == "BAD_MACHINE"
+    refused = await ask(*line, proved[1].replace("north6", "north9"), code=ExitCode.USAGE)
+    assert refused["code"] == "UNKNOWN_MEMBER"
+    found = await ask(*line, proved[1])
+    assert found["members"][-1]["node_key"] == "0x" + node.public.hex()
+    shares = []
+    for name in CENTRES[:3]:
+        shares.append(str(directory / f"unpaid-{name}"))
+        await ask("members", "sign", file, "-o", shares[-1], "--voting-key", str(voting_key(layout, name)))
+    refused = await ask("members", "submit", *shares, *by, code=ExitCode.REFUSED)
+    assert refused["code"] == "NO_DEPOSIT"
+    assert "gridchain region deposit" in refused["fix"]
+    put = ("deposit", "north", "--amount", "5", *by, "--member")
+    assert (await ask(*put, "0x" + bytes(32).hex(), code=ExitCode.USAGE))["code"] == "BAD_KEY"
 
 
 async def rewards(ask: Any, url: tuple[str, ...], by: tuple[str, ...], layout: NetworkLayout) -> None:

@@ -57,7 +57,7 @@ class ShardHosts:
     async def open(self, *names: str, **node: object) -> None:
         """Open hosts; `node` overrides keys of [node]. Raise what keeps one from opening."""
         for name in names:
-            home = self.layout.nodes[self.layout.node(name)].home
+            home = self.home(name)
             config = load_config(home, {"log": {"level": "error"}, "node": node}, {})
             opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             scope = self._scopes[name] = AsyncExitStack()
@@ -69,6 +69,9 @@ class ShardHosts:
                 del self._scopes[name]
                 await scope.aclose()
                 raise
+
+    def home(self, name: str) -> Path:
+        return self.layout.nodes[self.layout.node(name)].home
 
     async def _live(self, name: str, config: NodeConfig, opened: asyncio.Future[None]) -> None:
         carried = Carried()

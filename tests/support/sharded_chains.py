@@ -42,6 +42,8 @@ from node.founding import block_rules, current_epoch, make_executor, open_chain,
 from node.metrics import Metrics
 from node.shards.agent import Agent
 from node.shards.global_side import GlobalSide
+from node.shards.kept_states import keep_for_next_epoch
+from node.shards.region_side import RegionSide
 from node.shards.wiring import region_rules, shard_side
 from node.siblings import Siblings, StoredSibling, join_siblings
 
@@ -232,6 +234,8 @@ class HostedChain:
         self.wanted = False
         self.siblings.propose = self._propose
         self.side = shard_side(network, self.genesis, self.siblings, self.executor, region_replay)
+        if isinstance(self.side, RegionSide):
+            keep_for_next_epoch(self.chain, self.side.rules, self.siblings)
         rules = block_rules(self.genesis, self.side)
         metrics = Metrics("test")
         self.application = Application(self.chain.state(), self.executor, rules, self.chain.head_hash, metrics)
@@ -462,7 +466,8 @@ class ShardedWorld:
             found = state.conserved(asset)
             if asset is Asset.MONEY:
                 found += sum(2 * MONEY for view in state.regions if view.position.seq == 0)
-                assert found == len(self.regions) * (2 * MONEY + 4 * DEPOSIT), (asset, found)
+                deposit = 0 if self.network.shards is None else self.network.shards.deposit
+                assert found == len(self.regions) * (2 * MONEY + 4 * deposit), (asset, found)
             else:
                 assert found == 0, (asset, found)
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import structs
 from shard_world import MONEY, WH, ShardWorld, buy, hash_named, members, pay, sell
 
+from consensus.sharded.clearing import open_residuals
 from consensus.sharded.discipline import ONE, Audit, ShardRules, Standing
 from consensus.sharded.global_chain import apply_global, assigned_centres, attestation_bytes
 from consensus.sharded.global_codec import GlobalPart, decode_global, decode_region, encode_global, encode_region
-from consensus.sharded.global_state import Attestation, GlobalBlock, NewMembers, Posted
+from consensus.sharded.global_state import Attestation, GlobalBlock, MachineKey, NewMembers, Posted
 from consensus.sharded.members import members_bytes
-from consensus.sharded.records import Asset, Filled, Released
+from consensus.sharded.records import Asset, Filled, Released, Residual, Side
+from consensus.sharded.work import Work
 from consensus.simulator.scheme import mock_sign
 from ledger.codec import decode, encode
 from ledger.errors import DecodeError, InvariantBroken
@@ -211,11 +214,18 @@ def test_a_region_that_is_gone_is_taken_over_by_the_centres() -> None:
     assert world.ledger(0).amount(seller, Asset.MONEY) == 5
 
 
-def new_members(world: ShardWorld, chosen: ValidatorSet, signers: tuple[int, ...], epoch: int = 1) -> NewMembers:
+def new_members(
+    world: ShardWorld,
+    chosen: ValidatorSet,
+    signers: tuple[int, ...],
+    epoch: int = 1,
+    machines: tuple[MachineKey, ...] = (),
+) -> NewMembers:
     """Signed by these centres."""
-    said = members_bytes(world.view(0).chain_id, "r0", epoch, chosen.validators)
+    said = members_bytes(world.view(0).chain_id, "r0", epoch, chosen.validators, machines)
     keys = [world.centres.validators[at].public_key for at in signers]
-    return NewMembers("r0", epoch, chosen.validators, signers, tuple(mock_sign(key, said) for key in keys))
+    signatures = tuple(mock_sign(key, said) for key in keys)
+    return NewMembers("r0", epoch, chosen.validators, signers, signatures, machines)
 
 
 def test_a_quorum_of_centres_changes_members() -> None:
@@ -237,6 +247,54 @@ def test_a_quorum_of_centres_changes_members() -> None:
     assert [epoch.reason for epoch in world.block(good).epochs] == ["members"]
     assert world.view(0).validators.hash == chosen.hash
     assert world.block(good).refused == ("OTHER_EPOCH",)
+
+
+def test_a_seat_needs_a_deposit_and_a_machine_of_its_own() -> None:
+    world, _, _ = two_regions(ShardRules(deposit=500))
+    chosen = members("new", 4)
+    fresh = [one.public_key for one in chosen.validators]
+    old = world.view(0).validators.validators[0].public_key
+    seated = world.view(1).validators.validators[0].public_key
+
+    def named(*machines: MachineKey) -> NewMembers:
+        return new_members(world, chosen, (0, 1, 3), machines=machines)
+
+    good = named(MachineKey(fresh[0], old), MachineKey(fresh[1], fresh[1]))
+    for entry, code in (
+        (named(MachineKey(old, fresh[0])), "BAD_MACHINES"),
+        (named(MachineKey(fresh[0], old), MachineKey(fresh[1], old)), "BAD_MACHINES"),
+        (named(MachineKey(fresh[0], old), MachineKey(fresh[0], fresh[1])), "BAD_MACHINES"),
+        (named(MachineKey(fresh[0], bytes(32))), "BAD_MACHINES"),
+        (good, "NO_DEPOSIT"),
+    ):
+        assert world.block(entry).refused == (code,)
+    world.totals[Asset.MONEY] += 4 * 500 - 1
+    put_down = {**world.state.deposits, **dict.fromkeys(fresh, 500), fresh[3]: 499}
+    world.state = replace(world.state, deposits=put_down)
+    assert world.block(good).refused == ("NO_DEPOSIT",)
+    world.totals[Asset.MONEY] += 1
+    taken = {old: old, fresh[1]: seated}
+    world.state = replace(world.state, deposits={**put_down, fresh[3]: 500}, machines=taken)
+    assert world.block(good).refused == ("MACHINE_TAKEN",)
+    world.state = replace(world.state, machines={old: old})
+    other = structs.replace(good, machines=(MachineKey(fresh[0], fresh[0]),))
+    assert world.block(other).refused == ("BAD_SIGNATURE",), "the centres sign the machines too"
+    assert [epoch.reason for epoch in world.block(good).epochs] == ["members"]
+    assert world.state.machines == {old: fresh[0], fresh[1]: fresh[1]}, "its former member has no seat any more"
+
+
+def test_money_put_down_becomes_a_deposit_and_what_is_no_key_gets_it_back() -> None:
+    world, _, _ = two_regions()
+    key = members("new", 1).validators[0].public_key
+    work = Work(world.context, world.state)
+    rows = tuple(
+        Residual(bytes([at]) * 32, Side.DEPOSIT, owner, 0, 0, 70 + at, 9, 0)
+        for at, owner in enumerate((key, bytes(32), key))
+    )
+    open_residuals(work, replace(world.view(0), lagging=True), rows)
+    assert work.state.deposits[key] == 70 + 72
+    assert work.state.locks == {}
+    assert [item for _, item in work.items] == [Released(bytes([1]) * 32, bytes(32), 71, 0, "no key")]
 
 
 def test_a_full_inbox_takes_no_more() -> None:

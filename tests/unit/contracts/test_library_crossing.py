@@ -327,6 +327,32 @@ def test_a_full_batch_of_offers_fits_its_call() -> None:
     regions.check()
 
 
+def test_money_is_put_down_for_a_voting_key_and_what_is_none_comes_back() -> None:
+    regions = village()
+    offered(regions)
+    west, bert, key = regions.worlds["west"], address("bert"), b"v" * 32
+    for arguments, code in (
+        ((b"short", 5), "BAD_KEY"), ((key, 0), "BAD_AMOUNT"), ((key, 2**63), "BAD_AMOUNT"),
+        ((key, FUNDS), "INSUFFICIENT_FUNDS"),
+    ):  # fmt: skip
+        assert west.refused(bert, "crossing", "put_down", *arguments) == code
+    free, whole = west.free("bert"), west.query("crossing", "totals")
+    lock = west.done(bert, "crossing", "put_down", key, 5_000)
+    assert west.free("bert") == free - 5_000
+    assert west.query("crossing", "totals") == whole, "it waits here until the record leaves"
+    rows = decode_value(west.engine("crossing", "close", 1, 7).value)
+    assert isinstance(rows, list)
+    assert rows[-1] == [lock, Side.DEPOSIT, key, 0, 0, 5_000, 7 + BLOCKS, 0]
+    assert west.query("crossing", "totals")[0] == whole[0] - sum(row[5] for row in rows)
+    shown = west.query("crossing", "lock_of", lock)
+    assert (shown["side"], shown["account"], shown["closed"]) == ("deposit", bert, 1)
+    west.assert_money_conserved()
+    assert not west.engine("crossing", "consume", 2, lock, key, 4_999, 0, True, "no key", 0, 0).ok
+    assert west.engine("crossing", "consume", 2, lock, key, 5_000, 0, True, "no key", 0, 0).ok
+    assert west.free("bert") == free
+    assert not west.engine("crossing", "consume", 2, lock, key, 5_000, 0, True, "no key", 0, 0).ok
+
+
 def test_money_that_a_member_took_out_comes_in_for_an_account() -> None:
     """Rewards and deposits were never of this region: it counts them as arrived, debt is paid first."""
     regions = Regions(("west",))

@@ -9,7 +9,9 @@ import sys
 import msgspec
 import pytest
 
+from consensus.sharded.global_state import MachineKey
 from consensus.sharded.members_file import (
+    FILE_VERSION,
     MembersProposal,
     MembersShare,
     check_proposal,
@@ -26,14 +28,18 @@ from node.cli.output import ExitCode, run_command
 NETWORK = "dev-shards"
 KEYS = [SigningKey(sha256(b"member %d" % number)) for number in range(4)]
 CENTRES = [SigningKey(sha256(b"centre %d" % number)) for number in range(4)]
+MACHINE = SigningKey(sha256(b"machine"))
 SEATS = ValidatorSet(tuple(Validator(f"c{at}", key.public) for at, key in enumerate(CENTRES)))
 PROPOSAL = MembersProposal(
+    FILE_VERSION,
     NETWORK,
     "dev-shards-north-00",
     "north",
     3,
     tuple(Validator(f"m{at}", key.public) for at, key in enumerate(KEYS)),
     (None, *(prove_possession(key, NETWORK, "validator") for key in KEYS[1:])),
+    (MachineKey(KEYS[1].public, MACHINE.public),),
+    (prove_possession(MACHINE, NETWORK, "node"),),
 )
 change = msgspec.structs.replace
 
@@ -42,6 +48,7 @@ def test_a_quorum_of_the_centres_makes_the_entry() -> None:
     shares = [sign_members(PROPOSAL, key) for key in (CENTRES[3], CENTRES[0], CENTRES[1], CENTRES[0])]
     entry = combine_members(shares, SEATS)
     assert (entry.region, entry.epoch, entry.members) == ("north", 3, PROPOSAL.members)
+    assert entry.machines == PROPOSAL.machines
     assert entry.signers == (0, 1, 3)
     assert entry.signatures == (shares[1].signature, shares[2].signature, shares[0].signature)
 
@@ -73,6 +80,11 @@ def test_nobody_signs_for_keys_that_are_not_proved_or_make_no_region() -> None:
         (change(PROPOSAL, possessions=elsewhere), ProofError, "BAD_POSSESSION"),
         (change(PROPOSAL, possessions=node), ProofError, "BAD_POSSESSION"),
         (change(PROPOSAL, possessions=(None,)), ProofError, "BAD_POSSESSION"),
+        (change(PROPOSAL, node_possessions=()), ProofError, "BAD_POSSESSION"),
+        (change(PROPOSAL, node_possessions=PROPOSAL.possessions[1:2]), ProofError, "BAD_POSSESSION"),
+        (change(PROPOSAL, machines=(MachineKey(CENTRES[0].public, MACHINE.public),)), ConfigError, "BAD_MACHINES"),
+        (change(PROPOSAL, machines=PROPOSAL.machines * 2), ConfigError, "BAD_MACHINES"),
+        (change(PROPOSAL, version=1), ConfigError, "MEMBERS_VERSION"),
     ):
         with pytest.raises(kind) as refused:
             sign_members(wrong, CENTRES[0])

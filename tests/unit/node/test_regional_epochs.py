@@ -91,9 +91,9 @@ class CrashingMachine(SystemMachine):
         return CrashingStore(path)
 
 
-def corrupt_member() -> tuple[ShardedWorld, SigningKey]:
+def corrupt_member(**settings: object) -> tuple[ShardedWorld, SigningKey]:
     """A region that begins anew because a member signed two records, and the key of another member."""
-    world = ShardedWorld(network_genesis(1))
+    world = ShardedWorld(network_genesis(1, **settings))
     for _ in range(6):
         world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
         world.step(500)
@@ -185,7 +185,7 @@ def test_a_copy_that_is_not_so_far_follows_the_chain_that_was_left(
 
 
 def test_a_key_that_gets_a_seat_hosts_the_region_and_one_that_loses_it_follows(tmp_path: Path) -> None:
-    world, former = corrupt_member()
+    world, former = corrupt_member(deposit=0)
     fresh = seeded_key(7_777)
     view = world.state.regions[0]
     kept = [one for one in view.validators.validators if one.public_key != former.public]
