@@ -13,6 +13,7 @@ from shard_hosts import CENTRES, ShardHosts, region_network
 from consensus.sharded.global_state import MachineKey, NewMembers
 from consensus.sharded.members import members_bytes
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE
+from contracts.values import Value
 from deploy.layout import NetworkLayout
 from deploy.machine import MachinePlan, Made, make_machine
 from ledger.codec import encode
@@ -67,7 +68,7 @@ class FreshWorld(ShardHosts):
     async def pay(self, through: str) -> None:
         self._deposits += 1
         reference = f"bank {self._deposits}"
-        arguments = [self.treasury.address, 3 * DEPOSIT, reference]
+        arguments: list[Value] = [self.treasury.address, 3 * DEPOSIT, reference]
         await self.call(through, REGION, self.treasury, ("token", "deposit", arguments))
 
     async def put_down(self, through: str, member: bytes) -> None:
