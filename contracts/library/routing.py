@@ -233,9 +233,9 @@ def weight_of(grid: Grid, path: list) -> int:
 # The path queue
 
 
-def queue_order(grid: Grid | None, trades: list) -> list:
+def queue_order(grid: Grid | None, trades: list, strict: bool) -> list:
     """Rows [weight, seller, buyer, seq, position, path] in the order of L. A trade is [seq, seller, buyer, wh, seller's bus,
-    buyer's bus]."""
+    buyer's bus]. An end that the grid does not know is refused if `strict`; else the path is direct, as without a grid."""
     rows = []
     trees = {}
     numbers = {}
@@ -247,13 +247,14 @@ def queue_order(grid: Grid | None, trades: list) -> list:
         trade = trades[position]
         path = []
         weight = 0
-        if grid is not None:
-            require(trade[4] in numbers and trade[5] in numbers, "UNKNOWN_BUS")
+        if grid is not None and trade[4] in numbers and trade[5] in numbers:
             source = numbers[trade[4]]
             if source not in trees:
                 trees[source] = tree_from(grid, source)
             path = path_in(grid, trees[source], source, numbers[trade[5]])
             weight = weight_of(grid, path)
+        else:
+            require(grid is None or not strict, "UNKNOWN_BUS")
         rows.append([weight, trade[1], trade[2], trade[0], position, path])
     return sorted(rows)
 
@@ -270,14 +271,14 @@ def granted_on(path: list, limits: list, flows: list, wh: int) -> int:
     return max(0, free)
 
 
-def walk_queue(grid: Grid | None, rules: Rules, flows: list, trades: list) -> list:
+def walk_queue(grid: Grid | None, rules: Rules, flows: list, trades: list, strict: bool) -> list:
     """[granted Wh, weight, lines] of the trades in the order of L, behind their position: [position, granted, weight,
     lines]. `flows` is brought up to date."""
     limits = []
     if grid is not None:
         limits = capacity_wh(grid, rules)
     rows = []
-    for row in queue_order(grid, trades):
+    for row in queue_order(grid, trades, strict):
         path = row[5]
         granted = granted_on(path, limits, flows, trades[row[4]][3])
         for step in path:
@@ -315,7 +316,7 @@ def queue_trades(slot: u64, trades: list[list]) -> list:
     position = queue.trades
     curtailed = queue.curtailed_wh
     digest = queue.digest
-    for row in walk_queue(grid, rules, flows, trades):
+    for row in walk_queue(grid, rules, flows, trades, True):
         trade = trades[row[0]]
         hop = Hop(
             market=ctx.sender, seq=trade[0], seller=trade[1], buyer=trade[2], wh=trade[3], granted=row[1], weight=row[2],

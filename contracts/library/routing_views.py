@@ -185,13 +185,13 @@ def flows(slot: u64, injections: list[list]) -> list:
 @view
 def route(slot: u64, trades: list[list]) -> list:
     """What L would be for these trades alone (as in `queue_trades`), in its order: {seq, seller, buyer, wh, granted, weight,
-    path}."""
+    path}. A trade with an end that the grid does not know takes the direct path."""
     found = grid_in(slot)
     lines = 0
     if found is not None:
         lines = len(found.lines)
     shown = []
-    for row in walk_queue(found, rules_cell.get(), [0] * lines, trades):
+    for row in walk_queue(found, rules_cell.get(), [0] * lines, trades, False):
         trade = trades[row[0]]
         shown.append(
             {

@@ -101,6 +101,16 @@ def test_the_path_queue_of_a_market_that_does_not_route_itself_says_what_would_b
     assert all(row["granted"] == row["wh"] for row in queue)  # all at one bus
 
 
+def test_a_bus_that_the_grid_does_not_know_takes_no_other_trade_out_of_the_path_queue() -> None:
+    world = found("double_auction")
+    grid = (SLOT, 0, ["bus-7", "bus-8"], [1, 1], ["line"], [[0, 1]], [[1, 800, 50]])
+    world.done(INSTITUTIONS.grid_company, "routing", "post_grid", *grid)
+    trade(world, {"anna": 600, "bert": 500}, {"dora": 700, "carl": 400})
+    queue = world.query("bills", "path_queue", SLOT)
+    assert len(queue) == len(world.query("bills", "period_trades", SLOT)) == 3
+    assert all((row["path"], row["weight"], row["granted"]) == ([], 0, row["wh"]) for row in queue)
+
+
 @pytest.mark.parametrize(
     ("market", "terms"),
     [
