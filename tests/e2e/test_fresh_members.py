@@ -124,6 +124,7 @@ class FreshWorld(ShardHosts):
         return any(one.code == "UNKNOWN_MEMBER" and one.by_peer for one in found)
 
 
+@pytest.mark.soak
 async def test_machines_that_genesis_does_not_know_get_seats(layout: NetworkLayout, tmp_path: Path) -> None:
     world = FreshWorld(layout, tmp_path)
     try:
