@@ -44,7 +44,10 @@ class MaliciousOptions:
         if not 1 <= self.seats <= self.nodes <= 1_000 or not 1 <= self.rounds <= 1_000:
             found = f"{self.nodes} nodes, {self.seats} agents, {self.rounds} rounds"
             expected = "1 <= agents <= nodes <= 1000, 1 to 1000 rounds"
-            raise ConfigError("sizes that this run cannot have", code="BAD_OPTION", expected=expected, found=found)
+            fix = "give --agents at most --nodes"
+            raise ConfigError(
+                "sizes that this run cannot have", code="BAD_OPTION", expected=expected, found=found, fix=fix
+            )
 
 
 @dataclass(frozen=True, slots=True)

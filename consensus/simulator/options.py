@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Self
 
 from consensus.council import CouncilRules
 from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
 from consensus.simulator.generator import Generator
+from consensus.simulator.mutants import MUTANTS
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
@@ -17,6 +19,7 @@ PUBLISHED: Final = ("dpos-paper",)
 """Engines to the letter of a publication: forks are what they may show, so only agreement is checked."""
 ELECTING: Final = ("dpos", "dpos-paper")
 MOST_SEATS: Final = 50
+MOST_NODES: Final = 200
 FAULTS: Final = ("none", "swarm")
 ADVERSARIES: Final = (
     "equivocator",
@@ -76,7 +79,13 @@ def adversaries_of(engine: str) -> tuple[str, ...]:
     """The liars that an engine may meet."""
     if engine in SHARDED:
         return ADVERSARIES + SHARD_ADVERSARIES if engine == "sharded" else ()
+    if engine == "solo":
+        return ()
     return ADVERSARIES + COUNCIL_ADVERSARIES if engine in ELECTING else ADVERSARIES
+
+
+def _refused(message: str, expected: str, found: object, fix: str) -> ConfigError:
+    return ConfigError(message, expected=expected, found=found, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +106,40 @@ class SimulationOptions:
     def __post_init__(self) -> None:
         least = 4 if self.adversary or self.engine in ELECTING else 1
         if self.engine not in ENGINES:
-            raise ConfigError("no such engine in the simulator", expected=" or ".join(ENGINES), found=self.engine)
+            raise _refused("no such engine in the simulator", " or ".join(ENGINES), self.engine, "choose an engine")
         if self.faults not in FAULTS:
-            raise ConfigError("no such set of faults", expected=" or ".join(FAULTS), found=self.faults)
+            raise _refused("no such set of faults", " or ".join(FAULTS), self.faults, "choose one of these")
         known = adversaries_of(self.engine)
         if self.adversary and self.adversary not in known:
-            raise ConfigError("no such adversary", expected=", ".join(known) or "none", found=self.adversary)
-        if not least <= self.nodes <= 200 or (self.engine == "solo" and self.nodes != 1):
-            wanted = "1" if self.engine == "solo" else f"{least} to 200"
-            raise ConfigError("a number of nodes that this run cannot have", expected=wanted, found=self.nodes)
+            raise _refused("no such adversary", ", ".join(known) or "none", self.adversary, "choose one of these")
+        if self.engine == "solo" and (self.nodes != 1 or self.adversary):
+            found = f"{self.nodes} with {self.adversary or 'no adversary'}"
+            raise _refused(
+                "one node alone, and it is honest", "1 with no adversary", found, "give --nodes 1 and no liar"
+            )
+        if not least <= self.nodes <= MOST_NODES:
+            wanted = f"{least} to {MOST_NODES}"
+            raise _refused("a number of nodes that this run cannot have", wanted, self.nodes, "give another --nodes")
         if self.engine in SHARDED and not region_sizes(self.nodes):
             wanted = "4 centres and regions of 4 (8, 12, 16, 20, ...), or 4 and three regions alike (19, 22, ...)"
-            raise ConfigError("a number of nodes that no sharded run has", expected=wanted, found=self.nodes)
+            raise _refused("a number of nodes that no sharded run has", wanted, self.nodes, "give --nodes 16 for 3 x 4")
         if self.audit not in (AUDITS if self.engine == "sharded" else AUDITS[:1]):
             wanted = " or ".join(AUDITS) + ", with the engine sharded"
-            raise ConfigError("no such audit of records", expected=wanted, found=self.audit)
+            raise _refused(
+                "no such audit of records", wanted, self.audit, "leave --audit out, or give --engine sharded"
+            )
         if self.seeds < 1 or self.first_seed < 0 or self.seconds < 1:
-            raise ConfigError("seeds and seconds are positive", expected="at least 1", found=self)
+            found = f"{self.seeds} seeds from {self.first_seed} on, {self.seconds} s"
+            raise _refused("seeds and seconds are positive", "at least 1, from 0 on", found, "give other numbers")
+
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "engine": ENGINES,
+    "audit": AUDITS,
+    "lottery": LOTTERIES,
+    "mutant": ("", *MUTANTS),
+}
+_FROM_ONE: Final = ("nodes", "delta_ms", "epoch_blocks", "committees", "load_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +208,7 @@ class SeedOptions:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Inverse of `text`. Raise `ValueError` on an unknown name."""
+        """Inverse of `text`. Raise `ValueError` on an unknown name and on a value that no run has."""
         plain = cls(0)
         values: dict[str, object] = {}
         for part in line.split():
@@ -191,7 +217,25 @@ class SeedOptions:
             if known is None or callable(known):
                 raise ValueError(f"no option {name!r} in a seed line")
             values[name] = value == "True" if isinstance(known, bool) else type(known)(value)
-        return replace(plain, **values)  # type: ignore[arg-type]  # each value has the type of the field it replaces
+        found = replace(plain, **values)  # type: ignore[arg-type]  # each value has the type of the field it replaces
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """Raise `ValueError` for a value that no run has."""
+        choices = {**_CHOICES, "adversary": ("", *(adversaries_of(self.engine) or ADVERSARIES))}
+        for name, value in asdict(self).items():
+            known = choices.get(name, ())
+            if known and value not in known:
+                raise ValueError(f"{name}={value}, which is none of {', '.join(filter(None, known))}")
+            least = 1 if name in _FROM_ONE else 0
+            if isinstance(value, int) and value < least:
+                raise ValueError(f"{name}={value}, which is below {least}")
+        if self.nodes > MOST_NODES or (self.engine in SHARDED and not region_sizes(self.nodes)):
+            raise ValueError(f"nodes={self.nodes}, which a run of {self.engine} cannot have")
+        faulty = self.byzantine + self.twins + self.skewed + self.wiped
+        if faulty >= self.nodes and faulty:
+            raise ValueError(f"{faulty} of {self.nodes} nodes at fault, which leaves none to hold to anything")
 
     def parameters(self) -> EngineParameters:
         """The engine's parameters of this run."""

@@ -231,10 +231,10 @@ def _carried_out(app: Callable[..., object], arguments: list[str]) -> int:
         show_error(error, as_json=as_json)
         return exit_code_of(error)
     except _Misused as error:
-        if as_json:
-            show_error(_usage_error(error, arguments), as_json=True)
+        if as_json or type(error).show is _Misused.show:
+            show_error(_usage_error(error, arguments), as_json=as_json)
         else:
-            error.show()
+            error.show()  # a group without a command: its page of help
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED

@@ -52,7 +52,9 @@ def run(
         str, typer.Option("--layer", help="engine: engines alone; node: whole nodes on simulated machines.")
     ] = "engine",
     engine: Annotated[str, typer.Option("--engine", help=f"{', '.join(ENGINES)}.")] = "bft",
-    nodes: Annotated[int, typer.Option("--nodes", min=1, max=200, help="Members of the committee.")] = 4,
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=1, max=200, help="All members; of `sharded` four are centres.")
+    ] = 4,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 50,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="Seed of the first run.")] = 0,
     seconds: Annotated[int, typer.Option("--seconds", min=1, help="Simulated seconds of faults a run.")] = 20,

@@ -96,5 +96,9 @@ def one_of(what: str, found: str, known: tuple[str, ...]) -> None:
 
 def _unknown(what: str, found: str, known: tuple[str, ...]) -> ConfigError:
     return ConfigError(
-        f"unknown {what}", code="BAD_OPTION", expected=", ".join(known), found=found, fix="choose one of these"
+        f"unknown {what}",
+        code="BAD_OPTION",
+        expected=", ".join(known) or "none",
+        found=found,
+        fix="choose one of these",
     )

@@ -60,6 +60,13 @@ class NodeSeed(SeedOptions):
         """See `SeedOptions.text`; says which layer it is of."""
         return f"{SeedOptions.text(self)} layer={self.layer}"
 
+    def check(self) -> None:
+        """See `SeedOptions.check`."""
+        SeedOptions.check(self)
+        if self.layer != "node" or self.engine != "bft" or self.adversary or self.nodes > MOST_NODES:
+            found = f"layer={self.layer} engine={self.engine} adversary={self.adversary} nodes={self.nodes}"
+            raise ValueError(f"{found}: whole nodes are at most {MOST_NODES} honest ones of bft")
+
 
 def draw_nodes(options: SimulationOptions, seed: int) -> NodeSeed:
     """The options of one seed of a batch."""
@@ -94,6 +101,16 @@ def check_nodes(options: SimulationOptions) -> None:
     """Raise `ConfigError` for what this layer does not run."""
     if options.engine != "bft" or options.adversary:
         found = f"{options.engine}, {options.adversary or 'no adversary'}"
-        raise ConfigError("the layer of whole nodes runs honest members of one engine", expected="bft", found=found)
+        raise ConfigError(
+            "the layer of whole nodes runs honest members of one engine",
+            expected="bft, no adversary",
+            found=found,
+            fix="give --engine bft without --adversary, or leave --layer node out",
+        )
     if options.nodes > MOST_NODES:
-        raise ConfigError("too many whole nodes", expected=f"at most {MOST_NODES}", found=options.nodes)
+        raise ConfigError(
+            "too many whole nodes",
+            expected=f"at most {MOST_NODES}",
+            found=options.nodes,
+            fix=f"give --nodes {MOST_NODES}, or leave --layer node out",
+        )

@@ -54,18 +54,51 @@ def test_malicious_shares_by_round(cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("code", "words"),
     [
-        ("simulate", "malicious", "--agents", "200"),
-        ("simulate", "malicious", "--conversion", "ten"),
-        ("simulate", "--engine", "bft", "--adversary", "wrong-route"),
-        ("simulate", "--engine", "pbft"),
+        ("BAD_OPTION", "malicious --agents 200"),
+        ("BAD_OPTION", "malicious --conversion ten"),
+        ("BAD_OPTION", "malicious --conversion 1.1"),
+        ("BAD_OPTION", "malicious --initial -0.1"),
+        ("USAGE", "malicious --rounds 0"),
+        ("USAGE", "malicious --seeds 10001"),
+        ("BAD_OPTION", "--engine bft --adversary wrong-route"),
+        ("BAD_OPTION", "--engine dpos --adversary lying-agent"),
+        ("BAD_OPTION", "--engine sharded-paper --nodes 16 --adversary silent"),
+        ("BAD_OPTION", "--engine solo --nodes 1 --adversary silent"),
+        ("BAD_OPTION", "--engine pbft"),
+        ("CONFIG", "--engine solo --nodes 2"),
+        ("CONFIG", "--engine dpos --nodes 3"),
+        ("CONFIG", "--nodes 3 --adversary silent"),
+        ("CONFIG", "--engine sharded --nodes 7"),
+        ("CONFIG", "--engine sharded-paper --nodes 13"),
+        ("CONFIG", "--engine dpos --audit assigned"),
+        ("CONFIG", "--layer node --engine dpos"),
+        ("CONFIG", "--layer node --nodes 17"),
+        ("USAGE", "--nodes 0"),
+        ("USAGE", "--nodes 201"),
+        ("USAGE", "--nodes many"),
+        ("USAGE", "--seconds 0"),
+        ("USAGE", "--first-seed -1"),
+        ("BAD_SEED_LINE", "--replay seed=1~nodes=-5"),
+        ("BAD_SEED_LINE", "--replay seed=1~engine=pbft"),
+        ("BAD_SEED_LINE", "--replay seed=1~adversary=lying-agent~byzantine=1"),
+        ("BAD_SEED_LINE", "--replay seed=1~adversary=silent~byzantine=4"),
+        ("BAD_SEED_LINE", "--replay seed=1~twins=9"),
+        ("BAD_SEED_LINE", "--replay seed=1~mutant=none"),
+        ("BAD_SEED_LINE", "--replay seed=1~nodes=17~layer=node"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused(cli, words) -> None:
-    code, out, _ = cli(*words, "--json")
-    assert code == 2
-    assert json.loads(out)["error"]["code"] == "BAD_OPTION"
+def test_what_cannot_be_simulated_is_refused(cli, code, words) -> None:
+    """In JSON and in text the same four parts, and 2."""
+    arguments = ["simulate", *(word.replace("~", " ") for word in words.split())]
+    status, out, err = cli(*arguments, "--json")
+    error = json.loads(out)["error"]
+    assert (status, error["code"], err) == (2, code, "")
+    assert all(error[part] for part in ("message", "expected", "found", "fix"))
+    status, out, err = cli(*arguments)
+    assert (status, out) == (2, "")
+    assert [line.split()[0] for line in err.splitlines()] == [f"{code}:", "expected", "found", "fix"]
 
 
 def test_few_nodes_are_no_council(cli) -> None:
