@@ -20,14 +20,14 @@ from consensus.engine import Verdict
 from consensus.region_chain import RegionPolicy
 from consensus.sharded.discipline import Audit
 from consensus.sharded.lottery import LotteryRules, LotteryState, epoch_begins, new_tickets, next_order, take_tickets
-from consensus.sharded.records import InboxItem, RegionSection
+from consensus.sharded.records import Forced, InboxItem, RegionSection
 from consensus.sharded.turns import Ticket
 from contracts.executor import BlockContext, Executor
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, Hash
 from ledger.engine_settings import GLOBAL
-from ledger.errors import InvariantBroken
-from ledger.objects import Header, Receipt, Transaction
+from ledger.errors import DecodeError, InvariantBroken
+from ledger.objects import Header, Receipt, Transaction, decode_transaction
 from ledger.state import Overlay, StateBase, StateReader
 from node.application import next_committee
 from node.commit import STATE_TURNS
@@ -84,6 +84,8 @@ def _invalid(code: str) -> SectionVerdict:
 _BEHIND: Final = SectionVerdict(Verdict.MISSING, BEHIND)
 _OVER: Final = SectionVerdict(Verdict.MISSING, "CHAIN_OVER")
 """The region goes on elsewhere: nothing more is signed here."""
+FORCED_GAS: Final = 100_000_000
+"""What the posted transactions of one block may use together, by their own limits: about 1 s of CPU (ADR 0250)."""
 FALSE_BEFORE: Final = "FALSE_BEFORE"
 """Reason of an honest member against every block that stands on what a quorum has certified against the truth."""
 
@@ -349,12 +351,14 @@ class RegionSide:
         return inbox_items(self._global.state(), self.rules.region, progress.inbox_count, limit)
 
     def _next_items(self, progress: Progress) -> tuple[InboxItem, ...]:
-        """What an own block consumes: as much as fits, at least one if there is one."""
+        """What an own block consumes: as much as fits, at least one if there is one. What users have posted runs beside
+        the transactions that the block chooses, so their gas is bounded here: posting costs nothing."""
         items: list[InboxItem] = []
-        size = 0
+        size = gas = 0
         for posted in self._inbox(progress, MAX_BLOCK_ITEMS):
             size += len(encode(posted.item))
-            if size > MAX_ITEMS_BYTES and items:
+            gas += _gas_of(posted.item, self._executor.limits.deploy_gas)
+            if items and (size > MAX_ITEMS_BYTES or gas > FORCED_GAS):
                 break
             items.append(posted.item)
         return tuple(items)
@@ -375,3 +379,13 @@ class RegionSide:
         """Ask for a block while the inbox holds what no block here has consumed."""
         chain = self._global
         self._siblings.want_block(chain is not None and inbox_length(chain.state(), self.rules.region) > self._reached)
+
+
+def _gas_of(item: InboxItem, most: int) -> int:
+    """The most that a posted transaction may use; other items have prices of their own, far below."""
+    if not isinstance(item, Forced):
+        return 0
+    try:
+        return min(decode_transaction(item.transaction).body.gas_limit, most)
+    except DecodeError:
+        return 0  # refused unread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
@@ -17,16 +18,18 @@ from consensus.sharded.lottery import LotteryRules, next_lottery, next_order
 from consensus.sharded.records import DOMAIN_RECORD_SIGNATURE, RegionSection
 from consensus.sharded.turns import search_ticket
 from consensus.simplex.effects import leader_key
+from contracts.values import encode_value
 from ledger.codec import decode, encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
+from ledger.objects import TransactionBody, sign_transaction
 from node.engine_side import BEHIND
 from node.shards.agent import AGENT_MS
 from node.shards.audit import GlobalSection
 from node.shards.global_side import GlobalSide
 from node.shards.inbox_log import inbox_length
 from node.shards.openings_log import openings
-from node.shards.region_side import RegionSide
+from node.shards.region_side import FORCED_GAS, RegionSide
 from node.shards.region_state import RegionExtra, read_progress
 
 
@@ -394,3 +397,22 @@ def test_many_large_items_come_home_block_by_block() -> None:
         sizes.append(hosted.chain.head.body_size)
     assert 90_000 < max(sizes) < 110_000
     assert hosted.query("crossing", "position")[1] == 30
+
+
+def test_posted_transactions_of_one_block_share_its_gas() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    hosted = world.head("ra")
+    to = encode_value([address_of(user(0, 1).public), 1])
+    for nonce in range(5):
+        body = TransactionBody(
+            1, hosted.genesis.transaction_chain_id, user(0).public, nonce, "crossing", "pay", to, 40_000_000
+        )
+        world.send(GLOBAL, user(9), "shards", "post", "ra", sign_transaction(body, user(0)))
+    world.step()
+    taken = [0]
+    while read_progress(hosted.chain.state()).inbox_count < 5:
+        world.step()
+        taken.append(read_progress(hosted.chain.state()).inbox_count)
+    assert max(after - before for before, after in pairwise(taken)) == FORCED_GAS // 40_000_000 == 2
+    assert hosted.query("crossing", "balance", address_of(user(0, 1).public)) == MONEY + 5
