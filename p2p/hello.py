@@ -149,8 +149,8 @@ _FIXES: Final[dict[str, tuple[str, str]]] = {
         "compare both machines with a time server; one clock is wrong",
     ),
     "UNKNOWN_MEMBER": (
-        "register the peer's node id as a member, or remove its address",
-        "have this node's id registered as a member by governance",
+        "remove the peer's address, or have its node key named by the centres of a sharded network",
+        "in a sharded network have the centres name this node's key (gridchain region members); elsewhere genesis does",
     ),
     "HELLO_DIFFERS": (
         "somebody between the nodes alters the clear hellos, or the peer is faulty: check the path between them",
