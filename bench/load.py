@@ -16,12 +16,20 @@ import aiohttp
 
 from contracts.values import encode_value
 from ledger.crypto import SigningKey
+from ledger.errors import GridchainError
 from ledger.objects import TRANSACTION_VERSION, TransactionBody, sign_transaction, transaction_id
 from node.api.wire import MAX_BATCH, MSGPACK, decode_answers, encode_batch
 
 ORDER_GAS = 400_000
 ORDER_WH = 1_000
 ORDER_PRICE = 550_000
+AGAIN = "run it again when the machine is idle"
+
+
+class BenchFailed(GridchainError):
+    """A run whose figures do not add up, or that did not end."""
+
+    code = "BENCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +160,19 @@ class Tally:
 
 
 async def post(session: aiohttp.ClientSession, url: str, tally: Tally, first: int, last: int) -> None:
-    """Post transactions [first, last) of the load to one node and book the refusals."""
+    """Post transactions [first, last) of the load to one node and book the refusals. Raise `BenchFailed`."""
     body = encode_batch(tally.load.transactions[first:last])
     headers = {"Content-Type": MSGPACK}
     tally.submitted += last - first
-    async with session.post(f"{url}/v1/transactions", data=body, headers=headers) as response:
-        answer = await response.read()
-        if response.status not in (200, 202):
-            raise RuntimeError(f"{url} answered {response.status}: {answer[:300]!r}")
+    try:
+        async with session.post(f"{url}/v1/transactions", data=body, headers=headers) as response:
+            status, answer = response.status, await response.read()
+    except aiohttp.ClientError as error:
+        raise BenchFailed(
+            f"{url} does not answer", expected="a running node", found=str(error) or type(error).__name__, fix=AGAIN
+        ) from error
+    if status not in (200, 202):
+        raise BenchFailed(f"{url} answered {status}", expected="200 or 202", found=repr(answer[:300]), fix=AGAIN)
     for result in decode_answers(answer):
         if not result.accepted:
             tally.refused(result.code)

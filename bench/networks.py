@@ -19,6 +19,8 @@ from deploy.network import NetworkPlan, RegionPlan
 from ledger.errors import ConfigError
 
 ENGINES: Final = ("solo", "bft", "dpos", "sharded")
+SHARDS: Final = 3
+MEMBERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class BenchNetwork:
     regions: tuple[RegionPlan, ...] = ()
 
     @classmethod
-    def of(cls, engine: str, validators: int | None, shards: int, members: int) -> BenchNetwork:
+    def of(cls, engine: str, validators: int | None, shards: int | None, members: int | None) -> BenchNetwork:
         """The network of an engine. Raise `ConfigError` for one that there is not."""
         if engine not in ENGINES:
             raise ConfigError(
@@ -53,7 +55,15 @@ class BenchNetwork:
                 fix="--shards 3 --members 4",
             )
         if engine == "sharded":
-            return cls(engine, CENTRES, default_regions(shards, members))
+            return cls(engine, CENTRES, default_regions(shards or SHARDS, members or MEMBERS))
+        if (shards, members) != (None, None):
+            raise ConfigError(
+                "only sharded has regions",
+                code="BAD_OPTION",
+                expected="neither --shards nor --members",
+                found=f"--engine {engine}, --shards {shards}, --members {members}",
+                fix="--engine sharded, or leave them away",
+            )
         return cls(engine, validators or (1 if engine == "solo" else 4))
 
     @property

@@ -23,12 +23,12 @@ import aiohttp
 
 from bench.feeds import Feeds
 from bench.lines import Line, crossing, fit, interval
-from bench.load import Tally, post_closed_loop
+from bench.load import AGAIN, BenchFailed, Tally, post_closed_loop
 from bench.machine import CpuReading, cores, cpu_model
 from bench.networks import BenchNetwork
 from bench.scrape import NodeCounters, scrape_all
-from bench.senders import LOOK, Senders, join_market
-from bench.tps import OTHERS_MAY_USE, BenchFailed, connector
+from bench.senders import Senders, join_market
+from bench.tps import OTHERS_MAY_USE, connector
 from bench.tps_sharded import CENTRES
 from deploy.cluster import Cluster
 from deploy.founding import make_network
@@ -87,6 +87,18 @@ class RealBurst:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+@asynccontextmanager
+async def _patience(what: str) -> AsyncIterator[None]:
+    """Raise `BenchFailed` if the body takes too long."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield
+    except TimeoutError:
+        raise BenchFailed(
+            f"in vain: {what}", expected=f"within {PATIENCE_S:.0f} s", found="not yet", fix=AGAIN
+        ) from None
+
+
 @dataclass
 class _Records:
     """What a region's records are known to hold. `through`: by record, its last height; `entered`: when each centre has
@@ -98,16 +110,11 @@ class _Records:
 
     async def covering(self, height: int) -> float:
         """When the last centre showed the record that holds a block. Raise `BenchFailed`."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while (found := self._entered(height)) is None:
-                    self.news.clear()
-                    await self.news.wait()
-                return found
-        except TimeoutError:
-            raise BenchFailed(
-                "a record was not entered", expected=f"within {PATIENCE_S:.0f} s", found=self.through, fix=LOOK
-            ) from None
+        async with _patience("every centre enters the record"):
+            while (found := self._entered(height)) is None:
+                self.news.clear()
+                await self.news.wait()
+        return found
 
     def _entered(self, height: int) -> float | None:
         record = min((seq for seq, last in self.through.items() if last >= height), default=None)
@@ -154,7 +161,7 @@ async def _copied(centres: Sequence[Client], height: int) -> float:
                 return
             await asyncio.sleep(LOOK_S)
 
-    async with asyncio.timeout(PATIENCE_S):
+    async with _patience("every centre's copy executes the burst"):
         await asyncio.gather(*map(reached, centres))
     return time.perf_counter()
 
@@ -172,12 +179,12 @@ async def _send(region: _Region, session: aiohttp.ClientSession, count: int) -> 
     tally = Tally(region.senders.orders.make(count), len(region.urls))
     region.feeds.tally = tally
     await post_closed_loop(session, region.urls, tally, count + MAX_BATCH, lambda: False)
-    async with asyncio.timeout(PATIENCE_S):
+    async with _patience("every member shows the receipts of the burst"):
         while tally.pending > 0:
             tally.changed.clear()
             await tally.changed.wait()
     if tally.committed != count:
-        raise BenchFailed("an order was not committed", expected=count, found=tally.codes, fix=LOOK)
+        raise BenchFailed("an order was not committed", expected=count, found=tally.codes, fix=AGAIN)
     height = max(region.feeds.heights)
     return max(tally.done), *await asyncio.gather(_copied(region.copies, height), region.records.covering(height))
 

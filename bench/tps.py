@@ -19,13 +19,12 @@ from typing import Any, Final
 import aiohttp
 
 from bench.feeds import Feeds
-from bench.load import Load, Tally, post, post_closed_loop, post_open_loop
+from bench.load import BenchFailed, Load, Tally, post, post_closed_loop, post_open_loop
 from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
 from bench.scrape import NodeCounters, scrape_all
 from bench.senders import LOOK, Senders, join_market
 from deploy.cluster import Cluster
 from deploy.layout import NetworkLayout
-from ledger.errors import GridchainError
 from node.api.wire import MAX_BATCH
 
 OTHERS_MAY_USE: Final = 0.15
@@ -55,12 +54,6 @@ class TpsOptions:
     directory: Path
     seed: int = 7
     chain: str = ""
-
-
-class BenchFailed(GridchainError):
-    """A run whose figures do not add up, or that did not end."""
-
-    code = "BENCH"
 
 
 @dataclass(frozen=True, slots=True)

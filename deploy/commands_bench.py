@@ -18,6 +18,9 @@ from node.host import tame_collector
 
 USUAL_BURSTS: Final = "100,500,1000,2000,5000"
 MOST_IN_BURST: Final = 20_000
+MOST_SENT: Final = 1_000_000
+"""All are signed before the first is sent."""
+LONGEST_S: Final = 600.0
 
 app = typer.Typer(help="Measure throughput and latency of real processes, and contracts.", no_args_is_help=True)
 
@@ -33,12 +36,16 @@ def tps(
     validators: Annotated[
         int | None, typer.Option(min=1, max=64, help="Node processes; 4, with solo 1.", show_default=False)
     ] = None,
-    shards: Annotated[int, typer.Option(min=1, max=8, help="Regions of sharded; four centres besides.")] = 3,
-    members: Annotated[int, typer.Option(min=4, max=16, help="Of each region of sharded.")] = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="Measured time.")] = 20.0,
-    warmup: Annotated[float, typer.Option(min=0, help="Time before the measured one.")] = 5.0,
+    shards: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Regions of sharded, 3; four centres besides.", show_default=False)
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option(min=4, max=16, help="Of each region of sharded, 4.", show_default=False)
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=LONGEST_S, help="Measured time.")] = 20.0,
+    warmup: Annotated[float, typer.Option(min=0, max=LONGEST_S, help="Time before the measured one.")] = 5.0,
     transactions: Annotated[
-        int | None, typer.Option(min=100, help="Send so many (to each region) instead of for a time.")
+        int | None, typer.Option(min=100, max=MOST_SENT, help="Send so many (to each region) instead of for a time.")
     ] = None,
     senders: Annotated[
         int, typer.Option(min=1, max=10_000, help="Accounts (of each region), each with a meter and funds.")
@@ -58,10 +65,10 @@ def tps(
 
 @app.command()
 def engines(
-    seconds: Annotated[float, typer.Option(min=1, help="Measured time of each engine.")] = 20.0,
-    warmup: Annotated[float, typer.Option(min=0, help="Time before the measured one.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=1, max=LONGEST_S, help="Measured time of each engine.")] = 20.0,
+    warmup: Annotated[float, typer.Option(min=0, max=LONGEST_S, help="Time before the measured one.")] = 5.0,
     transactions: Annotated[
-        int | None, typer.Option(min=100, help="Send so many (to each region) instead of for a time.")
+        int | None, typer.Option(min=100, max=MOST_SENT, help="Send so many (to each region) instead of for a time.")
     ] = None,
     senders: Annotated[int, typer.Option(min=1, max=10_000, help="Accounts, as of `bench tps`.")] = 100,
     only: Annotated[str, typer.Option(help="Engines, separated by commas.")] = ",".join(ENGINES),
@@ -72,7 +79,13 @@ def engines(
 ) -> None:
     """`bench tps` on a network of every engine, one after the other."""
     names = [name.strip() for name in only.split(",")]
-    networks = [BenchNetwork.of(name, None, shards, members) for name in dict.fromkeys(names)]
+    if len(set(names)) != len(names):
+        raise ConfigError(
+            "an engine twice", code="BAD_OPTION", expected="each once", found=only, fix=f"--only {','.join(ENGINES)}"
+        )
+    networks = [
+        BenchNetwork.of(name, None, *((shards, members) if name == "sharded" else (None, None))) for name in names
+    ]
     output = Output(as_json=as_json)
     found = []
     for network in networks:

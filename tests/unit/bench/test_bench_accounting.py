@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from bench.load import Load, OrderSource, Tally
+from bench.load import BenchFailed, Load, OrderSource, Tally
 from bench.scrape import NodeCounters, parse_counters
-from bench.tps import BenchFailed, check_accounting, percentile
+from bench.tps import check_accounting, percentile
 from ledger.crypto import SigningKey
 from ledger.objects import decode_transaction, verify_transaction
 

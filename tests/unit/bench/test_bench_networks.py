@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.load import Load, Tally
+from bench.load import BenchFailed, Load, Tally
 from bench.machine import CpuReading
 from bench.networks import ENGINES, BenchNetwork
 from bench.scrape import NodeCounters, parse_counters
-from bench.tps import BenchFailed, Throughput, check_verifications
+from bench.tps import Throughput, check_verifications
 from bench.tps_sharded import merged
 from deploy.founding import make_network
 from ledger.errors import ConfigError
@@ -19,14 +19,14 @@ from ledger.genesis import ENGINES as OFFERED
 
 def test_every_engine_that_a_genesis_may_name_is_measured() -> None:
     assert set(ENGINES) == set(OFFERED)
-    assert [BenchNetwork.of(name, None, 3, 4).nodes for name in ENGINES] == [1, 4, 4, 16]
+    assert [BenchNetwork.of(name, None, None, None).nodes for name in ENGINES] == [1, 4, 4, 16]
     assert BenchNetwork.of("sharded", None, 1, 4).nodes == 8
-    assert BenchNetwork.of("dpos", 10, 3, 4).nodes == 10
+    assert BenchNetwork.of("dpos", 10, None, None).nodes == 10
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_its_network_can_be_founded(engine: str, tmp_path: Path) -> None:
-    network = BenchNetwork.of(engine, None, 2, 4)
+    network = BenchNetwork.of(engine, None, 2 if engine == "sharded" else None, None)
     layout = make_network(network.plan(tmp_path / "network"))
     assert (layout.engine, len(layout.nodes)) == (engine, network.nodes)
     assert layout.chain_id.startswith(f"bench-{engine}-")
@@ -34,7 +34,12 @@ def test_its_network_can_be_founded(engine: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("engine", "validators", "code"),
-    [("raft", None, "GENESIS_ENGINE"), ("solo", 2, "BAD_OPTION"), ("sharded", 4, "BAD_OPTION")],
+    [
+        ("raft", None, "GENESIS_ENGINE"),
+        ("solo", 2, "BAD_OPTION"),
+        ("sharded", 4, "BAD_OPTION"),
+        ("bft", 4, "BAD_OPTION"),
+    ],
 )
 def test_networks_that_there_are_not_are_refused(engine: str, validators: int | None, code: str) -> None:
     with pytest.raises(ConfigError) as refused:

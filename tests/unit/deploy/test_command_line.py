@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import deploy
 from bench import networks
-from bench.tps import BenchFailed
+from bench.load import BenchFailed
 from deploy.layout import NetworkLayout
 from deploy.main import COMMANDS, app
 from ledger.genesis import load_genesis
