@@ -19,18 +19,40 @@ from rich.text import Text
 
 from contracts.library_crossing import CROSSING
 from contracts.library_sources import SHARDS
-from deploy.market.words import kwh
+from deploy.market.words import kwh, tokens
 from deploy.screen import Progress, Screen
 from node.client import EventSeen
 
 # The page has to fit a terminal of 80 columns and 24 rows: a taller one leaves remains behind.
 LAST_NOTES = 5
+FALSE: Final = {
+    "W1": "its blocks do not give this state",
+    "W2": "its clearing is not the auction's",
+    "W3": "it leaves out what came through the global chain",
+}
+"""How a certified record can be wrong."""
+OFFENCES: Final = {
+    "certified-invalid": "certifying a false record",
+    "two-records": "publishing two records",
+    "double-vote": "voting twice",
+}
+
+
+def offence_in_words(offence: str) -> str:
+    """What somebody is fined for."""
+    return OFFENCES.get(offence, offence)
+
+
+def false_in_words(kind: str) -> str:
+    """What is wrong with a record, by its kind."""
+    return f"{kind}, {FALSE[kind]}" if kind in FALSE else kind
 
 
 @dataclass(slots=True)
 class RegionLine:
     """A region beside its own progress. Wh and counts; `records`: confirmed by the global chain, `at`: its height then.
-    `open`: orders that wait elsewhere. `corrected`: settlements booked again, `publisher` faults in `fined`."""
+    `open`: orders that wait elsewhere. `corrected`: settlements booked again, `publisher` faults in `fined`; `fines`
+    say whose and for what."""
 
     progress: Progress
     bought_wh: int = 0
@@ -42,6 +64,7 @@ class RegionLine:
     corrections: int = 0
     resettled: int = 0
     fined: int = 0
+    fines: list[str] = field(default_factory=list)
     standing: str = "current"
 
     def seen(self, event: EventSeen) -> None:
@@ -65,7 +88,8 @@ class RegionLine:
 
 @dataclass(slots=True)
 class Board:
-    """All regions and the global chain. `centres`: name and height of each centre's node."""
+    """All regions and the global chain. `centres`: name and height of each centre's node; `names` of members by their
+    keys as the API shows them."""
 
     chain_id: str
     day: str
@@ -76,6 +100,7 @@ class Board:
     pool: int = 0
     entered: int = 0
     refused: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_NOTES))
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something is different."""
@@ -113,11 +138,14 @@ class Board:
             line.records, line.at = data["seq"], event.height
         elif event.name == "Corrected":
             line.corrections += 1
-            return f"record {data['seq']} of {data['region']} was corrected by the centres: {data['kind']}"
+            why = false_in_words(data["kind"])
+            return f"record {data['seq']} of {data['region']} was corrected by the centres: {why}"
         elif event.name == "Fined":
             line.fined += 1
-            fine = int(data["fine"]) // 1_000_000
-            return f"a member of {data['region']} loses {fine} of its deposit: {data['offence']}, record {data['seq']}"
+            who = self.names.get(data.get("member", ""), "a member")
+            fine = f"{who} of {data['region']} loses {tokens(int(data['fine']))} of its deposit"
+            line.fines.append(f"{fine} for {offence_in_words(data['offence'])}, record {data['seq']}")
+            return line.fines[-1]
         elif event.name == "EpochOpened":
             return f"{data['region']} begins anew, epoch {data['epoch']}: {data['reason']}"
         return ""

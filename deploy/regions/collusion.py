@@ -22,7 +22,7 @@ from deploy.audit import accounts, common_height, state_roots
 from deploy.cluster import ClusterNode
 from deploy.follow import Follower
 from deploy.market.words import tokens
-from deploy.regions.board import Board
+from deploy.regions.board import Board, false_in_words, offence_in_words
 from deploy.regions.colluded import Colluded
 from ledger.codec import decode
 from ledger.crypto import SigningKey
@@ -146,13 +146,13 @@ class _Epilogue:
             found.record, found.kind = int(data["seq"]), str(data["kind"])
             found.corrected_s = time.monotonic() - self._started
             self._tell(
-                f"record {found.record} came to the global chain and is false ({found.kind}): the centres execute its "
-                f"blocks again and correct it, global block {event.height}."
+                f"record {found.record} came to the global chain and is false ({false_in_words(found.kind)}): the "
+                f"centres execute its blocks again and correct it, global block {event.height}."
             )
         elif event.name == "Fined":
             name, fine = self._scene.names[bytes.fromhex(data["member"][2:])], int(data["fine"])
             found.fined.append((name, str(data["offence"]), fine))
-            self._tell(f"{name} loses {tokens(fine)} of its deposit: {data['offence']}.")
+            self._tell(f"{name} loses {tokens(fine)} of its deposit for {offence_in_words(data['offence'])}.")
         elif event.name == "EpochOpened":
             found.epoch, found.reason = int(data["epoch"]), str(data["reason"])
             self._tell(f"{self._scene.region} begins anew, epoch {found.epoch}: {found.reason}.")

@@ -226,7 +226,9 @@ def _homes(country: Country, cluster: Cluster) -> dict[str, list[int]]:
 
 
 def _board(country: Country, cluster: Cluster) -> Board:
+    genesis = load_genesis(country.layout.nodes[0].home / "genesis.json")
     return Board(
+        names={f"0x{one.public_key.hex()}": one.name for one in genesis.all_validators},
         chain_id=country.layout.chain_id,
         day=country.options.day,
         speed=country.pace.speed,

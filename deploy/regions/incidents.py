@@ -67,10 +67,12 @@ class Incidents:
             say(line)
 
         names = list(self._homes)
-        await self.until(first, slots, WITHHOLD_AT)
-        await self._withhold(names[1 % len(names)], tell)
-        await self.until(first, slots, CUT_AT)
-        await self._cut(names[-1], tell)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lied(names[0], slots, tell))
+            await self.until(first, slots, WITHHOLD_AT)
+            await self._withhold(names[1 % len(names)], tell)
+            await self.until(first, slots, CUT_AT)
+            await self._cut(names[-1], tell)
 
     async def guard(self) -> None:
         """Watch over the processes. Raise `ClusterError` if one ends."""
@@ -96,6 +98,22 @@ class Incidents:
             return opened or all(line.settled >= slots for line in lines)
 
         await self._board.until(reached, DAY_S)
+
+    # --- an agent lies ------------------------------------------------------------------------------------------------
+
+    async def _lied(self, region: str, slots: int, tell: Callable[[str], None]) -> None:
+        """An agent's record is not what its region has certified; what becomes of both."""
+        line = self._board.regions[region]
+        await self._board.until(lambda: bool(line.fines) or line.progress.settled >= slots, DAY_S)
+        if not line.fines:
+            tell(f"nobody of {region} lied: whoever would have was not asked to publish a record.")
+            return
+        tell(f"{line.fines[0]}: it is not what {region} certified.")
+        behind = line.records
+        if not await self._board.until(lambda: line.records > behind, HEAL_S):
+            self.wrong.append(f"{region} was not confirmed after the lie within {HEAL_S:.0f} s")
+            return
+        tell(f"{region} goes on: another member publishes, record {line.records} is confirmed.")
 
     # --- a producer withholds -----------------------------------------------------------------------------------------
 

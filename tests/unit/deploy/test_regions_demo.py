@@ -168,7 +168,12 @@ def test_the_board_counts_what_crosses_and_what_is_confirmed() -> None:
     assert one.seen(event("shards", "Confirmed", region="north", seq=4)) == ""
     assert (line.records, line.at, one.height) == (4, 9, 9)
     told = one.seen(event("shards", "Fined", region="north", seq=5, offence="lying", fine=10_000_000))
-    assert told == "a member of north loses 10 of its deposit: lying, record 5"
+    assert told == "a member of north loses 10.000000 of its deposit for lying, record 5"
+    one.names = {"0xaa": "north4"}
+    told = one.seen(
+        event("shards", "Fined", region="north", member="0xaa", seq=6, offence="double-vote", fine=1_500_000)
+    )
+    assert told == line.fines[-1] == "north4 of north loses 1.500000 of its deposit for voting twice, record 6"
     assert "corrected by the centres: W2" in one.seen(event("shards", "Corrected", region="south", seq=3, kind="W2"))
     assert "begins anew" in one.seen(event("shards", "EpochOpened", region="south", epoch=2, reason="corrected W2"))
     assert one.seen(event("token", "Deposited")) == ""
