@@ -333,10 +333,19 @@ MUTANTS: Final[dict[str, Mutant]] = {
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """Run with a rule missing; the empty name is the true core. Raise `KeyError` for an unknown mutant, `ConfigError`
-    (MUTANT_DOES_NOT_APPLY) if the source has changed so that a patch no longer fits."""
-    with patched(name, MUTANTS[name].patches if name else (), "consensus."):
+    """Run with a rule missing; the empty name is the true core. Raise `ConfigError`: NO_MUTANT, or
+    MUTANT_DOES_NOT_APPLY if the source has changed so that a patch no longer fits."""
+    with patched(name, patches_of(name, MUTANTS), "consensus."):
         yield
+
+
+def patches_of(name: str, mutants: Mapping[str, Mutant]) -> tuple[Patch, ...]:
+    """What a mutant changes; nothing for the empty name. Raise `ConfigError` (NO_MUTANT)."""
+    if name and name not in mutants:
+        raise ConfigError(
+            "no such mutant", code="NO_MUTANT", expected=", ".join(mutants), found=name, fix="choose one of these"
+        )
+    return mutants[name].patches if name else ()
 
 
 @contextmanager

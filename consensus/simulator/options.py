@@ -9,7 +9,6 @@ from typing import Final, Self
 from consensus.council import CouncilRules
 from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
 from consensus.simulator.generator import Generator
-from consensus.simulator.mutants import MUTANTS
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
@@ -137,7 +136,6 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "engine": ENGINES,
     "audit": AUDITS,
     "lottery": LOTTERIES,
-    "mutant": ("", *MUTANTS),
 }
 _FROM_ONE: Final = ("nodes", "delta_ms", "epoch_blocks", "committees", "load_ms")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from consensus.simulator.mutants import Lure, Mutant, Patch, patched
+from consensus.simulator.mutants import Lure, Mutant, Patch, patched, patches_of
 from consensus.simulator.options import SimulationOptions
 from node.simulation.options import NodeSeed, draw_nodes
 
@@ -155,5 +155,5 @@ def lured(name: str, seed: int) -> NodeSeed:
 @contextmanager
 def mutated_shell(name: str) -> Iterator[None]:
     """Run with a rule missing; the empty name is the true shell. Raise as `consensus.simulator.mutants.mutated`."""
-    with patched(name, SHELL_MUTANTS[name].patches if name else ()):
+    with patched(name, patches_of(name, SHELL_MUTANTS)):
         yield

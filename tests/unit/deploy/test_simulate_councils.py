@@ -85,7 +85,8 @@ def test_malicious_shares_by_round(cli) -> None:
         ("BAD_SEED_LINE", "--replay seed=1~adversary=lying-agent~byzantine=1"),
         ("BAD_SEED_LINE", "--replay seed=1~adversary=silent~byzantine=4"),
         ("BAD_SEED_LINE", "--replay seed=1~twins=9"),
-        ("BAD_SEED_LINE", "--replay seed=1~mutant=none"),
+        ("NO_MUTANT", "--replay seed=1~mutant=none"),
+        ("NO_MUTANT", "--replay seed=1~mutant=quorum~layer=node"),
         ("BAD_SEED_LINE", "--replay seed=1~nodes=17~layer=node"),
     ],
 )
