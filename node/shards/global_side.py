@@ -43,6 +43,7 @@ from node.shards.audit import (
     waiting_records,
 )
 from node.shards.book import Book
+from node.shards.double_records import DoubleRecords
 from node.shards.entries import read_entry
 from node.shards.global_store import GlobalStore
 
@@ -95,6 +96,7 @@ class GlobalSide:
         self._store = GlobalStore(rules.first)
         self._book = Book(executor, rules.rules)
         self.copies = copies
+        self.doubles = DoubleRecords()
         self._desk: _Desk | None = None
 
     # --- sections -----------------------------------------------------------------------------------------------------
@@ -163,6 +165,8 @@ class GlobalSide:
         desk, entry = self._desk, read_entry(transaction.body)
         if desk is None or entry is None:
             return "MALFORMED"
+        if isinstance(entry, Submitted):
+            self.doubles.look(desk.context, desk.now, entry.publication)
         code = fault(desk.context, desk.now, entry)
         if code:
             return code

@@ -90,6 +90,7 @@ def _accuser(stand: Stand, court: tuple[str, int], centres: Stand, voice: Voice 
             voice=voice,
             speakers=tuple(order),
             log=stand.parts.log,
+            doubles=stand.parts.side.doubles if isinstance(stand.parts.side, GlobalSide) else None,
         )
     )
     stand.parts.passed.to = accuser

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from msgspec.structs import replace
@@ -24,6 +26,8 @@ from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
 from ledger.objects import TransactionBody, sign_transaction
 from node.engine_side import BEHIND
+from node.log import Logger
+from node.shards.accuser import Accuser, Court
 from node.shards.agent import AGENT_MS
 from node.shards.audit import GlobalSection
 from node.shards.global_side import GlobalSide
@@ -104,6 +108,38 @@ def test_who_signs_two_records_loses_its_deposit_and_its_seat_and_the_region_beg
     assert view.validators.index_of(first[0].agent) is None
     (opening,) = openings(world.head(GLOBAL).chain.state(), "ra")
     assert (opening.opened.reason, opening.chain_id) == ("two records", view.chain_id)
+
+
+def test_two_records_of_one_place_that_come_by_are_brought_before_the_global_chain() -> None:
+    world = ShardedWorld(network_genesis(1))
+    world.step()
+    world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
+    while not (first := world.publications("ra", 0)):
+        world.now += 250
+        world.block_if_due("ra")
+    centre = world.head(GLOBAL)
+    assert isinstance(centre.side, GlobalSide)
+    forged = replace(lie(world, first[0]), signature=bytes(64))
+    for one in (forged, first[0], first[0]):
+        world.submit(one)
+    world.step()
+    world.step()
+    assert not centre.side.doubles.take(), "what its agent has not signed is nobody's second record"
+    late = world.submit(lie(world, first[0]))
+    world.step()
+    assert world.receipt(late).code == "ENTERED_BEFORE", "it does nothing by itself"
+    told: list[str] = []
+    log = SimpleNamespace(warning=lambda event, evidence, **_: told.append(evidence))
+    seats = world.network.validator_set
+    court = Court(GLOBAL, 1, seats, centre.chain.state(), None, (), cast(Logger, log), centre.side.doubles)
+    accuser = Accuser(court)
+    for _ in range(2):
+        accuser.wake()
+    (evidence,) = map(bytes.fromhex, told)
+    world.send(GLOBAL, user(3), "shards", "conflict", evidence)
+    world.block(GLOBAL)
+    assert world.state.removed == {first[0].agent}
+    assert world.state.regions[0].epoch == 2
 
 
 def test_members_publish_in_turn_and_one_record_enters_once() -> None:
