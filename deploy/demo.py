@@ -121,7 +121,7 @@ async def play(options: DemoOptions, screen: Screen) -> Result:
             if options.kill and not shown:
                 screen.say("no validator is killed in this run: the others would not be a quorum without it")
             progress = progress_of(stage, cluster)
-            elections = Elections(tuple(stage.names), screen.say)
+            elections = Elections(tuple(stage.names), screen.mention)
             scoring = with_sellers(street.members, stage.names)
             failure = Withholding(clients, layout.nodes, scoring) if elects else incident
             watch = elections.seen if elects else None

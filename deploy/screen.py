@@ -75,6 +75,8 @@ class Progress:
     on_the_way: int = 0
     last_trades: deque[TradeLine] = field(default_factory=lambda: deque(maxlen=LAST_TRADES))
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_NOTES))
+    aside: str = ""
+    """What is told so often that it would push the notes away; only the newest is shown."""
 
     @property
     def time(self) -> str:
@@ -120,10 +122,12 @@ def page(progress: Progress) -> RenderableType:
         ("  to grid ", "dim"),
         kwh(progress.grid_purchases_wh),
     )
-    notes = Text("\n".join(progress.notes), style="yellow")
+    kept = list(progress.notes)[-2:] if progress.aside else progress.notes  # the page keeps its height
+    notes = Text("\n".join(kept), style="yellow")
+    aside = [Text(progress.aside, style="dim", no_wrap=True, overflow="ellipsis")] if progress.aside else []
     who = f"market {progress.market} - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"
     title = f"gridchain demo - {who}"
-    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress), Text(), notes)
+    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress), Text(), *aside, notes)
     return Panel(
         Group(*parts), title=title, subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=110
     )
@@ -140,7 +144,8 @@ def _nodes(nodes: Sequence[NodeLine]) -> Table:
 
 def _trades(progress: Progress) -> Table:
     table = Table(*progress.columns, box=None, padding=(0, 2), header_style="dim")
-    for trade in progress.last_trades:
+    fewer = max(0, len(progress.nodes) - 4)
+    for trade in list(progress.last_trades)[-max(1, LAST_TRADES - fewer) :]:
         table.add_row(time_of_day(trade.slot, progress.slot_ms), *trade.cells)
     return table
 
@@ -159,6 +164,13 @@ class Screen:
         """Tell something once: a note on the live page, a line elsewhere."""
         if self._progress is not None:
             self._progress.notes.append(text)
+        if self._live is None:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def mention(self, text: str) -> None:
+        """Tell one of many: on the live page until the next one, a line elsewhere."""
+        if self._progress is not None:
+            self._progress.aside = text
         if self._live is None:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 

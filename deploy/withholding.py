@@ -115,7 +115,7 @@ class Withholding:
         if victim in seated:
             tell(f"{lost}; its bar was lifted, too few others could be elected. It sends its blocks again.")
         else:
-            tell(f"{lost}, and is barred from the next election: {' '.join(seated)} sit. It sends its blocks again.")
+            tell(f"{lost}, and is barred from an election: {' '.join(seated)} sit. It sends its blocks again.")
         found = await self._until(
             witness, "queue", lambda found: found if victim in found["queue"] else None, "NO_SEAT"
         )
