@@ -17,20 +17,15 @@ from enum import IntEnum
 
 from consensus.election import Election, elect
 from ledger.codec import Bytes32, Uint, Wire, decode, encode
+from ledger.engine_settings import floor_size
 from ledger.errors import NotCanonical
 from ledger.objects import Header
 from ledger.validators import Validator, ValidatorSet
 
-LEAST_COUNCIL = 4
-
-
-def floor_size(seats: int) -> int:
-    """The least number of eligible members: max(4, N / 2)."""
-    return max(LEAST_COUNCIL, (seats + 1) // 2)
-
 
 class Cause(IntEnum):
-    """Why somebody is barred, in the order in which bars are lifted where too few are eligible."""
+    """Why somebody is barred. Where too few are eligible, bars for equivocation are lifted last, the others by their
+    date, whatever their cause (`Bar.age`)."""
 
     TURN = 1
     INVALID = 2

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ledger.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Election:
@@ -29,7 +31,16 @@ def elect(
     A ballot is cut to `seats` names; each candidate among them gets the voter's whole score once. A node without ballot
     counts as naming the `seats` highest scores. The barred vote but are no candidates; who has no score has no vote.
     `capped`: nobody keeps more than floor(2 * all votes / seats) (consensus B.4); what is above it is nobody's.
+    Raise `ConfigError` SEATS for less than one seat.
     """
+    if seats < 1:
+        raise ConfigError(
+            "an election fills at least one seat",
+            code="SEATS",
+            expected="1 or more",
+            found=seats,
+            fix="give the council's seats, as genesis has them",
+        )
     candidates = [node for node in scores if node not in barred]
     silent = sorted(candidates, key=lambda node: (-scores[node], node))[:seats]
     votes = dict.fromkeys(sorted(candidates), 0)

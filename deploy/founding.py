@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from consensus.council import floor_size
 from consensus.parameters import LAN_DELTA_MS, SOLO_BLOCK_INTERVAL_MS
 from contracts.library_committee import Voter, committee_contract
 from contracts.library_council import Candidate, council_contract
@@ -29,7 +28,7 @@ from deploy.layout import AccountEntry, NetworkLayout, NodeLayout
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
 from deploy.ports import free_ports
 from ledger.crypto import SigningKey
-from ledger.engine_settings import CouncilSettings, EngineSettings, GenesisValidator
+from ledger.engine_settings import CouncilSettings, EngineSettings, GenesisValidator, floor_size
 from ledger.genesis import (
     GENESIS_VERSION,
     Genesis,

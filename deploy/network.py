@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from consensus.council import LEAST_COUNCIL
 from contracts.library_crossing import Crossing
 from contracts.library_sources import AuctionMode, Calendar, CommunityMode, MatchingMode, Tariffs
 from contracts.wind_mode import WindMode
-from ledger.engine_settings import EngineSettings, ShardSettings
+from ledger.engine_settings import LEAST_MEMBERS, EngineSettings, ShardSettings
 
 MarketMode = AuctionMode | CommunityMode | MatchingMode | WindMode
 INSTITUTIONS: Final = ("energy_bureau", "grid_company", "notary", "trading_center")
@@ -37,7 +36,7 @@ class NetworkPlan:
 
     `genesis_time_ms` None: now. `origin_ms` None: market time is block time. `calendar` None: slots of `slot_minutes`
     counted from 1970, the first one opens as soon as the chain runs. `seats`: of the council of engine `dpos`, None:
-    four, or as many as there are validators. `regions`: of engine `sharded`, whose centres are `names`; `sharding`:
+    four. `regions`: of engine `sharded`, whose centres are `names`; `sharding`:
     its rules, the regions in it are set by `regions`; `crossing`: how they trade with each other in market C.
     `accounts`: names of further keys made under DIR/keys. Ports begin at `first_*_port` and step over busy ones; 0 lets
     the system choose. `strangers`: nodes take transactions of accounts that nobody knows. `epoch_blocks`: after so many
@@ -80,4 +79,4 @@ class NetworkPlan:
         """Seats of the council; 0 where no council is elected."""
         if self.engine != "dpos":
             return 0
-        return min(LEAST_COUNCIL, len(self.names)) if self.seats is None else self.seats
+        return LEAST_MEMBERS if self.seats is None else self.seats

@@ -20,7 +20,17 @@ MAX_REGIONS: Final = 64
 LEAST_ASSIGNED_ROUNDS: Final = 2
 """With one, an honest centre whose attestation comes a block late would be called silent."""
 LEAST_MEMBERS: Final = 4
-"""Of a region or of the centres: with fewer, nobody may be faulty (F = 0)."""
+"""Of a region, of the centres or of a council: with fewer, nobody may be faulty (F = 0)."""
+MOST_CANDIDATES: Final = 150
+MOST_SEATS: Final = 50
+"""Of a council: the sizes that `dpos` was simulated with."""
+AUDITS: Final = ("eager", "next_round", "assigned")
+LOTTERIES: Final = ("work", "hash")
+
+
+def floor_size(seats: int) -> int:
+    """The least number of eligible members of a council: max(4, N / 2) (consensus B.4)."""
+    return max(LEAST_MEMBERS, (seats + 1) // 2)
 
 
 class EngineSettings(Wire, frozen=True):
@@ -47,8 +57,8 @@ class GenesisValidator(Wire, frozen=True):
 
 
 class CouncilSettings(Wire, frozen=True):
-    """Engine `dpos` (markets 5, consensus B.4). `seats`: N. `floor`: names of validators that are never all
-    missing. `bar_elections`: K. `alpha`: weight of reputation in the composite score, ppm."""
+    """Engine `dpos` (markets 5, consensus B.4). `seats`: N, 4 to 50. `floor`: names of validators that are never all
+    missing, at least `floor_size`. `bar_elections`: K. `alpha`: weight of reputation in the composite score, ppm."""
 
     seats: Positive
     floor: tuple[ShortText, ...]
@@ -69,7 +79,8 @@ class ShardSettings(Wire, frozen=True):
 
     `audit`: eager, next_round (published) or assigned. `lottery`: work or hash. `region_views`: views of a region's
     epoch, so of a lottery. `deposit`: of each member of a region, micro-units. Shares in ppm of a deposit, `fee` of the
-    money of a trade across regions. `stale_rounds`, `takeover_rounds`: D and D2.
+    money of a trade across regions. `stale_rounds`, `takeover_rounds`: D and D2. `pool_blocks`: global blocks between
+    two splits of the pool.
     """
 
     regions: tuple[RegionSettings, ...]
@@ -86,6 +97,7 @@ class ShardSettings(Wire, frozen=True):
     lying: Share = 100_000
     signer: Share = 100_000
     fee: Share = 1_000
+    pool_blocks: Positive = 64
 
 
 def check_council(engine: str, council: CouncilSettings | None, validators: tuple[GenesisValidator, ...]) -> None:
@@ -96,12 +108,16 @@ def check_council(engine: str, council: CouncilSettings | None, validators: tupl
         )
     if council is None:
         return
+    if not LEAST_MEMBERS <= len(validators) <= MOST_CANDIDATES:
+        raise _refused("too few or too many for a council", f"{LEAST_MEMBERS} to {MOST_CANDIDATES}", len(validators))
+    most = min(MOST_SEATS, len(validators))
+    if not LEAST_MEMBERS <= council.seats <= most:
+        raise _refused("a council cannot have so many seats", f"{LEAST_MEMBERS} to {most}", council.seats)
     names = {validator.name for validator in validators}
-    unknown = sorted(set(council.floor) - names)
-    if unknown or not council.floor or len(set(council.floor)) != len(council.floor):
+    if set(council.floor) - names or len(set(council.floor)) != len(council.floor):
         raise _refused("the floor of the council names validators, each once", sorted(names), list(council.floor))
-    if council.seats > MAX_VALIDATORS:
-        raise _refused("the council has too many seats", f"at most {MAX_VALIDATORS}", council.seats)
+    if len(council.floor) < floor_size(council.seats):
+        raise _refused("the floor of the council is too small", floor_size(council.seats), len(council.floor))
     if any(validator.weight != 1 for validator in validators):
         raise _refused("each member of a council weighs 1", 1, sorted({validator.weight for validator in validators}))
 
@@ -130,8 +146,9 @@ def check_shards(
     for name, members in (*((region.name, region.validators) for region in shards.regions), (GLOBAL, centres)):
         if not LEAST_MEMBERS <= len(members) <= MAX_VALIDATORS:
             raise _refused(f"{name} has too few or too many members", f"at least {LEAST_MEMBERS}", len(members))
-    if shards.audit not in ("eager", "next_round", "assigned") or shards.lottery not in ("work", "hash"):
-        raise _refused("audit or lottery is unknown", "eager, next_round, assigned; work, hash", shards.audit)
+    for what, known, found in (("audit", AUDITS, shards.audit), ("lottery", LOTTERIES, shards.lottery)):
+        if found not in known:
+            raise _refused(f"{what} is unknown", ", ".join(known), found)
     if shards.audit == "assigned" and shards.assigned_rounds < LEAST_ASSIGNED_ROUNDS:
         raise _refused(
             "assigned centres need time to speak", f"assigned_rounds >= {LEAST_ASSIGNED_ROUNDS}", shards.assigned_rounds

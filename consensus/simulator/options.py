@@ -9,6 +9,7 @@ from typing import Final, Self
 from consensus.council import CouncilRules
 from consensus.parameters import SOLO_BLOCK_INTERVAL_MS, EngineParameters
 from consensus.simulator.generator import Generator
+from ledger.engine_settings import AUDITS, LEAST_MEMBERS, LOTTERIES, MOST_CANDIDATES, MOST_SEATS
 from ledger.errors import ConfigError
 from ledger.validators import fault_bound
 
@@ -17,7 +18,6 @@ SHARDED: Final = ("sharded", "sharded-paper")
 PUBLISHED: Final = ("dpos-paper",)
 """Engines to the letter of a publication: forks are what they may show, so only agreement is checked."""
 ELECTING: Final = ("dpos", "dpos-paper")
-MOST_SEATS: Final = 50
 MOST_NODES: Final = 200
 FAULTS: Final = ("none", "swarm")
 ADVERSARIES: Final = (
@@ -59,8 +59,6 @@ SHARD_ADVERSARIES: Final = (
 )
 """Liars and losses between regions and centres, one of them in every region, but: `region-...`, `inbox-...` and
 `...-region` are about the first region alone; the last two are a quorum of it that lies together."""
-AUDITS: Final = ("eager", "next_round", "assigned")
-LOTTERIES: Final = ("work", "hash")
 CENTRES: Final = 4
 REGIONS: Final = 3
 
@@ -72,6 +70,11 @@ def region_sizes(nodes: int) -> tuple[int, ...]:
     if members >= CENTRES and members % CENTRES == 0:
         return (CENTRES,) * (members // CENTRES)
     return (members // REGIONS,) * REGIONS if members > REGIONS * CENTRES and members % REGIONS == 0 else ()
+
+
+def most_nodes(engine: str) -> int:
+    """The most nodes of a run; of engines that elect, what their genesis may name."""
+    return MOST_CANDIDATES if engine in ELECTING else MOST_NODES
 
 
 def adversaries_of(engine: str) -> tuple[str, ...]:
@@ -103,7 +106,7 @@ class SimulationOptions:
     audit: str = "eager"
 
     def __post_init__(self) -> None:
-        least = 4 if self.adversary or self.engine in ELECTING else 1
+        least = LEAST_MEMBERS if self.adversary or self.engine in ELECTING else 1
         if self.engine not in ENGINES:
             raise _refused("no such engine in the simulator", " or ".join(ENGINES), self.engine, "choose an engine")
         if self.faults not in FAULTS:
@@ -116,8 +119,8 @@ class SimulationOptions:
             raise _refused(
                 "one node alone, and it is honest", "1 with no adversary", found, "give --nodes 1 and no liar"
             )
-        if not least <= self.nodes <= MOST_NODES:
-            wanted = f"{least} to {MOST_NODES}"
+        if not least <= self.nodes <= most_nodes(self.engine):
+            wanted = f"{least} to {most_nodes(self.engine)}"
             raise _refused("a number of nodes that this run cannot have", wanted, self.nodes, "give another --nodes")
         if self.engine in SHARDED and not region_sizes(self.nodes):
             wanted = "4 centres and regions of 4 (8, 12, 16, 20, ...), or 4 and three regions alike (19, 22, ...)"
@@ -229,7 +232,7 @@ class SeedOptions:
             least = 1 if name in _FROM_ONE else 0
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{name}={value}, which is below {least}")
-        if self.nodes > MOST_NODES or (self.engine in SHARDED and not region_sizes(self.nodes)):
+        if self.nodes > most_nodes(self.engine) or (self.engine in SHARDED and not region_sizes(self.nodes)):
             raise ValueError(f"nodes={self.nodes}, which a run of {self.engine} cannot have")
         faulty = self.byzantine + self.twins + self.skewed + self.wiped
         if faulty >= self.nodes and faulty:

@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consensus.simulator import SeedReport, SimulationOptions, SimulationReport, simulate
 from consensus.simulator.options import (
     ADVERSARIES,
-    AUDITS,
     COUNCIL_ADVERSARIES,
     ENGINES,
     FAULTS,
     SHARD_ADVERSARIES,
     adversaries_of,
 )
+from ledger.engine_settings import AUDITS
 from node.cli.output import ExitCode, JsonOption, Output
 from node.cli.simulate_malicious import malicious
 from node.cli.simulate_market import market, one_of

@@ -47,8 +47,6 @@ from node.shards.double_records import DoubleRecords
 from node.shards.entries import read_entry
 from node.shards.global_store import GlobalStore
 
-POOL_BLOCKS: Final = 64
-"""Global blocks between two splits of the pool."""
 _STAMP: Final = domain("global-stamp")
 
 
@@ -62,7 +60,7 @@ class GlobalRules:
     rules: ShardRules
     genesis_ms: int
     round_ms: int
-    pool_blocks: int = POOL_BLOCKS
+    pool_blocks: int
     chain_id: str = ""
     payees: frozenset[str] | None = None
 

@@ -70,6 +70,7 @@ def global_rules(network: Genesis) -> GlobalRules:
         rules=shard_rules(shards),
         genesis_ms=network.time_ms,
         round_ms=shards.round_ms,
+        pool_blocks=shards.pool_blocks,
         chain_id=hosted_genesis(network, GLOBAL).chain_id,
         payees=frozenset(region.name for region in shards.regions if _takes_money(network, region.name)),
     )

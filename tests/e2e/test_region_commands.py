@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 @pytest.fixture
 def layout(tmp_path: Path) -> NetworkLayout:
-    return region_network(tmp_path / "network", ShardSettings(regions=(), round_ms=1_000))
+    return region_network(tmp_path / "network", ShardSettings(regions=(), round_ms=1_000, pool_blocks=2))
 
 
 def voting_key(layout: NetworkLayout, name: str) -> Path:
@@ -120,9 +120,9 @@ async def test_the_commands(
 
 
 def rules_of(fresh: bytes, first: GlobalState, **fields: Any) -> GlobalRules:
-    """Of genesis, but the pool is split every other block, and a deposit was put down for a key that has no seat."""
+    """Of genesis, but a deposit was put down for a key that has no seat."""
     whole = replace(first, deposits={**first.deposits, fresh: DEPOSIT})
-    return GlobalRules(first=whole, **{**fields, "pool_blocks": 2})
+    return GlobalRules(first=whole, **fields)
 
 
 async def members(ask: Any, url: tuple[str, ...], by: tuple[str, ...], at: tuple[NetworkLayout, Path, str]) -> None:

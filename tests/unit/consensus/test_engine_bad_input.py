@@ -32,8 +32,16 @@ from consensus.simulator.scheme import MockScheme
 from ledger.certificates import Vote, VoteKind
 from ledger.codec import encode
 from ledger.crypto import ZERO_HASH, Hash
-from ledger.engine_settings import GenesisValidator, RegionSettings, ShardSettings, check_shards
-from ledger.errors import DecodeError, GenesisError
+from ledger.engine_settings import (
+    CouncilSettings,
+    GenesisValidator,
+    RegionSettings,
+    ShardSettings,
+    check_council,
+    check_shards,
+    floor_size,
+)
+from ledger.errors import ConfigError, DecodeError, GenesisError
 from ledger.merkle import EMPTY_ROOT
 from ledger.objects import Header, header_hash
 from ledger.validators import Validator
@@ -100,6 +108,46 @@ def test_dpos_a_report_of_strangers_bars_nobody() -> None:
             report_invalid(COUNCIL, RULES, scheme, [complaint])
     with pytest.raises(ReportRefused):
         report_invalid(COUNCIL, RULES, scheme, [])
+
+
+@pytest.mark.parametrize(("voters", "seats"), [(4, 4), (6, 5), (50, 50), (150, 4), (150, 50)])
+def test_dpos_councils_of_four_to_fifty_among_four_to_a_hundred_and_fifty(voters: int, seats: int) -> None:
+    check_council("dpos", *council_of(voters, seats))
+
+
+@pytest.mark.parametrize(
+    ("voters", "seats", "expected", "found"),
+    [(3, 3, "4 to 150", 3), (151, 50, "4 to 150", 151)]
+    + [(6, seats, "4 to 6", seats) for seats in (1, 2, 3, 7, 51, 150)]
+    + [(150, 51, "4 to 50", 51)],
+)
+def test_dpos_a_council_of_another_size_is_refused(voters: int, seats: int, expected: str, found: int) -> None:
+    with pytest.raises(GenesisError) as refused:
+        check_council("dpos", *council_of(voters, seats))
+    error = refused.value
+    assert (error.code, error.expected, error.found) == ("GENESIS_ENGINE", expected, found)
+    assert error.fix
+
+
+@pytest.mark.parametrize("floor", [(), ("v-0",) * 4, ("v-0", "v-1", "v-2", "nobody"), ("v-0", "v-1", "v-2")])
+def test_dpos_a_floor_names_enough_validators_each_once(floor: tuple[str, ...]) -> None:
+    settings, voters = council_of(6, 4)
+    with pytest.raises(GenesisError, match="floor"):
+        check_council("dpos", change(settings, floor=floor), voters)
+
+
+def council_of(voters: int, seats: int) -> tuple[CouncilSettings, tuple[GenesisValidator, ...]]:
+    """With a floor as large as it has to be."""
+    known = founders("v", voters)
+    return CouncilSettings(seats, tuple(one.name for one in known[: floor_size(seats)])), known
+
+
+@pytest.mark.parametrize("seats", [0, -1])
+def test_dpos_an_election_without_seats_is_refused(seats: int) -> None:
+    for capped in (False, True):
+        with pytest.raises(ConfigError) as refused:
+            elect({b"a": 1}, {}, seats, capped=capped)
+        assert (refused.value.code, refused.value.found) == ("SEATS", seats)
 
 
 # --- sharded: members -------------------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ def test_malicious_shares_by_round(cli) -> None:
         ("BAD_OPTION", "--engine pbft"),
         ("CONFIG", "--engine solo --nodes 2"),
         ("CONFIG", "--engine dpos --nodes 3"),
+        ("CONFIG", "--engine dpos --nodes 151"),
+        ("CONFIG", "--engine dpos-paper --nodes 151"),
         ("CONFIG", "--nodes 3 --adversary silent"),
         ("CONFIG", "--engine sharded --nodes 7"),
         ("CONFIG", "--engine sharded-paper --nodes 13"),
