@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from msgspec.structs import replace
 
 from deploy.founding import make_network
-from deploy.founding_shards import default_regions
+from deploy.founding_shards import default_regions, warnings_of
 from deploy.layout import NetworkLayout, default_names
 from deploy.market.roster import DEFAULT, PricingOption, choices, mode_of_market
 from deploy.network import USUAL_VALIDATORS, NetworkPlan
+from ledger.engine_settings import AUDITS, LOTTERIES, MAX_REGIONS, ShardSettings
 from ledger.errors import ConfigError
+from ledger.validators import MAX_VALIDATORS
 from node.cli.output import (
     JsonOption,
     Output,
@@ -24,6 +27,32 @@ from node.cli.output import (
 from node.keys import PassphraseSource
 
 DAY_MINUTES: Final = 24 * 60
+USUAL_MEMBERS: Final = 4
+"""Of a region, and centres."""
+MOST_DEPOSIT: Final = 10**15
+"""Micro-units: sums over all members stay far below what a state can hold."""
+_PLAIN: Final = ShardSettings(())
+
+MembersOption = Annotated[
+    int | None, typer.Option("--members", min=1, max=MAX_VALIDATORS, help="Of each region of sharded; default 4.")
+]
+CentresOption = Annotated[
+    int | None, typer.Option("--centres", min=1, max=MAX_VALIDATORS, help="Of sharded, on the global chain; default 4.")
+]
+AuditOption = Annotated[
+    str | None,
+    typer.Option("--audit", help=f"When centres of sharded execute records: {', '.join(AUDITS)}; {_PLAIN.audit}."),
+]
+LotteryOption = Annotated[
+    str | None,
+    typer.Option("--lottery", help=f"What orders proposers of sharded: {', '.join(LOTTERIES)}; {_PLAIN.lottery}."),
+]
+DepositOption = Annotated[
+    int | None,
+    typer.Option(
+        "--deposit", min=0, max=MOST_DEPOSIT, help=f"Of each member of a region, micro-units; {_PLAIN.deposit}."
+    ),
+]
 
 app = command_app("Found a network.", group=False)
 
@@ -35,12 +64,18 @@ def init(
         str, typer.Option("--engine", help="solo (one validator, instant blocks), bft, dpos or sharded.")
     ] = "bft",
     validators: Annotated[
-        int | None, typer.Option("--validators", min=1, max=64, help="How many; default 4, solo 1, dpos 5.")
+        int | None,
+        typer.Option("--validators", min=1, max=MAX_VALIDATORS, help="How many; default 4, solo 1, dpos 5 (4 to 150)."),
     ] = None,
-    seats: Annotated[int | None, typer.Option("--seats", min=1, max=64, help="Of the council of dpos; 4.")] = None,
-    regions: Annotated[int, typer.Option("--regions", min=0, max=64, help="Of sharded; each has a chain.")] = 0,
-    members: Annotated[int, typer.Option("--members", min=1, max=64, help="Of each region.")] = 4,
-    centres: Annotated[int, typer.Option("--centres", min=1, max=64, help="Of sharded, on the global chain.")] = 4,
+    seats: Annotated[int | None, typer.Option("--seats", help="Of the council of dpos, 4 to 50; default 4.")] = None,
+    regions: Annotated[
+        int, typer.Option("--regions", min=0, max=MAX_REGIONS, help="Of sharded; each has a chain.")
+    ] = 0,
+    members: MembersOption = None,
+    centres: CentresOption = None,
+    audit: AuditOption = None,
+    lottery: LotteryOption = None,
+    deposit: DepositOption = None,
     names: Annotated[str, typer.Option("--names", help="Organisations, separated by commas.")] = "",
     chain_name: Annotated[str, typer.Option("--chain-name", help="Name of the network.")] = "dev-grid",
     speed: Annotated[int, typer.Option("--speed", min=1, help="Market time per block time; not 1 needs dev-.")] = 1,
@@ -59,7 +94,9 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a CA, certificates, keys, genesis with the contract library, and a home per node. Starts nothing."""
-    usual = centres if engine == "sharded" else USUAL_VALIDATORS.get(engine, 4)
+    of_shards = {"members": members, "centres": centres, "audit": audit, "lottery": lottery, "deposit": deposit}
+    _check_options(engine, validators, of_shards)
+    voters = ("centres", centres) if engine == "sharded" else ("validators", validators)
     passphrase = None
     if encrypt or passphrase_file is not None or passphrase_fd is not None:
         passphrase = PassphraseSource(passphrase_file, passphrase_fd, prompt=ask_new_passphrase).read(
@@ -70,8 +107,9 @@ def init(
         chain_name=chain_name,
         engine=engine,
         seats=seats,
-        names=_names(names, validators, usual),
-        regions=default_regions(regions, members),
+        names=_names(names, *voters, USUAL_VALIDATORS.get(engine, 4)),
+        regions=default_regions(regions, USUAL_MEMBERS if members is None else members),
+        sharding=_sharding(audit, lottery, deposit),
         speed=speed,
         slot_minutes=slot_minutes,
         mode=mode_of_market(market, sealed=not published, slots=DAY_MINUTES // slot_minutes or 1, pricing=pricing),
@@ -80,21 +118,75 @@ def init(
         first_p2p_port=p2p_port,
         passphrase=passphrase,
     )
-    layout = make_network(plan)
-    Output(as_json=as_json).result(network_document(layout), *_describe(layout))
+    layout, warnings = make_network(plan), warnings_of(plan)
+    rules = _rules(plan)
+    Output(as_json=as_json).result(
+        {**network_document(layout), **rules, "warnings": list(warnings)},
+        *_describe(layout, rules),
+        *(f"warning   {text}" for text in warnings),
+    )
 
 
-def _names(given: str, validators: int | None, usual: int) -> tuple[str, ...]:
-    """The validators' organisations. Raise `ConfigError` BAD_NAME if another number of them was asked for."""
+def _check_options(engine: str, validators: int | None, of_shards: dict[str, int | str | None]) -> None:
+    """Raise `ConfigError` ENGINE_OPTION for what this engine does not take, BAD_OPTION for no audit or lottery."""
+    if engine == "sharded" and validators is not None:
+        raise ConfigError(
+            "engine sharded has centres and members of regions",
+            code="ENGINE_OPTION",
+            expected="--centres and --members",
+            found=f"--validators {validators}",
+            fix="give --centres instead",
+        )
+    given = [f"--{name} {value}" for name, value in of_shards.items() if value is not None]
+    if engine != "sharded" and given:
+        raise ConfigError(
+            "only engine sharded takes this",
+            code="ENGINE_OPTION",
+            expected="--engine sharded",
+            found=f"--engine {engine} {' '.join(given)}",
+            fix="leave it away, or give --engine sharded --regions N",
+        )
+    for name, known in (("audit", AUDITS), ("lottery", LOTTERIES)):
+        if of_shards[name] not in (None, *known):
+            raise ConfigError(
+                f"unknown {name}",
+                code="BAD_OPTION",
+                expected=", ".join(known),
+                found=of_shards[name],
+                fix="choose one of these",
+            )
+
+
+def _sharding(audit: str | None, lottery: str | None, deposit: int | None) -> ShardSettings:
+    """The rules of a sharded network; what is not said is as `ShardSettings` has it."""
+    return replace(
+        _PLAIN,
+        audit=_PLAIN.audit if audit is None else audit,
+        lottery=_PLAIN.lottery if lottery is None else lottery,
+        deposit=_PLAIN.deposit if deposit is None else deposit,
+    )
+
+
+def _rules(plan: NetworkPlan) -> dict[str, Any]:
+    """What was chosen for engines that leave a choice."""
+    if plan.council_seats:
+        return {"seats": plan.council_seats}
+    rules = plan.sharding
+    chosen = {"audit": rules.audit, "lottery": rules.lottery, "deposit": rules.deposit}
+    return {"regions": len(plan.regions), **chosen} if plan.regions else {}
+
+
+def _names(given: str, option: str, wanted: int | None, usual: int) -> tuple[str, ...]:
+    """The voters' organisations. Raise `ConfigError` BAD_NAME if another number of them was asked for by `option`."""
     chosen = tuple(name.strip() for name in given.split(",") if name.strip())
-    count = validators or len(chosen) or usual
+    count = wanted or len(chosen) or usual
     if chosen and len(chosen) != count:
         raise ConfigError(
-            "as many names as validators",
+            f"as many names as {option}",
             code="BAD_NAME",
             expected=count,
             found=len(chosen),
-            fix="give --names or --validators, or make them agree",
+            fix=f"give --names or --{option}, or make them agree",
         )
     return chosen or tuple(default_names(count))
 
@@ -122,8 +214,9 @@ def network_document(layout: NetworkLayout) -> dict[str, Any]:
     }
 
 
-def _describe(layout: NetworkLayout) -> list[str]:
-    lines = [f"chain     {layout.chain_id}", f"engine    {layout.engine}"]
+def _describe(layout: NetworkLayout, rules: dict[str, Any]) -> list[str]:
+    chosen = ", ".join(f"{name} {value}" for name, value in rules.items())
+    lines = [f"chain     {layout.chain_id}", f"engine    {layout.engine}{', ' * bool(chosen)}{chosen}"]
     lines += [f"node      {node.name:<12} {node.url}  p2p {node.peer_address}" for node in layout.nodes]
     lines += [f"account   {entry.name:<16} {entry.address}" for entry in layout.accounts]
     lines += [f"start it  gridchain cluster up {layout.directory}"]

@@ -10,10 +10,14 @@ from contracts.library_sources import SLOT_LENGTHS_MS
 from deploy.founding_shards import check_regions
 from deploy.layout import MANIFEST
 from deploy.network import COMMUNITY, INSTITUTIONS, NetworkPlan
+from ledger.engine_settings import LEAST_MEMBERS, MOST_CANDIDATES, MOST_SEATS
 from ledger.errors import ConfigError
 from ledger.genesis import ENGINES, UNREAL_TIME_PREFIXES
+from ledger.validators import MAX_VALIDATORS
 
 _MINUTE_MS: Final = 60_000
+_VALIDATORS: Final = {"solo": (1, 1), "dpos": (LEAST_MEMBERS, MOST_CANDIDATES)}
+"""Least and most, where they are not those of any set of voters."""
 _CHAIN_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -82,10 +86,7 @@ def _check_figures(plan: NetworkPlan) -> None:
     _expect(plan.engine in ENGINES, "GENESIS_ENGINE", "unknown engine", engines, plan.engine, "--engine")
     seats = plan.engine == "dpos" or plan.seats is None
     _expect(seats, "SEATS", "only engine dpos has a council", "no seats", plan.seats, "--engine, or leave --seats away")
-    few = plan.council_seats <= len(plan.names)
-    _expect(few, "SEATS", "more seats than validators", f"at most {len(plan.names)}", plan.council_seats, "--seats")
-    alone = plan.engine != "solo" or len(plan.names) == 1
-    _expect(alone, "VALIDATORS", "engine solo has one validator", 1, len(plan.names), "--validators or --engine")
+    _check_sizes(plan)
     minutes = [slot_ms // _MINUTE_MS for slot_ms in SLOT_LENGTHS_MS]
     usual = plan.calendar is not None or plan.slot_minutes in minutes
     length = " or ".join(map(str, minutes))
@@ -100,6 +101,18 @@ def _check_figures(plan: NetworkPlan) -> None:
     )
     for port in (plan.first_api_port, plan.first_p2p_port):
         _expect(0 <= port < 65_536, "PORT", "no port", "0 .. 65535; 0 lets the system choose", port, "port")
+
+
+def _check_sizes(plan: NetworkPlan) -> None:
+    """Validators, and seats of a council; of a sharded network see `check_regions`."""
+    count, seats = len(plan.names), plan.council_seats
+    least, most = _VALIDATORS.get(plan.engine, (1, MAX_VALIDATORS))
+    message = f"engine {plan.engine} cannot have so many validators"
+    wanted = f"{least} to {most}" if least < most else least
+    _expect(least <= count <= most, "VALIDATORS", message, wanted, count, "--validators or --engine")
+    most = min(MOST_SEATS, count)
+    sound = plan.engine != "dpos" or LEAST_MEMBERS <= seats <= most
+    _expect(sound, "SEATS", "a council cannot have so many seats", f"{LEAST_MEMBERS} to {most}", seats, "--seats")
 
 
 def _expect(holds: bool, code: str, message: str, expected: object, found: object, option: str) -> None:

@@ -15,7 +15,14 @@ from contracts.library_crossing import Crossing
 from contracts.library_shards import shards_contract
 from contracts.library_sources import AuctionMode, Installation
 from deploy.network import NetworkPlan, RegionPlan
-from ledger.engine_settings import GLOBAL, LEAST_MEMBERS, GenesisValidator, RegionSettings, ShardSettings
+from ledger.engine_settings import (
+    GLOBAL,
+    LEAST_MEMBERS,
+    MOST_CANDIDATES,
+    GenesisValidator,
+    RegionSettings,
+    ShardSettings,
+)
 from ledger.errors import ConfigError
 from ledger.genesis import GenesisContract
 
@@ -41,13 +48,14 @@ def check_regions(plan: NetworkPlan) -> None:
         )
     sets = [("the centres", plan.names), *((region.name, region.members) for region in plan.regions)]
     for name, members in sets if sharded else ():
-        if len(members) < LEAST_MEMBERS:
+        if not LEAST_MEMBERS <= len(members) <= MOST_CANDIDATES:
+            few = len(members) < LEAST_MEMBERS
             raise ConfigError(
-                f"{name}: too few, nobody may be faulty",
+                f"{name}: too few, nobody may be faulty" if few else f"{name}: too many",
                 code="REGIONS",
-                expected=f"at least {LEAST_MEMBERS}",
+                expected=f"{LEAST_MEMBERS} to {MOST_CANDIDATES}",
                 found=len(members),
-                fix="choose more --members or --centres",
+                fix=f"choose {'more' if few else 'fewer'} --members or --centres",
             )
 
 
@@ -62,6 +70,16 @@ def shard_settings(plan: NetworkPlan, voters: Mapping[str, GenesisValidator]) ->
 def crossing_of(plan: NetworkPlan) -> Crossing | None:
     """How orders cross into other regions; None where they do not."""
     return plan.crossing if plan.regions and isinstance(plan.mode, AuctionMode) else None
+
+
+def warnings_of(plan: NetworkPlan) -> tuple[str, ...]:
+    """What somebody who founds this should know."""
+    if not plan.regions or crossing_of(plan) is not None:
+        return ()
+    return (
+        "only regions of market C trade with each other: here each trades for itself alone, and rewards and "
+        "deposits cannot be taken out of the global chain (NO_ACCOUNTS)",
+    )
 
 
 def contracts_of_chains(

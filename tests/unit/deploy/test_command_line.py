@@ -142,6 +142,32 @@ def test_init_of_dpos_names_seats_floor_and_accounts_that_nodes_speak_by(cli, tm
     assert institutions < {member.account_key for member in genesis.members[6:]}
 
 
+def test_init_of_sharded_chooses_audit_lottery_and_deposit(cli, tmp_path):
+    """What genesis fixes, what is printed, and what rests on defaults."""
+    chosen = ("--audit", "assigned", "--lottery", "hash", "--deposit", 7_000_000)
+    asked = ("--engine", "sharded", "--regions", 1, "--centres", 5, *chosen)
+    code, out, _ = cli("init", tmp_path / "net", *asked, "--json")
+    assert code == 0
+    shards = load_genesis(tmp_path / "net" / "bureau" / "genesis.json").shards
+    assert shards is not None
+    assert (shards.audit, shards.lottery, shards.deposit, shards.pool_blocks) == ("assigned", "hash", 7_000_000, 64)
+    document = json.loads(out)
+    assert len(document["nodes"]) == 9
+    shown = {name: document[name] for name in ("regions", "audit", "lottery", "deposit", "warnings")}
+    assert shown == {"regions": 1, "audit": "assigned", "lottery": "hash", "deposit": 7_000_000, "warnings": []}
+
+
+def test_init_of_regions_that_cannot_trade_with_each_other_says_so(cli, tmp_path):
+    code, out, _ = cli("init", tmp_path / "net", "--engine", "sharded", "--regions", 1, "--market", "B")
+    assert code == 0
+    assert "engine    sharded, regions 1, audit eager, lottery work, deposit 100000000" in out
+    (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
+    assert "market C" in warning
+    assert "NO_ACCOUNTS" in warning
+    genesis = load_genesis(tmp_path / "net" / "bureau" / "genesis.json")
+    assert "crossing" not in {contract.name for contract in genesis.contracts}
+
+
 def test_busy_ports_are_stepped_over(cli, tmp_path):
     import socket
 
@@ -191,6 +217,40 @@ def test_busy_ports_are_stepped_over(cli, tmp_path):
         ("VALIDATORS", ["init", "{new}", "--engine", "solo", "--validators", "3"]),
         ("SEATS", ["init", "{new}", "--engine", "dpos", "--seats", "6"]),
         ("SEATS", ["init", "{new}", "--engine", "bft", "--seats", "3"]),
+        *(
+            (code, ["init", "{new}", "--engine", "dpos", *words.split()])
+            for code, words in (
+                ("VALIDATORS", "--validators 1"),
+                ("VALIDATORS", "--validators 3 --seats 3"),
+                ("VALIDATORS", "--validators 151"),
+                ("VALIDATORS", "--names a,b"),
+                ("SEATS", "--validators 4 --seats 1"),
+                ("SEATS", "--validators 4 --seats 0"),
+                ("SEATS", "--validators 150 --seats 51"),
+                ("USAGE", "--validators 1025"),
+            )
+        ),
+        *(
+            (code, ["init", "{new}", *words.split()])
+            for code, words in (
+                ("ENGINE_OPTION", "--engine bft --members 2"),
+                ("ENGINE_OPTION", "--engine bft --centres 5"),
+                ("ENGINE_OPTION", "--engine dpos --audit eager"),
+                ("ENGINE_OPTION", "--engine solo --lottery hash"),
+                ("ENGINE_OPTION", "--deposit 0"),
+                ("ENGINE_OPTION", "--engine sharded --regions 1 --validators 6"),
+                ("REGIONS", "--engine bft --regions 1"),
+                ("REGIONS", "--engine sharded"),
+                ("REGIONS", "--engine sharded --regions 1 --members 3"),
+                ("REGIONS", "--engine sharded --regions 1 --members 151"),
+                ("REGIONS", "--engine sharded --regions 1 --centres 3"),
+                ("USAGE", "--engine sharded --regions 65"),
+                ("BAD_OPTION", "--engine sharded --regions 1 --audit never"),
+                ("BAD_OPTION", "--engine sharded --regions 1 --lottery dice"),
+                ("BAD_NAME", "--engine sharded --regions 1 --centres 5 --names a,b,c,d"),
+                ("USAGE", "--engine sharded --regions 1 --deposit 1000000000000001"),
+            )
+        ),
         ("BAD_NAME", ["init", "{new}", "--engine", "dpos", "--account", "bureau-node"]),
         ("SLOT_MINUTES", ["init", "{new}", "--slot-minutes", "7"]),
         ("BAD_CHAIN_NAME", ["init", "{new}", "--chain-name", "bad name"]),
