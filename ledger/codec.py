@@ -8,6 +8,7 @@ surplus bytes, so the last rule is checked by encoding again. What is signed and
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -29,11 +30,15 @@ class Wire(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=T
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
+_building = Lock()
+"""Held while a decoder is made. msgspec puts what it knows of a struct in its place before it knows the struct's parts,
+and runs Python for these: a second thread that decodes meanwhile follows a null pointer and the process dies."""
 
 
 @lru_cache(maxsize=256)
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(kind, strict=True)
+    with _building:
+        return msgspec.msgpack.Decoder(kind, strict=True)
 
 
 def encode(value: object) -> bytes:
@@ -52,6 +57,15 @@ def decode(kind: type[T], raw: bytes, *, limit: int = MAX_OBJECT_BYTES) -> T:
     if _encoder.encode(value) != raw:
         raise NotCanonical(f"{_name(kind)} is not in its canonical encoding")
     return cast(T, value)
+
+
+def convert(kind: type[T], value: object) -> T:
+    """Return `value`, of plain lists, numbers, texts and bytes, as a `kind`. Raise `DecodeError`."""
+    _decoder(cast(Any, kind))
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"not a {_name(kind)}: {error}") from None
 
 
 def _name(kind: object) -> str:

@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-import msgspec
 from msgspec.structs import replace
 
 from consensus.sharded.records import Filled, Forced, InboxItem, Paid, Released, Residual, outbox_root
@@ -25,6 +24,7 @@ from contracts.executor import BlockContext, EngineCall, Executor, QueryFailed
 from contracts.library_crossing import CROSSING
 from contracts.values import Value, decode_value
 from ledger.accounts import admits_nonce
+from ledger.codec import convert
 from ledger.crypto import Hash
 from ledger.errors import DecodeError
 from ledger.objects import Receipt, decode_transaction, transaction_id, verify_transaction
@@ -119,8 +119,8 @@ def _residuals(receipt: Receipt) -> tuple[Residual, ...]:
     if not receipt.ok:
         return ()
     try:
-        found = msgspec.convert(decode_value(receipt.value), tuple[Residual, ...], strict=True)
-    except (msgspec.ValidationError, DecodeError):
+        found = convert(tuple[Residual, ...], decode_value(receipt.value))
+    except DecodeError:
         return ()  # a contract that speaks otherwise crosses nothing: the same on every node
     fit = all(max(one.wh, one.limit, one.locked, one.expiry, one.slot) <= MOST for one in found)
     return found if fit else ()
