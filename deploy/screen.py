@@ -122,12 +122,25 @@ def page(progress: Progress) -> RenderableType:
         ("  to grid ", "dim"),
         kwh(progress.grid_purchases_wh),
     )
-    kept = list(progress.notes)[-2:] if progress.aside else progress.notes  # the page keeps its height
+    kept = list(progress.notes)[-2:] if progress.aside else progress.notes
     notes = Text("\n".join(kept), style="yellow")
-    aside = [Text(progress.aside, style="dim", no_wrap=True, overflow="ellipsis")] if progress.aside else []
+    aside: list[RenderableType] = (
+        [Text(progress.aside, style="dim", no_wrap=True, overflow="ellipsis")] if progress.aside else []
+    )
     who = f"market {progress.market} - {progress.chain_id[:20]} - engine {progress.engine} - {progress.members} members"
     title = f"gridchain demo - {who}"
-    parts = (clock, money, energy, Text(), _nodes(progress.nodes), Text(), _trades(progress), Text(), *aside, notes)
+    parts: tuple[RenderableType, ...] = (
+        clock,
+        money,
+        energy,
+        Text(),
+        _nodes(progress.nodes),
+        Text(),
+        _trades(progress),
+        Text(),
+        *aside,
+        notes,
+    )
     return Panel(
         Group(*parts), title=title, subtitle="Ctrl-C ends the demo and all its processes", expand=False, width=110
     )
@@ -144,7 +157,7 @@ def _nodes(nodes: Sequence[NodeLine]) -> Table:
 
 def _trades(progress: Progress) -> Table:
     table = Table(*progress.columns, box=None, padding=(0, 2), header_style="dim")
-    fewer = max(0, len(progress.nodes) - 4)
+    fewer = max(0, len(progress.nodes) - 4) + bool(progress.aside)  # the page keeps its height
     for trade in list(progress.last_trades)[-max(1, LAST_TRADES - fewer) :]:
         table.add_row(time_of_day(trade.slot, progress.slot_ms), *trade.cells)
     return table

@@ -357,6 +357,30 @@ def test_a_full_page_of_four_nodes_fits_a_terminal_of_80_by_24(letter):
         assert any(part in line for line in lines), part
 
 
+def test_elections_push_no_incident_off_the_page_and_five_nodes_fit():
+    seen = progress()
+    seen.nodes = [
+        NodeLine(name, "http://127.0.0.1:8600") for name in ("bureau", "grid", "notary", "trading", "member5")
+    ]
+    screen = Screen(Console(file=StringIO(), width=80), live=False)
+    with screen.following(seen):
+        screen.say(
+            "09:00  bureau lost the turn of view 1 in epoch 12, 0.8 s later, and is barred from an election. So it is."
+        )
+        screen.say(seen.notes[0])
+        for number in range(8):
+            screen.mention(f"election of epoch {number}")
+            seen.last_trades.append(TradeLine(46, ("1",)))
+    console = Console(record=True, width=80, file=StringIO())
+    console.print(page(seen))
+    lines = console.export_text().rstrip("\n").split("\n")
+    assert len(lines) < 24
+    assert [line for line in lines if "election of" in line] == [
+        line for line in lines if "election of epoch 7" in line
+    ]
+    assert sum("09:00  bureau lost" in line for line in lines) == 2
+
+
 def test_a_screen_without_terminal_tells_a_line_an_hour():
     file = StringIO()
     screen = Screen(Console(file=file, width=200), live=False)
