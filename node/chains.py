@@ -42,6 +42,8 @@ class Phase(Enum):
     """The region has begun anew, after a record that this copy has yet to reach."""
     OVER = "over"
     """The chain of a later epoch is here: this one is kept for those who are behind, and to be looked at."""
+    ASLEEP = "asleep"
+    """Over, and several later ones are here: its files are opened when a peer asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from ledger.crypto import SigningKey
 from ledger.engine_settings import GLOBAL
 from ledger.genesis import Genesis
 from node.address_file import load_addresses, save_addresses
+from node.asleep import Asleep
 from node.beginning import begin_with_state
 from node.chains import HostedChain, Phase, Place, hosted_chains
 from node.commit import StateDivergence
@@ -36,7 +37,7 @@ from node.ledger_thread import LedgerThread
 from node.log import node_logger
 from node.machine import Machine, SystemMachine
 from node.metrics import Metrics, text_of_chains
-from node.multiplexer import Multiplexer
+from node.multiplexer import ChainHandler, Multiplexer
 from node.node import Node
 from node.open_views import OpenViews
 from node.own_keys import load_account_key, load_identity, load_validator_key
@@ -81,6 +82,7 @@ class Host:
         self._account = account
         self._carried = carried
         self._chains: dict[str, Node] = {}
+        self._asleep: list[Asleep] = []
         self._epochs: Epochs | None = None
         self._members = Members(genesis)
         self._list: LostList | None = None
@@ -147,7 +149,8 @@ class Host:
             if any(chain.held for chain in host.chains.values()):
                 everybody = max(host._members.count, settings.links.max_links)  # q others must be heard themselves
                 settings = replace(settings, links=LinkPolicy(min_links=everybody, max_links=everybody))
-            handlers = {chain.place: chain.peers for chain in host.chains.values()}
+            handlers: dict[Place, ChainHandler] = {chain.place: chain.peers for chain in host.chains.values()}
+            handlers |= {chain.place: chain for chain in host._asleep}
             multiplexer = Multiplexer(genesis, handlers, None if key is None else key.public)
             severed = Severed(genesis, config.path(Path(config.dev.severed))) if config.dev.severed else None
             handler = multiplexer if severed is None else SeveredHandler(multiplexer, severed)
@@ -190,8 +193,16 @@ class Host:
             self._vain = frozenset(c.name for c in left if self._epochs.reached(c.place, parts_of(c).chain.state()))
             self._list = LostList(self.config.path(self.config.node.wal), machine.disk)
         for chain in hosted:
+            if chain.phase is Phase.ASLEEP:
+                self._asleep.append(self._sleeping(machine, chain))
+                stacks[0].callback(self._asleep[-1].close)
+                continue
             self._chains[chain.name] = Node(self.config, chain, parts_of(chain), machine, self._metrics_text)
         join_siblings({node.name: (node.as_sibling(), node.siblings) for node in self._running()})
+
+    def _sleeping(self, machine: Machine, chain: HostedChain) -> Asleep:
+        log = node_logger(self.config.node.name)
+        return Asleep(chain, partial(machine.store, chain.data, self.config.node.store), log)
 
     def _start(self, tasks: Tasks) -> None:
         for chain in self._chains.values():

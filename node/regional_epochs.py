@@ -34,6 +34,8 @@ from node.shards.succession import found_successor, successor_genesis
 from node.wal_format import WalIdentity
 
 PART: Final = ".new"
+OPEN_OVER: Final = 4
+"""Chains of a region that are over and stay open, the newest; older ones are asleep."""
 
 
 def name_of(place: Place) -> str:
@@ -136,7 +138,13 @@ def _line(grounds: Grounds, first: HostedChain, opened: Sequence[Opening]) -> li
     newest, *older = line
     if newest.phase is Phase.LEFT:
         newest = replace(newest, key=None)
-    return [newest, *(replace(one, key=None, phase=Phase.OVER, name=name_of(one.place)) for one in older)]
+    return [newest, *(_over(one, at) for at, one in enumerate(older))]
+
+
+def _over(chain: HostedChain, later: int) -> HostedChain:
+    """A chain that is over. `later`: how many that are over too came after it."""
+    phase = Phase.OVER if later < OPEN_OVER else Phase.ASLEEP
+    return replace(chain, key=None, phase=phase, name=name_of(chain.place))
 
 
 def _first(grounds: Grounds, region: str) -> HostedChain:
