@@ -226,7 +226,13 @@ class Auditor:
 
 class AgreementAuditor(Auditor):
     """For engines to the letter of a publication: agreement (I1) and nothing else, since the other rules are not
-    theirs. A fork is reported as measured."""
+    theirs: they keep no log, prove nothing to who catches up, and so vote twice and are lied to. A fork is reported as
+    measured."""
+
+    def violation(self, node: LedgerSide | None, invariant: str, text: str) -> None:
+        """See `Auditor`."""
+        if invariant in ("I1", "livelock"):
+            Auditor.violation(self, node, invariant, text)
 
     def after_turn(self, node: SimNode, event: Event, effects: list[Effect]) -> None:
         """See `Auditor`."""

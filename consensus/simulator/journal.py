@@ -25,11 +25,11 @@ from consensus.engine import (
     Verdict,
 )
 from consensus.messages import Message, Proposal
-from consensus.simulator.auditor import Auditor
+from consensus.simulator.auditor import AgreementAuditor, Auditor
 from consensus.simulator.disk import CommittedBlock
 from consensus.simulator.ledger_side import LedgerSide
 from consensus.simulator.node import SimNode, index_of
-from consensus.simulator.options import SeedOptions
+from consensus.simulator.options import PUBLISHED, SeedOptions
 from consensus.simulator.simulation import SeedReport, run_seed
 from consensus.simulator.world import World
 from ledger.certificates import Certificate, Vote, VoteKind
@@ -98,7 +98,10 @@ class _Watching(Auditor):
 
     def violation(self, node: LedgerSide | None, invariant: str, text: str) -> None:
         """See `Auditor`."""
+        before = len(self.violations)
         super().violation(node, invariant, text)
+        if len(self.violations) == before:
+            return
         index = EVERYBODY if node is None else node.index
         self.notes.note(index, "violation", f"BROKEN {invariant}: {text}", invariant)
         if not self.notes.knowledge:
@@ -160,6 +163,10 @@ class _Watching(Auditor):
         super().committed(node, block)
 
 
+class _WatchingAgreement(_Watching, AgreementAuditor):
+    """The same for engines to the letter of a publication."""
+
+
 class RecordedWorld(World):
     """A world that remembers. Its random choices and its trace are those of `World`."""
 
@@ -168,7 +175,7 @@ class RecordedWorld(World):
         self.arrows: list[Arrow] = []
         self.knowledge: tuple[str, ...] = ()
         super().__init__(options)
-        self.auditor = _Watching(self)
+        self.auditor = _WatchingAgreement(self) if options.engine in PUBLISHED else _Watching(self)
 
     def note(self, node: int, kind: str, text: str, label: str = "", detail: str = "") -> None:
         """Write something down."""

@@ -27,6 +27,15 @@ def test_recording_changes_nothing(seed: int) -> None:
     assert record(options).report == run_seed(options)
 
 
+@pytest.mark.parametrize("adversary", ["lying-sync-peer", "id-forger"])
+def test_a_published_engine_is_held_to_agreement_alone(adversary: str) -> None:
+    """It keeps no log and proves nothing to who catches up: no rule of the core is broken where it has none."""
+    options = draw(SimulationOptions(engine="dpos-paper", nodes=10, seconds=5, faults="none", adversary=adversary), 4)
+    report = run_seed(options)
+    assert report.violations == ()
+    assert record(options).report == report
+
+
 def test_the_part_about_a_broken_invariant() -> None:
     journal = record(broken("nullify-and-finalize"))
     first = journal.report.violations[0]
