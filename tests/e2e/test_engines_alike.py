@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,18 @@ async def played(shape: Shape, directory: Path, story: Story, people: Sequence[s
 
 
 async def alike(shapes: Mapping[str, Shape], directory: Path, day: Day) -> Any:
-    """Play a day of market C under all shapes and compare with the first; what it came to."""
-    found = {}
-    for name, shape in shapes.items():
-        found[name] = await played(shape, directory / name, auction_story(day), day.people, day.slots)
+    """Play a day of market C under all shapes and compare with the first; what it came to. Networks whose clock waits
+    for them are played side by side: each of them rests most of the time."""
+    found: dict[str, Any] = {}
+
+    async def play(name: str, shape: Shape, alone: asyncio.Lock | nullcontext[None]) -> None:
+        async with alone:
+            found[name] = await played(shape, directory / name, auction_story(day), day.people, day.slots)
+
+    processes = asyncio.Lock()
+    async with asyncio.TaskGroup() as group:
+        for name, shape in shapes.items():
+            group.create_task(play(name, shape, processes if shape.processes else nullcontext()))
     reference = found[next(iter(shapes))]
     for name in shapes:
         assert found[name] == reference, name
