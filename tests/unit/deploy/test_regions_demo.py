@@ -214,6 +214,33 @@ def test_incidents_wait_for_a_share_of_the_windows_and_never_for_one_that_does_n
     assert asyncio.run(waiting()) is waits
 
 
+@pytest.mark.parametrize("lied", [True, False])
+def test_what_becomes_of_a_liar_is_told_and_a_day_without_a_lie_ends(lied: bool) -> None:
+    async def told() -> list[str]:
+        one, said = board(), []
+        incidents = Incidents(cast(Cluster, None), [], {}, one, 9.0)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(incidents._lied("north", 4, said.append))
+            await asyncio.sleep(0)
+            if lied:
+                one.seen(event("shards", "Fined", region="north", seq=5, offence="lying", fine=10_000_000))
+                one.moved.set()
+                await asyncio.sleep(0.01)
+                one.seen(event("shards", "Confirmed", region="north", seq=5))
+            else:
+                one.regions["north"].progress.settled = 4
+            one.moved.set()
+        assert incidents.wrong == []
+        return said
+
+    said = asyncio.run(told())
+    if lied:
+        assert said[0].startswith("a member of north loses 10.000000 of its deposit for lying, record 5")
+        assert said[1] == "north goes on: another member publishes, record 5 is confirmed."
+    else:
+        assert said == ["nobody of north lied: whoever would have was not asked to publish a record."]
+
+
 # --- card -------------------------------------------------------------------------------------------------------------
 
 
