@@ -26,6 +26,7 @@ from bench.lines import Line, crossing, fit, interval
 from bench.load import AGAIN, BenchFailed, Tally, post_closed_loop
 from bench.machine import CpuReading, cores, cpu_model
 from bench.networks import BenchNetwork
+from bench.running import running
 from bench.scrape import NodeCounters, scrape_all
 from bench.senders import Senders, join_market
 from bench.tps import OTHERS_MAY_USE, connector
@@ -201,15 +202,18 @@ async def _running(
         layout = make_network(replace(network.plan(directory / "network"), sharding=settings))
         genesis = load_genesis(layout.nodes[0].home / "genesis.json")
         async with AsyncExitStack() as stack:
-            cluster = await stack.enter_async_context(Cluster.open(layout))
+            say(f"{len(layout.nodes)} processes start")
+            cluster = await stack.enter_async_context(running(layout))
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector()))
             urls = {node.name: node.url for node in cluster.nodes}
+            say(f"{SENDERS} senders join the market of {', '.join(plan.name for plan in plans)}")
             regions: list[_Region] = []
+            joining = []
             for plan in plans:
+                chain = replace(cluster.layout, chain_id=hosted_genesis(genesis, plan.name).chain_id)
+                joining.append(join_market(urls[plan.members[0]], chain, SENDERS, options.seed))
+            for plan, senders in zip(plans, await asyncio.gather(*joining), strict=True):
                 own = [urls[name] for name in plan.members]
-                chain = hosted_genesis(genesis, plan.name).chain_id
-                say(f"{SENDERS} senders join the market of {plan.name}")
-                senders = await join_market(own[0], replace(cluster.layout, chain_id=chain), SENDERS, options.seed)
                 feeds = await stack.enter_async_context(Feeds.open(session, own))
                 centres = [Client.open(node.url, chain=plan.name) for node in cluster.nodes[:CENTRES]]
                 copies = [await stack.enter_async_context(client) for client in centres]
@@ -239,6 +243,7 @@ async def _bursts(side: str, options: RealOptions, say: Callable[[str], None]) -
     if side == "unsharded":
         plans = (RegionPlan(plans[0].name, tuple(member for plan in plans for member in plan.members)),)
     found: list[RealBurst] = []
+    say(f"{side}: {len(plans)} region(s), {CENTRES} centres")
     async with _running(plans, options, say) as (session, regions, cluster):
         for run in range(options.runs):
             for count in options.transactions:
@@ -352,9 +357,11 @@ def _rows(bursts: Sequence[RealBurst], side: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "transactions": count,
-                "finality_ms": {"median": median(times), "low": min(times), "high": max(times)},
+                "finality_ms": {"median": round(median(times), 1), "low": min(times), "high": max(times)},
                 **{name: median(getattr(burst, name) for burst in here) for name in _FIGURES},
-                "stage_us": {name: median(burst.stage_us.get(name, 0.0) for burst in here) for name in stages},
+                "stage_us": {
+                    name: round(median(burst.stage_us.get(name, 0.0) for burst in here), 2) for name in stages
+                },
             }
         )
     return rows

@@ -21,9 +21,9 @@ import aiohttp
 from bench.feeds import Feeds
 from bench.load import BenchFailed, Load, Tally, post, post_closed_loop, post_open_loop
 from bench.machine import CpuReading, cores, cpu_model, peak_memory_bytes, verify_all_per_s
+from bench.running import running
 from bench.scrape import NodeCounters, scrape_all
 from bench.senders import LOOK, Senders, join_market
-from deploy.cluster import Cluster
 from deploy.layout import NetworkLayout
 from node.api.wire import MAX_BATCH
 
@@ -75,7 +75,7 @@ async def run_tps(layout: NetworkLayout, options: TpsOptions, say: Callable[[str
     """Run the bench on a founded `bench-` network and return the document that `--json` prints."""
     say("measuring signature checks")
     speed_before = await asyncio.to_thread(verify_all_per_s)
-    async with Cluster.open(layout) as cluster, aiohttp.ClientSession(connector=connector()) as session:
+    async with running(layout) as cluster, aiohttp.ClientSession(connector=connector()) as session:
         urls = [node.url for node in cluster.nodes]
         pids = [node.pid for node in cluster.nodes if node.pid is not None]
         say(f"{options.senders} senders join the market")

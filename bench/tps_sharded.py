@@ -19,6 +19,7 @@ import aiohttp
 from bench.feeds import Feeds
 from bench.load import Load, Tally
 from bench.machine import CpuReading, peak_memory_bytes, verify_all_per_s
+from bench.running import running
 from bench.senders import Senders, join_market
 from bench.tps import Throughput, TpsBench, TpsOptions, connector, tps_document
 from deploy.cluster import Cluster
@@ -37,7 +38,7 @@ async def run_tps_sharded(
     say("measuring signature checks")
     speed_before = await asyncio.to_thread(verify_all_per_s)
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(Cluster.open(layout))
+        cluster = await stack.enter_async_context(running(layout))
         pairs = await _joined(stack, cluster, regions, options, say)
         runs = await asyncio.gather(*(bench.throughput(own, speed_before) for bench, own in pairs))
         rated = zip(pairs, runs, strict=True)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from bench.load import BenchFailed, Load, Tally
 from bench.machine import CpuReading
 from bench.networks import ENGINES, BenchNetwork
+from bench.running import running
 from bench.scrape import NodeCounters, parse_counters
 from bench.tps import Throughput, check_verifications
 from bench.tps_sharded import merged
+from deploy.cluster import Cluster
 from deploy.founding import make_network
+from deploy.layout import NetworkLayout
 from ledger.errors import ConfigError
 from ledger.genesis import ENGINES as OFFERED
 
@@ -96,3 +104,25 @@ def test_signatures_are_checked_once_and_what_others_send_comes_on_top() -> None
     for engine, counts in (("bft", (101, 100)), ("bft", (99, 101)), ("dpos", (130, 128)), ("sharded", (90, 130))):
         with pytest.raises(BenchFailed):
             check_verifications(checked(*counts), tally, engine)
+
+
+@pytest.mark.parametrize(("dead", "expected"), [(["north1"], BenchFailed), ([], TimeoutError)])
+def test_a_node_that_dies_under_load_is_named_with_its_last_words(
+    dead: list[str], expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [SimpleNamespace(name=name, log_tail=lambda: "killed by a bug") for name in dead]
+
+    @asynccontextmanager
+    async def opened(layout: object) -> AsyncIterator[object]:
+        yield SimpleNamespace(dead=lambda: ended)
+
+    async def measured() -> None:
+        async with running(cast(NetworkLayout, None)):
+            raise TimeoutError("nobody answers")
+
+    monkeypatch.setattr(Cluster, "open", opened)
+    with pytest.raises(expected) as failed:
+        asyncio.run(measured())
+    if dead:
+        assert "north1 ended" in str(failed.value)
+        assert "killed by a bug" in str(failed.value)
