@@ -53,7 +53,7 @@ _AT_HOME: Final = Manners(
     "the region refused {entry}",
     "money that leaves with the next record",
     {
-        "INSUFFICIENT_FUNDS": "the account has not so much that is free; gridchain query account shows it",
+        "INSUFFICIENT_FUNDS": "the account has not so much that is free; ask its contract token, view account",
         "BAD_AMOUNT": "more than 0 micro-units",
         "UNKNOWN_CONTRACT": "this region's contracts send no money elsewhere; name another region",
     },
