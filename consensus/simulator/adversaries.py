@@ -54,6 +54,10 @@ class Adversary(SimNode):
         self.said.add(key)
         return self.world.sign_vote(self.key, kind, epoch, view, block_hash)
 
+    def provoked_by(self, sender: int) -> bool:
+        """Whether to answer: several of a kind that answered each other would multiply what they say without end."""
+        return self.world.nodes[sender].honest
+
     def tell(self, message: Message | None, only: int | None = None) -> None:
         """Say something to everybody, or to every second node (`only` 0 or 1)."""
         for other in range(len(self.world.nodes)):
@@ -205,7 +209,7 @@ class FutureFlooder(Adversary):
     def receive(self, sender: int, message: Message) -> None:
         """See `SimNode`."""
         core = self.core
-        if core is not None and self.chance.chance(200_000):
+        if core is not None and self.provoked_by(sender) and self.chance.chance(200_000):
             epoch, view = core.state.epoch.epoch, core.state.view
             far = view + self.chance.between(1, 1 << self.chance.between(1, 60))
             kind = self.chance.choose(tuple(VoteKind))
@@ -253,7 +257,7 @@ class Forger(Adversary):
     def receive(self, sender: int, message: Message) -> None:
         """See `SimNode`."""
         core = self.core
-        if core is not None and self.chance.chance(150_000):
+        if core is not None and self.provoked_by(sender) and self.chance.chance(150_000):
             self.tell(self._forgery(core.state.epoch.epoch, core.state.view), only=self.chance.below(2))
         super().receive(sender, message)
 
@@ -287,7 +291,7 @@ class IdForger(Adversary):
 
     def receive(self, sender: int, message: Message) -> None:
         """See `SimNode`."""
-        heard = self.world.nodes[sender].honest  # two of a kind would forge each other's forgeries for ever
+        heard = self.provoked_by(sender)
         if heard and isinstance(message, Proposal) and not decode_header(message.header).closing:
             for other in range(len(self.world.nodes)):
                 if other != self.index:
