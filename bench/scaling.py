@@ -283,10 +283,15 @@ def table(document: dict[str, Any]) -> list[str]:
     shards, members = document["shards"], document["members"]
     ratio = "none" if document["slope_ratio"] is None else f"{document['slope_ratio']:.3f}"
     lines = [f"{shards}x{members} against 1x{shards * members}, virtual time, median of {document['runs']} runs, ms"]
+    costs = document["costs_ns"]
+    times = ", ".join(f"{name[:-3]} {cost / 1_000:.1f}" for name, cost in costs.items() if name.endswith("_ns"))
+    lines.append(f"measured costs, us: {times}; an order has {costs['transaction_bytes']} bytes")
     names = ("own", "verify", "execute", "votes", "global", "audit", "queue")
     lines.append("orders" + "".join(f"{side:>12}" + "".join(f"{name:>8}" for name in names) for side in SIDES))
     for one, other in zip(document["sharded"], document["unsharded"], strict=True):
         lines.append(f"{one['transactions']:>6}" + "".join(map(_cells, (one, other))))
+    tickets = max(row["parts"]["tickets_ms"] for side in SIDES for row in document[side])
+    lines.append(f"tickets: {tickets:.1f} ms of a member's processor at most, beside the burst; they delay nothing")
     for side in SIDES:
         slope, constant = document["slope_us"][side], document["constant_ms"][side]
         low, high = slope["interval_95"]
@@ -299,7 +304,8 @@ def table(document: dict[str, Any]) -> list[str]:
         f"sharded is quicker from {same} orders on; than one chain that skips its global round, from {alone} on"
     )
     for name, found in document["variants"].items():
-        lines.append(f"{name:<17} ratio {found['slope_ratio']}: {found['meaning']}")
+        ratio = "none" if found["slope_ratio"] is None else f"{found['slope_ratio']:.3f}"
+        lines.append(f"{name:<17} ratio {ratio}: {found['meaning']}")
     return lines
 
 
