@@ -107,12 +107,12 @@ def _check_sizes(plan: NetworkPlan) -> None:
     """Validators, and seats of a council; of a sharded network see `check_regions`."""
     count, seats = len(plan.names), plan.council_seats
     least, most = _VALIDATORS.get(plan.engine, (1, MAX_VALIDATORS))
-    message = f"engine {plan.engine} cannot have so many validators"
+    message = f"engine {plan.engine} has another number of validators"
     wanted = f"{least} to {most}" if least < most else least
     _expect(least <= count <= most, "VALIDATORS", message, wanted, count, "--validators or --engine")
     most = min(MOST_SEATS, count)
     sound = plan.engine != "dpos" or LEAST_MEMBERS <= seats <= most
-    _expect(sound, "SEATS", "a council cannot have so many seats", f"{LEAST_MEMBERS} to {most}", seats, "--seats")
+    _expect(sound, "SEATS", "a council has another number of seats", f"{LEAST_MEMBERS} to {most}", seats, "--seats")
 
 
 def _expect(holds: bool, code: str, message: str, expected: object, found: object, option: str) -> None:

@@ -112,7 +112,7 @@ def check_council(engine: str, council: CouncilSettings | None, validators: tupl
         raise _refused("too few or too many for a council", f"{LEAST_MEMBERS} to {MOST_CANDIDATES}", len(validators))
     most = min(MOST_SEATS, len(validators))
     if not LEAST_MEMBERS <= council.seats <= most:
-        raise _refused("a council cannot have so many seats", f"{LEAST_MEMBERS} to {most}", council.seats)
+        raise _refused("a council has another number of seats", f"{LEAST_MEMBERS} to {most}", council.seats)
     names = {validator.name for validator in validators}
     if set(council.floor) - names or len(set(council.floor)) != len(council.floor):
         raise _refused("the floor of the council names validators, each once", sorted(names), list(council.floor))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 
 import msgspec
@@ -78,11 +77,7 @@ def test_who_signed_twice_is_convicted_by_the_signatures_alone() -> None:
 
 
 def test_a_reward_is_paid_by_the_regions_contract_once() -> None:
-    world = ShardedWorld(network_genesis(2, fee=100_000))
-    for process in [*world.centres, *(one for two in world.members.values() for one in two)]:
-        side = process.chains[GLOBAL].side
-        assert isinstance(side, GlobalSide)
-        side.rules = dataclasses.replace(side.rules, pool_blocks=4)
+    world = ShardedWorld(network_genesis(2, fee=100_000, pool_blocks=4))
     world.step()
     world.send("ra", user(0), "crossing", "order", 1, 2_000, 500_000, 100)
     world.send("rb", user(1), "crossing", "order", 2, 2_000, 300_000, 100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import cast
@@ -358,11 +357,7 @@ def test_tickets_order_the_next_epochs_leaders() -> None:
 
 
 def test_the_pool_is_split_among_the_centres() -> None:
-    world = ShardedWorld(network_genesis(2, fee=100_000))
-    for process in [*world.centres, *(one for two in world.members.values() for one in two)]:
-        side = process.chains[GLOBAL].side
-        assert isinstance(side, GlobalSide)
-        side.rules = dataclasses.replace(side.rules, pool_blocks=4)
+    world = ShardedWorld(network_genesis(2, fee=100_000, pool_blocks=4))
     world.step()
     trade(world)
     world.run(5_000)
