@@ -18,6 +18,7 @@ from rich.text import Text
 from deploy.books import Books, Position, amount
 from deploy.market.interface import Market
 from deploy.market.words import change, currency, kwh, tokens
+from deploy.screen import wrapped
 
 LATE_CODES = frozenset({"ORDER_LATE"})
 
@@ -276,19 +277,19 @@ def render(result: Result) -> RenderableType:
     nodes = Table("node", "height", "state root", box=None, padding=(0, 2))
     for row in run.nodes:
         nodes.add_row(row.name, str(row.height), row.state_root[:18] + "..", style="" if len(roots) == 1 else "red")
-    verdict = Text(
+    verdict = wrapped(
         "money conserved to the last micro-unit, energy to the last watt-hour"
         if result.conserved
         else f"NOT CONSERVED: {len(result.problems)} complaints, first: {result.problems[0]}",
         style="bold green" if result.conserved else "bold red",
     )
-    same = Text(
+    same = wrapped(
         "all state roots equal" if len(roots) == 1 else "STATE ROOTS DIFFER",
         style="green" if len(roots) == 1 else "red",
     )
     readable = "true: orders were hidden until revealed" if run.sealed else "false: orders were readable"
-    note = Text(f"sealed = {readable}; orders rejected {orders.rejected}, late {orders.late}.", style="dim")
-    warnings = [Text(text, style="bold yellow") for text in result.warnings]
+    note = wrapped(f"sealed = {readable}; orders rejected {orders.rejected}, late {orders.late}.", style="dim")
+    warnings = [wrapped(text, style="bold yellow") for text in result.warnings]
     return Panel(
         Group(rows, Text(), nodes, same, Text(), verdict, *warnings, note),
         title=f"gridchain demo - market {run.market.letter}: {run.market.title}",

@@ -89,6 +89,11 @@ class Progress:
         return self.first_slot if self.opened is None else max(self.first_slot, self.opened - self.ahead)
 
 
+def wrapped(text: str, style: str = "") -> Text:
+    """Text that goes on in the next line inside a frame, also where output is no terminal and lines are not broken."""
+    return Text(text, style=style, overflow="fold", no_wrap=False)
+
+
 def page(progress: Progress) -> RenderableType:
     """The live page."""
     done = progress.settled * _BAR // max(1, progress.slots)
@@ -123,7 +128,7 @@ def page(progress: Progress) -> RenderableType:
         kwh(progress.grid_purchases_wh),
     )
     kept = list(progress.notes)[-2:] if progress.aside else progress.notes
-    notes = Text("\n".join(kept), style="yellow")
+    notes = wrapped("\n".join(kept), style="yellow")
     aside: list[RenderableType] = (
         [Text(progress.aside, style="dim", no_wrap=True, overflow="ellipsis")] if progress.aside else []
     )

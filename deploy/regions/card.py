@@ -15,6 +15,7 @@ from deploy.card import Result, as_json
 from deploy.market.words import change, currency, kwh, tokens
 from deploy.regions.audit import GlobalPart
 from deploy.regions.colluded import Colluded
+from deploy.screen import wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,18 @@ def regions_json(result: RegionsResult) -> dict[str, Any]:
 def render_regions(result: RegionsResult) -> RenderableType:
     """The card."""
     first = next(iter(result.regions.values())).run
-    verdict = Text(
+    verdict = wrapped(
         "money conserved over all regions to the last micro-unit, energy to the last watt-hour"
         if result.conserved
         else f"NOT CONSERVED: {len(result.problems)} complaints, first: {result.problems[0]}",
         style="bold green" if result.conserved else "bold red",
     )
     same = all(len({row.state_root for row in nodes}) == 1 for nodes in _node_sets(result))
-    roots = Text("all state roots equal" if same else "STATE ROOTS DIFFER", style="green" if same else "red")
+    roots = wrapped("all state roots equal" if same else "STATE ROOTS DIFFER", style="green" if same else "red")
     warnings = [
-        Text(f"{name}: {text}", style="bold yellow") for name, one in result.regions.items() for text in one.warnings
+        wrapped(f"{name}: {text}", style="bold yellow") for name, one in result.regions.items() for text in one.warnings
     ]
-    told = [Text(text, style="dim") for text in result.incidents]
+    told = [wrapped(text, style="dim") for text in result.incidents]
     parts: list[RenderableType] = [
         _regions(result),
         Text(),
@@ -189,6 +190,7 @@ def _totals(result: RegionsResult) -> Table:
     bought_before = sum(one.buyers_cost_grid_only for one in money)
     held, minted = sum(one.tokens_held for one in money), sum(one.tokens_minted for one in money)
     fined = len(result.centres.fined)
+    corrected = f"{result.centres.corrections} record{'' if result.centres.corrections == 1 else 's'} corrected"
     for name, text in (
         ("sellers earned", f"{currency(sold)}  ({change(sold, sold_before)} against the grid only)"),
         ("buyers paid", f"{currency(bought)}  ({change(bought, bought_before)} against the grid only)"),
@@ -198,7 +200,7 @@ def _totals(result: RegionsResult) -> Table:
             f"{tokens(minted)} minted, {tokens(held)} in regions, {tokens(result.centres.kept)} with the centres",
         ),
         ("global chain", f"{result.centres.blocks} blocks, {sum(result.centres.confirmed.values())} records confirmed"),
-        ("penalties", f"{fined} fined, {result.centres.corrections} records corrected"),
+        ("penalties", f"{fined} fined, {corrected}"),
         *([] if result.colluded is None else [("three liars", result.colluded.in_words())]),
         ("proofs", f"{sum(one.run.proofs for one in all_)} settlements proven by their chain's genesis hash alone"),
         ("wall time", f"{result.wall_s:.0f} s"),

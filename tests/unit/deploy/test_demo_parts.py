@@ -371,7 +371,7 @@ def test_elections_push_no_incident_off_the_page_and_five_nodes_fit():
         for number in range(8):
             screen.mention(f"election of epoch {number}")
             seen.last_trades.append(TradeLine(46, ("1",)))
-    console = Console(record=True, width=80, file=StringIO())
+    console = Console(record=True, width=80, file=StringIO(), soft_wrap=True)
     console.print(page(seen))
     lines = console.export_text().rstrip("\n").split("\n")
     assert len(lines) < 24

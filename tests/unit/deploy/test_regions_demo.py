@@ -150,7 +150,7 @@ def shown(board: Board) -> str:
 
 
 def printed(what: RenderableType, width: int = 130) -> str:
-    console = Console(width=width, record=True, file=StringIO())
+    console = Console(width=width, record=True, file=StringIO(), soft_wrap=True)  # as commands print
     console.print(what)
     return console.export_text()
 
@@ -305,7 +305,10 @@ def test_page_and_card_fit_eighty_columns() -> None:
     for line in one.regions.values():
         line.progress.traded_wh, line.progress.trades = 144_300, 261
         line.records, line.at, line.bought_wh, line.standing = 123, 1312, 123_400, "current"
-    for text in (printed(page(one), 80), printed(render_regions(result()), 80)):
+    told = "10:00  north4 of north loses 10.000000 of its deposit for lying, record 5: it is not what north certified."
+    card = printed(render_regions(replace(result(), incidents=(told,))), 80)
+    assert told.split() == card.replace("│", " ").split()[-len(told.split()) - 1 : -1], "whole, in two lines"
+    for text in (printed(page(one), 80), card):
         assert "…" not in text
         assert all(name in text for name in NAMES)
         assert len(text.splitlines()) < 33
