@@ -49,12 +49,14 @@ def next_chain_id(chain_id: str, opened: RegionEpoch) -> str:
 
 class Opening(Wire, frozen=True):
     """A regional epoch that has begun. `before`: the chain that ended, `chain_id`: the one that continues it; `height`:
-    the block of the centres' chain that decided it."""
+    the block of the centres' chain that decided it. `known`: after a correction the block of that chain before the one
+    that entered the corrected record, which could consume nothing that is later; else 0."""
 
     opened: RegionEpoch
     before: ShortText
     chain_id: ShortText
     height: Uint
+    known: Uint = 0
 
 
 def openings_prefix(region: str) -> bytes:

@@ -25,15 +25,19 @@ from consensus.sharded.global_state import (
     Submitted,
     Withdrawal,
 )
-from consensus.sharded.records import Forced
+from consensus.sharded.records import Forced, Publication
 from consensus.sharded.regional_epochs import new_members_fault
-from consensus.sharded.verdicts import Refused, judge
+from consensus.sharded.verdicts import Fits, Refused, judge
 from consensus.sharded.withdrawals import withdrawal_fault
 from ledger.crypto import Hash
 from ledger.engine_settings import GLOBAL
+from ledger.objects import decode_header
 
 ENTRIES_A_REGION: Final = 24
 NO_REGION: Final = "NO_REGION"
+TIME_AHEAD: Final = "TIME_AHEAD"
+"""A record's block is of a time that has not come yet (`RECORD_LEAD_MS`): it is entered when it has. Its region is
+silent until then (W5), so that the centres may take it over from its last confirmed record."""
 
 T = TypeVar("T")
 
@@ -84,16 +88,35 @@ def fault(context: GlobalContext, state: GlobalState, entry: GlobalEntry) -> str
             return ""
 
 
-def _record_fault(context: GlobalContext, state: GlobalState, view: RegionView, entry: Submitted) -> str:
-    record = entry.publication.record
-    if not state.may_publish(view, entry.publication.agent):
+def _unheard(state: GlobalState, view: RegionView, publication: Publication) -> str:
+    record = publication.record
+    if not state.may_publish(view, publication.agent):
         return "BARRED"
-    if record.epoch == view.epoch and record.seq < view.next_seq:
-        return "ENTERED_BEFORE"
+    return "ENTERED_BEFORE" if record.epoch == view.epoch and record.seq < view.next_seq else ""
+
+
+def _record_fault(context: GlobalContext, state: GlobalState, view: RegionView, entry: Submitted) -> str:
+    unheard = _unheard(state, view, entry.publication)
+    if unheard:
+        return unheard
     judgement = judge(context.identity(view), entry.publication)
     if isinstance(judgement, Refused):
         return judgement.code
-    return ""
+    return TIME_AHEAD if isinstance(judgement, Fits) and ahead_of(context, entry.publication) else ""
+
+
+def ahead_of(context: GlobalContext, publication: Publication) -> bool:
+    """Whether the block of a record that fits is later than this block may know of."""
+    return context.latest_ms is not None and decode_header(publication.headers[0]).time_ms > context.latest_ms
+
+
+def may_enter(context: GlobalContext, state: GlobalState, entry: Submitted) -> bool:
+    """Whether nothing but what its execution finds can be against a publication, so that it is worth one."""
+    publication = entry.publication
+    view = state.region(publication.record.region)
+    if view is None or _unheard(state, view, publication):
+        return False
+    return isinstance(judge(context.identity(view), publication), Fits) and not ahead_of(context, publication)
 
 
 def choose(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from consensus.sharded.admission import TIME_AHEAD, ahead_of
 from consensus.sharded.clearing import clear_locks, expire_locks, open_residuals
 from consensus.sharded.discipline import Audit, Offence, lag, lagging, split_pool
 from consensus.sharded.evidence import convict, punish
@@ -121,6 +122,8 @@ def _submit(work: Work, entry: Submitted) -> str:
         return "ENTERED_BEFORE"
     if record.seq > view.next_seq:
         return "SEQUENCE"
+    if ahead_of(work.context, publication):
+        return TIME_AHEAD
     unfit = work.context.auditor.refusal(record, entry.body)
     if unfit:
         return unfit

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from consensus.engine import HeaderTemplate, StoredBlock
 from consensus.sharded.admission import choose
+from consensus.sharded.discipline import RECORD_LEAD_MS
 from consensus.sharded.global_chain import apply_global
 from consensus.sharded.global_codec import encode_global
 from consensus.sharded.global_state import (
@@ -89,7 +90,7 @@ class GlobalApplication(ModelApplication):
             return None
         read = [((name, raw), read_entry(raw)) for name, raw in self.fresh(parent, pool)]
         known = [(key, entry) for key, entry in read if entry is not None]
-        chosen = choose(self.context, global_head(parent).state, known)
+        chosen = choose(self._context_at(template.time_ms), global_head(parent).state, known)
         return self.sealed(template, parent, chosen[:limit], self.section(parent))
 
     def run(
@@ -100,11 +101,16 @@ class GlobalApplication(ModelApplication):
         now = (header.time_ms - self.genesis_ms) // self.round_ms
         entries = tuple(entry for entry in map(read_entry, transactions) if entry is not None)
         outcome = apply_global(
-            self.context, before, GlobalBlock(before.height + 1, max(now, before.round), header.proposer, entries)
+            self._context_at(header.time_ms),
+            before,
+            GlobalBlock(before.height + 1, max(now, before.round), header.proposer, entries),
         )
         due = self.genesis_ms + (now + 1) * self.round_ms
         root = hash_of(DOMAIN_STATE_NODE, encode_global(outcome.state))
         return Overlay(ZERO_HASH, header, root, ids, transactions, due, parent, GlobalHead(outcome))
+
+    def _context_at(self, time_ms: int) -> GlobalContext:
+        return replace(self.context, latest_ms=time_ms + RECORD_LEAD_MS)
 
 
 def global_head(overlay: Overlay) -> GlobalHead:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
+from consensus.sharded.discipline import Audit
 from consensus.sharded.global_state import GlobalState, RegionView
 from consensus.sharded.records import (
     Correction,
@@ -145,7 +146,8 @@ class Copies:
 
     def finding(self, view: RegionView, seq: int, known: int) -> Finding | Behind | NoRecord:
         """What the copy has for record `seq` of a region, which the global chain has sent `view.inbox` so far. `known`:
-        height of the global block over whose state this is said."""
+        height of the global block over whose state this is said; a record that waits is judged by what was known when
+        it was entered."""
         record, chain = self.record(view, seq), self._siblings.get(view.name)
         if not isinstance(record, RegionRecord):
             return record
@@ -156,7 +158,10 @@ class Copies:
         if before is None and seq > 1 + (0 if succession is None else succession.base_seq):
             return Behind()  # the region was alone for so long that it is not kept any more
         begin = 0 if before is None else before.section.inbox_count
-        mail = Mail(view.inbox[max(0, begin - view.position.inbox_count) :], known)
+        if view.pending is not None and seq == view.next_seq:
+            known = view.pending.height - 1
+        sent = view.inbox[max(0, begin - view.position.inbox_count) :]
+        mail = Mail([one for one in sent if one[0] <= known], known)
         differs = chain.differing(0 if before is None else before.height, closed.height - 1) is not None
         if differs or not _sound(record, before, closed, mail):
             return self._corrected_finding(chain, record, mail)
@@ -201,13 +206,14 @@ def _sound(record: RegionRecord, before: ClosedRound | None, closed: ClosedRound
     return with_items(digest, tuple(item for _, item in mail.items[:count])) == closed.consumed
 
 
-def findings_for(copies: Copies, state: GlobalState, asked: Set[bytes]) -> tuple[Finding, ...]:
+def findings_for(copies: Copies, state: GlobalState, audit: Audit, asked: Set[bytes]) -> tuple[Finding, ...]:
     """What a leader can say now of the records that are `asked` for: of each region the one that waits and those that
-    come next, up to the first that is wrong, since all behind it are void."""
+    the next block can enter, up to the first that is wrong, since all behind it are void. What has to wait longer is
+    not looked at: it would be judged again then, by what is known then."""
     found: list[Finding] = []
     size = 0
     for view in sorted(state.regions, key=lambda one: one.name):
-        for seq in range(view.next_seq, view.next_seq + MOST_AHEAD):
+        for seq in range(view.next_seq, view.next_seq + _ahead(view, audit)):
             record = copies.record(view, seq)
             one = copies.finding(view, seq, state.height) if _named(record) in asked else Behind()
             if not isinstance(one, Finding):
@@ -219,6 +225,19 @@ def findings_for(copies: Copies, state: GlobalState, asked: Set[bytes]) -> tuple
             if one.correction is not None:
                 break
     return tuple(found)
+
+
+def _ahead(view: RegionView, audit: Audit) -> int:
+    """Of how many records of a region the next block can speak."""
+    match audit:
+        case Audit.EAGER:
+            return MOST_AHEAD
+        case Audit.NEXT_ROUND:
+            return 1 if view.pending is None else 2
+        case Audit.ASSIGNED:
+            return 1
+        case _:
+            assert_never(audit)
 
 
 def _named(record: RegionRecord | Behind | NoRecord) -> bytes:

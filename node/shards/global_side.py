@@ -12,8 +12,8 @@ from typing import Final
 
 from consensus.engine import Verdict
 from consensus.scheme import Ed25519Scheme
-from consensus.sharded.admission import ENTRIES_A_REGION, fault, region_of
-from consensus.sharded.discipline import Audit, ShardRules
+from consensus.sharded.admission import ENTRIES_A_REGION, fault, may_enter, region_of
+from consensus.sharded.discipline import RECORD_LEAD_MS, Audit, ShardRules
 from consensus.sharded.global_chain import apply_global, assigned_centres
 from consensus.sharded.global_state import (
     GlobalBlock,
@@ -104,11 +104,24 @@ class GlobalSide:
         for which a voter may have to wait. No block without one that the block before asks for."""
         state, _ = self._store.load(parent)
         waiting = {bytes(record) for _, record in waiting_records(state)}
-        asked = waiting | {bytes(record) for record in submitted_in(offered)}
-        found = findings_for(self.copies, state, asked)
+        asked = waiting | self._submitted(state, header, offered)
+        found = findings_for(self.copies, state, self.rules.rules.audit, asked)
         if waiting - {one.record for one in found}:
             return None
         return encode(GlobalSection(found)) if found else b""
+
+    def _submitted(self, state: GlobalState, header: Header, offered: Sequence[Transaction]) -> set[bytes]:
+        """Ids of the records that transactions bring, where the block can enter them: nobody has centres execute a
+        record by naming it."""
+        context, now = self._context(FoundAuditor(()), header.time_ms), self._at(state, header)
+        found: set[bytes] = set()
+        for transaction in offered:
+            entry = read_entry(transaction.body) if transaction.body.contract == SHARDS else None
+            if not isinstance(entry, Submitted) or entry.publication.record.id in found:
+                continue
+            if may_enter(context, now, entry):
+                found.add(bytes(entry.publication.record.id))
+        return found
 
     def judge(self, parent: StateReader, header: Header, section: bytes) -> SectionVerdict:
         """See `EngineSide`: every finding is the own one. A copy that is behind says nothing yet."""
@@ -140,12 +153,16 @@ class GlobalSide:
         """See `EngineSide`."""
         state, stamp = self._store.load(view)
         findings = FoundAuditor(read_findings(block.section) or ())
-        round_ = max(state.round, self.rules.round_of(block.header.time_ms))
-        now = replace(_quiet(state, round_), round=round_)
-        self._desk = _Desk(state, stamp, self._context(findings), findings, self._turns(state), now)
+        now, context = self._at(state, block.header), self._context(findings, block.header.time_ms)
+        self._desk = _Desk(state, stamp, context, findings, self._turns(state), now)
         return []
 
-    def _context(self, findings: FoundAuditor) -> GlobalContext:
+    def _at(self, state: GlobalState, header: Header) -> GlobalState:
+        """A state in a block's own market round."""
+        round_ = max(state.round, self.rules.round_of(header.time_ms))
+        return replace(_quiet(state, round_), round=round_)
+
+    def _context(self, findings: FoundAuditor, time_ms: int | None = None) -> GlobalContext:
         rules = self.rules
         return GlobalContext(
             rules.rules,
@@ -156,6 +173,7 @@ class GlobalSide:
             rules.pool_blocks,
             chain_id=rules.chain_id,
             payees=rules.payees,
+            latest_ms=None if time_ms is None else time_ms + RECORD_LEAD_MS,
         )
 
     def refusal(self, view: Overlay, transaction: Transaction, block: EngineBlock) -> str:
@@ -256,12 +274,6 @@ class GlobalSide:
 def verify_statement(key: bytes, signed: bytes, signature: bytes) -> bool:
     """A `Verify`: what members and centres sign for the global chain, always under one domain."""
     return verify(key, DOMAIN_RECORD_SIGNATURE, signed, signature)
-
-
-def submitted_in(transactions: Sequence[Transaction]) -> list[Hash]:
-    """Ids of the records that transactions bring."""
-    entries = [read_entry(one.body) for one in transactions if one.body.contract == SHARDS]
-    return [one.publication.record.id for one in entries if isinstance(one, Submitted)]
 
 
 def _quiet(state: GlobalState, round_: int) -> GlobalState:

@@ -6,11 +6,10 @@ epoch n + 2. Who missed any number of them finds all that it needs to begin the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from consensus.sharded.global_state import GlobalOutcome, GlobalState
 from ledger.codec import decode, encode
 from ledger.state import Overlay, StateReader
-from ledger.succession import Opening, RegionEpoch, next_chain_id, opening_key, openings_prefix
+from ledger.succession import Opening, next_chain_id, opening_key, openings_prefix
 
 __all__ = ["Opening", "append_openings", "openings"]
 
@@ -21,10 +20,14 @@ def openings(centres: StateReader, region: str, known: int = 0) -> tuple[Opening
     return tuple(decode(Opening, raw) for _, raw in centres.scan(openings_prefix(region), after))
 
 
-def append_openings(view: Overlay, height: int, chains: dict[str, str], opened: Sequence[RegionEpoch]) -> None:
-    """Note what a block has opened, in its order. `chains`: name of each region's chain before the block."""
-    running = dict(chains)
-    for one in opened:
-        before = running[one.region]
-        running[one.region] = next_chain_id(before, one)
-        view.put(opening_key(one.region, one.epoch), encode(Opening(one, before, running[one.region], height)))
+def append_openings(view: Overlay, before: GlobalState, outcome: GlobalOutcome) -> None:
+    """Note what a block has opened, in its order. `before`: the state before it."""
+    height, corrected = outcome.state.height, {one.record for one in outcome.corrections}
+    running = {region.name: region.chain_id for region in before.regions}
+    entered = {region.name: region.pending.height for region in before.regions if region.pending is not None}
+    for one in outcome.epochs:
+        old, known = running[one.region], 0
+        if one.base_record in corrected:
+            known = entered.get(one.region, height) - 1
+        new = running[one.region] = next_chain_id(old, one)
+        view.put(opening_key(one.region, one.epoch), encode(Opening(one, old, new, height, known)))

@@ -53,7 +53,8 @@ _EVERYTHING: Final = 1 << 62
 @dataclass(frozen=True, slots=True)
 class Mail:
     """What the global chain had sent a region and the record before had not consumed, each item with the height that
-    posted it, in order. `known`: the global block before the one that settles the record; nothing later counts."""
+    posted it, in order. `known`: the global block before the one that enters the record; nothing later counts, so it
+    is judged alike however long it waits."""
 
     items: Sequence[tuple[int, InboxItem]]
     known: int

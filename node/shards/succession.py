@@ -183,13 +183,12 @@ def _same_root(opening: Opening, root: bytes) -> None:
 
 
 def _mail(predecessor: ChainStore, opening: Opening, centres: StateReader) -> Mail:
-    """What the record that was corrected could consume: it was settled by the block that decided the opening."""
+    """What the record that was corrected could consume."""
     with predecessor.view() as head:
         before = read_closed(head.state, opening.opened.base_seq - 1)
     consumed = 0 if before is None else before.section.inbox_count
-    known = opening.height - 1
     posted = inbox_items(centres, opening.opened.region, consumed, NO_LIMIT)
-    return Mail([(one.height, one.item) for one in posted if one.height <= known], known)
+    return Mail([(one.height, one.item) for one in posted], opening.known)
 
 
 # --- the first state --------------------------------------------------------------------------------------------------
