@@ -23,6 +23,8 @@ def test_a_morning_in_three_regions_is_conserved() -> None:
     assert lies[0]["seq"] >= 5
     assert document["global"]["records"]["north"] > lies[0]["seq"], "who lied did not stop its region"
     words = " ".join(document["incidents"])
+    assert "of north loses 10.000000 of its deposit for lying" in words
+    assert "north goes on: another member publishes" in words
     assert "withholds" in words
     assert "is level again" in words
     assert "is cut off" in words
