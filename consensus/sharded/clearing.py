@@ -8,6 +8,7 @@ at once. Nothing ends by a local clock: expiry counts global blocks.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from msgspec import structs
 
@@ -18,23 +19,47 @@ from consensus.sharded.records import Filled, Released, Residual, Side
 from consensus.sharded.work import Work
 from ledger.crypto import valid_public_key
 
+MOST: Final = (1 << 48) - 1
+"""Micro-units or Wh of one residual: 280 million units of money, 280 TWh. Sums of thousands of them fit an object."""
+
 
 def open_residuals(work: Work, view: RegionView, residuals: tuple[Residual, ...]) -> None:
     """Take a confirmed record's residuals. A region that lags, or whose inbox is full, gets its orders back at once; so
-    does who put money down for what is no key, since nobody could ever take it out."""
+    does who put money down for what is no key, since nobody could ever take it out.
+
+    What a region's contract hands over is its own: an upgrade of it may say anything. What no honest one says goes back
+    as it came, before it could take what is another region's or make a sum that no object holds.
+    """
     full = len(view.inbox) >= work.context.rules.inbox_limit
     for residual in residuals:
-        lock = Lock(view.name, residual)
-        if residual.side is Side.DEPOSIT and valid_public_key(residual.owner):
+        lock, unsound = Lock(view.name, residual), _unsound(work, residual)
+        if residual.side is Side.DEPOSIT and not unsound:
             put_down(work, residual)
             continue
         work.opened.append(lock)
-        if residual.side is Side.DEPOSIT:
-            _release(work, lock, "no key")
+        if unsound:
+            _release(work, lock, unsound)
         elif view.lagging or full:
             _release(work, lock, "lagging" if view.lagging else "inbox full")
         else:
             work.state = replace(work.state, locks={**work.state.locks, residual.lock_id: lock})
+
+
+def _unsound(work: Work, residual: Residual) -> str:
+    """Why a residual cannot be taken, "" if it can."""
+    if residual.side is Side.DEPOSIT:
+        if not valid_public_key(residual.owner):
+            return "no key"
+        return "too much" if work.state.deposits.get(residual.owner, 0) + residual.locked > MOST else ""
+    if residual.lock_id in work.state.locks:
+        return "known lock"
+    if residual.wh == 0:
+        return "no energy"
+    if max(residual.wh, residual.limit, residual.locked, cost(residual.limit, residual.wh)) > MOST:
+        return "too much"
+    if residual.side is Side.SELL:
+        return "" if residual.locked == residual.wh else "not covered"
+    return "" if residual.locked >= cost(residual.limit, residual.wh) else "not covered"
 
 
 def put_down(work: Work, deposit: Residual) -> None:

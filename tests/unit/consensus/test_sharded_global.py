@@ -9,11 +9,12 @@ import pytest
 from msgspec import structs
 from shard_world import MONEY, WH, ShardWorld, buy, hash_named, members, pay, sell
 
+from consensus.sharded.auction import cost
 from consensus.sharded.clearing import open_residuals
 from consensus.sharded.discipline import ONE, Audit, ShardRules, Standing
 from consensus.sharded.global_chain import apply_global, assigned_centres, attestation_bytes
 from consensus.sharded.global_codec import GlobalPart, decode_global, decode_region, encode_global, encode_region
-from consensus.sharded.global_state import Attestation, GlobalBlock, MachineKey, NewMembers, Posted
+from consensus.sharded.global_state import Attestation, GlobalBlock, Lock, MachineKey, NewMembers, Posted
 from consensus.sharded.members import members_bytes
 from consensus.sharded.records import Asset, Filled, Released, Residual, Side
 from consensus.sharded.work import Work
@@ -295,6 +296,38 @@ def test_money_put_down_becomes_a_deposit_and_what_is_no_key_gets_it_back() -> N
     assert work.state.deposits[key] == 70 + 72
     assert work.state.locks == {}
     assert [item for _, item in work.items] == [Released(bytes([1]) * 32, bytes(32), 71, 0, "no key")]
+
+
+def test_residuals_that_no_honest_contract_hands_over_go_back_as_they_came() -> None:
+    world, buyer, seller = two_regions()
+    known = bytes([9]) * 32
+    good = Residual(known, Side.BUY, buyer, 1_000, 300, cost(300, 1_000), 9, 0)
+    work = Work(world.context, world.state)
+    open_residuals(work, replace(world.view(0), lagging=False), (good,))
+    assert set(work.state.locks) == {known}
+    key = members("new", 1).validators[0].public_key
+    huge = (1 << 63) - 1
+    odd = (
+        ("known lock", structs.replace(good, owner=seller, locked=1, wh=1)),
+        ("no energy", structs.replace(good, wh=0)),
+        ("not covered", structs.replace(good, locked=good.locked - 1)),
+        ("not covered", Residual(b"", Side.SELL, seller, 5, 1, 7, 9, 0)),
+        ("too much", structs.replace(good, wh=huge, locked=huge)),
+        ("too much", structs.replace(good, limit=huge, locked=huge)),
+        ("too much", Residual(b"", Side.SELL, seller, huge, 1, huge, 9, 0)),
+        ("too much", Residual(b"", Side.DEPOSIT, key, 0, 0, huge, 9, 0)),
+    )
+    for at, (reason, residual) in enumerate(odd):
+        name = known if reason == "known lock" else bytes([20 + at]) * 32
+        residual = structs.replace(residual, lock_id=name)
+        money = 0 if residual.side is Side.SELL else residual.locked
+        open_residuals(work, replace(world.view(1), lagging=False), (residual,))
+        home, item = work.items[-1]
+        wh = residual.locked if residual.side is Side.SELL else 0
+        assert (home, item) == ("r1", Released(name, residual.owner, money, wh, reason))
+    assert work.state.locks == {known: Lock("r0", good)}
+    assert len(work.items) == len(odd)
+    encode_global(work.state)
 
 
 def test_a_full_inbox_takes_no_more() -> None:
