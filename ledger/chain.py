@@ -18,6 +18,7 @@ from ledger.chain_reader import (
     RECEIPT_CHUNK,
     REPAIR,
     UNDO_BLOCKS,
+    UNDO_MOST,
     ChainReader,
     ChainView,
     Counts,
@@ -61,6 +62,8 @@ __all__ = ["ChainReader", "ChainStore", "ChainView", "CommittedBlock", "Counts",
 
 FORMAT_VERSION = 1
 _VIEW_CACHE = 1024 * 1024
+_UNDO_STEP = 4_096
+"""Undo rows that one commit deletes at most: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,10 @@ class ChainStore(ChainReader):
         self._head = self._stored_header(self._head_height)
         self._state = StateBase(store)
         self.boundaries = BoundaryStates()
+        self._oldest, self._oldest_named = self.oldest(self._head_height), self.names_oldest
+        self.wanted: Callable[[], int] | None = None
+        """The lowest height whose state somebody may still ask for: undo rows stay back to there, `UNDO_MOST` at most.
+        Asked on the thread that writes; None for the last `UNDO_BLOCKS` alone."""
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered for as long as a view is open: whoever closes the store counts them."""
         root = self.root_of(self._head_height)
@@ -209,12 +216,27 @@ class ChainStore(ChainReader):
         _put_epochs(batch, self._head, blocks)
         batch.put(db_height(DB_FINALITY, final_by), encode(Finality(finalization, tuple(closing))))
         _put_head(batch, blocks[-1].block)
+        oldest = self._forget(batch, final_by)
         self._store.write(batch, sync=True)
+        self._oldest = oldest
         for committed in blocks:
             self._state.absorb(committed.delta)
         self._head = blocks[-1].block.header
         self._head_hash = blocks[-1].block.hash
         self._head_height = final_by
+
+    def _forget(self, batch: Batch, height: int) -> int:
+        """Delete the undo rows that nobody needs with `height` for the head; the oldest state that is left."""
+        unwanted = height - UNDO_BLOCKS
+        if self.wanted is not None:
+            unwanted = min(unwanted, max(height - UNDO_MOST, min(self._head_height, self.wanted())))
+        oldest = max(self._oldest, min(unwanted, self._oldest + _UNDO_STEP))
+        for number in range(self._oldest + 1, oldest + 1):
+            batch.delete(db_height(DB_UNDO, number))
+        if self._oldest_named or self.wanted is not None:
+            self._oldest_named = True
+            batch.put(db_meta("undo"), u64(oldest))
+        return oldest
 
     def _check_links(
         self, blocks: Sequence[CommittedBlock], finalization: Certificate, closing: Sequence[bytes]
@@ -240,6 +262,7 @@ class ChainStore(ChainReader):
     @contextmanager
     def view(self, height: int | None = None) -> Generator[ChainView]:
         """The chain and one of its last 256 states (the head's, if None) as they are now, for the thread that asks.
+        Where more is `wanted`, older states too.
 
         Raises `StoreError` with code STATE_PRUNED for an older height, STATE_UNKNOWN for one above the head, and what
         `guard` raises.
@@ -255,7 +278,7 @@ class ChainStore(ChainReader):
                 snapshot.close()
 
     def state_at(self, height: int) -> StateView:
-        """State after a block of the last 256, over the head's; for the ledger thread, until the next `append`."""
+        """The same over the head's state; for the ledger thread, until the next `append`."""
         return past_state(self._store, self._state, height)
 
     def _stored_header(self, height: int) -> Header:
@@ -302,5 +325,3 @@ def _put_block(batch: Batch, committed: CommittedBlock, final_by: int, *, undo: 
     batch.extend(committed.delta.rows())
     if undo:
         put(DB_UNDO + height, committed.delta.undo())
-    if number > UNDO_BLOCKS:
-        batch.delete(db_height(DB_UNDO, number - UNDO_BLOCKS))

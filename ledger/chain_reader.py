@@ -1,4 +1,5 @@
-"""Reading the chain on disk: blocks, receipts, indexes, finality, and state of the last 256 heights.
+"""Reading the chain on disk: blocks, receipts, indexes, finality, and state of the last 256 heights,
+or of as many as a chain has kept old values for.
 
 Everything here reads rows of a store or of a snapshot of one, keeps nothing, and is safe on any thread.
 """
@@ -37,6 +38,9 @@ from ledger.store import StoreReader
 from ledger.validators import Validator, ValidatorSet
 
 UNDO_BLOCKS = 256
+UNDO_MOST = 65_536
+"""Undo rows that a chain keeps at most whose older states may still be asked for: with a block a second those of 18
+hours. A row is about as large as what its block writes of state, so all of them are less than the blocks themselves."""
 RECEIPT_CHUNK = 64
 MAX_BLOCK_BYTES = 64 * 1024 * 1024
 REPAIR = "the database is damaged: restore a backup, or remove it and sync again"
@@ -59,7 +63,7 @@ class Counts:
 
 
 class PastState:
-    """State after a block of the last 256, by the undo rows above it. A `StateReader` with root and proofs."""
+    """State after a former block, by the undo rows above it. A `StateReader` with root and proofs."""
 
     def __init__(self, overlay: Overlay, root: Hash) -> None:
         self._overlay = overlay
@@ -168,6 +172,16 @@ class ChainReader:
         fetched = self.rows.get(db_meta("snapshot"))
         return self.first if fetched is None else int.from_bytes(fetched, "big")
 
+    def oldest(self, head: int) -> int:
+        """Height of the oldest state that undo rows lead back to. `head`: height of the last block."""
+        kept = self.rows.get(db_meta("undo"))
+        return max(self.began, head - UNDO_BLOCKS) if kept is None else int.from_bytes(kept, "big")
+
+    @property
+    def names_oldest(self) -> bool:
+        """Whether a row says which is the oldest, so that it has to be kept up."""
+        return self.rows.get(db_meta("undo")) is not None
+
     def first_state(self, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
         """At most `limit` entries after a key of the state that a chain which continues another began with, ascending;
         no other chain keeps its first state."""
@@ -254,7 +268,7 @@ def past_state(rows: StoreReader, base: StateBase, height: int) -> StateView:
         raise StoreError("there is no such height", code="STATE_UNKNOWN", expected=f"0 to {head}", found=height)
     if height == head:
         return base
-    oldest = max(ChainReader(rows).began, head - UNDO_BLOCKS)
+    oldest = ChainReader(rows).oldest(head)
     if height < oldest:
         raise StoreError(
             "old state is not kept",

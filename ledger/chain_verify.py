@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ledger.boundaries import check_boundary
-from ledger.chain_reader import UNDO_BLOCKS, ChainReader, past_state, read_head
+from ledger.chain_reader import ChainReader, past_state, read_head
 from ledger.chain_snapshot import stored_boundary
 from ledger.codec import decode
 from ledger.crypto import Hash
@@ -232,7 +232,8 @@ def _check_finality(chain: ChainReader, header: Header, report: ChainReport) -> 
 
 def _check_counts(rows: StoreReader, report: ChainReport) -> None:
     """No row is surplus: above the head, or of a block that is not there."""
-    blocks, began = report.blocks, ChainReader(rows).began
+    chain = ChainReader(rows)
+    blocks, began = report.blocks, chain.began
     for prefix, expected in (
         (DB_HEADER, blocks),
         (DB_BODY, 1 + report.height - began),
@@ -241,7 +242,7 @@ def _check_counts(rows: StoreReader, report: ChainReport) -> None:
         (DB_FINALITY, report.certificates),
         (DB_TRANSACTION, report.transactions),
         (DB_ACCOUNT, len(report.accounts)),
-        (DB_UNDO, min(UNDO_BLOCKS, report.height - began)),
+        (DB_UNDO, report.height - chain.oldest(report.height)),
     ):
         _same(f"number of rows {prefix.decode()}", expected, sum(1 for _ in _all(rows, prefix)), report.height)
     for key, _ in _all(rows, DB_RECEIPTS):
@@ -287,7 +288,7 @@ def _check_state(rows: StoreReader, head: Header, report: ChainReport) -> None:
 
 def _check_undo(chain: ChainReader, rows: StoreReader, report: ChainReport) -> None:
     """The undo rows together lead back to the state root of the oldest height they reach."""
-    oldest = max(chain.began, report.height - UNDO_BLOCKS)
+    oldest = chain.oldest(report.height)
     if oldest == report.height:
         return
     past = past_state(rows, StateBase(rows), oldest)

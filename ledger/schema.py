@@ -5,11 +5,11 @@ counters, so that byte order is numeric order):
 
 | prefix | key | value |
 |---|---|---|
-| M | text | format version, genesis document, head (`ledger.chain`) |
+| M | text | format version, genesis document, head, oldest state where that is named (`ledger.chain`) |
 | S | state key | value of authenticated state at the head |
 | T | group 1 (0 to 15) | 16 digests of the state tree's nodes of two nibbles, 512 bytes |
 | B | path (hex text) | bucket of the state tree: records of 64 bytes, place and value digest |
-| U | height 8 | undo: (key, value before) of each state key that the block changed; the last 256 blocks |
+| U | height 8 | undo: (key, value before) of each state key the block changed; of 256 blocks, or from `undo` in M |
 | H | height 8 | header bytes |
 | D | height 8 | body bytes |
 | N | block hash 32 | height 8 |

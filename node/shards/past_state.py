@@ -1,7 +1,7 @@
 """State of a region's chain after any of its blocks, to execute on: near the head by undo rows, else from the start.
 
-Stores keep the old values of 256 blocks. Whoever needs more (a member that was away while its region was corrected)
-executes the chain again into a store in memory.
+Stores keep old values back to the last confirmed record (`node.shards.kept_states`). Whoever needs more, because it has
+no copy of the global chain or lies beyond `UNDO_MOST`, executes the chain again into a store in memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Copy(Protocol):
         """The finalization kept at a height that is some block's `final_by`."""
 
     def view(self, height: int | None = None) -> AbstractContextManager[ChainView]:
-        """Chain and state at one of the last 256 heights."""
+        """Chain and state at the head, or at a height of which old values are kept."""
 
 
 def _untold(height: int, last: int) -> None:

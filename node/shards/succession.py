@@ -78,7 +78,7 @@ def found_successor(
 ) -> bool:
     """Write the first state of a chain into an empty store, from a copy of the chain before; False if that copy does
     not reach the base yet. `centres`: any state of the global chain that has the opening, for a correction.
-    More than 256 blocks above the base the old chain is executed again, which may take minutes; `log` hears of it.
+    Where old values do not reach the base, the old chain is executed again, which may take minutes; `log` hears of it.
 
     Raise `StateDivergence` if the copy is of another history than the global chain has confirmed, `StoreError`.
     """

@@ -12,6 +12,7 @@ from chain_world import ChainWorld, certify, committee, make_document
 from ledger.certificates import VoteKind
 from ledger.chain import ChainStore
 from ledger.chain_reader import UNDO_BLOCKS
+from ledger.chain_verify import verify_chain
 from ledger.codec import decode, encode
 from ledger.errors import InvariantBroken, StoreError
 from ledger.objects import Receipt, decode_transaction, header_hash
@@ -188,6 +189,27 @@ def test_undo_is_kept_for_256_blocks() -> None:
     with pytest.raises(StoreError) as refused:
         world.chain.state_at(43)
     assert refused.value.code == "STATE_PRUNED"
+
+
+def test_older_states_stay_for_as_long_as_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.chain.UNDO_BLOCKS", 3)
+    monkeypatch.setattr("ledger.chain.UNDO_MOST", 12)
+    monkeypatch.setattr("ledger.chain._UNDO_STEP", 4)
+    world = ChainWorld(transactions=0, scheduled=0)
+    wanted = 2
+    world.chain.wanted = lambda: wanted
+    oldest = []
+    for height in range(1, 21):
+        world.commit(1)
+        wanted = 11 if height >= 17 else 2
+        oldest.append(world.chain.oldest(world.chain.height))
+        world.chain.state_at(oldest[-1]).prove(b"bill1")  # checked against the header's root
+    assert oldest == [0, 0, 0, 1, *[2] * 10, 3, 4, 5, 9, 11, 11]
+    assert verify_chain(world.store, world.chain.genesis).fault is None
+    again = ChainStore.open(world.store)
+    assert again.oldest(again.height) == 11
+    with pytest.raises(StoreError, match="old state is not kept"):
+        again.state_at(10)
 
 
 def test_an_unfinalised_child_lives_on_after_the_commit() -> None:

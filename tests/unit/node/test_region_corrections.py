@@ -13,6 +13,7 @@ from sharded_chains import DEPOSIT, ROUND_MS, member_key, user
 from consensus.engine import Verdict
 from consensus.sharded.records import Asset, Filled, Forced, InboxItem, Paid, RegionRecord, RegionSection, Released
 from contracts.values import encode_value
+from ledger.chain_reader import ChainReader
 from ledger.codec import encode
 from ledger.crypto import address_of
 from ledger.engine_settings import GLOBAL
@@ -214,7 +215,7 @@ def test_a_copy_that_keeps_no_old_values_finds_the_same_by_executing_again(monke
     mail = Mail(items[closed.section.inbox_count :], world.state.height)
     found = []
     for kept in (256, 1):
-        monkeypatch.setattr("ledger.chain_reader.UNDO_BLOCKS", kept)
+        monkeypatch.setattr(ChainReader, "oldest", lambda chain, head, kept=kept: max(0, head - kept))
         with recompute(chain, replay, first + 1, mail) as again:
             found.append((again.position, again.residuals, again.correction(b""), again.after.root))
     assert found[0] == found[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from consensus.sharded.global_state import GlobalOutcome, NewMembers
 from consensus.sharded.records import record_of
-from ledger.chain import ChainStore
+from ledger.chain import ChainReader, ChainStore
 from ledger.chain_verify import verify_chain
 from ledger.codec import decode, encode
 from ledger.crypto import address_of
@@ -37,8 +38,9 @@ from node.founding import make_executor, open_chain
 from node.shards.agent import Agent
 from node.shards.collusion import Collusion, Lie
 from node.shards.global_store import GlobalStore
+from node.shards.kept_states import last_confirmed, oldest_wanted
 from node.shards.openings_log import openings
-from node.shards.region_state import STATE_PROGRESS, read_closed, read_progress, read_section
+from node.shards.region_state import STATE_PROGRESS, closed_key, read_closed, read_progress, read_section
 from node.shards.succession import found_successor, successor_genesis, void_transactions
 from node.shards.wiring import region_rules
 
@@ -260,6 +262,56 @@ def test_without_a_confirmed_record_a_region_goes_on_from_its_first_state() -> N
     assert verify_chain(store, chain.genesis).fault is None
 
 
+def test_a_region_that_went_on_for_long_begins_anew_by_undoing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far back the base is: members and centres keep old values to there, and no longer."""
+    monkeypatch.setattr("ledger.chain.UNDO_BLOCKS", 2)
+    monkeypatch.setattr("ledger.chain_reader.UNDO_BLOCKS", 2)
+    world = busy_world()
+    confirmed = world.state.regions[0].position.seq
+    for _ in range(6):
+        world.now += ROUND_MS
+        go_on(world, 3)
+    opening = opened(world)
+    assert opening.opened.base_seq == confirmed
+    hosts = [process.chains[REGION] for process in (*world.members[REGION], *world.centres)]
+    base = read_closed(hosts[0].chain.state(), confirmed)
+    before = read_closed(hosts[0].chain.state(), confirmed - 1)
+    assert base is not None
+    assert before is not None
+    assert hosts[0].chain.height > base.height + 10
+    assert {host.chain.oldest(host.chain.height) for host in hosts} == {before.height - 1}
+    monkeypatch.setattr("node.shards.past_state._executed", None)
+    found = [founded(world, process, opening) for process in (world.members[REGION][0], world.centres[0])]
+    assert found[0][0].rows == found[1][0].rows
+    for host in hosts:
+        assert verify_chain(host.store, host.chain.genesis).fault is None
+    world.run(3 * ROUND_MS)  # the records are heard: nothing is undone any more
+    assert world.state.regions[0].position.seq > confirmed + 3
+    go_on(world, 3)
+    assert hosts[0].chain.oldest(hosts[0].chain.height) > base.height
+
+
+def test_a_copy_knows_how_far_back_its_chain_may_be_left() -> None:
+    world = busy_world()
+    hosted, centres = world.head(REGION), world.head(GLOBAL).chain.state()
+    rules = region_rules(hosted.genesis, REGION)
+    confirmed = last_confirmed(centres, rules)
+    assert confirmed == world.state.regions[0].position.seq
+    view = Overlay(world.head(GLOBAL).chain.state())
+    opening = opened(world)
+    view.put(opening_key(REGION, 2), encode(opening))
+    assert last_confirmed(view, rules) == opening.opened.base_seq, "of a chain that is left, whatever comes later"
+    assert last_confirmed(view, dataclasses.replace(rules, region_epoch=3)) is None
+    chain = hosted.chain
+    assert oldest_wanted(chain, 0, 1) == chain.first, "the round before the first record"
+    assert oldest_wanted(chain, 0, 10**6) == chain.height, "a copy that catches up"
+    forgotten = Overlay(chain.state())
+    forgotten.delete(closed_key(confirmed - 1))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(chain, "state", lambda: forgotten)
+        assert oldest_wanted(chain, 0, confirmed) == chain.first
+
+
 def test_a_line_of_chains_is_founded_the_same_from_old_values_and_from_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -288,7 +340,7 @@ def test_a_line_of_chains_is_founded_the_same_from_old_values_and_from_the_start
         stores = [MemoryStore(), MemoryStore()]
         assert found_successor(stores[0], genesis, chain, last, centres)
         with monkeypatch.context() as patched:
-            patched.setattr("ledger.chain_reader.UNDO_BLOCKS", 1)
+            patched.setattr(ChainReader, "oldest", lambda chain, head: head - 1)
             with pytest.raises(StoreError, match="old state is not kept"), chain.view(chain.height - 2):
                 pass
             assert found_successor(stores[1], genesis, chain, last, centres)
