@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, get_args
 
 from consensus.messages import Message, decode_message, encode_message
 
 if TYPE_CHECKING:
     from consensus.simulator.world import World
+
+_NAMES: Final = {kind: kind.__name__.encode() for kind in get_args(Message)}
+"""What the trace calls each kind of message."""
 
 
 class Network:
@@ -23,9 +26,9 @@ class Network:
 
     def send(self, sender: int, receiver: int, message: Message) -> None:
         """Put a message on its way."""
-        options = self.world.options
-        if (sender, receiver) in self.blocked:
+        if self.blocked and (sender, receiver) in self.blocked:
             return
+        options = self.world.options
         if self.calm:
             self._deliver_in(1 + self.chance.below(2 * options.delay_ms), sender, receiver, message)
             return
@@ -48,9 +51,10 @@ class Network:
         return self._read
 
     def _deliver(self, sender: int, receiver: int, message: Message) -> None:
-        node = self.world.nodes[receiver]
-        if node.alive and self.world.nodes[sender].alive:
-            self.world.trace(b"m", sender, receiver, type(message).__name__.encode())
+        world = self.world
+        node = world.nodes[receiver]
+        if node.alive and world.nodes[sender].alive:
+            world.trace(b"m", sender, receiver, _NAMES[type(message)])
             node.receive(sender, message)
 
     def partition(self, one_way: bool) -> None:

@@ -130,6 +130,8 @@ class SimNode(LedgerSide):
             return
         effects = self.engine.handle(event, self.now())
         self.world.auditor.after_turn(self, event, effects)
+        if not effects:
+            return
         records = [effect.record for effect in effects if isinstance(effect, Publish)]
         if records:
             self.publish(records)
