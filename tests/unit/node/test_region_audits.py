@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from colluding_region import REGION, CollusionWorld
+from msgspec.structs import replace
 from sharded_chains import ROUND_MS, user
 
 from consensus.sharded.admission import TIME_AHEAD
@@ -13,6 +14,7 @@ from ledger.engine_settings import GLOBAL
 from node.shards.collusion import Collusion, Lie
 from node.shards.openings_log import openings
 from node.shards.recomputed import recompute
+from node.shards.region_state import read_closed
 
 ACCOMPLICE = address_of(user(0, 1).public)
 
@@ -37,6 +39,28 @@ def test_a_wrong_record_that_waits_is_executed_once_by_each_centre(rule: str, mo
     assert opening.known < opening.height - 1, "what was posted while it waited does not count"
     world.begin_anew()
     assert sum(world.balances()) == world.view.position.money
+
+
+def test_nobody_has_the_centres_execute_a_record_by_naming_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = CollusionWorld()
+    world.step()
+    world.collude(Collusion(1, Lie.ROOT, ACCOMPLICE))
+    while (closed := read_closed(world.head(REGION).chain.state(), 1)) is None:
+        world.now += ROUND_MS
+        world.send(REGION, user(0), "crossing", "pay", ACCOMPLICE, 1)
+        world.block(REGION)
+    world.now += 10 * ROUND_MS
+    (publication, *_) = world.publications(REGION, 0)
+    assert publication.record.r_height == closed.height
+    unsigned = world.submit(replace(publication, signature=bytes(64)))
+    with monkeypatch.context() as patch:
+        patch.setattr("node.shards.audit.recompute", None)
+        world.block(GLOBAL)
+    assert world.receipt(unsigned).code == "BAD_SIGNATURE"
+    world.submit(publication)
+    world.block(GLOBAL)
+    world.check_conserved()
+    assert world.own_correction().record == publication.record.id
 
 
 def test_a_record_of_a_time_to_come_is_not_entered_before() -> None:
