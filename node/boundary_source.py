@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from ledger.boundaries import Boundary
 from ledger.chain import ChainStore
 from ledger.chain_snapshot import BoundaryState, stored_boundary
+from ledger.errors import StoreError
 
 
 class BoundarySource:
@@ -54,7 +56,12 @@ class BoundarySource:
         running = self._sorting.get(height)
         if running is None:
             loop = asyncio.get_running_loop()
-            self._sorting = {height: loop.run_in_executor(None, state.make_index)}
+            self._sorting = {height: loop.run_in_executor(None, self._sort, state)}
         elif running.done():
             running.result()
         return None
+
+    def _sort(self, state: BoundaryState) -> None:
+        """On another thread: the store is not closed meanwhile, and a closed one is not read."""
+        with suppress(StoreError), self._chain.guard():
+            state.make_index()

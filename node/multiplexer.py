@@ -1,8 +1,8 @@
 """One connection per pair of nodes, several chains over it: whose frame goes to which chain's `Peers`.
 
 In a sharded network every payload begins with the chain's place: one byte, its number in `chains_of(genesis)`; of a
-chain on which a region began anew `SUCCESSOR`, the number, and the regional epoch in two bytes. Where a network has one
-chain there is no place. The channel stays what it is, so votes of any chain go before blocks of all chains, blocks
+chain on which a region began anew `SUCCESSOR`, the number, and the regional epoch in eight bytes. Where a network has
+one chain there is no place. The channel stays what it is, so votes of any chain go before blocks of all chains, blocks
 before transactions, in every queue of the p2p room: a flood on one chain holds up no vote of another.
 
 A chain's `Peers` sees the nodes that host that chain only. Of voters genesis says what they host. Who hosts anything
@@ -160,16 +160,16 @@ class Multiplexer:
         if self._alone:
             return b""
         number = bytes([self._names.index(place.chain)])
-        return number if place.epoch == 1 else bytes([SUCCESSOR]) + number + place.epoch.to_bytes(2, "big")
+        return number if place.epoch == 1 else bytes([SUCCESSOR]) + number + place.epoch.to_bytes(8, "big")
 
     def _place(self, payload: bytes, offset: int) -> tuple[Place, int]:
         """The place at `offset` of a payload, and where it ends."""
         number, epoch, end = payload[offset], 1, offset + 1
-        if number == SUCCESSOR and len(payload) >= offset + 4:
+        if number == SUCCESSOR and len(payload) >= offset + 10:
             number, epoch, end = (
                 payload[offset + 1],
-                int.from_bytes(payload[offset + 2 : offset + 4], "big"),
-                offset + 4,
+                int.from_bytes(payload[offset + 2 : offset + 10], "big"),
+                offset + 10,
             )
         if number >= len(self._names):
             raise _fault(f"one of {len(self._names)} chains", f"chain {number}")

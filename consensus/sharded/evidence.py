@@ -122,10 +122,17 @@ def convict(work: Work, entry: Conflict | DoubleVote) -> str:
         if region == GLOBAL:
             _forfeit(work, member)
     reason = "two records" if offence is Offence.TWO_RECORDS else "two votes"
-    for one in work.state.regions:  # it may have moved to another region since
-        if any(one.validators.index_of(member) is not None for member in guilty):
-            open_epoch(work, one, remaining(work, one), reason)
+    work.guilty.update(dict.fromkeys(guilty, reason))
     return ""
+
+
+def begin_without_removed(work: Work) -> None:
+    """Once all evidence of a block is heard, each region of which anybody was removed goes on without them: evidence of
+    one epoch against several members is heard in that epoch. The guilty may have moved to another region since."""
+    for one in work.state.regions:
+        here = [member for member in work.guilty if one.validators.index_of(member) is not None]
+        if here:
+            open_epoch(work, one, remaining(work, one), work.guilty[here[0]])
 
 
 def _forfeit(work: Work, centre: bytes) -> None:

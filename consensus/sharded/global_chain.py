@@ -13,7 +13,7 @@ from dataclasses import replace
 from consensus.sharded.admission import TIME_AHEAD, ahead_of
 from consensus.sharded.clearing import clear_locks, expire_locks, open_residuals
 from consensus.sharded.discipline import Audit, Offence, lag, lagging, split_pool
-from consensus.sharded.evidence import convict, punish
+from consensus.sharded.evidence import begin_without_removed, convict, punish
 from consensus.sharded.global_state import (
     Attestation,
     Conflict,
@@ -58,7 +58,12 @@ def apply_global(context: GlobalContext, state: GlobalState, block: GlobalBlock)
     work = Work(context, replace(state, height=block.height, round=block.round))
     for view in state.regions:
         _settle_due(work, view.name)
-    for entry in sorted(block.entries, key=_rank):
+    entries = sorted(block.entries, key=_rank)
+    heard = sum(isinstance(entry, Posted | Conflict | DoubleVote) for entry in entries)  # they come first
+    for entry in entries[:heard]:
+        work.refuse(_enter(work, entry))
+    begin_without_removed(work)
+    for entry in entries[heard:]:
         work.refuse(_enter(work, entry))
     expire_locks(work)
     clear_locks(work)

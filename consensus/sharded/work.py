@@ -35,6 +35,8 @@ class Work:
         self.items: list[tuple[str, InboxItem]] = []
         self.opened: list[Lock] = []
         self.withdrawn: list[Withdrawn] = []
+        self.guilty: dict[bytes, str] = {}
+        """Who was removed by evidence in this block, in its order, and for what."""
 
     def view(self, region: str) -> RegionView:
         """A region that exists."""

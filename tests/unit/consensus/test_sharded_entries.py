@@ -101,6 +101,21 @@ def test_what_proves_nothing_has_a_code() -> None:
     assert world.state.pool == 0
 
 
+def test_all_who_signed_twice_are_convicted_before_their_region_begins_anew() -> None:
+    world = ShardWorld()
+    before = world.own[0].validators
+    entries = [votes_of(world, *TWICE, signer=signer) for signer in (0, 1, 3)]
+    assert choose(world.context, world.state, list(enumerate(entries))) == [0, 1, 2]
+    outcome = world.block(*entries)
+    guilty = {before.validators[signer].public_key for signer in (0, 1, 3)}
+    assert outcome.refused == ()
+    assert {one.member for one in outcome.fined} == guilty
+    assert world.state.removed == guilty
+    ((opened, epoch, reason),) = [(one.region, one.epoch, one.reason) for one in outcome.epochs]
+    assert (opened, epoch, reason) == ("r0", 2, "two votes")
+    assert world.view(0).validators.hash == world.centres.hash, "one member is left: the centres take over"
+
+
 def test_a_centre_that_signs_twice_on_its_own_chain_earns_nothing_any_more() -> None:
     world = ShardWorld(pool_blocks=4)
     context = world.context

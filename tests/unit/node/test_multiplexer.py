@@ -28,6 +28,10 @@ def info(peer: PeerId) -> PeerInfo:
     return PeerInfo(peer, "org", "node", "validator", "host:1", False, 0, None, 0, 0, 0, 0)
 
 
+def _later(epoch: int, chain: int = 1) -> bytes:
+    return bytes([SUCCESSOR, chain]) + epoch.to_bytes(8, "big")
+
+
 class Wire:
     """A network (`node.peers.Links`) that writes down what it is asked to send."""
 
@@ -154,27 +158,25 @@ def test_a_voter_that_says_it_hosts_less_is_believed_and_frames_of_other_chains_
 def test_chains_of_later_epochs_have_places_of_their_own_and_reach_nobody_who_is_in_another() -> None:
     ahead = World(("north.3", "north.2", "north", "global"), NORTH)
     ahead.up(node(CENTRE))
-    announced = bytes([HOSTING, SUCCESSOR, 1, 0, 3, SUCCESSOR, 1, 0, 2, 1, 0])
+    announced = bytes([HOSTING]) + _later(3) + _later(2) + b"\x01\x00"
     assert ahead.wire.sent == [(node(CENTRE), Channel.VOTES, announced)], "genesis does not say so"
     links = ahead.chains["north.3"].links
     assert links is not None
     links.broadcast(Channel.VOTES, b"vote")
     assert len(ahead.wire.sent) == 1, "nobody has said that it hosts that chain"
-    ahead.plexer.on_frame(node(CENTRE), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"mine")
+    ahead.plexer.on_frame(node(CENTRE), Channel.VOTES, _later(3) + b"mine")
     assert ahead.heard("north.3") == [("up", node(CENTRE)), (node(CENTRE), Channel.VOTES, b"mine")]
     links.broadcast(Channel.VOTES, b"vote")
-    assert ahead.wire.sent[-1] == (node(CENTRE), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"vote")
+    assert ahead.wire.sent[-1] == (node(CENTRE), Channel.VOTES, _later(3) + b"vote")
 
     behind = World(("north", "global"), bytes([11]) * 32)
     behind.up(node(NORTH))
     behind.plexer.on_frame(node(NORTH), Channel.VOTES, announced)
-    behind.plexer.on_frame(node(NORTH), Channel.VOTES, bytes([SUCCESSOR, 1, 0, 3]) + b"of an epoch to come")
+    behind.plexer.on_frame(node(NORTH), Channel.VOTES, _later(3) + b"of an epoch to come")
     assert behind.heard("north") == [("up", node(NORTH))]
 
 
-@pytest.mark.parametrize(
-    "payload", [b"\x03x", bytes([HOSTING, 9]), bytes([SUCCESSOR, 3, 0, 2]), bytes([HOSTING, 0, SUCCESSOR, 1, 0])]
-)
+@pytest.mark.parametrize("payload", [b"\x03x", bytes([HOSTING, 9]), _later(2, 3), bytes([HOSTING, 0, SUCCESSOR, 1, 0])])
 def test_a_frame_of_a_chain_that_the_network_has_not_is_a_fault(payload: bytes) -> None:
     member = World(("north", "global"), NORTH)
     member.up(node(CENTRE))
@@ -195,3 +197,10 @@ def test_in_a_network_of_one_chain_frames_are_as_they_always_were() -> None:
     chain.links.send(STRANGER, Channel.SYNC, b"ask")
     assert chain.heard == [("up", STRANGER), (STRANGER, Channel.VOTES, bytes([HOSTING, 1]))]
     assert wire.sent == [(None, Channel.VOTES, b"vote"), (STRANGER, Channel.SYNC, b"ask")]
+
+
+def test_no_number_of_epochs_ends_a_process() -> None:
+    world = World(("north.65536", "north", "global"), NORTH)
+    world.up(node(CENTRE))
+    world.plexer.on_frame(node(CENTRE), Channel.VOTES, _later(65_536) + b"mine")
+    assert world.wire.sent[-1][2].startswith(bytes([HOSTING]) + _later(65_536))

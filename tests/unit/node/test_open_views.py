@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -9,6 +10,7 @@ import pytest
 from chain_world import ChainWorld
 
 from ledger.errors import StoreError
+from node.boundary_source import BoundarySource
 from node.open_views import OpenViews
 
 
@@ -32,3 +34,18 @@ def test_views_end_before_the_store_is_closed() -> None:
     with pytest.raises(StoreError) as refused, world.chain.view():
         pass
     assert refused.value.code == "STORE_CLOSED"
+
+
+def test_a_boundary_state_is_not_sorted_while_its_store_is_closed() -> None:
+    world, views = ChainWorld(), OpenViews()
+    world.chain.keep_boundary()
+    world.chain.guard = views.one
+    views.end()
+
+    async def asked() -> tuple[int, ...]:
+        source = BoundarySource(world.chain)
+        source.states()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return source.states()
+
+    assert asyncio.run(asked()) == ()
