@@ -22,6 +22,8 @@ from node.tasks import Tasks
 
 AGAIN_S: Final = 2.0
 """A copy that was behind is looked at again."""
+REPEAT_S: Final = 15.0
+"""What state does not show of this centre by then was lost or refused, and is said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Attester:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._speaker = Speaker(bench.voice, bench.state, lambda: (bench.voice.member,), bench.log)
-        self._said: dict[bytes, None] = {}
+        self._said: dict[bytes, float] = {}
         self._moved = asyncio.Event()
 
     def wake(self) -> None:
@@ -66,10 +68,12 @@ class Attester:
                 pass  # a copy may have caught up
             self._moved.clear()
             found = await bench.on_ledger(lambda: bench.side.to_attest(bench.own.state(), member))
+            now = asyncio.get_running_loop().time()
             for record, root in found:
-                if record in self._said:
+                if now - self._said.get(record, float("-inf")) < REPEAT_S:
                     continue
-                self._said[record] = None
+                self._said.pop(record, None)
+                self._said[record] = now
                 signature = bench.sign(attestation_bytes(record, root))
                 word = encode(Attestation(record, root, member, signature))
                 self._speaker.say(Word(SHARDS, "attest", (word,), self._settled(record)))
