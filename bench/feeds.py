@@ -17,7 +17,8 @@ _LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 
 
 class Feeds:
-    """Reads `/v1/receipts` of all nodes. `tally` is the run that is counting now; None lets receipts pass."""
+    """Reads `/v1/receipts` of all nodes. `tally`: the run that is counting now; None lets receipts pass. `heights`: by
+    node, of the last block that held a transaction of it; an empty block after it is nobody's."""
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
@@ -48,9 +49,9 @@ class Feeds:
             if message.type is not aiohttp.WSMsgType.BINARY:
                 continue
             block = decode_block_receipts(message.data)
-            self.heights[node] = block.height
             tally = self.tally
             if tally is not None:
                 now = time.perf_counter()
-                for identity, ok, code in block.outcomes():
-                    tally.receipt(identity, ok, code, now)
+                told = [tally.receipt(identity, ok, code, now) for identity, ok, code in block.outcomes()]
+                if any(told):
+                    self.heights[node] = block.height

@@ -132,11 +132,11 @@ class Tally:
         """Sent, and neither refused nor shown by every node."""
         return self.submitted - self.finished - self.rejected
 
-    def receipt(self, identity: bytes, ok: bool, code: str, now: float) -> None:
-        """One node has shown one receipt."""
+    def receipt(self, identity: bytes, ok: bool, code: str, now: float) -> bool:
+        """One node has shown one receipt. Return whether it is of this load."""
         index = self.position.get(identity)
         if index is None:
-            return
+            return False
         self.seen[index] += 1
         if self.seen[index] == self.nodes:
             self.done[index] = now
@@ -145,6 +145,7 @@ class Tally:
                 self.failed += 1
                 self.codes[code] = self.codes.get(code, 0) + 1
             self.changed.set()
+        return True
 
     def refused(self, code: str) -> None:
         """A node has refused one transaction at its API."""

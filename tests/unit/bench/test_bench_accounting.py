@@ -56,13 +56,13 @@ def test_a_transaction_is_done_when_every_node_has_shown_it() -> None:
     load = source(2).make(4)
     tally = Tally(load, nodes=2)
     tally.submitted = 4
-    tally.receipt(load.ids[0], True, "", 1.0)
+    assert tally.receipt(load.ids[0], True, "", 1.0)
     assert (tally.committed, tally.pending) == (0, 4)
     tally.receipt(load.ids[0], True, "", 2.0)
     tally.receipt(load.ids[1], False, "BAD_PRICE", 2.0)
     tally.receipt(load.ids[1], False, "BAD_PRICE", 2.5)
     tally.refused("QUOTA")
-    tally.receipt(bytes(32), True, "", 3.0)
+    assert not tally.receipt(bytes(32), True, "", 3.0), "of nobody's load"
     assert tally.done[0] == 2.0
     assert (tally.committed, tally.failed, tally.rejected, tally.pending) == (1, 1, 1, 1)
     assert tally.submitted == tally.committed + tally.failed + tally.rejected + tally.pending
