@@ -26,7 +26,8 @@ _PAGE: Final = 256
 _FIXES: Final = {
     "NO_REGION": "gridchain region list shows the regions",
     "OTHER_EPOCH": "the region has begun anew since; propose for the epoch that gridchain region show names",
-    "NOT_SUSPENDED": "a region is taken over when it was silent for D2 rounds; gridchain region list shows that",
+    "NOT_SUSPENDED": "a region is silent from when it owes an answer: post it a transaction (shards, post), and "
+    "take it over when it has said nothing for takeover_rounds of genesis (10); gridchain region list shows that",
     "TAKEN_OVER": "the centres run it already; give it members with gridchain region members",
     "BAD_MEMBERS": "4 to 150 different keys of prime order, each with a weight",
     "REMOVED_MEMBER": "a key that was removed never comes back; its organisation does, with another one",
