@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -43,6 +43,7 @@ app = command_app(
 )
 
 W = TypeVar("W", bound=Wire)
+R = TypeVar("R")
 WEIGHT: Final = re.compile("[1-9][0-9]{0,8}")
 NameArgument = Annotated[str, typer.Argument(help="The region's name.", show_default=False)]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
@@ -73,7 +74,7 @@ def propose(
     async def work(client: Client) -> MembersProposal:
         view = await region_view(client, name)
         now = {one.name: one for one in view.validators.validators}
-        kept = [_kept(now, one) for one in keep or []]
+        kept = [_by_name(now, one, "now", "name somebody new with --member") for one in keep or []]
         rows = [*((one, None) for one in kept), *new]
         keys = {one.name: one.public_key for one, _ in rows}
         return MembersProposal(
@@ -84,7 +85,10 @@ def propose(
             epoch=view.epoch,
             members=tuple(one for one, _ in rows),
             possessions=tuple(proof for _, proof in rows),
-            machines=tuple(MachineKey(_named(keys, who), node_key) for who, node_key, _ in machines),
+            machines=tuple(
+                MachineKey(_by_name(keys, who, "of the proposal", "name it with --member or --keep too"), node_key)
+                for who, node_key, _ in machines
+            ),
             node_possessions=tuple(proof for _, _, proof in machines),
         )
 
@@ -160,22 +164,13 @@ def _machine(text: str) -> tuple[str, bytes, bytes]:
     return parts[0], parse_id(parts[1], "a node key"), parse_hex(parts[2], "a proof of possession", 64)
 
 
-def _named(keys: dict[str, bytes], name: str) -> bytes:
-    if name not in keys:
+def _by_name(rows: Mapping[str, R], name: str, among: str, fix: str) -> R:
+    """The row of a member. Raise `ConfigError`; `among`: what the rows are the members of."""
+    if name not in rows:
         raise ConfigError(
-            f"{name} is no member of the proposal", code="UNKNOWN_MEMBER", expected=", ".join(keys), found=name,
-            fix="name it with --member or --keep too",
-        )  # fmt: skip
-    return keys[name]
-
-
-def _kept(now: dict[str, Validator], name: str) -> Validator:
-    if name not in now:
-        raise ConfigError(
-            f"{name} is no member now", code="UNKNOWN_MEMBER", expected=", ".join(now), found=name,
-            fix="name somebody new with --member",
-        )  # fmt: skip
-    return now[name]
+            f"{name} is no member {among}", code="UNKNOWN_MEMBER", expected=", ".join(rows), found=name, fix=fix
+        )
+    return rows[name]
 
 
 def _write(out: Path, word: Wire) -> None:

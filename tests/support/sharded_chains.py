@@ -426,6 +426,13 @@ class ShardedWorld:
             drafts = self.agents[(region, member)].due(own, centres, self.now)
         return [one.signed(self.keys[one.agent].sign(DOMAIN_RECORD_SIGNATURE, one.statement)) for one in drafts]
 
+    def first_published(self, region: str) -> list[Publication]:
+        """Go on in a region alone until its first member publishes, and what that would be."""
+        while not (found := self.publications(region, 0)):
+            self.now += 250
+            self.block_if_due(region)
+        return found
+
     def publish(self, region: str) -> None:
         """All members of a region do what their agents want."""
         for member in range(4):

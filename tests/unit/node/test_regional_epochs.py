@@ -98,9 +98,7 @@ def corrupt_member(**settings: object) -> tuple[ShardedWorld, SigningKey]:
         world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
         world.step(500)
     world.send(REGION, user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
-    while not (first := world.publications(REGION, 0)):
-        world.now += 250
-        world.block_if_due(REGION)
+    first = world.first_published(REGION)
     assert world.state.regions[0].position.seq > 1
     world.send(GLOBAL, user(9), "shards", "conflict", encode(Conflict(first[0], lie(world, first[0]))))
     world.block(GLOBAL)

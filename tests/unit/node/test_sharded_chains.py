@@ -64,9 +64,7 @@ def test_a_lying_agent_is_fined_and_the_next_publishes() -> None:
     world = ShardedWorld()
     world.step()
     trade(world)
-    while not (first := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    first = world.first_published("ra")
     liar = first[0].agent
     world.submit(lie(world, first[0]))
     world.step()
@@ -87,9 +85,7 @@ def test_who_signs_two_records_loses_its_deposit_and_its_seat_and_the_region_beg
     world = ShardedWorld(network_genesis(1))
     world.step()
     world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
-    while not (first := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    first = world.first_published("ra")
     evidence = encode(Conflict(first[0], lie(world, first[0])))
     sent = [world.send(GLOBAL, user(n), "shards", "conflict", evidence) for n in (1, 2)]
     none = world.send(GLOBAL, user(3), "shards", "conflict", encode(Conflict(first[0], first[0])))
@@ -113,9 +109,7 @@ def test_two_records_of_one_place_that_come_by_are_brought_before_the_global_cha
     world = ShardedWorld(network_genesis(1))
     world.step()
     world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
-    while not (first := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    first = world.first_published("ra")
     centre = world.head(GLOBAL)
     assert isinstance(centre.side, GlobalSide)
     forged = replace(lie(world, first[0]), signature=bytes(64))
@@ -145,9 +139,7 @@ def test_members_publish_in_turn_and_one_record_enters_once() -> None:
     world = ShardedWorld()
     world.step()
     trade(world)
-    while not (first := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    first = world.first_published("ra")
     assert world.publications("ra", 1) == []
     world.now += AGENT_MS
     (second,) = world.publications("ra", 1)
