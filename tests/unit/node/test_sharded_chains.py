@@ -206,9 +206,7 @@ def test_a_centre_waits_for_its_copy_and_votes_for_its_own_finding_only() -> Non
     trade(world)
     late = world.centres[1]
     world.deaf = {id(late)}
-    while not (found := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    found = world.first_published("ra")
     world.deaf = set()
     world.submit(found[0])
     candidate = world.build(GLOBAL)
@@ -368,9 +366,7 @@ def test_a_transaction_whose_turn_never_comes_is_refused_in_the_end(monkeypatch:
     trade_home = world.send("ra", user(0), "crossing", "pay", address_of(user(0, 1).public), 1)
     late = world.centres[0]
     world.deaf = {id(late)}
-    while not (found := world.publications("ra", 0)):
-        world.now += 250
-        world.block_if_due("ra")
+    found = world.first_published("ra")
     assert world.receipt(trade_home).ok
     sent = world.submit(found[0])
     application = late.chains[GLOBAL].application
